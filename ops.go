@@ -1,0 +1,300 @@
+package keyturn
+
+import "time"
+
+// None as a version that a put expects: the secret must not exist.
+const None = "none"
+
+// Modes of a put: what becomes of the fields of the current version that the put
+// does not name.
+const (
+	Merge   = "merge"   // they stay
+	Replace = "replace" // they go: a put makes a whole version
+)
+
+// kinds holds one operation of each kind; DecodeOp knows these and no others.
+var kinds = []Op{
+	ListMounts{}, ListSecrets{}, GetSecret{}, RevealSecret{}, ListVersions{},
+	PutSecret{}, RollbackSecret{}, DeleteSecret{}, RestoreSecret{}, DestroySecret{},
+	RunCommand{}, UseSecret{}, RenderTemplate{},
+	TrustProject{}, ListRequests{}, ApproveRequest{},
+	CreateStore{}, ListRecords{}, VerifyLog{},
+}
+
+// ListMounts asks for the mounts that the caller may do anything in, with their
+// health where Probe is set.
+type ListMounts struct {
+	Probe bool `json:"probe,omitempty"`
+}
+
+// ListSecrets asks for the names under a prefix, without reading a value. With
+// Shallow it stops at the next segment, and folders are named by a trailing
+// slash in Listing.
+type ListSecrets struct {
+	Under   Prefix `json:"under"`
+	Shallow bool   `json:"shallow,omitempty"`
+}
+
+// GetSecret asks what is known of a secret, without its values.
+type GetSecret struct {
+	Ref Ref `json:"ref"`
+}
+
+// RevealSecret asks for values to be shown to the caller: one field where the
+// reference names one, else all.
+type RevealSecret struct {
+	Ref Ref `json:"ref"`
+}
+
+// ListVersions asks for all versions of a secret, newest first.
+type ListVersions struct {
+	Ref Ref `json:"ref"`
+}
+
+// PutSecret makes a new version. Its values are in a sealed candidate (see
+// Service.Seal) or generated when it is carried out: never in the operation.
+type PutSecret struct {
+	Ref       Ref               `json:"ref"`
+	Candidate string            `json:"candidate,omitempty"`
+	Generate  []Generate        `json:"generate,omitempty"` // sorted by field
+	IfVersion string            `json:"if_version,omitempty"`
+	Mode      string            `json:"mode,omitempty"` // Merge, Replace; "" refuses if fields would vanish
+	Labels    map[string]string `json:"labels,omitempty"`
+	Expires   time.Time         `json:"expires,omitzero"` // UTC, whole seconds
+	Public    []string          `json:"public,omitempty"` // sorted
+}
+
+// Generate says how one field's value is made.
+type Generate struct {
+	Field   string `json:"field"`
+	Length  int    `json:"length,omitempty"`  // characters
+	Charset string `json:"charset,omitempty"` // a name: "alnum", "hex", …, or "uuid"
+}
+
+// RollbackSecret makes an earlier version current again: To, or the one before
+// the current one where To is empty.
+type RollbackSecret struct {
+	Ref Ref    `json:"ref"`
+	To  string `json:"to,omitempty"`
+}
+
+// DeleteSecret deletes so that it can be restored.
+type DeleteSecret struct {
+	Ref Ref `json:"ref"`
+}
+
+// RestoreSecret undoes a delete.
+type RestoreSecret struct {
+	Ref Ref `json:"ref"`
+}
+
+// DestroySecret deletes for ever: the versions named, or the secret with all
+// that is known of it where none is.
+type DestroySecret struct {
+	Ref      Ref      `json:"ref"`
+	Versions []string `json:"versions,omitempty"`
+}
+
+// Binding gives a secret a place in a command: a variable's name, or a file's
+// path.
+type Binding struct {
+	Name     string `json:"name"`
+	Ref      Ref    `json:"ref"`
+	Optional bool   `json:"optional,omitempty"` // may be missing
+}
+
+// Source gives all fields of a secret as variables, their names after Prefix.
+type Source struct {
+	Ref    Ref    `json:"ref"`
+	Prefix string `json:"prefix,omitempty"`
+}
+
+// RunCommand asks for the values that a command is to be started with beside the
+// caller. It is composite: one UseSecret for each distinct reference.
+type RunCommand struct {
+	Command []string  `json:"command"`
+	Env     []Binding `json:"env,omitempty"`
+	From    []Source  `json:"env_from,omitempty"`
+	Files   []Binding `json:"files,omitempty"`
+	// Project is the absolute path of the project's file that named Pinned; the
+	// operation is refused until that set is trusted.
+	Project string    `json:"project,omitempty"`
+	Pinned  []Binding `json:"pinned,omitempty"`
+	// Plain asks for output that is not redacted; for people only.
+	Plain bool `json:"plain,omitempty"`
+}
+
+// UseSecret lets a value go to the sink of its parent. It is only ever a child.
+type UseSecret struct {
+	Ref Ref `json:"ref"`
+}
+
+// RenderTemplate asks for the values that a template is to be filled with. To
+// whoever may read the result they are revealed, so that is its verb.
+type RenderTemplate struct {
+	Template string `json:"template"`      // path as the caller gave it
+	Out      string `json:"out,omitempty"` // "" is standard output
+	Secrets  []Ref  `json:"secrets"`
+}
+
+// TrustProject pins the set of references that a project's file asks for.
+type TrustProject struct {
+	Path   string    `json:"path"` // absolute, of the project's file
+	Pinned []Binding `json:"pinned"`
+}
+
+// ListRequests asks for the requests that wait for a person's yes.
+type ListRequests struct{}
+
+// ApproveRequest says yes to a request; with Remember also to all further ones
+// like it, by a rule in the operator's configuration.
+type ApproveRequest struct {
+	ID       string `json:"id"`
+	Remember bool   `json:"remember,omitempty"`
+}
+
+// CreateStore is the first record of every store. It is carried out by the
+// program itself, since there is no door before there is a store.
+type CreateStore struct {
+	Store   string `json:"store"`    // its id
+	RootKey string `json:"root_key"` // where the root key is kept
+}
+
+// ListRecords asks for records of the audit log; empty filters match all.
+type ListRecords struct {
+	Who    string    `json:"who,omitempty"` // a principal
+	Op     string    `json:"kind,omitempty"`
+	Under  Prefix    `json:"under,omitzero"`
+	Since  time.Time `json:"since,omitzero"`
+	Until  time.Time `json:"until,omitzero"`
+	Status string    `json:"status,omitempty"`
+	Limit  int       `json:"limit,omitempty"` // the newest so many; 0: all
+}
+
+// VerifyLog checks the audit log from its first record to its last.
+type VerifyLog struct{}
+
+// Kind, Verb and Refs of each operation.
+
+func (ListMounts) Kind() string { return "list-mounts" }
+func (ListMounts) Verb() Verb   { return List }
+func (ListMounts) Refs() []Ref  { return nil }
+
+func (ListSecrets) Kind() string { return "list-secrets" }
+func (ListSecrets) Verb() Verb   { return List }
+func (ListSecrets) Refs() []Ref  { return nil }
+
+func (GetSecret) Kind() string    { return "get-secret" }
+func (GetSecret) Verb() Verb      { return Describe }
+func (o GetSecret) Refs() []Ref   { return []Ref{o.Ref} }
+func (RevealSecret) Kind() string { return "reveal-secret" }
+func (RevealSecret) Verb() Verb   { return Reveal }
+func (o RevealSecret) Refs() []Ref {
+	return []Ref{o.Ref}
+}
+
+func (ListVersions) Kind() string  { return "list-versions" }
+func (ListVersions) Verb() Verb    { return Describe }
+func (o ListVersions) Refs() []Ref { return []Ref{o.Ref} }
+
+func (PutSecret) Kind() string  { return "put-secret" }
+func (PutSecret) Verb() Verb    { return Write }
+func (o PutSecret) Refs() []Ref { return []Ref{o.Ref} }
+
+func (RollbackSecret) Kind() string  { return "rollback-secret" }
+func (RollbackSecret) Verb() Verb    { return Write }
+func (o RollbackSecret) Refs() []Ref { return []Ref{o.Ref} }
+
+func (DeleteSecret) Kind() string  { return "delete-secret" }
+func (DeleteSecret) Verb() Verb    { return Delete }
+func (o DeleteSecret) Refs() []Ref { return []Ref{o.Ref} }
+
+func (RestoreSecret) Kind() string  { return "restore-secret" }
+func (RestoreSecret) Verb() Verb    { return Delete }
+func (o RestoreSecret) Refs() []Ref { return []Ref{o.Ref} }
+
+func (DestroySecret) Kind() string  { return "destroy-secret" }
+func (DestroySecret) Verb() Verb    { return Destroy }
+func (o DestroySecret) Refs() []Ref { return []Ref{o.Ref} }
+
+func (RunCommand) Kind() string { return "run-command" }
+func (RunCommand) Verb() Verb   { return Use }
+
+// Refs lists the distinct references of all bindings, in their order.
+func (o RunCommand) Refs() []Ref {
+	var refs []Ref
+	for _, b := range o.Env {
+		refs = append(refs, b.Ref)
+	}
+	for _, s := range o.From {
+		refs = append(refs, s.Ref)
+	}
+	for _, b := range o.Files {
+		refs = append(refs, b.Ref)
+	}
+	return distinct(refs)
+}
+
+// Plan is one UseSecret for each reference.
+func (o RunCommand) Plan() []Op { return uses(o.Refs()) }
+
+func (UseSecret) Kind() string  { return "use-secret" }
+func (UseSecret) Verb() Verb    { return Use }
+func (o UseSecret) Refs() []Ref { return []Ref{o.Ref} }
+
+func (RenderTemplate) Kind() string  { return "render-template" }
+func (RenderTemplate) Verb() Verb    { return Reveal }
+func (o RenderTemplate) Refs() []Ref { return distinct(o.Secrets) }
+
+// Plan is one RevealSecret for each reference.
+func (o RenderTemplate) Plan() []Op {
+	var plan []Op
+	for _, r := range o.Refs() {
+		plan = append(plan, RevealSecret{Ref: r})
+	}
+	return plan
+}
+
+func (TrustProject) Kind() string { return "trust-project" }
+func (TrustProject) Verb() Verb   { return Approve }
+func (TrustProject) Refs() []Ref  { return nil }
+
+func (ListRequests) Kind() string { return "list-requests" }
+func (ListRequests) Verb() Verb   { return Approve }
+func (ListRequests) Refs() []Ref  { return nil }
+
+func (ApproveRequest) Kind() string { return "approve-request" }
+func (ApproveRequest) Verb() Verb   { return Approve }
+func (ApproveRequest) Refs() []Ref  { return nil }
+
+func (CreateStore) Kind() string { return "create-store" }
+func (CreateStore) Verb() Verb   { return Administer }
+func (CreateStore) Refs() []Ref  { return nil }
+
+func (ListRecords) Kind() string { return "list-records" }
+func (ListRecords) Verb() Verb   { return Administer }
+func (ListRecords) Refs() []Ref  { return nil }
+
+func (VerifyLog) Kind() string { return "verify-log" }
+func (VerifyLog) Verb() Verb   { return Administer }
+func (VerifyLog) Refs() []Ref  { return nil }
+
+func uses(refs []Ref) []Op {
+	var plan []Op
+	for _, r := range refs {
+		plan = append(plan, UseSecret{Ref: r})
+	}
+	return plan
+}
+
+func distinct(refs []Ref) []Ref {
+	seen := make(map[Ref]bool, len(refs))
+	var out []Ref
+	for _, r := range refs {
+		if !seen[r] {
+			seen[r] = true
+			out = append(out, r)
+		}
+	}
+	return out
+}

@@ -1,0 +1,76 @@
+package keyturn
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+)
+
+// Phase tells at which step of an operation a record was written.
+type Phase string
+
+// The phases. An operation has one intent and, if the program lived to write
+// it, one outcome; or it has one refusal and nothing else.
+const (
+	Intent  Phase = "intent"  // durable before anything happens
+	Outcome Phase = "outcome" // what came of it
+	Refusal Phase = "refusal" // a rule said no, or not yet
+)
+
+// RecordFormat is the version of Record's form.
+const RecordFormat = 1
+
+// Record is one line of the audit log. No member can hold a value of a secret,
+// its length or its hash.
+type Record struct {
+	Format int       `json:"v"`
+	ID     string    `json:"id"` // of the operation: joins intent and outcome
+	Phase  Phase     `json:"phase"`
+	Time   time.Time `json:"time"` // UTC; never before the record ahead of it
+
+	// Of intents and refusals.
+	Parent   string          `json:"parent,omitempty"` // id of the composite operation
+	Actor    *Actor          `json:"actor,omitempty"`
+	Door     string          `json:"door,omitempty"`
+	Op       json.RawMessage `json:"op,omitempty"`      // canonical form
+	OpHash   string          `json:"op_hash,omitempty"` // what an approval covers
+	Rule     string          `json:"rule,omitempty"`    // file and line, or "default"
+	Approval string          `json:"approval,omitempty"`
+	Reason   string          `json:"reason,omitempty"`
+
+	// Of outcomes and refusals.
+	Status  string `json:"status,omitempty"` // "success", "error", "denied", "pending"
+	Code    Code   `json:"code,omitempty"`
+	Unknown bool   `json:"unknown,omitempty"` // the change may have happened
+	Version string `json:"version,omitempty"` // that was made or read
+}
+
+// EncodeRecord returns the bytes that the log keeps and hashes: JSON in the
+// order of Record's members, without white space.
+func EncodeRecord(r Record) ([]byte, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(r); err != nil {
+		return nil, E(Internal, "a record has no JSON form", "").Because(err)
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+}
+
+// DecodeRecord reads what EncodeRecord made. Unknown members and any other
+// spelling are Corrupt.
+func DecodeRecord(data []byte) (Record, error) {
+	var r Record
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&r); err != nil {
+		return Record{}, E(Corrupt, "a record of the audit log cannot be read", "").Because(err)
+	}
+	if r.Format != RecordFormat {
+		return Record{}, E(Corrupt, "a record of the audit log has an unknown format", "a newer keyturn may have written it")
+	}
+	if again, err := EncodeRecord(r); err != nil || !bytes.Equal(again, data) {
+		return Record{}, E(Corrupt, "a record of the audit log is not in its canonical form", "").Because(err)
+	}
+	return r, nil
+}

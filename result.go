@@ -1,0 +1,153 @@
+package keyturn
+
+import (
+	"iter"
+	"time"
+)
+
+// Result is what an operation answers: a pointer to one of the structs below.
+type Result interface {
+	// Audit is the operation's id in the audit log.
+	Audit() string
+}
+
+// Receipt is the part that all results share.
+type Receipt struct {
+	AuditID  string
+	Platform string // "local", "vault", …; "" where no platform took part
+	Mount    string
+}
+
+// Audit returns the operation's id in the audit log.
+func (r Receipt) Audit() string { return r.AuditID }
+
+// MountInfo is one mount, as ListMounts tells it.
+type MountInfo struct {
+	Mount    string
+	Platform string
+	Target   string // where it leads: an account, an address, a file
+	// Health is how it answered a probe; nil where none was asked for.
+	Health *Health
+}
+
+// Health is a platform's answer to a probe.
+type Health struct {
+	Reachable bool
+	Identity  string // authenticated as whom; "" where that does not apply
+	Sealed    bool
+	Detail    string // for people
+	Err       *Error // why it is not healthy; nil where it is
+}
+
+// Mounts answers ListMounts.
+type Mounts struct {
+	Receipt
+	Mounts []MountInfo
+}
+
+// Listing answers ListSecrets. The names arrive while Secrets is ranged over,
+// which can be done once; an error ends it. It must be ranged over, or the
+// operation's outcome is never recorded.
+type Listing struct {
+	Receipt
+	Secrets iter.Seq2[Info, error]
+}
+
+// Described answers GetSecret.
+type Described struct {
+	Receipt
+	Secret Info
+}
+
+// Revealed answers RevealSecret.
+type Revealed struct {
+	Receipt
+	Secret Secret
+}
+
+// Versions answers ListVersions, newest first.
+type Versions struct {
+	Receipt
+	Versions []Info
+}
+
+// Changed answers every operation that changes one secret.
+type Changed struct {
+	Receipt
+	Secret  Info
+	Created bool   // there was no such secret before
+	Target  string // where the change went, for people
+	// Before is the version that was current before, "" for none: the way back.
+	Before string
+	// Until is how long a delete can be undone; zero: for ever.
+	Until time.Time
+	// Whole tells that a destroy took the secret itself, not only versions.
+	Whole bool
+}
+
+// Delivered is a value on its way to a sink beside the caller.
+type Delivered struct {
+	Name   string // of the variable, or the path of the file
+	Ref    Ref    // with its field
+	Value  Value
+	Public bool   // need not be redacted
+	Label  string // what redacted text may say; "" where the caller may not know the name
+}
+
+// Delivery answers RunCommand. Its values go into the command's environment and
+// files, and nowhere else.
+type Delivery struct {
+	Receipt
+	Env   []Delivered
+	Files []Delivered
+	// Missing names the optional bindings that were not found.
+	Missing []string
+}
+
+// Filling answers RenderTemplate: one value for each reference.
+type Filling struct {
+	Receipt
+	Values map[Ref]Value
+}
+
+// Trusted answers TrustProject.
+type Trusted struct {
+	Receipt
+}
+
+// Request is an operation that waits for a person's yes.
+type Request struct {
+	Approval
+	Actor   Actor
+	Op      Op
+	Reason  string // the requester's own words: untrusted
+	Created time.Time
+	Needs   int // approvals
+	Given   int
+}
+
+// Requests answers ListRequests, oldest first.
+type Requests struct {
+	Receipt
+	Requests []Request
+}
+
+// Approved answers ApproveRequest.
+type Approved struct {
+	Receipt
+	Request Request
+	Rule    string // file and line of the remembered rule, "" for none
+}
+
+// Records answers ListRecords; it is ranged over once, oldest first.
+type Records struct {
+	Receipt
+	Records iter.Seq2[Record, error]
+}
+
+// Verified answers VerifyLog.
+type Verified struct {
+	Receipt
+	Size int64  // records
+	Head string // hash of the last link
+}

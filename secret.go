@@ -1,0 +1,43 @@
+package keyturn
+
+import "time"
+
+// State is what can be done with a version of a secret.
+type State string
+
+// The states of a version.
+const (
+	Live      State = "live"      // can be read
+	Deleted   State = "deleted"   // can be restored
+	Destroyed State = "destroyed" // is gone for ever
+	Disabled  State = "disabled"  // kept, but not readable until it is enabled
+)
+
+// Info is what is known of one version of a secret without its values.
+type Info struct {
+	Ref     Ref    // the secret; no version or field
+	Path    string // the platform's own path or id
+	Version string // the platform's own word; opaque outside the platform
+	State   State
+	Created time.Time // of this version; UTC
+	// Fields are the names of the fields, sorted. Nil where naming them would
+	// need reading the value.
+	Fields []string
+	// Public are those of Fields that were declared not to be secret.
+	Public []string
+	Labels map[string]string
+	// Expires is when the secret should have been replaced; zero: never. It is a
+	// notice, not a lock.
+	Expires time.Time
+	// Current tells that this is the version that a reference without one gets.
+	Current bool
+	// Versions is how many versions are kept, where the platform says so
+	// without further calls; else 0.
+	Versions int
+}
+
+// Secret is one version of a secret with its values.
+type Secret struct {
+	Info
+	Values map[string]Value // by field
+}
