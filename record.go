@@ -74,3 +74,19 @@ func DecodeRecord(data []byte) (Record, error) {
 	}
 	return r, nil
 }
+
+// LogEntry is one row of the audit log as a store keeps it: the bytes of a
+// record and a hash that links it to all rows before it.
+type LogEntry struct {
+	Seq  int64 // from 1, without gaps
+	Data []byte
+	Link [32]byte
+}
+
+// Item is a small encrypted row of keyturn's own state: a candidate, a request,
+// a pin. Its body holds JSON of whoever keeps it.
+type Item struct {
+	ID      string
+	Body    []byte
+	Expires time.Time // zero: never
+}

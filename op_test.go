@@ -1,0 +1,210 @@
+package keyturn_test
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn"
+)
+
+var update = flag.Bool("update", false, "write the golden files of operations that have none; existing ones never change")
+
+// examples holds operations with every member set, and some with few.
+func examples() map[string]keyturn.Op {
+	ref, pinned := keyturn.MustRef("local/myapp/db#password"), keyturn.MustRef("local/my%20app?version=3")
+	under, _ := keyturn.ParsePrefix("local/myapp")
+	day := time.Date(2026, 1, 24, 10, 0, 0, 0, time.UTC)
+	return map[string]keyturn.Op{
+		"list-mounts":       keyturn.ListMounts{},
+		"list-mounts-probe": keyturn.ListMounts{Probe: true},
+		"list-secrets":      keyturn.ListSecrets{Under: under, Shallow: true},
+		"get-secret":        keyturn.GetSecret{Ref: ref.Secret()},
+		"reveal-secret":     keyturn.RevealSecret{Ref: ref},
+		"list-versions":     keyturn.ListVersions{Ref: pinned.Secret()},
+		"put-secret": keyturn.PutSecret{Ref: ref.Secret(), Candidate: "0c1x2y", IfVersion: keyturn.None, Mode: keyturn.Merge,
+			Generate: []keyturn.Generate{{Field: "id", Charset: "uuid"}, {Field: "key", Length: 24, Charset: "hex"}},
+			Labels:   map[string]string{"team": "web", "<env>": "a&b"}, Expires: day, Public: []string{"user"}},
+		"put-secret-small": keyturn.PutSecret{Ref: ref.Secret(), Candidate: "0c1x2y"},
+		"rollback-secret":  keyturn.RollbackSecret{Ref: ref.Secret(), To: "2"},
+		"delete-secret":    keyturn.DeleteSecret{Ref: ref.Secret()},
+		"restore-secret":   keyturn.RestoreSecret{Ref: ref.Secret()},
+		"destroy-secret":   keyturn.DestroySecret{Ref: ref.Secret(), Versions: []string{"1", "2"}},
+		"run-command": keyturn.RunCommand{Command: []string{"npm", "run", "ünï", "a\"b\n"}, Env: []keyturn.Binding{{Name: "DB", Ref: ref, Optional: true}},
+			From: []keyturn.Source{{Ref: pinned, Prefix: "P_"}}, Files: []keyturn.Binding{{Name: "/run/k", Ref: ref}},
+			Project: "/home/a/keyturn.yaml", Pinned: []keyturn.Binding{{Name: "DB", Ref: ref}}, Plain: true},
+		"use-secret":      keyturn.UseSecret{Ref: ref},
+		"render-template": keyturn.RenderTemplate{Template: "app.tmpl", Out: "app.conf", Secrets: []keyturn.Ref{ref, pinned}},
+		"trust-project":   keyturn.TrustProject{Path: "/home/a/keyturn.yaml", Pinned: []keyturn.Binding{{Name: "DB", Ref: ref}}},
+		"list-requests":   keyturn.ListRequests{},
+		"approve-request": keyturn.ApproveRequest{ID: "k7mq2xvd", Remember: true},
+		"create-store":    keyturn.CreateStore{Store: "0123", RootKey: "file"},
+		"list-records":    keyturn.ListRecords{Who: "agent:x", Op: "put-secret", Under: under, Since: day, Until: day.Add(time.Hour), Status: "denied", Limit: 10},
+		"verify-log":      keyturn.VerifyLog{},
+	}
+}
+
+// TestGoldenOps holds the canonical forms: they are what approvals hash, so a
+// difference here means that old approvals and records no longer mean what they
+// said. Never regenerate; add a new kind of operation instead.
+func TestGoldenOps(t *testing.T) {
+	covered := map[string]bool{}
+	for name, op := range examples() {
+		covered[op.Kind()] = true
+		got, err := keyturn.EncodeOp(op)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		file := filepath.Join("testdata", "ops", name+".json")
+		want, err := os.ReadFile(file)
+		if errors.Is(err, os.ErrNotExist) && *update {
+			if err := os.WriteFile(file, append(got, '\n'), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatalf("%v (a new kind: run with -update)", err)
+		}
+		if string(got)+"\n" != string(want) {
+			t.Errorf("%s is\n%s\nwant\n%s", name, got, want)
+		}
+		back, err := keyturn.DecodeOp(got)
+		if err != nil || !reflect.DeepEqual(back, op) {
+			t.Errorf("%s came back as %#v, %v", name, back, err)
+		}
+	}
+	for _, op := range keyturn.Kinds() {
+		if !covered[op.Kind()] {
+			t.Errorf("%s has no golden file", op.Kind())
+		}
+		if !op.Verb().Valid() {
+			t.Errorf("%s has the verb %q", op.Kind(), op.Verb())
+		}
+	}
+}
+
+func TestOpsHoldNoValue(t *testing.T) {
+	value := reflect.TypeFor[keyturn.Value]()
+	var look func(t reflect.Type, seen map[reflect.Type]bool) bool
+	look = func(x reflect.Type, seen map[reflect.Type]bool) bool {
+		if x == value || x == reflect.TypeFor[[]byte]() {
+			return true
+		}
+		if seen[x] {
+			return false
+		}
+		seen[x] = true
+		switch x.Kind() {
+		case reflect.Slice, reflect.Array, reflect.Pointer:
+			return look(x.Elem(), seen)
+		case reflect.Map:
+			return look(x.Key(), seen) || look(x.Elem(), seen)
+		case reflect.Struct:
+			for i := range x.NumField() {
+				if look(x.Field(i).Type, seen) {
+					return true
+				}
+			}
+		case reflect.Interface, reflect.Func:
+			return true
+		}
+		return false
+	}
+	for _, op := range keyturn.Kinds() {
+		if look(reflect.TypeOf(op), map[reflect.Type]bool{}) {
+			t.Errorf("%s has a place for a value", op.Kind())
+		}
+	}
+}
+
+func TestDecodeOpRejects(t *testing.T) {
+	for _, in := range []string{
+		``, `null`, `[]`, `{}`, `{"op":"x"}`, `{"op":"get-secret","ref":"local/a"}`, `{"op":"get-secret","ref":"kt://local/a","x":1}`,
+		`{"ref":"kt://local/a","op":"get-secret"}`, `{"op":"get-secret", "ref":"kt://local/a"}`, `{"op":"get-secret","ref":"kt://local/a","ref":"kt://local/b"}`,
+		`{"op":"get-secret","ref":"kt://local/../a"}`, `{"op":"list-records","limit":1.0}`, `{"op":"list-records","limit":1e1}`, `{"op":"get-secret","ref":"kt://local/a"}x`,
+		`{"OP":"get-secret","ref":"kt://local/a"}`, `{"op":"get-secret","Ref":"kt://local/a"}`,
+	} {
+		if op, err := keyturn.DecodeOp([]byte(in)); !errors.Is(err, keyturn.Invalid) {
+			t.Errorf("%s was read as %#v, %v", in, op, err)
+		}
+	}
+}
+
+func TestEncodeOpRejects(t *testing.T) {
+	for _, op := range []keyturn.Op{
+		keyturn.RunCommand{Command: []string{"a\xff"}},
+		keyturn.PutSecret{Labels: map[string]string{"a\xff": ""}},
+		keyturn.RunCommand{Command: []string{strings.Repeat("a", keyturn.MaxOp)}},
+	} {
+		if _, err := keyturn.EncodeOp(op); !errors.Is(err, keyturn.Invalid) {
+			t.Errorf("%.60v was encoded: %v", op, err)
+		}
+	}
+}
+
+func FuzzDecodeOp(f *testing.F) {
+	for _, op := range examples() {
+		data, err := keyturn.EncodeOp(op)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		op, err := keyturn.DecodeOp(data)
+		if err != nil {
+			return
+		}
+		if again, err := keyturn.EncodeOp(op); err != nil || !bytes.Equal(again, data) {
+			t.Fatalf("%s has a second spelling: %s, %v", data, again, err)
+		}
+	})
+}
+
+func TestNewID(t *testing.T) {
+	now := time.Date(2026, 1, 24, 10, 0, 0, 0, time.UTC)
+	var ids []string
+	for i := range 100 {
+		ids = append(ids, keyturn.NewID(now.Add(time.Duration(i)*time.Millisecond)))
+	}
+	if !slices.IsSorted(ids) {
+		t.Error("ids do not sort by time")
+	}
+	if a, b := keyturn.NewID(now), keyturn.NewID(now); a == b || len(a) != 26 {
+		t.Errorf("ids %s and %s", a, b)
+	}
+}
+
+func TestRecordRoundTrip(t *testing.T) {
+	form, err := keyturn.EncodeOp(examples()["put-secret"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	actor := keyturn.Actor{Kind: keyturn.Agent, Name: "x", For: "anna", Proof: "environment", Also: []string{"oidc:group:g"}}
+	in := keyturn.Record{Format: keyturn.RecordFormat, ID: "i", Phase: keyturn.Intent, Time: time.Date(2026, 1, 24, 10, 0, 0, 1000, time.UTC),
+		Actor: &actor, Door: "cli", Op: form, OpHash: "h", Rule: "a<b>&c.yaml:3", Reason: "r\u2028"}
+	data, err := keyturn.EncodeRecord(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := keyturn.DecodeRecord(data)
+	if err != nil || !reflect.DeepEqual(in, back) {
+		t.Errorf("%s came back as %+v, %v", data, back, err)
+	}
+	if !bytes.Contains(data, form) {
+		t.Error("the operation is not in the record as it was hashed")
+	}
+	for _, bad := range []string{`{}`, `{"v":2}`, strings.Replace(string(data), `"v":1`, `"v":1,"x":2`, 1), " " + string(data)} {
+		if _, err := keyturn.DecodeRecord([]byte(bad)); !errors.Is(err, keyturn.Corrupt) {
+			t.Errorf("%.60s was read as a record: %v", bad, err)
+		}
+	}
+}
