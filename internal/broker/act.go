@@ -1,0 +1,265 @@
+package broker
+
+import (
+	"context"
+	"iter"
+	"slices"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform"
+)
+
+// act carries c out. Everything before it has been decided and recorded.
+func (b *Broker) act(ctx context.Context, c *call, children []*call) (keyturn.Result, error) {
+	return guard(func() (keyturn.Result, error) {
+		if c.approval != "" {
+			if err := b.spend(ctx, c); err != nil {
+				return nil, err
+			}
+		}
+		res, err := b.perform(ctx, c, children)
+		if err != nil {
+			return nil, b.suggest(ctx, c, err)
+		}
+		return res, nil
+	})
+}
+
+func (b *Broker) perform(ctx context.Context, c *call, children []*call) (keyturn.Result, error) {
+	switch op := c.op.(type) {
+	case keyturn.ListMounts:
+		return b.listMounts(ctx, c, op)
+	case keyturn.ListSecrets:
+		return b.listSecrets(ctx, c, op)
+	case keyturn.GetSecret:
+		return on(b, c, op.Ref, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
+			info, err := m.Describe(ctx, op.Ref)
+			return &keyturn.Described{Receipt: r, Secret: info}, err
+		})
+	case keyturn.RevealSecret:
+		return on(b, c, op.Ref, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
+			s, err := m.Get(ctx, op.Ref)
+			return &keyturn.Revealed{Receipt: r, Secret: s}, err
+		})
+	case keyturn.ListVersions:
+		return on(b, c, op.Ref, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
+			vs, err := m.Versions(ctx, op.Ref)
+			return &keyturn.Versions{Receipt: r, Versions: vs}, err
+		})
+	case keyturn.PutSecret:
+		return b.putSecret(ctx, c, op)
+	case keyturn.RollbackSecret:
+		return on(b, c, op.Ref, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
+			ch, err := m.Rollback(ctx, op.Ref, op.To)
+			return &keyturn.Changed{Receipt: r, Secret: ch.Info, Before: ch.Before, Target: m.Target()}, err
+		})
+	case keyturn.DeleteSecret:
+		return on(b, c, op.Ref, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
+			info, until, err := m.Delete(ctx, op.Ref)
+			return &keyturn.Changed{Receipt: r, Secret: info, Until: until, Target: m.Target()}, err
+		})
+	case keyturn.RestoreSecret:
+		return on(b, c, op.Ref, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
+			info, err := m.Restore(ctx, op.Ref)
+			return &keyturn.Changed{Receipt: r, Secret: info, Target: m.Target()}, err
+		})
+	case keyturn.DestroySecret:
+		return on(b, c, op.Ref, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
+			err := m.Destroy(ctx, op.Ref, op.Versions)
+			return &keyturn.Changed{Receipt: r, Secret: keyturn.Info{Ref: op.Ref, State: keyturn.Destroyed},
+				Target: m.Target(), Whole: len(op.Versions) == 0}, err
+		})
+	case keyturn.RunCommand:
+		return b.runCommand(ctx, c, op, children)
+	case keyturn.RenderTemplate:
+		return b.renderTemplate(ctx, c, children)
+	case keyturn.TrustProject:
+		return b.trustProject(ctx, c, op)
+	case keyturn.ListRequests:
+		return b.listRequests(ctx, c)
+	case keyturn.ApproveRequest:
+		return b.approveRequest(ctx, c, op)
+	case keyturn.ListRecords:
+		return b.listRecords(ctx, c, op)
+	case keyturn.VerifyLog:
+		size, head, err := b.Log.Verify(ctx)
+		return &keyturn.Verified{Receipt: c.receipt(nil), Size: size, Head: head}, err
+	}
+	return nil, keyturn.E(keyturn.Unsupported, "'"+c.op.Kind()+"' cannot be asked for here", "")
+}
+
+// changes reports whether op changes anything, so that its outcome must be
+// durable before the answer.
+func changes(op keyturn.Op) bool {
+	switch op.(type) {
+	case keyturn.ListMounts, keyturn.ListSecrets, keyturn.GetSecret, keyturn.RevealSecret, keyturn.ListVersions,
+		keyturn.RunCommand, keyturn.UseSecret, keyturn.RenderTemplate, keyturn.ListRequests,
+		keyturn.ListRecords, keyturn.VerifyLog:
+		return false
+	}
+	return true // an operation that was forgotten here is taken for a change
+}
+
+// valid refuses operations that make no sense, whoever asks.
+func valid(op keyturn.Op) error {
+	for _, r := range op.Refs() {
+		if r.IsZero() {
+			return keyturn.E(keyturn.Invalid, "a reference is missing", "write MOUNT/NAME, for instance local/myapp")
+		}
+	}
+	switch op := op.(type) {
+	case keyturn.ListSecrets:
+		if op.Under.IsZero() {
+			return keyturn.E(keyturn.Invalid, "a prefix is missing", "write MOUNT/, for instance local/")
+		}
+	case keyturn.RunCommand:
+		if len(op.Command) == 0 || op.Command[0] == "" {
+			return keyturn.E(keyturn.Invalid, "no command was given", "write it behind --, for instance: keyturn run -- npm start")
+		}
+	case keyturn.PutSecret:
+		return validPut(op)
+	}
+	return nil
+}
+
+// on finds the mount of ref and has do act on it.
+func on(b *Broker, c *call, ref keyturn.Ref, do func(*platform.Mount, keyturn.Receipt) (keyturn.Result, error)) (keyturn.Result, error) {
+	m, err := b.Mounts.Mount(ref.Mount())
+	if err != nil {
+		return nil, err
+	}
+	return do(m, c.receipt(m))
+}
+
+func (c *call) receipt(m *platform.Mount) keyturn.Receipt {
+	r := keyturn.Receipt{AuditID: c.id}
+	if m != nil {
+		r.Platform, r.Mount = m.Platform(), m.Name()
+	}
+	return r
+}
+
+func (b *Broker) listMounts(ctx context.Context, c *call, op keyturn.ListMounts) (keyturn.Result, error) {
+	out := &keyturn.Mounts{Receipt: c.receipt(nil)}
+	for _, name := range b.Mounts.Names() {
+		if !b.Rules.MayAny(c.actor, name, b.Remote) {
+			continue
+		}
+		m, err := b.Mounts.Mount(name)
+		if err != nil {
+			if op.Probe {
+				out.Mounts = append(out.Mounts, keyturn.MountInfo{Mount: name, Health: &keyturn.Health{Err: keyturn.AsError(err)}})
+			}
+			continue
+		}
+		info := keyturn.MountInfo{Mount: name, Platform: m.Platform(), Target: m.Target()}
+		if op.Probe {
+			h := m.Status(ctx)
+			info.Health = &h
+		}
+		out.Mounts = append(out.Mounts, info)
+	}
+	return out, nil
+}
+
+// listSecrets yields only what the caller may list, name by name.
+func (b *Broker) listSecrets(ctx context.Context, c *call, op keyturn.ListSecrets) (keyturn.Result, error) {
+	m, err := b.Mounts.Mount(op.Under.Mount())
+	if err != nil {
+		return nil, err
+	}
+	if !b.Rules.MayAny(c.actor, op.Under.Mount(), b.Remote) {
+		e := keyturn.E(keyturn.Denied, c.actor.Principal()+" may not list anything in "+op.Under.Mount(), "no rule allows it; 'keyturn rules explain' tells why")
+		e.By = "rule"
+		return nil, e
+	}
+	return &keyturn.Listing{Receipt: c.receipt(m), Secrets: func(yield func(keyturn.Info, error) bool) {
+		for info, err := range m.List(ctx, op.Under, op.Shallow) {
+			if err == nil && !b.may(c.actor, keyturn.List, info.Ref) {
+				continue
+			}
+			if !yield(info, err) || err != nil {
+				return
+			}
+		}
+	}}, nil
+}
+
+// suggest adds the nearest names to a not-found, of those that the caller may
+// list.
+func (b *Broker) suggest(ctx context.Context, c *call, err error) error {
+	e := keyturn.AsError(err)
+	refs := c.op.Refs()
+	if e.Code != keyturn.NotFound || e.Hint != "" || len(refs) != 1 {
+		return err
+	}
+	m, mountErr := b.Mounts.Mount(refs[0].Mount())
+	if mountErr != nil {
+		return err
+	}
+	name := nearest(refs[0], b.visible(ctx, c, m))
+	if name == "" {
+		e.Hint = "'keyturn list " + keyturn.Quote(m.Name()) + "' shows what is there"
+		return e
+	}
+	e.Hint = "did you mean " + keyturn.Quote(name) + "?"
+	return e
+}
+
+const maxSuggest = 5000 // names looked at for a suggestion
+
+func (b *Broker) visible(ctx context.Context, c *call, m *platform.Mount) iter.Seq[keyturn.Ref] {
+	return func(yield func(keyturn.Ref) bool) {
+		all, err := keyturn.ParsePrefix(m.Name())
+		if err != nil {
+			return
+		}
+		n := 0
+		for info, err := range m.List(ctx, all, false) {
+			if n++; err != nil || n > maxSuggest {
+				return
+			}
+			if b.may(c.actor, keyturn.List, info.Ref) && !yield(info.Ref) {
+				return
+			}
+		}
+	}
+}
+
+// nearest returns the path closest to ref, if it is close at all.
+func nearest(ref keyturn.Ref, names iter.Seq[keyturn.Ref]) string {
+	want, best, least := ref.Path(), "", 1+len(ref.Name())/3
+	for r := range names {
+		if d := distance(want, r.Path(), least); d < least {
+			best, least = r.Short(), d
+		}
+	}
+	return best
+}
+
+// distance is the edit distance of two names, or limit where it is not below it.
+func distance(a, b string, limit int) int {
+	x, y := []rune(a), []rune(b)
+	if len(x)-len(y) >= limit || len(y)-len(x) >= limit {
+		return limit
+	}
+	row := make([]int, len(y)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range x {
+		prev := row[0]
+		row[0] = i + 1
+		for j := range y {
+			cost := prev
+			if x[i] != y[j] {
+				cost++
+			}
+			prev, row[j+1] = row[j+1], min(cost, row[j]+1, row[j+1]+1)
+		}
+		if slices.Min(row) >= limit {
+			return limit
+		}
+	}
+	return row[len(y)]
+}

@@ -1,0 +1,205 @@
+package broker
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/approval"
+	"github.com/keyturn/keyturn/internal/rules"
+)
+
+func (b *Broker) listRequests(ctx context.Context, c *call) (keyturn.Result, error) {
+	open, err := b.book.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &keyturn.Requests{Receipt: c.receipt(nil)}
+	for _, r := range open {
+		req, _, err := view(r)
+		if err != nil {
+			return nil, err
+		}
+		out.Requests = append(out.Requests, req)
+	}
+	return out, nil
+}
+
+// view is a request as doors show it, and the hash that its approval covers.
+func view(r approval.Request) (keyturn.Request, keyturn.OpHash, error) {
+	op, err := keyturn.DecodeOp(r.Op)
+	if err != nil {
+		return keyturn.Request{}, keyturn.OpHash{}, keyturn.E(keyturn.Corrupt, "the request "+r.ID+" cannot be read", "").Because(err)
+	}
+	hash, err := keyturn.HashOp(op)
+	if err != nil || hash.String() != r.Hash {
+		return keyturn.Request{}, keyturn.OpHash{}, keyturn.E(keyturn.Corrupt, "the request "+r.ID+" is not what was asked for", "").Because(err)
+	}
+	return keyturn.Request{
+		Approval: keyturn.Approval{ID: r.ID, Fingerprint: hash.Fingerprint(), Expires: r.Expires},
+		Actor:    r.Actor, Op: op, Reason: r.Reason, Created: r.Created,
+		Needs: max(1, r.Needs.Approvals), Given: len(r.Given),
+	}, hash, nil
+}
+
+// approveRequest says yes for the calling person, who proves to be one.
+func (b *Broker) approveRequest(ctx context.Context, c *call, op keyturn.ApproveRequest) (keyturn.Result, error) {
+	r, err := b.book.Find(ctx, op.ID)
+	if err != nil {
+		return nil, err
+	}
+	req, hash, err := view(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.mayApprove(c, r, req); err != nil {
+		return nil, err
+	}
+	if err := b.prove(ctx, c.actor, "to approve "+op.ID+" ("+hash.Fingerprint()+")"); err != nil {
+		return nil, err
+	}
+	held, err := b.held(ctx, req.Op)
+	if err != nil {
+		return nil, err
+	}
+	out := &keyturn.Approved{Receipt: c.receipt(nil)}
+	if op.Remember {
+		// First the rule: where it cannot be written, nothing was approved.
+		if out.Rule, err = b.Remember(remembered(req)); err != nil {
+			return nil, err
+		}
+	}
+	r, err = b.book.Approve(ctx, op.ID, approval.Yes{Actor: c.actor, Proof: "passphrase"}, held)
+	if err != nil {
+		return nil, err
+	}
+	out.Request, _, err = view(r)
+	return out, err
+}
+
+// mayApprove holds what the rules ask of whoever says yes.
+func (b *Broker) mayApprove(c *call, r approval.Request, req keyturn.Request) error {
+	no := func(why string) error {
+		e := keyturn.E(keyturn.Denied, c.actor.Principal()+" may not approve "+r.ID+": "+why, "somebody else has to")
+		e.By = "rule"
+		return e
+	}
+	if r.Actor.Same(c.actor) {
+		return no("nobody approves their own request")
+	}
+	if from := r.Needs.From; from != "" && !b.Rules.Matches(c.actor, from) {
+		return no("the rule asks for somebody of " + from)
+	}
+	for _, ref := range req.Op.Refs() {
+		d := b.Rules.Decide(rules.Request{Actor: c.actor, Verb: keyturn.Approve, Path: ref.Path(), Remote: b.Remote})
+		if d.Effect != rules.Allow {
+			return no(d.Why)
+		}
+	}
+	return nil
+}
+
+// remembered is the narrowest rule that lets a request through from now on.
+func remembered(req keyturn.Request) rules.Rule {
+	r := rules.Rule{Who: []string{req.Actor.Principal()}, May: []keyturn.Verb{req.Op.Verb()}}
+	for _, ref := range req.Op.Refs() {
+		r.On = append(r.On, rules.Literal(ref.Path()))
+	}
+	if len(r.On) == 0 {
+		r.On = append(r.On, rules.Literal("**"))
+	}
+	if run, ok := req.Op.(keyturn.RunCommand); ok {
+		r.Run = []string{rules.Template(run.Command)}
+	}
+	return r
+}
+
+func (b *Broker) listRecords(ctx context.Context, c *call, op keyturn.ListRecords) (keyturn.Result, error) {
+	if err := b.Log.Flush(ctx); err != nil {
+		return nil, err
+	}
+	out := &keyturn.Records{Receipt: c.receipt(nil)}
+	if op.Limit <= 0 {
+		out.Records = func(yield func(keyturn.Record, error) bool) {
+			begun := map[string]bool{}
+			for r, err := range b.Log.Records(ctx) {
+				if err == nil && !matches(op, r, begun) {
+					continue
+				}
+				if !yield(r, err) || err != nil {
+					return
+				}
+			}
+		}
+		return out, nil
+	}
+	var newest []keyturn.Record
+	begun := map[string]bool{}
+	for r, err := range b.Log.Records(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if matches(op, r, begun) {
+			if newest = append(newest, r); len(newest) > 2*op.Limit {
+				newest = slices.Clone(newest[len(newest)-op.Limit:])
+			}
+		}
+	}
+	newest = newest[max(0, len(newest)-op.Limit):]
+	out.Records = func(yield func(keyturn.Record, error) bool) {
+		for _, r := range newest {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+	return out, nil
+}
+
+// matches applies the filters. An outcome names neither actor nor secret: it goes
+// where its intent, which begun remembers, went.
+func matches(f keyturn.ListRecords, r keyturn.Record, begun map[string]bool) bool {
+	in := (f.Since.IsZero() || !r.Time.Before(f.Since)) && (f.Until.IsZero() || r.Time.Before(f.Until)) &&
+		(f.Status == "" || f.Status == r.Status)
+	if r.Phase == keyturn.Outcome {
+		ok := begun[r.ID]
+		delete(begun, r.ID)
+		return ok && in
+	}
+	if f.Who != "" && (r.Actor == nil || r.Actor.Principal() != f.Who) {
+		return false
+	}
+	if f.Op != "" || !f.Under.IsZero() {
+		op, err := keyturn.DecodeOp(r.Op)
+		if err != nil {
+			return false
+		}
+		if f.Op != "" && op.Kind() != f.Op {
+			return false
+		}
+		if !f.Under.IsZero() && !touches(op, f.Under) {
+			return false
+		}
+	}
+	if r.Phase == keyturn.Intent {
+		begun[r.ID] = true
+	}
+	return in
+}
+
+func touches(op keyturn.Op, under keyturn.Prefix) bool {
+	if list, ok := op.(keyturn.ListSecrets); ok {
+		return strings.HasPrefix(list.Under.String(), under.String())
+	}
+	return slices.ContainsFunc(op.Refs(), under.Holds)
+}
+
+// Flush records the outcomes that wait for a later commit. Call it before the
+// program ends.
+func (b *Broker) Flush() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return b.Log.Flush(ctx)
+}

@@ -1,0 +1,328 @@
+package leak
+
+import (
+	"bytes"
+	"cmp"
+	"io"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// DefaultIdle is the pause after which a short tail is shown.
+	DefaultIdle = 50 * time.Millisecond
+
+	// maxIdleTail is how many bytes of what may become an occurrence can be
+	// shown after a pause.
+	maxIdleTail = 3
+
+	// block is how much of a Write is worked on at a time. Blocks end at
+	// multiples of it in the stream, so that the bound on what is held, which
+	// is checked there, does not depend on how the stream is cut into Writes.
+	block = 32 << 10
+
+	// slack is how many removed bytes (terminal sequences, line breaks) may
+	// lie inside an occurrence before the Writer stops waiting for its end.
+	slack = 64 << 10
+)
+
+// Timer is the part of time.Timer that a Writer needs.
+type Timer interface {
+	Reset(time.Duration) bool
+	Stop() bool
+}
+
+// Options of a Writer. The zero value is right for production.
+type Options struct {
+	// Idle is the pause after which a held tail is shown if at most three of
+	// its bytes may belong to an occurrence, so that prompts appear. Longer
+	// beginnings are never shown for lapse of time. Zero means DefaultIdle;
+	// a negative value holds every tail until it is decided.
+	Idle time.Duration
+
+	// AfterFunc makes the timer for Idle; nil means time.AfterFunc.
+	AfterFunc func(time.Duration, func()) Timer
+}
+
+// Writer is a redacting filter before another writer.
+//
+// A byte is passed on as soon as no occurrence can begin at or before it; at
+// the end of a Write only a tail that is the beginning of a form is held. The
+// Writer keeps at most the longest form, 64 KiB of removed bytes within it,
+// and one block of 32 KiB. If a beginning of four bytes or more exceeds that,
+// it is replaced by [redacted] without waiting for the rest, and so is what
+// follows up to its end; a shorter one is shown, but not what follows.
+//
+// Everything inside a replaced stretch is dropped, terminal sequences and line
+// breaks included. If that was any ESC, the marker is followed by a reset of
+// colours and attributes (ESC [ 0 m), lest a swallowed reset stain the rest.
+//
+// One goroutine at a time may use a Writer; its timer is taken care of.
+type Writer struct {
+	m     *Matcher
+	dst   io.Writer
+	idle  time.Duration
+	after func(time.Duration, func()) Timer
+
+	mu     sync.Mutex
+	timer  Timer
+	armed  bool
+	closed bool
+	err    error // of dst; nothing is written after it
+
+	pos   int64  // length of the stream so far
+	base  int64  // everything before is written or dropped
+	held  []byte // the stream from base on; to pos between calls
+	out   []byte // what goes to dst next
+	found regions
+
+	plain   uint32 // state over the stream
+	shadow  uint32 // state over the shadow view
+	viewed  int64  // length of the shadow view so far
+	strip   stripper
+	offsets offsets
+	view    []byte // the shadow view of the current block
+	hits    []hit
+	fresh   []occurrence // in the current block
+}
+
+// Writer returns a Writer that redacts what it is given and passes it to dst.
+// The caller must Close it to see the end of the stream.
+func (m *Matcher) Writer(dst io.Writer, o Options) *Writer {
+	w := &Writer{m: m, dst: dst, idle: o.Idle, after: o.AfterFunc}
+	if w.idle == 0 {
+		w.idle = DefaultIdle
+	}
+	if w.after == nil {
+		w.after = func(d time.Duration, f func()) Timer { return time.AfterFunc(d, f) }
+	}
+	return w
+}
+
+// Write redacts p, the next part of the stream, and writes what is decided. It
+// does not keep p. An error is that of the underlying writer, also one that
+// occurred after a pause, or ErrWiped, or ErrClosed; it is final, and how much
+// of p was passed on is not known then.
+func (w *Writer) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.usable(); err != nil {
+		return 0, err
+	}
+	w.armed = false
+	total := len(p)
+	for len(p) > 0 {
+		n := min(len(p), int(block-w.pos%block))
+		w.take(p[:n])
+		p = p[n:]
+		if w.flush(); w.err != nil {
+			return 0, w.err
+		}
+	}
+	w.watch()
+	return total, nil
+}
+
+// Close writes the tail, which did not become an occurrence, and overwrites
+// the buffers. It does not close the underlying writer. A second Close is
+// harmless and returns nil.
+func (w *Writer) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return nil
+	}
+	err := w.usable()
+	w.closed, w.armed = true, false
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	if err == nil {
+		w.advance(w.pos, w.pos)
+		w.flush()
+		err = w.err
+	}
+	for _, b := range [][]byte{w.held, w.out, w.view} {
+		clear(b[:cap(b)])
+	}
+	w.held, w.out, w.view = nil, nil, nil
+	return err
+}
+
+func (w *Writer) usable() error {
+	switch {
+	case w.closed:
+		return ErrClosed
+	case w.err != nil:
+		return w.err
+	case w.m.wiped.Load():
+		return ErrWiped
+	}
+	return nil
+}
+
+// take works on p, which does not go beyond the current block.
+func (w *Writer) take(p []byte) {
+	w.held = append(w.held, p...)
+	w.fresh = w.fresh[:0]
+	w.scanPlain(p)
+	w.scanShadow(p)
+	slices.SortFunc(w.fresh, func(a, b occurrence) int { return cmp.Compare(a.start, b.start) })
+	for _, o := range w.fresh {
+		w.found.add(o)
+	}
+	w.pos += int64(len(p))
+
+	live := w.live()
+	if w.pos%block != 0 || w.pos-live <= int64(w.m.longest)+slack {
+		w.advance(live, live)
+		return
+	}
+	if w.m.automaton.hold[w.shadow] > maxIdleTail {
+		w.found.add(occurrence{start: live, end: w.pos, label: cutLabel})
+	}
+	w.advance(w.pos, live)
+}
+
+// scanPlain looks for occurrences in p as it is.
+func (w *Writer) scanPlain(p []byte) {
+	w.plain, w.hits = w.m.scan(w.plain, p, w.hits[:0])
+	for _, h := range w.hits {
+		end := w.pos + int64(h.end)
+		w.fresh = append(w.fresh, occurrence{start: end - int64(h.form.length), end: end, label: h.form.label})
+	}
+}
+
+// scanShadow looks for occurrences in what is left of p in the shadow view.
+func (w *Writer) scanShadow(p []byte) {
+	w.view = w.view[:0]
+	w.strip.strip(p, func(run []byte, at int) {
+		w.offsets.add(w.viewed+int64(len(w.view)), w.pos+int64(at))
+		w.view = append(w.view, run...)
+	})
+	if len(w.view) == 0 {
+		return
+	}
+	w.shadow, w.hits = w.m.scan(w.shadow, w.view, w.hits[:0])
+	for _, h := range w.hits {
+		end := w.viewed + int64(h.end)
+		w.fresh = append(w.fresh, occurrence{
+			start: w.offsets.stream(end - int64(h.form.length)),
+			end:   w.offsets.stream(end-1) + 1,
+			label: h.form.label,
+		})
+	}
+	w.viewed += int64(len(w.view))
+	w.offsets.forget(w.viewed - int64(max(w.m.automaton.hold[w.shadow], 1)))
+}
+
+// live returns the position before which no occurrence can begin any more.
+func (w *Writer) live() int64 {
+	hold := w.m.automaton.hold
+	live := w.pos - int64(hold[w.plain])
+	if h := int64(hold[w.shadow]); h > 0 {
+		live = min(live, w.offsets.stream(w.viewed-h))
+	}
+	return live
+}
+
+// advance moves base to the position to: it appends to out what is outside of
+// the regions, and a marker for each region. No occurrence will begin before
+// final, so that a region ending there is complete; to lies beyond final only
+// where bytes are given up, because of a pause or of the bound on memory.
+func (w *Writer) advance(to, final int64) {
+	if to <= w.base {
+		return
+	}
+	rest := w.held
+	pass := func(end int64) (run []byte) {
+		if end > w.base {
+			run, rest = rest[:end-w.base], rest[end-w.base:]
+			w.base = end
+		}
+		return run
+	}
+	done := 0
+	for i := range w.found {
+		r := &w.found[i]
+		if r.start >= to {
+			break
+		}
+		w.out = append(w.out, pass(r.start)...)
+		if !r.marked {
+			w.out = append(w.out, w.marker(r)...)
+			r.marked = true
+		}
+		dropped := pass(min(r.end, to))
+		r.escape = r.escape || bytes.IndexByte(dropped, esc) >= 0
+		if r.end >= to && r.end > final {
+			break
+		}
+		if r.escape {
+			w.out = append(w.out, "\x1b[0m"...)
+		}
+		done++
+	}
+	w.out = append(w.out, pass(to)...)
+	w.found = w.found[:copy(w.found, w.found[done:])]
+	w.held = w.held[:copy(w.held, rest)]
+}
+
+// cutLabel is the label of the beginning of an occurrence that is replaced
+// because the Writer will not wait for its end.
+const cutLabel = ^uint32(0)
+
+func (w *Writer) marker(r *region) string {
+	if r.first.label == cutLabel {
+		return marker("")
+	}
+	return w.m.markers[r.first.label]
+}
+
+// flush writes out to the underlying writer.
+func (w *Writer) flush() {
+	if len(w.out) == 0 || w.err != nil {
+		return
+	}
+	n, err := w.dst.Write(w.out)
+	if err == nil && n < len(w.out) {
+		err = io.ErrShortWrite
+	}
+	w.err = err
+	w.out = w.out[:0]
+}
+
+// watch starts the timer if there is a tail that may be shown after a pause.
+func (w *Writer) watch() {
+	if w.idle < 0 || !w.releasable() {
+		return
+	}
+	w.armed = true
+	if w.timer == nil {
+		w.timer = w.after(w.idle, w.release)
+	} else {
+		w.timer.Reset(w.idle)
+	}
+}
+
+// releasable reports whether there is a held tail and at most maxIdleTail
+// bytes of it may belong to an occurrence, in either view.
+func (w *Writer) releasable() bool {
+	hold := w.m.automaton.hold
+	return w.base < w.pos && max(hold[w.plain], hold[w.shadow]) <= maxIdleTail
+}
+
+// release shows the tail. It is called by the timer.
+func (w *Writer) release() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	// A timer that fired while Write had the lock may come a little early for
+	// the new tail; no more is shown for that.
+	if !w.armed || w.usable() != nil || !w.releasable() {
+		return
+	}
+	w.armed = false
+	w.advance(w.pos, w.live())
+	w.flush()
+}

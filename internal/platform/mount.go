@@ -1,0 +1,242 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/keyturn/keyturn"
+)
+
+// Mount is one configured platform under its name: the concrete type that
+// everyone uses. It holds what all platforms share. It is safe for concurrent
+// use, and adds no state of its own: two Mounts over one platform are as good as
+// one.
+//
+// An error of its methods is a *keyturn.Error that is about the reference. A
+// panic of a platform passes through.
+type Mount struct {
+	name   string
+	target string
+	spec   Spec
+	able   able
+}
+
+// able is a platform with each thing it can do, nil where it cannot. This is the
+// only place that asks.
+type able struct {
+	Platform
+	describer Describer
+	putter    Putter
+	deleter   Deleter
+	restorer  Restorer
+	destroyer Destroyer
+	historian Historian
+	statuser  Statuser
+}
+
+// NewMount returns p under a name. Target says to people where a write goes: an
+// account, an address, a file. It panics where p is nil, or where name or
+// spec.Platform is empty.
+func NewMount(name string, p Platform, spec Spec, target string) *Mount {
+	if p == nil || name == "" || spec.Platform == "" {
+		panic("platform: NewMount needs a name, a platform and its Spec")
+	}
+	m := &Mount{name: name, target: target, spec: spec, able: able{Platform: p}}
+	m.able.describer, _ = p.(Describer)
+	m.able.putter, _ = p.(Putter)
+	m.able.deleter, _ = p.(Deleter)
+	m.able.restorer, _ = p.(Restorer)
+	m.able.destroyer, _ = p.(Destroyer)
+	m.able.historian, _ = p.(Historian)
+	m.able.statuser, _ = p.(Statuser)
+	return m
+}
+
+// Name returns the mount's name, the first part of its references.
+func (m *Mount) Name() string { return m.name }
+
+// Platform returns the kind of platform: "local", "vault", ….
+func (m *Mount) Platform() string { return m.spec.Platform }
+
+// Target says to people where a write goes.
+func (m *Mount) Target() string { return m.target }
+
+// Spec returns what the platform states of itself.
+func (m *Mount) Spec() Spec { return m.spec }
+
+// guard is the first thing every method does with a reference.
+func (m *Mount) guard(ctx context.Context, ref keyturn.Ref) error {
+	if err := m.begin(ctx, ref, ref.Mount()); err != nil {
+		return err
+	}
+	if why := m.spec.Names.Problem(ref.Name()); why != "" {
+		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(ref.Name())+"' cannot be a name on "+m.spec.Platform+": "+keyturn.Clean(why),
+			m.spec.Names.Allowed).About(ref)
+	}
+	return nil
+}
+
+func (m *Mount) begin(ctx context.Context, ref keyturn.Ref, mount string) error {
+	if err := ctx.Err(); err != nil {
+		return m.fault(ref, err, false)
+	}
+	if mount != m.name {
+		return keyturn.E(keyturn.Internal, "the mount '"+m.name+"' was asked about '"+keyturn.Clean(mount)+"'",
+			"this is a bug: please report it").About(ref)
+	}
+	return nil
+}
+
+// plain refuses a version or a field where an operation is about the secret.
+func plain(ref keyturn.Ref, does, versionHint string) error {
+	switch {
+	case ref.Version() != "":
+		return keyturn.E(keyturn.Invalid, does+" takes no version", versionHint).About(ref)
+	case ref.Field() != "":
+		return keyturn.E(keyturn.Invalid, does+" takes a whole secret, not one field", "write "+shell(ref)).About(ref)
+	}
+	return nil
+}
+
+// cannot is the refusal of what this platform cannot do.
+func (m *Mount) cannot(ref keyturn.Ref, what, instead string) error {
+	return keyturn.E(keyturn.Unsupported, m.spec.Platform+" cannot "+what, instead).About(ref)
+}
+
+// fault makes of a platform's error the one that leaves: about ref, and clean.
+// After a change that was sent, an error of the context leaves its outcome open.
+func (m *Mount) fault(ref keyturn.Ref, err error, change bool) error {
+	var e *keyturn.Error
+	if !errors.As(err, &e) {
+		switch {
+		case errors.Is(err, context.Canceled):
+			e = keyturn.E(keyturn.Unavailable, "interrupted before "+m.name+" answered", "").Because(err)
+			e.Unknown = change
+		case errors.Is(err, context.DeadlineExceeded):
+			e = keyturn.E(keyturn.Unavailable, m.name+" did not answer in time", "raise --timeout, or see 'keyturn status'").Because(err)
+			e.Unknown = change
+		default:
+			e = keyturn.AsError(err)
+		}
+	}
+	out := *e
+	out.Message, out.Hint = keyturn.Clean(e.Message), cleanLines(e.Hint)
+	if out.Ref.IsZero() {
+		out.Ref = ref
+	}
+	if out.Unknown {
+		out.Hint = "the change may have happened: look with 'keyturn history " + shell(ref) + "'"
+	}
+	return &out
+}
+
+// broken is the error for a platform that does not keep its contract.
+func (m *Mount) broken(ref keyturn.Ref, how string) error {
+	return keyturn.E(keyturn.Internal, m.spec.Platform+" "+how, "this is a bug: please report it").About(ref)
+}
+
+// check makes of a platform's Info the one that leaves.
+func (m *Mount) check(ref keyturn.Ref, info keyturn.Info) (keyturn.Info, error) {
+	if info.Ref != ref.Secret() {
+		return keyturn.Info{}, m.broken(ref, "answered about another secret")
+	}
+	if info.State == "" || info.Version == "" {
+		return keyturn.Info{}, m.broken(ref, "answered without version or state")
+	}
+	return cleaned(info), nil
+}
+
+// cleaned makes the texts of info fit to be shown. Names of secrets, versions
+// and fields stay as they are, since they are used to ask again.
+func cleaned(info keyturn.Info) keyturn.Info {
+	info.Path = keyturn.Clean(info.Path)
+	labels := make(map[string]string, len(info.Labels))
+	for _, k := range sorted(info.Labels) {
+		labels[keyturn.Clean(k)] = keyturn.Clean(info.Labels[k])
+	}
+	info.Labels = labels
+	slices.Sort(info.Fields)
+	slices.Sort(info.Public)
+	return info
+}
+
+func cleanLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = keyturn.Clean(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
+// shown is ref's secret in a sentence, shell the same as an argument.
+func shown(ref keyturn.Ref) string { return keyturn.Clean(ref.Path()) }
+func shell(ref keyturn.Ref) string { return keyturn.Quote(shown(ref)) }
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// names puts names into a sentence; many are cut.
+func names(list []string) string {
+	const most = 20
+	var b strings.Builder
+	for i, n := range list {
+		if i == most {
+			b.WriteString(" and " + number(len(list)-most) + " more")
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(keyturn.Clean(n))
+	}
+	return b.String()
+}
+
+func number(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func bytes(n int) string {
+	switch {
+	case n >= 1<<20 && n%(1<<20) == 0:
+		return number(n>>20) + " MiB"
+	case n >= 1<<10 && n%(1<<10) == 0:
+		return number(n>>10) + " KiB"
+	}
+	return number(n) + " bytes"
+}
+
+// Change is what a put or a rollback did.
+type Change struct {
+	Info    keyturn.Info
+	Created bool   // there was no such secret before, not even a deleted one
+	Before  string // the version that was current before, "" for none
+}
+
+// Put is what a caller wants of a new version.
+type Put struct {
+	Values    map[string]keyturn.Value
+	IfVersion string // "", keyturn.None or the version that must be newest
+	// Mode is keyturn.Merge, keyturn.Replace, or "" to refuse where fields of the
+	// current version would vanish.
+	Mode string
+	// Labels and Public are those of the version before where nil.
+	Labels map[string]string
+	Public []string
+	// Expires does not come from the version before.
+	Expires time.Time
+}
+
+// Outcome is one answer of GetMany.
+type Outcome struct {
+	Secret keyturn.Secret
+	Err    error // nil, or a *keyturn.Error
+}

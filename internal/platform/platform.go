@@ -1,0 +1,122 @@
+// Package platform is what keyturn asks of a place that keeps secrets, and the
+// only caller of such places.
+//
+//	platform.go   Platform: two required methods, and one-method interfaces for
+//	              what only some can do
+//	spec.go       Spec: what no signature can say, proven by platformtest
+//	mount.go      Mount: a configured platform; the only place that asks what a
+//	              platform can do
+//	read.go       Mount's Get, GetMany, Describe, Versions, List, Status
+//	put.go        Mount's Put and Rollback
+//	remove.go     Mount's Delete, Restore, Destroy
+//
+// A platform stays thin: it speaks its server's protocol and maps its errors.
+// What all platforms share is Mount's. Nothing wraps a Platform in another
+// Platform.
+package platform
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/keyturn/keyturn"
+)
+
+// Platform keeps secrets. It is safe for concurrent use. Mount is its only
+// caller: it has checked that names, fields and sizes are within Spec, and that
+// a reference is of this platform's mount.
+//
+// Of all methods, of the optional interfaces too:
+//
+//   - An error is a *keyturn.Error, or the context's own error. Its code is
+//     NotFound for what does not exist, Invalid for a version that this platform
+//     can never have, Denied, Unavailable and so on as in keyturn.Code. No text
+//     in it holds a value, a request's body or a URL with credentials. NotFound of
+//     a secret has no hint: the nearest names that the caller may see go there.
+//   - A cancelled context ends the call with an error. Where a change was sent
+//     and its outcome is not known, the error's Unknown is set.
+//   - Info.Ref is the secret's reference with the mount's name, without version
+//     and field; Info.State is never empty.
+//   - Maps and slices belong to whoever receives them.
+type Platform interface {
+	// Get reads one version whole: the one that ref pins, or the current one. The
+	// field of ref is ignored. NotFound where there is no such secret or version,
+	// and where it is deleted or destroyed; without a version, where the newest
+	// one is not live, though older ones are.
+	Get(ctx context.Context, ref keyturn.Ref) (keyturn.Secret, error)
+
+	// List yields each secret whose name is prefix or lies below it by whole
+	// segments (keyturn.Under), once, in any order, as it stands newest. It never
+	// reads a value. A secret whose newest version is deleted is listed, with that
+	// state, as long as it can be restored. An error ends the sequence. A secret
+	// whose name no reference can hold is yielded with a zero Ref and its Path.
+	List(ctx context.Context, prefix string) iter.Seq2[keyturn.Info, error]
+}
+
+// Describer tells what is known of a secret without its values.
+type Describer interface {
+	// Describe returns the version that ref pins, else the newest one whatever
+	// its state: a deleted one is an Info with that state and no error. NotFound
+	// where there is nothing of that name, or no such version.
+	Describe(ctx context.Context, ref keyturn.Ref) (keyturn.Info, error)
+}
+
+// New is a whole new version of a secret.
+type New struct {
+	Values map[string]keyturn.Value // by field; at least one
+	// IfVersion is what must be newest for the put to happen, deleted or not:
+	// keyturn.None for no such secret, "" for anything. Never set where Spec has
+	// no CompareAndSet.
+	IfVersion string
+	Labels    map[string]string
+	Public    []string // fields that are not secret; sorted, all of them in Values
+	Expires   time.Time
+}
+
+// Putter makes new versions.
+type Putter interface {
+	// Put makes n the newest version, and replaces what was there whole: fields
+	// and labels that n does not have are gone. It is durable when Put returns.
+	// Conflict where IfVersion does not hold, and then nothing has changed: of
+	// several racing puts with the same IfVersion exactly one succeeds.
+	Put(ctx context.Context, ref keyturn.Ref, n New) (keyturn.Info, error)
+}
+
+// Deleter deletes so that it can be undone.
+type Deleter interface {
+	// Delete deletes the newest version, or the secret, as is usual on the
+	// platform. The time is until when it can be undone; zero is for ever.
+	// Conflict where it is deleted already.
+	Delete(ctx context.Context, ref keyturn.Ref) (keyturn.Info, time.Time, error)
+}
+
+// Restorer undoes a delete.
+type Restorer interface {
+	// Restore makes what was deleted readable again: the newest version, or the
+	// one that ref pins where Spec has RestoreVersion. Conflict where it is live,
+	// NotFound where it is destroyed.
+	Restore(ctx context.Context, ref keyturn.Ref) (keyturn.Info, error)
+}
+
+// Destroyer deletes for ever.
+type Destroyer interface {
+	// Destroy destroys the named versions, live or deleted, or with none named the
+	// secret with all that is known of it. NotFound where one of them does not
+	// exist or is destroyed already; then none is destroyed.
+	Destroy(ctx context.Context, ref keyturn.Ref, versions []string) error
+}
+
+// Historian knows older versions.
+type Historian interface {
+	// Versions returns all versions that are known, newest first, deleted and
+	// destroyed ones too. NotFound where there is nothing of that name.
+	Versions(ctx context.Context, ref keyturn.Ref) ([]keyturn.Info, error)
+}
+
+// Statuser answers a probe.
+type Statuser interface {
+	// Status tells how the platform is. It does not fail: what is wrong is in the
+	// answer.
+	Status(ctx context.Context) keyturn.Health
+}

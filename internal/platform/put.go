@@ -1,0 +1,301 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/keyturn/keyturn"
+)
+
+// tries is how often a put is tried against other writers.
+const tries = 5
+
+// Put makes a new version, always a whole one. With Merge the fields of the
+// current version that put does not name stay; with Replace they go; without a
+// mode a put that would lose some is a Conflict that names them.
+//
+// Where the platform has compare-and-set, the version that Put has read is what
+// it replaces: a put that lost against another writer is made anew, at most five
+// times, unless IfVersion says what must be there. IfVersion is Unsupported where
+// the platform has none, since a read and a write would only look like it.
+func (m *Mount) Put(ctx context.Context, ref keyturn.Ref, put Put) (Change, error) {
+	if err := m.canPut(ctx, ref, put); err != nil {
+		return Change{}, err
+	}
+	var lost error
+	var before string
+	for try := range tries {
+		base, err := m.base(ctx, ref, put.Mode)
+		if err != nil {
+			return Change{}, err
+		}
+		if try > 0 && base.version() == before {
+			break // nobody else wrote: the platform has another reason
+		}
+		before = base.version()
+		next, err := m.next(ref, put, base)
+		if err != nil {
+			return Change{}, err
+		}
+		info, err := m.able.putter.Put(ctx, ref, next)
+		if err == nil {
+			info, err = m.check(ref, info)
+			return base.change(info), err
+		}
+		lost = m.fault(ref, err, true)
+		if !m.spec.CompareAndSet || !errors.Is(err, keyturn.Conflict) {
+			return Change{}, lost
+		}
+		if put.IfVersion != "" {
+			return Change{}, m.raced(ctx, ref, put.IfVersion, lost)
+		}
+	}
+	return Change{}, lost
+}
+
+// canPut refuses what needs no look at the platform.
+func (m *Mount) canPut(ctx context.Context, ref keyturn.Ref, put Put) error {
+	if err := m.guard(ctx, ref); err != nil {
+		return err
+	}
+	if err := plain(ref, "put", "a put makes a new version: leave ?version= out, or use --if-version"); err != nil {
+		return err
+	}
+	s := m.spec
+	switch {
+	case m.able.putter == nil:
+		return m.cannot(ref, "store a secret", "it can be read, and copied to another mount: 'keyturn copy'")
+	case put.Mode != "" && put.Mode != keyturn.Merge && put.Mode != keyturn.Replace:
+		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(put.Mode)+"' is not a mode of put", "--merge or --replace").About(ref)
+	case put.IfVersion != "" && !s.CompareAndSet:
+		return m.cannot(ref, "put only if a version is current", "leave --if-version out; another writer may then be overwritten")
+	case len(put.Public) > 0 && !s.Public:
+		return m.cannot(ref, "mark fields as public", "leave --public out")
+	case !put.Expires.IsZero() && !s.Expires:
+		return m.cannot(ref, "keep an expiry", "leave --expires out, or use a label")
+	}
+	if put.IfVersion != "" && put.IfVersion != keyturn.None {
+		if err := s.checkVersion(ref, put.IfVersion); err != nil {
+			return err
+		}
+	}
+	if err := s.checkLabels(ref, put.Labels); err != nil {
+		return err
+	}
+	if put.Mode == keyturn.Merge && len(put.Values) == 0 {
+		return nil // new labels for the same values; next checks that there are some
+	}
+	return s.checkValues(ref, put.Values)
+}
+
+// base is what a put begins from.
+type base struct {
+	secret keyturn.Secret // its Info zero where there is no such secret; values for Merge only
+}
+
+func (b base) version() string { return b.secret.Version }
+func (b base) exists() bool    { return b.secret.Version != "" }
+func (b base) live() bool      { return b.exists() && b.secret.State == keyturn.Live }
+
+func (b base) change(info keyturn.Info) Change {
+	c := Change{Info: info, Created: !b.exists()}
+	if b.live() {
+		c.Before = b.version()
+	}
+	return c
+}
+
+// base reads the newest version: its values for a merge, its fields where the
+// put may lose some.
+func (m *Mount) base(ctx context.Context, ref keyturn.Ref, mode string) (base, error) {
+	var b base
+	if d := m.able.describer; d != nil {
+		info, err := d.Describe(ctx, ref)
+		if errors.Is(err, keyturn.NotFound) {
+			return base{}, nil
+		}
+		if err != nil {
+			return base{}, m.fault(ref, err, false)
+		}
+		if info.Ref != ref.Secret() || info.Version == "" || info.State == "" {
+			return base{}, m.broken(ref, "answered about another secret, or without version or state")
+		}
+		b.secret.Info = info
+		if !b.live() || mode == keyturn.Replace || mode == "" && info.Fields != nil {
+			return b, nil
+		}
+	}
+	s, err := m.able.Get(ctx, ref)
+	if errors.Is(err, keyturn.NotFound) {
+		b.secret.State = keyturn.Deleted // meanwhile, where there was one: nothing to keep
+		return b, nil
+	}
+	if err != nil {
+		return base{}, m.fault(ref, err, false)
+	}
+	if s.Ref != ref.Secret() || s.Version == "" || s.State != keyturn.Live {
+		return base{}, m.broken(ref, "answered about another secret, or with one that is not live")
+	}
+	s.Fields = sorted(s.Values)
+	return base{secret: s}, nil
+}
+
+// next is the whole new version that put makes of base.
+func (m *Mount) next(ref keyturn.Ref, put Put, b base) (New, error) {
+	if err := expected(ref, put.IfVersion, b); err != nil {
+		return New{}, err
+	}
+	n := New{Values: map[string]keyturn.Value{}, Expires: put.Expires}
+	if put.Mode == keyturn.Merge && b.live() {
+		maps.Copy(n.Values, b.secret.Values)
+	}
+	maps.Copy(n.Values, put.Values)
+	if err := m.spec.checkValues(ref, n.Values); err != nil {
+		return New{}, err
+	}
+	if put.Mode == "" && b.live() {
+		lost := slices.DeleteFunc(slices.Sorted(slices.Values(b.secret.Fields)), func(f string) bool {
+			_, stays := n.Values[f]
+			return stays
+		})
+		if len(lost) > 0 {
+			return New{}, keyturn.E(keyturn.Conflict, "this put would remove from "+shown(ref)+" the fields "+names(lost),
+				"say --merge to keep them, or --replace to let them go").About(ref)
+		}
+	}
+	if m.spec.CompareAndSet {
+		n.IfVersion = keyturn.None
+		if b.exists() {
+			n.IfVersion = b.version()
+		}
+	}
+	n.Labels, n.Public = maps.Clone(put.Labels), slices.Clone(put.Public)
+	if put.Labels == nil && b.live() && m.spec.Labels.Max > 0 {
+		n.Labels = maps.Clone(b.secret.Labels)
+	}
+	if put.Public == nil && b.live() && m.spec.Public {
+		n.Public = slices.DeleteFunc(slices.Clone(b.secret.Public), func(f string) bool {
+			_, stays := n.Values[f]
+			return !stays
+		})
+	}
+	slices.Sort(n.Public)
+	n.Public = slices.Compact(n.Public)
+	for _, f := range n.Public {
+		if _, ok := n.Values[f]; !ok {
+			return New{}, keyturn.E(keyturn.Invalid, "there is no field '"+keyturn.Clean(f)+"' to be public",
+				"--public names a field of the new version: "+names(sorted(n.Values))).About(ref)
+		}
+	}
+	return n, nil
+}
+
+// expected refuses where the newest version is not the one that the caller
+// expects.
+func expected(ref keyturn.Ref, want string, b base) error {
+	version := keyturn.Clean(b.version())
+	see := "look at it again with 'keyturn get " + shell(ref) + "'"
+	switch {
+	case want == "" || b.exists() && want == b.version() || !b.exists() && want == keyturn.None:
+		return nil
+	case !b.exists():
+		return keyturn.E(keyturn.Conflict, shown(ref)+" does not exist, so it is not at version "+keyturn.Clean(want),
+			"--if-version none makes it").About(ref)
+	case want != keyturn.None && b.live():
+		return keyturn.E(keyturn.Conflict, shown(ref)+" is at version "+version+", not "+keyturn.Clean(want), see).About(ref)
+	case want != keyturn.None:
+		return keyturn.E(keyturn.Conflict, shown(ref)+" is at version "+version+" ("+string(b.secret.State)+"), not "+keyturn.Clean(want),
+			"see 'keyturn history "+shell(ref)+"'").About(ref)
+	case b.live():
+		return keyturn.E(keyturn.Conflict, shown(ref)+" exists, at version "+version, see).About(ref)
+	}
+	return keyturn.E(keyturn.Conflict, shown(ref)+" exists: its newest version, "+version+", is "+string(b.secret.State),
+		"'keyturn restore "+shell(ref)+"', or --if-version "+keyturn.Quote(version)+" to write over it").About(ref)
+}
+
+// raced says of a put that lost what is there now; lost is the platform's word.
+func (m *Mount) raced(ctx context.Context, ref keyturn.Ref, want string, lost error) error {
+	b, err := m.base(ctx, ref, keyturn.Replace)
+	if err != nil {
+		return lost
+	}
+	if now := keyturn.AsError(expected(ref, want, b)); now != nil {
+		return now.Because(lost)
+	}
+	return lost
+}
+
+// Rollback writes the value of an earlier version as a new one: of the version
+// to, or of the newest live one before the current where to is empty. Labels and
+// public marks are those of that version. It is a Conflict where another version
+// was written meanwhile, as far as the platform has compare-and-set.
+func (m *Mount) Rollback(ctx context.Context, ref keyturn.Ref, to string) (Change, error) {
+	if err := m.guard(ctx, ref); err != nil {
+		return Change{}, err
+	}
+	if err := plain(ref, "rollback", "name the version with --to"); err != nil {
+		return Change{}, err
+	}
+	if m.able.putter == nil || m.able.historian == nil {
+		return Change{}, m.cannot(ref, "go back to an earlier version", "keep earlier values in another mount: 'keyturn copy'")
+	}
+	versions, err := m.Versions(ctx, ref)
+	if err != nil {
+		return Change{}, err
+	}
+	if len(versions) == 0 {
+		return Change{}, m.broken(ref, "knows no version of a secret that it has")
+	}
+	b := base{secret: keyturn.Secret{Info: versions[0]}}
+	old, err := m.earlier(ref, to, versions)
+	if err != nil {
+		return Change{}, err
+	}
+	pinned, err := ref.WithVersion(old)
+	if err != nil {
+		return Change{}, m.fault(ref, err, false)
+	}
+	s, err := m.able.Get(ctx, pinned)
+	if errors.Is(err, keyturn.NotFound) {
+		return Change{}, m.missing(ctx, pinned, err)
+	}
+	if err != nil {
+		return Change{}, m.fault(pinned, err, false)
+	}
+	if s.Ref != ref || s.State != keyturn.Live {
+		return Change{}, m.broken(ref, "answered about another secret, or with one that is not live")
+	}
+	next := New{Values: s.Values, Labels: s.Labels, Public: s.Public}
+	slices.Sort(next.Public)
+	if m.spec.CompareAndSet {
+		next.IfVersion = b.version()
+	}
+	info, err := m.able.putter.Put(ctx, ref, next)
+	if err != nil {
+		return Change{}, m.fault(ref, err, true)
+	}
+	info, err = m.check(ref, info)
+	return b.change(info), err
+}
+
+// earlier returns the version to go back to; versions are newest first.
+func (m *Mount) earlier(ref keyturn.Ref, to string, versions []keyturn.Info) (string, error) {
+	history := "'keyturn history " + shell(ref) + "' lists the versions"
+	if to == "" {
+		for _, v := range versions[1:] {
+			if v.State == keyturn.Live {
+				return v.Version, nil
+			}
+		}
+		return "", keyturn.E(keyturn.NotFound, shown(ref)+" has no earlier version that can be read", history).About(ref)
+	}
+	if err := m.spec.checkVersion(ref, to); err != nil {
+		return "", err
+	}
+	if to == versions[0].Version && versions[0].State == keyturn.Live {
+		return "", keyturn.E(keyturn.Conflict, "version "+keyturn.Clean(to)+" of "+shown(ref)+" is the current one", history).About(ref)
+	}
+	return to, nil
+}

@@ -1,0 +1,328 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/keyturn/keyturn"
+)
+
+// parallel is how many reads of one GetMany run at a time.
+const parallel = 8
+
+// Get reads the version that ref pins, or the current one. Where ref names a
+// field, only its value is returned, and NotFound names the fields that exist.
+// What is deleted or destroyed is NotFound, with the way back in the hint.
+func (m *Mount) Get(ctx context.Context, ref keyturn.Ref) (keyturn.Secret, error) {
+	s, err := m.whole(ctx, ref)
+	if err != nil {
+		return keyturn.Secret{}, err
+	}
+	return pick(ref, s)
+}
+
+// whole reads one version with all fields.
+func (m *Mount) whole(ctx context.Context, ref keyturn.Ref) (keyturn.Secret, error) {
+	if err := m.guard(ctx, ref); err != nil {
+		return keyturn.Secret{}, err
+	}
+	s, err := m.able.Get(ctx, ref)
+	if errors.Is(err, keyturn.NotFound) {
+		return keyturn.Secret{}, m.missing(ctx, ref, err)
+	}
+	if err != nil {
+		return keyturn.Secret{}, m.fault(ref, err, false)
+	}
+	if s.State != keyturn.Live {
+		return keyturn.Secret{}, m.broken(ref, "gave a version that is not live")
+	}
+	s.Fields = sorted(s.Values)
+	s.Info, err = m.check(ref, s.Info)
+	if err != nil {
+		return keyturn.Secret{}, err
+	}
+	return s, nil
+}
+
+// pick leaves of s what ref asks for; s is not changed.
+func pick(ref keyturn.Ref, s keyturn.Secret) (keyturn.Secret, error) {
+	if ref.Field() == "" {
+		return s, nil
+	}
+	v, ok := s.Values[ref.Field()]
+	if !ok {
+		return keyturn.Secret{}, noField(ref, s.Fields)
+	}
+	s.Values = map[string]keyturn.Value{ref.Field(): v}
+	return s, nil
+}
+
+func noField(ref keyturn.Ref, fields []string) error {
+	return keyturn.E(keyturn.NotFound, "no field '"+keyturn.Clean(ref.Field())+"' in "+shown(ref),
+		"its fields are: "+names(fields)).About(ref)
+}
+
+// missing says of what was not found whether it is deleted, and the way back.
+func (m *Mount) missing(ctx context.Context, ref keyturn.Ref, err error) error {
+	if m.able.describer == nil {
+		return m.fault(ref, err, false)
+	}
+	info, derr := m.able.describer.Describe(ctx, ref)
+	if derr != nil || info.State == keyturn.Live || info.State == "" {
+		return m.fault(ref, err, false)
+	}
+	return m.gone(ctx, ref, info).Because(err)
+}
+
+// gone is the NotFound for a version that is there but cannot be read.
+func (m *Mount) gone(ctx context.Context, ref keyturn.Ref, info keyturn.Info) *keyturn.Error {
+	version := keyturn.Clean(info.Version)
+	what := "the newest version of " + shown(ref) + ", " + version + ", is " + string(info.State)
+	restore := "keyturn restore " + shell(ref)
+	pinned := ref.Version() != ""
+	if pinned {
+		what = "version " + version + " of " + shown(ref) + " is " + string(info.State)
+		restore += " --version " + keyturn.Quote(version)
+	}
+	var hint []string
+	if info.State == keyturn.Deleted && m.able.restorer != nil && (!pinned || m.spec.RestoreVersion) {
+		hint = append(hint, restore)
+	}
+	if m.able.historian != nil {
+		versions, _ := m.able.historian.Versions(ctx, ref.Secret())
+		for _, v := range versions {
+			if v.State == keyturn.Live {
+				readable := keyturn.Clean(v.Version)
+				what += "; version " + readable + " is the newest that can be read"
+				hint = append(hint, "keyturn get "+shell(ref)+" --version "+keyturn.Quote(readable))
+				break
+			}
+		}
+	}
+	return keyturn.E(keyturn.NotFound, what, strings.Join(hint, "\n")).About(ref)
+}
+
+// GetMany reads many references, several at a time, and returns one Outcome for
+// each in their order. Several fields of one version are one read of the
+// platform. When ctx ends, what has not been read says so.
+func (m *Mount) GetMany(ctx context.Context, refs []keyturn.Ref) []Outcome {
+	type read struct {
+		ref keyturn.Ref // with version, without field
+		at  []int       // in refs
+	}
+	var reads []*read
+	known := map[keyturn.Ref]*read{}
+	for i, ref := range refs {
+		key, err := ref.WithField("")
+		if err != nil { // the zero Ref, which guard will refuse
+			key = ref
+		}
+		r := known[key]
+		if r == nil {
+			r = &read{ref: key}
+			known[key] = r
+			reads = append(reads, r)
+		}
+		r.at = append(r.at, i)
+	}
+	out := make([]Outcome, len(refs))
+	for i, ref := range refs {
+		out[i].Err = m.broken(ref, "did not answer")
+	}
+	next := make(chan *read)
+	var (
+		wg       sync.WaitGroup
+		panicked = make(chan any, parallel)
+	)
+	for range min(parallel, len(reads)) {
+		wg.Go(func() {
+			defer func() { // a panic belongs to the caller's goroutine
+				if p := recover(); p != nil {
+					panicked <- p
+				}
+				for range next { // so that nobody waits for this reader
+				}
+			}()
+			for r := range next {
+				s, err := m.whole(ctx, r.ref)
+				for _, i := range r.at {
+					out[i] = outcome(refs[i], s, err)
+				}
+			}
+		})
+	}
+	for _, r := range reads {
+		next <- r
+	}
+	close(next)
+	wg.Wait()
+	select {
+	case p := <-panicked:
+		panic(p)
+	default:
+	}
+	return out
+}
+
+// outcome is what one of several references gets of one read. The error is each
+// one's own, about its own reference.
+func outcome(ref keyturn.Ref, s keyturn.Secret, err error) Outcome {
+	if err != nil {
+		e := *keyturn.AsError(err)
+		e.Ref = ref
+		return Outcome{Err: &e}
+	}
+	s.Fields, s.Public = slices.Clone(s.Fields), slices.Clone(s.Public)
+	s.Labels, s.Values = maps.Clone(s.Labels), maps.Clone(s.Values)
+	s, err = pick(ref, s)
+	return Outcome{Secret: s, Err: err}
+}
+
+// Describe tells what is known of the version that ref pins, whatever its state,
+// or of the current one: where the newest is deleted or destroyed that is
+// NotFound, with the way back in the hint. A field of ref must exist, where the
+// fields are known without reading a value.
+func (m *Mount) Describe(ctx context.Context, ref keyturn.Ref) (keyturn.Info, error) {
+	if err := m.guard(ctx, ref); err != nil {
+		return keyturn.Info{}, err
+	}
+	if m.able.describer == nil {
+		return keyturn.Info{}, m.cannot(ref, "describe a secret without reading it", "use 'keyturn list'")
+	}
+	info, err := m.able.describer.Describe(ctx, ref)
+	if err != nil {
+		return keyturn.Info{}, m.fault(ref, err, false)
+	}
+	if info, err = m.check(ref, info); err != nil {
+		return keyturn.Info{}, err
+	}
+	if ref.Version() == "" && info.State != keyturn.Live {
+		return keyturn.Info{}, m.gone(ctx, ref, info)
+	}
+	if ref.Field() != "" && info.Fields != nil && !slices.Contains(info.Fields, ref.Field()) {
+		return keyturn.Info{}, noField(ref, info.Fields)
+	}
+	return info, nil
+}
+
+// Versions returns all versions of a secret, newest first, deleted and destroyed
+// ones too.
+func (m *Mount) Versions(ctx context.Context, ref keyturn.Ref) ([]keyturn.Info, error) {
+	if err := m.guard(ctx, ref); err != nil {
+		return nil, err
+	}
+	if err := plain(ref, "history", "it lists all versions: leave ?version= out"); err != nil {
+		return nil, err
+	}
+	if m.able.historian == nil {
+		return nil, m.cannot(ref, "list older versions", "'keyturn get "+shell(ref)+"' shows the current one")
+	}
+	versions, err := m.able.historian.Versions(ctx, ref)
+	if err != nil {
+		return nil, m.fault(ref, err, false)
+	}
+	out := make([]keyturn.Info, len(versions))
+	for i, v := range versions {
+		if out[i], err = m.check(ref, v); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// List yields the secrets of a prefix without reading a value, each once. With
+// shallow it is folded, see Fold; a caller that leaves out some names must fold
+// what it keeps by itself, or a folder would tell of them. A secret whose name no
+// reference can hold has a zero Ref. An error ends the sequence.
+func (m *Mount) List(ctx context.Context, under keyturn.Prefix, shallow bool) iter.Seq2[keyturn.Info, error] {
+	if shallow {
+		return Fold(under, m.List(ctx, under, false))
+	}
+	return func(yield func(keyturn.Info, error) bool) {
+		if err := m.begin(ctx, keyturn.Ref{}, under.Mount()); err != nil {
+			yield(keyturn.Info{}, err)
+			return
+		}
+		for info, err := range m.able.List(ctx, under.Path()) {
+			if err == nil {
+				err = ctx.Err()
+			}
+			switch {
+			case err != nil:
+				err = m.fault(keyturn.Ref{}, err, false)
+			case !info.Ref.IsZero() && !under.Holds(info.Ref):
+				err = m.broken(keyturn.Ref{}, "listed a name that was not asked for")
+			}
+			if err != nil {
+				yield(keyturn.Info{}, err)
+				return
+			}
+			if !yield(cleaned(info), nil) {
+				return
+			}
+		}
+	}
+}
+
+// Fold stops a listing at the next segment below under: what lies deeper is
+// yielded once for each folder, as an Info with a zero Ref and for a Path the
+// prefix that lists it, as people type it: "local/myapp/".
+func Fold(under keyturn.Prefix, list iter.Seq2[keyturn.Info, error]) iter.Seq2[keyturn.Info, error] {
+	return func(yield func(keyturn.Info, error) bool) {
+		seen := map[string]bool{}
+		for info, err := range list {
+			if err == nil && !info.Ref.IsZero() {
+				rest := strings.TrimPrefix(strings.TrimPrefix(info.Ref.Name(), under.Path()), "/")
+				if segment, _, deeper := strings.Cut(rest, "/"); deeper {
+					folder := strings.TrimPrefix(under.Path()+"/"+segment, "/")
+					if seen[folder] {
+						continue
+					}
+					seen[folder] = true
+					info = keyturn.Info{}
+					var r keyturn.Ref
+					if r, err = keyturn.NewRef(under.Mount(), folder); err == nil {
+						info.Path = r.Path() + "/"
+					}
+				}
+			}
+			if !yield(info, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Status tells how the platform answers. One that has no probe of its own is
+// asked for the first name of a listing.
+func (m *Mount) Status(ctx context.Context) keyturn.Health {
+	h := keyturn.Health{Reachable: true}
+	if m.able.statuser != nil && ctx.Err() == nil {
+		h = m.able.statuser.Status(ctx)
+	} else {
+		for _, err := range m.List(ctx, m.everything(), false) {
+			h.Err = keyturn.AsError(err)
+			break
+		}
+		if h.Err != nil {
+			h.Sealed = h.Err.Code == keyturn.Sealed
+			h.Reachable = h.Err.Code != keyturn.Unavailable && h.Err.Code != keyturn.Internal
+		}
+	}
+	h.Identity, h.Detail = keyturn.Clean(h.Identity), keyturn.Clean(h.Detail)
+	if h.Err != nil {
+		h.Err = keyturn.AsError(m.fault(keyturn.Ref{}, h.Err, false))
+	}
+	return h
+}
+
+// everything is the prefix that holds the whole mount.
+func (m *Mount) everything() keyturn.Prefix {
+	p, _ := keyturn.ParsePrefix(m.name + "/") // a mount that is not a name lists nothing: begin refuses it
+	return p
+}

@@ -1,0 +1,269 @@
+package rules
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/keyturn/keyturn"
+)
+
+// Effect is what is decided. The zero Effect denies.
+type Effect int
+
+// The effects.
+const (
+	Deny    Effect = iota
+	Allow          // at once
+	Approve        // once enough people have said yes
+)
+
+// String returns "deny", "allow" or "approve".
+func (e Effect) String() string {
+	switch e {
+	case Allow:
+		return "allow"
+	case Approve:
+		return "approve"
+	}
+	return "deny"
+}
+
+// Sink is where a value would go under the verb use. At most one of Run, HTTP
+// and Mount is set. The zero Sink is none: agents and services are allowed
+// nothing with it, whatever rules say.
+type Sink struct {
+	Run []string // a command and its arguments, as they would be started
+	// Host is where the command would be started; "" for the machine of the broker.
+	Host  string
+	HTTP  *HTTPRequest
+	Mount string // written to a secret of this mount
+}
+
+func (s Sink) count() int {
+	n := 0
+	for _, set := range []bool{len(s.Run) > 0, s.HTTP != nil, s.Mount != ""} {
+		if set {
+			n++
+		}
+	}
+	return n
+}
+
+// Request is one question.
+type Request struct {
+	Actor keyturn.Actor
+	Verb  keyturn.Verb
+	// Path is keyturn.Ref.Path, a mount's name for what is about a whole mount, or
+	// "" for an operation about neither. Any other text is denied.
+	Path   string
+	Sink   Sink // of use
+	Remote bool // asked over a server
+}
+
+// Decision is the answer. The zero Decision denies.
+type Decision struct {
+	Effect Effect
+	Needs  Needs // of Approve
+	Rule   *Rule // that decided; nil for the default and for what is built in
+	// Never tells of Deny that no approval can turn it into a yes: a never rule,
+	// or something that no rule can allow.
+	Never bool
+	// Near is a rule that would have allowed it but for the sink; nil if there is
+	// none.
+	Near *Rule
+	Why  string // for people, without a full stop
+	home string
+}
+
+// Where returns file and line of the rule that decided, else "default" or
+// "built in".
+func (d Decision) Where() string {
+	switch {
+	case d.Rule != nil:
+		return d.Rule.Where.String()
+	case d.home != "":
+		return d.home
+	}
+	return "default"
+}
+
+func builtIn(why string) Decision { return Decision{Never: true, Why: why, home: "built in"} }
+
+// Decide answers q. It looks nothing up.
+func (s *Set) Decide(q Request) Decision {
+	if no := s.beforehand(q); no != "" {
+		return builtIn(no)
+	}
+	who, path := s.who(q.Actor), split(q.Path)
+	var best, near *compiled
+	for i := range s.rules {
+		r := &s.rules[i]
+		switch {
+		case !r.about(who, q.Verb, path):
+		case len(r.Never) > 0:
+			return Decision{Never: true, Rule: &r.Rule, Why: "a rule forbids it, at " + r.Where.String()}
+		case q.Verb == keyturn.Use && !r.sinkAllowed(q):
+			if near == nil {
+				near = r
+			}
+		case best == nil || r.Needs.stricter(best.Needs):
+			best = r
+		}
+	}
+	switch {
+	case best != nil && best.Needs.Approvals > 0:
+		return Decision{Effect: Approve, Needs: best.Needs, Rule: &best.Rule, Why: best.Needs.String() + " needed, at " + best.Where.String()}
+	case best != nil:
+		return Decision{Effect: Allow, Rule: &best.Rule, Why: "a rule allows it, at " + best.Where.String()}
+	case q.Actor.Kind == keyturn.Person && !q.Remote:
+		return Decision{Effect: Allow, Why: "people may do everything on their own machine"}
+	case near != nil:
+		return Decision{Near: &near.Rule, Why: "the rule at " + near.Where.String() + " allows it, but not " + q.Sink.String()}
+	case q.Remote:
+		return Decision{Why: "no rule allows it, and over a server nobody may do anything without one"}
+	}
+	return Decision{Why: "no rule allows it"}
+}
+
+// beforehand says what no rule can allow; "" if rules decide.
+func (s *Set) beforehand(q Request) string {
+	switch {
+	case s == nil:
+		return "there are no rules"
+	case identities(q.Actor) == nil:
+		return "it is not known who asks"
+	case !q.Verb.Valid():
+		return "it is not known what is asked for"
+	case !canonical(q.Path):
+		return "the name is not in canonical form"
+	case q.Verb == keyturn.Approve && q.Actor.Kind != keyturn.Person:
+		return "only people approve"
+	}
+	return ""
+}
+
+// about reports whether r speaks of this caller, verb and path.
+func (r *compiled) about(who map[Principal]bool, verb keyturn.Verb, path []string) bool {
+	return r.verb(verb) && r.whom(who) && slices.ContainsFunc(r.On, func(p Pattern) bool { return p.match(path) })
+}
+
+func (r *compiled) verb(v keyturn.Verb) bool {
+	return slices.Contains(r.May, v) || slices.Contains(r.Never, v)
+}
+
+func (r *compiled) whom(who map[Principal]bool) bool {
+	return slices.ContainsFunc(r.who, func(p Principal) bool { return who[p] })
+}
+
+// sinkAllowed reports whether r lets the value go where q wants it. People may
+// use any command; over a server, Hosts binds them too.
+func (r *compiled) sinkAllowed(q Request) bool {
+	atHost := q.Sink.Host == "" && len(r.Hosts) == 0 || slices.Contains(r.Hosts, q.Sink.Host)
+	if q.Actor.Kind == keyturn.Person {
+		return !q.Remote || len(r.Hosts) == 0 || atHost
+	}
+	switch {
+	case q.Sink.count() != 1:
+		return false
+	case len(q.Sink.Run) > 0:
+		return atHost && slices.ContainsFunc(r.run, func(c Command) bool { return c.Match(q.Sink.Run) })
+	case q.Sink.HTTP != nil:
+		return slices.ContainsFunc(r.http, func(e Endpoint) bool { return e.Match(*q.Sink.HTTP) })
+	}
+	return slices.Contains(r.Mounts, q.Sink.Mount)
+}
+
+// hasSink reports whether r names any sink that an agent could use.
+func (r *compiled) hasSink() bool { return len(r.run)+len(r.http)+len(r.Mounts) > 0 }
+
+// MayAny reports whether actor could be allowed, at once or after approvals, to
+// list, describe or use anything in a mount, or under a prefix of it ("local" or
+// "local/myapp"). Where it cannot tell, it says yes.
+func (s *Set) MayAny(actor keyturn.Actor, below string, remote bool) bool {
+	ids := s.who(actor)
+	if ids == nil || below == "" || !canonical(below) {
+		return false
+	}
+	path := split(below)
+	all := under(path)
+	for _, verb := range []keyturn.Verb{keyturn.List, keyturn.Describe, keyturn.Use} {
+		some := actor.Kind == keyturn.Person && !remote
+		for i := range s.rules {
+			r := &s.rules[i]
+			if !r.verb(verb) || !r.whom(ids) {
+				continue
+			}
+			if len(r.Never) > 0 {
+				if slices.ContainsFunc(r.On, func(p Pattern) bool { return p.covers(all) }) {
+					some = false
+					break
+				}
+				continue
+			}
+			if verb == keyturn.Use && actor.Kind != keyturn.Person && !r.hasSink() {
+				continue
+			}
+			some = some || slices.ContainsFunc(r.On, func(p Pattern) bool { return p.reaches(path) })
+		}
+		if some {
+			return true
+		}
+	}
+	return false
+}
+
+// stricter reports whether n asks for more than m: for more approvals, or for as
+// many with a stronger proof, or for as many from somebody in particular.
+func (n Needs) stricter(m Needs) bool {
+	if n.Approvals != m.Approvals {
+		return n.Approvals > m.Approvals
+	}
+	if a, b := slices.Index(Proofs(), n.Proof), slices.Index(Proofs(), m.Proof); a != b {
+		return a > b
+	}
+	return n.From != "" && m.From == ""
+}
+
+// String returns "2 approvals from sre by passkey"; "nothing" for the zero Needs.
+func (n Needs) String() string {
+	if n.Approvals == 0 {
+		return "nothing"
+	}
+	out := strconv.Itoa(n.Approvals) + " approval"
+	if n.Approvals > 1 {
+		out += "s"
+	}
+	if n.From != "" {
+		out += " from " + keyturn.Clean(n.From)
+	}
+	if n.Proof != "" {
+		out += " by " + n.Proof
+	}
+	return out
+}
+
+// String returns what the sink is, for a message.
+func (s Sink) String() string {
+	var out []string
+	if len(s.Run) > 0 {
+		quoted := make([]string, len(s.Run))
+		for i, a := range s.Run {
+			quoted[i] = keyturn.Quote(a)
+		}
+		out = append(out, "by the command "+quote(strings.Join(quoted, " ")))
+	}
+	if s.Host != "" {
+		out = append(out, "on the machine "+quote(s.Host))
+	}
+	if s.HTTP != nil {
+		out = append(out, "by the request "+quote(s.HTTP.Method+" "+s.HTTP.Host+s.HTTP.Path+" "+s.HTTP.Place))
+	}
+	if s.Mount != "" {
+		out = append(out, "by writing it to "+quote(s.Mount))
+	}
+	if len(out) == 0 {
+		return "without a command, request or mount to use it"
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,395 @@
+package rules
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/keyturn/keyturn"
+	"pgregory.net/rapid"
+)
+
+// seeds feeds a fuzz target; an empty corpus would silently test nothing.
+func seeds(f *testing.F, list []string) {
+	f.Helper()
+	if len(list) == 0 {
+		f.Fatal("no seeds")
+	}
+	for _, s := range list {
+		f.Add(s)
+	}
+}
+
+// wantInvalid checks that err is Invalid and says something to do or see.
+func wantInvalid(t testing.TB, what string, err error) *keyturn.Error {
+	t.Helper()
+	if !errors.Is(err, keyturn.Invalid) {
+		t.Fatalf("%s: got %v, want invalid", what, err)
+	}
+	e := keyturn.AsError(err)
+	if keyturn.Clean(e.Message) != e.Message {
+		t.Fatalf("%s: unclean message %q", what, e.Message)
+	}
+	return e
+}
+
+var (
+	goodPrincipals = []string{"agents", "services", "everyone", "user:anna", "user:DOMAIN\\anna b", "agent:claude-code",
+		"service:ci", "oidc:group:platform-sre", "oidc:sub:repo:acme/x:ref:refs/heads/main", "sre", "team_2-a",
+		"vault:approle/myapp", "aws:role/arn:aws:iam::123456789012:role/x", "azure:spn/1-2", "gcp:serviceAccount/x@y", "k8s:sa/ns/name"}
+	badPrincipals = []string{"", " ", "user:", "agent:", "service:", "oidc:", "oidc:group:", "oidc:email:x", "users", "people",
+		"Agents", "*", "user:*", "agent:claude*", " user:anna", "user:anna\n", "user:an\u202ena", "user:\u200banna", "usr:anna",
+		"vault:", "vault:approle", "aws:/x", "2team", "te am", strings.Repeat("a", 64), "user:" + strings.Repeat("a", 600), "user:\xff"}
+)
+
+func TestPrincipals(t *testing.T) {
+	for _, s := range goodPrincipals {
+		p, err := ParsePrincipal(s)
+		if err != nil || string(p) != s {
+			t.Errorf("%q: got %q, %v", s, p, err)
+		}
+		if want := strings.Contains(s, "/") && !strings.HasPrefix(s, "oidc:"); p.OnPlatform() != want {
+			t.Errorf("%q: on platform %v", s, !want)
+		}
+	}
+	for _, s := range badPrincipals {
+		_, err := ParsePrincipal(s)
+		wantInvalid(t, s, err)
+	}
+	_, err := ParsePrincipal("usr:anna")
+	if e := keyturn.AsError(err); !strings.Contains(e.Hint, "user:") {
+		t.Errorf("hint %q does not name user:", e.Hint)
+	}
+}
+
+func FuzzPrincipal(f *testing.F) {
+	seeds(f, append(slices.Clone(goodPrincipals), badPrincipals...))
+	f.Fuzz(func(t *testing.T, s string) {
+		p, err := ParsePrincipal(s)
+		if err != nil {
+			wantInvalid(t, s, err)
+			return
+		}
+		if string(p) != s || keyturn.Clean(s) != s || strings.Contains(s, "*") {
+			t.Fatalf("took %q as %q", s, p)
+		}
+	})
+}
+
+var (
+	goodPatterns = []string{"**", "*", "local/**", "local/myapp/db", "*/a", "**/db", "a/**/b/**/c", "local/my%20app/*", "local/a%2Ab",
+		"local/ü", "local/*/x", "local", "**/*", "vault/secret/%25/x"}
+	badPatterns = []string{"", "/", "local/", "/local", "local//x", "local/a*", "local/*a", "local/***", "local/./x", "local/../x",
+		"kt://local/x", "local/my app", "local/a?version=3", "local/a#f", "local/%2a", "local/%41", "local/%", "Local/x", "lo*/x",
+		"local/\x00", "local/\xff", "local/x%2A%2A/..", "local/%2A", "local/%2A%2A", strings.Repeat("a/", 2000) + "a", strings.Repeat("*/", 200) + "*"}
+)
+
+func TestPatterns(t *testing.T) {
+	for _, s := range goodPatterns {
+		p, err := ParsePattern(s)
+		if err != nil || p.String() != s {
+			t.Errorf("%q: got %q, %v", s, p, err)
+		}
+	}
+	for _, s := range badPatterns {
+		p, err := ParsePattern(s)
+		wantInvalid(t, s+" as "+p.String(), err)
+	}
+	for _, c := range []struct {
+		pattern, path string
+		want          bool
+	}{
+		{"**", "", true}, {"*", "", false}, {"**/*", "", false}, {"local/**", "", false}, {"**/**", "", true},
+		{"local/**", "local", true}, {"local/**", "local/a", true}, {"local/**", "local/a/b/c", true}, {"local/**", "locale/a", false},
+		{"local/*", "local", false}, {"local/*", "local/a", true}, {"local/*", "local/a/b", false},
+		{"*/a", "local/a", true}, {"**/db", "local/x/y/db", true}, {"**/db", "local/x/dbx", false}, {"**/db", "local/db/x", false},
+		{"a/**/b/**/c", "a/b/c", true}, {"a/**/b/**/c", "a/x/b/y/z/c", true}, {"a/**/b/**/c", "a/c/b", false},
+		{"local/myapp/**", "local/myapp2/x", false}, {"local/myapp/**", "local/MYAPP/x", false},
+		{"local/a%2Ab", "local/a*b", true}, {"local/a%2Ab", "local/axb", false}, {"local/my%20app/*", "local/my%20app/x", true},
+	} {
+		p, err := ParsePattern(c.pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Match(c.path); got != c.want {
+			t.Errorf("%s on %q: %v", c.pattern, c.path, got)
+		}
+	}
+	if (Pattern{}).Match("") || (Pattern{}).Match("local/a") {
+		t.Error("the zero pattern matches something")
+	}
+	for _, bad := range []string{"", "local//a", "kt://local/a", "local/a#f", "*", "local/**"} {
+		if p := Literal(bad); p.String() != "" {
+			t.Errorf("Literal(%q) is %q", bad, p)
+		}
+	}
+	if !Literal("**").Match("") || Literal("local/a*b").String() != "local/a%2Ab" || !Literal("local/a*b").Match("local/a*b") {
+		t.Error("Literal")
+	}
+}
+
+// naive matches by trying everything.
+func naive(p, s []string) bool {
+	if len(p) == 0 {
+		return len(s) == 0
+	}
+	if p[0] == "**" {
+		return naive(p[1:], s) || len(s) > 0 && naive(p, s[1:])
+	}
+	return len(s) > 0 && (p[0] == "*" || p[0] == s[0]) && naive(p[1:], s[1:])
+}
+
+var (
+	drawPattern = rapid.Custom(func(t *rapid.T) string {
+		return strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "*", "**"}), 1, 6).Draw(t, "segments"), "/")
+	})
+	drawPath = rapid.Custom(func(t *rapid.T) string {
+		return strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c"}), 0, 6).Draw(t, "segments"), "/")
+	})
+)
+
+func TestPatternsAgainstNaive(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text, path := drawPattern.Draw(t, "pattern"), drawPath.Draw(t, "path")
+		p, err := ParsePattern(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := p.Match(path), naive(strings.Split(text, "/"), split(path)); got != want {
+			t.Fatalf("%q on %q: %v, want %v", text, path, got, want)
+		}
+		q, _ := ParsePattern(drawPattern.Draw(t, "other"))
+		if p.covers(q) && q.Match(path) && !p.Match(path) {
+			t.Fatalf("%q is said to cover %q, but %q", p, q, path)
+		}
+		for i := range len(split(path)) + 1 {
+			if p.Match(path) && !p.reaches(split(path)[:i]) {
+				t.Fatalf("%q matches %q but does not reach below %q", p, path, split(path)[:i])
+			}
+		}
+	})
+}
+
+func FuzzPattern(f *testing.F) {
+	for _, s := range append(slices.Clone(goodPatterns), badPatterns...) {
+		f.Add(s, "local/a/b")
+	}
+	f.Fuzz(func(t *testing.T, s, path string) {
+		p, err := ParsePattern(s)
+		if err != nil {
+			wantInvalid(t, s, err)
+			return
+		}
+		again, err := ParsePattern(p.String())
+		if err != nil || !slices.Equal(p.segments, again.segments) {
+			t.Fatalf("%q is written %q, which is %q (%v)", s, p, again, err)
+		}
+		p.Match(path)
+		// What has no wildcard is a name, and matches itself.
+		if !strings.Contains(s, "*") && !p.Match(strings.ReplaceAll(s, "%2A", "*")) {
+			t.Fatalf("%q does not match itself", s)
+		}
+	})
+}
+
+var (
+	goodTemplates = []string{"npm test", "npm run *", "npm run **", "go", "echo 'a b' \"c \\\"d\\\"\" e\\ f", "echo '*' \\* '**'", "find . -name '*.go'",
+		"git log a#b", "x ''", "echo 'a\nb'", "/usr/bin/npm test", "a * b * **", "tab\tword", "echo '$HOME' 'a;b'", "x ü"}
+	badTemplates = []string{"", "  ", "*", "**", "* x", "npm *x", "npm x* y", "npm ** x", "npm test; rm", "npm test && rm", "a | b", "a > b", "a < b",
+		"echo $HOME", "echo \"$HOME\"", "echo `id`", "echo \"`id`\"", "echo $(id)", "a 'b", "a \"b", "a \\", "a\nb", "npm test # x", "# x",
+		"a \x00", "\xff", "'' x", "a \"\\x\"", "a *'' b", "a \\\nb", strings.Repeat("a", 9000), strings.Repeat("a ", 300)}
+)
+
+func TestTemplates(t *testing.T) {
+	for _, s := range goodTemplates {
+		if _, err := ParseCommand(s); err != nil {
+			t.Errorf("%q: %v", s, err)
+		}
+	}
+	for _, s := range badTemplates {
+		_, err := ParseCommand(s)
+		if e := wantInvalid(t, s, err); e.Hint == "" {
+			t.Errorf("%q: no hint", s)
+		}
+	}
+	for _, c := range []struct {
+		template string
+		argv     []string
+		want     bool
+	}{
+		{"npm test", []string{"npm", "test"}, true}, {"npm test", []string{"npm", "test", "x"}, false}, {"npm test", []string{"npm"}, false},
+		{"npm test", nil, false}, {"npm test", []string{"npm test"}, false}, {"npm test", []string{"/tmp/evil/npm", "test"}, false},
+		{"npm test", []string{"./npm", "test"}, false}, {"npm test", []string{"NPM", "test"}, false}, {"/usr/bin/npm", []string{"npm"}, false},
+		{"npm run *", []string{"npm", "run"}, false}, {"npm run *", []string{"npm", "run", "a"}, true}, {"npm run *", []string{"npm", "run", ""}, true},
+		{"npm run *", []string{"npm", "run", "a", "b"}, false}, {"npm run *", []string{"npm", "run", "a b; rm"}, true},
+		{"npm run **", []string{"npm", "run"}, true}, {"npm run **", []string{"npm", "run", "a", "b"}, true}, {"npm run **", []string{"npm"}, false},
+		{"echo '*'", []string{"echo", "*"}, true}, {"echo '*'", []string{"echo", "x"}, false}, {`echo \*`, []string{"echo", "x"}, false},
+		{`echo "a b"`, []string{"echo", "a b"}, true}, {`echo a' 'b`, []string{"echo", "a b"}, true}, {"echo ''", []string{"echo", ""}, true}, {"echo ''", []string{"echo"}, false},
+	} {
+		p, err := ParseCommand(c.template)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Match(c.argv); got != c.want {
+			t.Errorf("%s on %q: %v", c.template, c.argv, got)
+		}
+	}
+	if (Command{}).Match(nil) || (Command{}).Match([]string{"a"}) {
+		t.Error("the zero command matches")
+	}
+}
+
+func TestTemplateOfACommand(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		argv := rapid.SliceOfN(rapid.OneOf(rapid.SampledFrom([]string{"*", "**", "a*", "$x", "'", `"`, `\`, "#", "a;b", "\n", ""}), rapid.String()), 1, 5).Draw(t, "argv")
+		s := Template(argv)
+		if s == "" {
+			if argv[0] != "" && !strings.Contains(strings.Join(argv, ""), "\x00") {
+				t.Fatalf("no template for %q", argv)
+			}
+			return
+		}
+		c, err := ParseCommand(s)
+		if err != nil || !c.Match(argv) || c.rest || slices.ContainsFunc(c.words, func(w word) bool { return w.any }) {
+			t.Fatalf("%q for %q: %v", s, argv, err)
+		}
+		if other := append(slices.Clone(argv), "x"); c.Match(other) || c.Match(argv[:len(argv)-1]) {
+			t.Fatalf("%q matches more than %q", s, argv)
+		}
+	})
+}
+
+func FuzzCommand(f *testing.F) {
+	seeds(f, append(slices.Clone(goodTemplates), badTemplates...))
+	f.Fuzz(func(t *testing.T, s string) {
+		c, err := ParseCommand(s)
+		if err != nil {
+			wantInvalid(t, s, err)
+			return
+		}
+		argv := make([]string, len(c.words))
+		for i, w := range c.words {
+			argv[i] = w.text
+		}
+		if !c.Match(argv) || c.Match(append([]string{"/tmp/" + argv[0]}, argv[1:]...)) {
+			t.Fatalf("%q on %q", s, argv)
+		}
+		if !strings.Contains(s, "*") && c.Match(append(argv, "more")) {
+			t.Fatalf("%q takes more", s)
+		}
+	})
+}
+
+var (
+	goodEndpoints = []string{"POST api.github.com/repos/acme/** header:Authorization", "GET example.com/ header:x-api-key", "PUT a-b.example.com:8443/v1/*/x body:password",
+		"DELETE 192.0.2.1/** header:Authorization", "GET localhost:8080/** header:Authorization", "GET h/a/ header:X-A", "GET h/%20x header:X-A"}
+	badEndpoints = []string{"", "POST", "POST api.github.com/x", "post a/x header:A", "TRACE a/x header:A", "POST  a/x header:A", "POST https://a/x header:A",
+		"POST a header:A", "POST A.com/x header:A", "POST a.com./x header:A", "POST u@a.com/x header:A", "POST *.a.com/x header:A", "POST a.com:443/x header:A",
+		"POST a.com:0/x header:A", "POST a.com:99999/x header:A", "POST a.com:08/x header:A", "POST 0x7f.1/x header:A", "POST 2130706433/x header:A",
+		"POST 127.1/x header:A", "POST 01.2.3.4/x header:A", "POST [::1]/x header:A", "POST a/../x header:A", "POST a/./x header:A", "POST a//x header:A",
+		"POST a/x?y=1 header:A", "POST a/x#y header:A", "POST a/%2e%2e/x header:A", "POST a/%2F header:A", "POST a/a* header:A", "POST a/%41 header:A",
+		"POST a/x;y header:A", "POST a/\\x header:A", "POST a/x header:", "POST a/x header:Host", "POST a/x header:host", "POST a/x header:A:B", "POST a/x header:a*",
+		"POST a/x query:token", "POST a/x cookie:a", "POST a/x body:", "POST a/x\n header:A", "POST -a/x header:A", "POST ü.de/x header:A", "POST a_b/x header:A"}
+)
+
+func TestEndpoints(t *testing.T) {
+	for _, s := range goodEndpoints {
+		if _, err := ParseEndpoint(s); err != nil {
+			t.Errorf("%q: %v", s, err)
+		}
+	}
+	for _, s := range badEndpoints {
+		_, err := ParseEndpoint(s)
+		wantInvalid(t, s, err)
+	}
+	base := HTTPRequest{"POST", "api.github.com", "/repos/acme/x/issues", "header:Authorization"}
+	e, err := ParseEndpoint(goodEndpoints[0])
+	if err != nil || !e.Match(base) {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		path string
+		want bool
+	}{{"/repos/acme", true}, {"/repos/acme/", true}, {"/repos/acme2/x", false}, {"/repos/acme/../other", false}, {"/repos/acme/%2e%2e/other", false},
+		{"/repos/acme//x", false}, {"/repos/acme/a%2Fb", false}, {"/repos/acme/x?y", false}, {"/repos/acme/x#y", false}, {"/repos/acme/a\\b", false},
+		{"repos/acme/x", false}, {"", false}, {"/Repos/acme/x", false}, {"/repos/acme/\n", false}, {"/repos/acme/x;y", false}} {
+		r := base
+		r.Path = c.path
+		if e.Match(r) != c.want {
+			t.Errorf("path %q: %v", c.path, !c.want)
+		}
+	}
+	for _, r := range []HTTPRequest{{}, {"GET", base.Host, base.Path, base.Place}, {"POST", "api.github.com.evil.com", base.Path, base.Place},
+		{"POST", "API.github.com", base.Path, base.Place}, {"POST", "api.github.com:80", base.Path, base.Place}, {"POST", base.Host, base.Path, "header:Cookie"},
+		{"POST", base.Host, base.Path, "body:Authorization"}, {"POST", base.Host, base.Path, ""}} {
+		if e.Match(r) {
+			t.Errorf("%v matches", r)
+		}
+	}
+	r := base
+	if r.Place = "header:authorization"; !e.Match(r) {
+		t.Error("the case of a header's name matters")
+	}
+	star, _ := ParseEndpoint("GET h/a/* header:A")
+	if star.Match(HTTPRequest{"GET", "h", "/a/", "header:A"}) || !star.Match(HTTPRequest{"GET", "h", "/a/b", "header:A"}) || star.Match(HTTPRequest{"GET", "h", "/a/b/", "header:A"}) {
+		t.Error("* is not exactly one segment that is not empty")
+	}
+	if (Endpoint{}).Match(HTTPRequest{}) {
+		t.Error("the zero endpoint matches")
+	}
+}
+
+func FuzzEndpoint(f *testing.F) {
+	for _, s := range append(slices.Clone(goodEndpoints), badEndpoints...) {
+		f.Add(s, "/repos/acme/x")
+	}
+	f.Fuzz(func(t *testing.T, s, path string) {
+		e, err := ParseEndpoint(s)
+		if err != nil {
+			wantInvalid(t, s, err)
+			return
+		}
+		if e.Match(HTTPRequest{e.method, e.host, path, e.place}) && (strings.Contains(path, "..") && slices.Contains(strings.Split(path, "/"), "..") || strings.Contains(path, "//")) {
+			t.Fatalf("%q matches the path %q", s, path)
+		}
+		if e.Match(HTTPRequest{e.method, e.host + ".evil.com", path, e.place}) {
+			t.Fatalf("%q matches another host", s)
+		}
+	})
+}
+
+// Hostile patterns must not blow up: each of these takes years with backtracking.
+func TestPatternsAreLinear(t *testing.T) {
+	path := strings.Repeat("a/", 1000) + "a"
+	for _, unit := range []string{"**/a/", "**/a/a/", "**/*/", "*/**/a/"} {
+		segs := strings.Split(strings.Repeat(unit, MaxSegments/len(strings.Split(unit, "/")))+"b", "/")
+		p, err := ParsePattern(strings.Join(segs, "/"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Match(path) || !p.reaches(split(path)) || p.covers(under(split(path))) {
+			t.Errorf("%s…", unit)
+		}
+	}
+}
+
+func TestCovers(t *testing.T) {
+	for _, c := range []struct {
+		p, q string
+		want bool
+	}{
+		{"**", "**", true}, {"**", "*", true}, {"**", "a/b", true}, {"*", "**", false}, {"*", "*", true}, {"*", "a", true}, {"a", "*", false},
+		{"a/**", "a", true}, {"a/**", "a/b/*", true}, {"a/**", "a/**", true}, {"a/**", "b/**", false}, {"a/*", "a/**", false}, {"a/**/b", "a/**", false},
+		{"**/b", "a/**/b", true}, {"a/**", "**", false},
+	} {
+		p, _ := ParsePattern(c.p)
+		q, _ := ParsePattern(c.q)
+		if p.covers(q) != c.want {
+			t.Errorf("%s covers %s: %v", c.p, c.q, !c.want)
+		}
+	}
+	if (Pattern{}).covers(Pattern{}) || Literal("**").covers(Pattern{}) || (Pattern{}).covers(Literal("a")) {
+		t.Error("the zero pattern")
+	}
+}
