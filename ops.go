@@ -28,8 +28,8 @@ type ListMounts struct {
 }
 
 // ListSecrets asks for the names under a prefix, without reading a value. With
-// Shallow it stops at the next segment, and folders are named by a trailing
-// slash in Listing.
+// Shallow it stops at the next segment: what lies deeper is one Info with a zero
+// Ref and the folder's prefix as its Path, "local/myapp/".
 type ListSecrets struct {
 	Under   Prefix `json:"under"`
 	Shallow bool   `json:"shallow,omitempty"`

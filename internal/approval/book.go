@@ -37,7 +37,7 @@ const (
 type Needs struct {
 	Approvals int    `json:"approvals"`
 	From      string `json:"from,omitempty"`  // a principal or group that approvers must be
-	Proof     string `json:"proof,omitempty"` // "passkey", "passphrase"; "" takes any
+	Proof     string `json:"proof,omitempty"` // the weakest that is taken; "" takes any
 }
 
 // Yes is one person's approval.
@@ -57,6 +57,7 @@ type Request struct {
 	Created time.Time       `json:"created"`
 	Expires time.Time       `json:"expires"`
 	Needs   Needs           `json:"needs"`
+	Ruled   bool            `json:"ruled,omitempty"` // a rule asks for approvals; else none allows it
 	Given   []Yes           `json:"given,omitempty"`
 	// Held is the version of each reference that the platform held when the
 	// first yes was given; "" for none. The yes is for these.
@@ -103,7 +104,7 @@ func (b *Book) Open(ctx context.Context) ([]Request, error) {
 
 // Ask returns the open request of actor for the operation, and makes one where
 // there is none, so that asking again and again makes one request.
-func (b *Book) Ask(ctx context.Context, actor keyturn.Actor, canonical []byte, hash keyturn.OpHash, reason string, needs Needs) (Request, error) {
+func (b *Book) Ask(ctx context.Context, actor keyturn.Actor, canonical []byte, hash keyturn.OpHash, reason string, needs Needs, ruled bool) (Request, error) {
 	open, err := b.Open(ctx)
 	if err != nil {
 		return Request{}, err
@@ -123,7 +124,7 @@ func (b *Book) Ask(ctx context.Context, actor keyturn.Actor, canonical []byte, h
 	}
 	now := b.now().UTC()
 	r := Request{ID: newID(), Actor: actor, Op: canonical, Hash: hash.String(), Reason: reason,
-		Created: now, Expires: now.Add(Window), Needs: needs}
+		Created: now, Expires: now.Add(Window), Needs: needs, Ruled: ruled}
 	err = b.items.UpdateItem(ctx, requestKind, r.ID, func(old keyturn.Item) (keyturn.Item, error) {
 		if old.Body != nil {
 			return old, keyturn.E(keyturn.Conflict, "two requests drew the same id", "try again")
@@ -156,9 +157,6 @@ func (b *Book) Approve(ctx context.Context, id string, yes Yes, held map[string]
 		}
 		if slices.ContainsFunc(r.Given, func(y Yes) bool { return y.Actor.Same(yes.Actor) }) {
 			return keyturn.E(keyturn.Conflict, "you have approved "+id+" already", "another person has to say yes too")
-		}
-		if r.Needs.Proof == "passkey" && yes.Proof != "passkey" {
-			return denied("this request takes a passkey, not a "+yes.Proof, "approve it on the server's console")
 		}
 		if len(r.Given) > 0 && !sameVersions(r.Held, held) {
 			return keyturn.E(keyturn.Conflict, "the secrets have changed since the first approval", "the operation has to be asked for again")

@@ -173,8 +173,9 @@ func (b *Broker) listSecrets(ctx context.Context, c *call, op keyturn.ListSecret
 		e.By = "rule"
 		return nil, e
 	}
-	return &keyturn.Listing{Receipt: c.receipt(m), Secrets: func(yield func(keyturn.Info, error) bool) {
-		for info, err := range m.List(ctx, op.Under, op.Shallow) {
+	// Filtered first and folded after, so that a folder tells nothing more.
+	seen := func(yield func(keyturn.Info, error) bool) {
+		for info, err := range m.List(ctx, op.Under, false) {
 			if err == nil && !b.may(c.actor, keyturn.List, info.Ref) {
 				continue
 			}
@@ -182,7 +183,12 @@ func (b *Broker) listSecrets(ctx context.Context, c *call, op keyturn.ListSecret
 				return
 			}
 		}
-	}}, nil
+	}
+	list := &keyturn.Listing{Receipt: c.receipt(m), Secrets: seen}
+	if op.Shallow {
+		list.Secrets = platform.Fold(op.Under, seen)
+	}
+	return list, nil
 }
 
 // suggest adds the nearest names to a not-found, of those that the caller may

@@ -140,7 +140,7 @@ func (b *Broker) approve(ctx context.Context, c *call) error {
 		return b.confirm(ctx, c)
 	}
 	needs := approval.Needs{Approvals: max(1, c.verdict.needs.Approvals), From: c.verdict.needs.From, Proof: c.verdict.needs.Proof}
-	req, err := b.book.Ask(ctx, c.actor, c.form, c.hash, limit(keyturn.Clean(c.from.Reason), 500), needs)
+	req, err := b.book.Ask(ctx, c.actor, c.form, c.hash, limit(keyturn.Clean(c.from.Reason), 500), needs, c.verdict.effect == rules.Approve)
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,11 @@ func (b *Broker) approveRequest(ctx context.Context, c *call, op keyturn.Approve
 	out := &keyturn.Approved{Receipt: c.receipt(nil)}
 	if op.Remember {
 		// First the rule: where it cannot be written, nothing was approved.
-		if out.Rule, err = b.Remember(remembered(req)); err != nil {
+		rule, err := remembered(r, req)
+		if err != nil {
+			return nil, err
+		}
+		if out.Rule, err = b.Remember(rule); err != nil {
 			return nil, err
 		}
 	}
@@ -89,8 +93,12 @@ func (b *Broker) mayApprove(c *call, r approval.Request, req keyturn.Request) er
 	if r.Actor.Same(c.actor) {
 		return no("nobody approves their own request")
 	}
-	if from := r.Needs.From; from != "" && !b.Rules.Matches(c.actor, from) {
-		return no("the rule asks for somebody of " + from)
+	needs := rules.Needs{Approvals: r.Needs.Approvals, From: r.Needs.From, Proof: r.Needs.Proof}
+	if !b.Rules.MayApprove(c.actor, needs) {
+		return no("the rule asks for somebody of " + needs.From)
+	}
+	if !needs.Accepts("passphrase") {
+		return no("the rule asks for a proof stronger than a passphrase: " + needs.Proof)
 	}
 	for _, ref := range req.Op.Refs() {
 		d := b.Rules.Decide(rules.Request{Actor: c.actor, Verb: keyturn.Approve, Path: ref.Path(), Remote: b.Remote})
@@ -101,14 +109,29 @@ func (b *Broker) mayApprove(c *call, r approval.Request, req keyturn.Request) er
 	return nil
 }
 
-// remembered is the narrowest rule that lets a request through from now on.
-func remembered(req keyturn.Request) rules.Rule {
+// remembered is the narrowest rule that lets a request through from now on. It is
+// Invalid for what no narrow rule could say.
+func remembered(r approval.Request, req keyturn.Request) (rules.Rule, error) {
+	cannot := func(why string) (rules.Rule, error) {
+		return rules.Rule{}, keyturn.E(keyturn.Invalid, "this cannot be remembered: "+why, "approve it once, without --remember")
+	}
+	if len(req.Op.Refs()) == 0 {
+		return cannot("it is about no secret, so the rule would be about all")
+	}
+	if r.Ruled {
+		return cannot("a rule of yours asks for approvals each time")
+	}
+	rule := narrow(req)
+	if _, err := rules.Parse(rule.Source()); err != nil {
+		return cannot(err.Error())
+	}
+	return rule, nil
+}
+
+func narrow(req keyturn.Request) rules.Rule {
 	r := rules.Rule{Who: []string{req.Actor.Principal()}, May: []keyturn.Verb{req.Op.Verb()}}
 	for _, ref := range req.Op.Refs() {
 		r.On = append(r.On, rules.Literal(ref.Path()))
-	}
-	if len(r.On) == 0 {
-		r.On = append(r.On, rules.Literal("**"))
 	}
 	if run, ok := req.Op.(keyturn.RunCommand); ok {
 		r.Run = []string{rules.Template(run.Command)}

@@ -213,7 +213,9 @@ A secret is named MOUNT/NAME, one of its fields MOUNT/NAME#FIELD. The mount
 }
 
 // commands holds one constructor for each command, in the order of the help.
-var commands = []func(*command) *cobra.Command{}
+var commands = []func(*command) *cobra.Command{
+	putCommand, getCommand,
+}
 
 func eachCommand(cmd *cobra.Command, f func(*cobra.Command)) {
 	f(cmd)

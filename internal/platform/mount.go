@@ -125,7 +125,7 @@ func (m *Mount) fault(ref keyturn.Ref, err error, change bool) error {
 		}
 	}
 	out := *e
-	out.Message, out.Hint = keyturn.Clean(e.Message), cleanLines(e.Hint)
+	out.Message, out.Hint = keyturn.Clean(e.Message), keyturn.CleanLines(e.Hint)
 	if out.Ref.IsZero() {
 		out.Ref = ref
 	}
@@ -163,14 +163,6 @@ func cleaned(info keyturn.Info) keyturn.Info {
 	slices.Sort(info.Fields)
 	slices.Sort(info.Public)
 	return info
-}
-
-func cleanLines(s string) string {
-	lines := strings.Split(s, "\n")
-	for i := range lines {
-		lines[i] = keyturn.Clean(lines[i])
-	}
-	return strings.Join(lines, "\n")
 }
 
 // shown is ref's secret in a sentence, shell the same as an argument.

@@ -10,34 +10,26 @@ import (
 	"github.com/keyturn/keyturn"
 )
 
-// document is the one JSON form of every answer (cli.md, "JSON"). Members that
+// answer is the one JSON form of every answer (cli.md, "JSON"). Members that
 // do not apply are left out.
-type document struct {
-	Operation string           `json:"operation"`
-	Platform  string           `json:"platform,omitempty"`
-	Mount     string           `json:"mount,omitempty"`
-	Status    string           `json:"status"`
-	Secret    *secretDoc       `json:"secret,omitempty"`
-	Secrets   *[]secretDoc     `json:"secrets,omitempty"`
-	Mounts    *[]mountDoc      `json:"mounts,omitempty"`
-	Records   *[]recordDoc     `json:"records,omitempty"`
-	Requests  *[]requestDoc    `json:"requests,omitempty"`
-	Log       *logDoc          `json:"log,omitempty"`
-	Store     *storeDoc        `json:"store,omitempty"`
-	Caller    *keyturn.Actor   `json:"caller,omitempty"`
-	Command   *commandDoc      `json:"command,omitempty"`
-	Decision  *decisionDoc     `json:"decision,omitempty"`
-	Settings  *[]settingDoc    `json:"settings,omitempty"`
-	Approval  *approvalDoc     `json:"approval,omitempty"`
-	Target    string           `json:"target,omitempty"`
-	Before    any              `json:"previous_version,omitempty"`
-	Until     string           `json:"recoverable_until,omitempty"`
-	Notices   []string         `json:"notices,omitempty"`
-	Artifacts []string         `json:"artifacts,omitempty"`
-	AuditID   string           `json:"audit_id,omitempty"`
-	Version   *versionDoc      `json:"version,omitempty"`
-	Error     *errorDoc        `json:"error,omitempty"`
-	Errors    []errorDoc       `json:"errors,omitempty"`
+type answer struct {
+	Operation string         `json:"operation"`
+	Platform  string         `json:"platform,omitempty"`
+	Mount     string         `json:"mount,omitempty"`
+	Status    string         `json:"status"`
+	Secret    *secretDoc     `json:"secret,omitempty"`
+	Secrets   *[]secretDoc   `json:"secrets,omitempty"`
+	Caller    *keyturn.Actor `json:"caller,omitempty"`
+	Approval  *approvalDoc   `json:"approval,omitempty"`
+	Target    string         `json:"target,omitempty"`
+	Before    any            `json:"previous_version,omitempty"`
+	Until     string         `json:"recoverable_until,omitempty"`
+	Notices   []string       `json:"notices,omitempty"`
+	Artifacts []string       `json:"artifacts,omitempty"`
+	AuditID   string         `json:"audit_id,omitempty"`
+	Version   *versionDoc    `json:"version,omitempty"`
+	Error     *errorDoc      `json:"error,omitempty"`
+	Errors    []errorDoc     `json:"errors,omitempty"`
 }
 
 type secretDoc struct {
@@ -78,7 +70,7 @@ type versionDoc struct {
 }
 
 // print writes doc as the one JSON document on standard output.
-func (c *command) print(doc document) error {
+func (c *command) print(doc answer) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -91,8 +83,8 @@ func (c *command) print(doc document) error {
 }
 
 // success begins the document of an operation that went well.
-func success(operation string, r keyturn.Receipt) document {
-	return document{Operation: operation, Platform: r.Platform, Mount: r.Mount, Status: "success", AuditID: r.AuditID}
+func success(operation string, r keyturn.Receipt) answer {
+	return answer{Operation: operation, Platform: r.Platform, Mount: r.Mount, Status: "success", AuditID: r.AuditID}
 }
 
 func infoDoc(info keyturn.Info) secretDoc {

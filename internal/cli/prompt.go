@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"github.com/keyturn/keyturn"
+)
+
+// Prompt asks the person at the terminal. Questions go to standard error, so that
+// standard output stays clean; answers come from standard input, which must be a
+// terminal.
+type Prompt struct {
+	in, out *os.File
+}
+
+func (p *Program) prompt() Prompt { return Prompt{in: p.In, out: p.Err} }
+
+// Possible reports whether there is a person to ask.
+func (q Prompt) Possible() bool {
+	return q.in != nil && q.out != nil && term.IsTerminal(int(q.in.Fd())) && term.IsTerminal(int(q.out.Fd()))
+}
+
+// Secret asks for a line without echo. An interrupt puts the terminal back as it
+// was and ends the command.
+func (q Prompt) Secret(ctx context.Context, question string) (keyturn.Value, error) {
+	fd := int(q.in.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return keyturn.Value{}, noTerminal("to ask for " + question)
+	}
+	fmt.Fprintf(q.out, "%s: ", keyturn.Clean(question))
+	return wait(ctx, q, func() { _ = term.Restore(fd, before) }, func() (keyturn.Value, error) {
+		b, err := term.ReadPassword(fd)
+		fmt.Fprintln(q.out)
+		if err != nil {
+			return keyturn.Value{}, errInterrupted // the terminal has gone, or Ctrl-D
+		}
+		v := keyturn.NewValue(b)
+		clear(b)
+		return v, nil
+	})
+}
+
+// Line asks for a line with echo.
+func (q Prompt) Line(ctx context.Context, question string) (string, error) {
+	fmt.Fprintf(q.out, "%s ", question)
+	return wait(ctx, q, func() {}, func() (string, error) {
+		// A byte at a time: nothing that is typed ahead is taken from the next
+		// question.
+		var line []byte
+		var b [1]byte
+		for {
+			n, err := q.in.Read(b[:])
+			if n == 1 && b[0] == '\n' {
+				return strings.TrimSpace(string(line)), nil
+			}
+			if n == 1 && len(line) < 4096 {
+				line = append(line, b[0])
+			}
+			if err != nil {
+				return "", errInterrupted
+			}
+		}
+	})
+}
+
+// Confirm asks a question that takes yes or no; no is the default.
+func (q Prompt) Confirm(ctx context.Context, question string) (bool, error) {
+	answer, err := q.Line(ctx, question+" [y/N]")
+	if err != nil {
+		return false, err
+	}
+	answer = strings.ToLower(answer)
+	return answer == "y" || answer == "yes", nil
+}
+
+// Passphrase implements the broker's Prover.
+func (q Prompt) Passphrase(ctx context.Context, about string, fresh bool) (keyturn.Value, error) {
+	if !q.Possible() {
+		return keyturn.Value{}, noTerminal("for a passphrase " + about)
+	}
+	if !fresh {
+		return q.Secret(ctx, "Your keyturn passphrase, "+about)
+	}
+	fmt.Fprintln(q.out, "You have no keyturn passphrase yet. It proves that it is you, and not a program of")
+	fmt.Fprintln(q.out, "yours, who says yes. It cannot be read back: remember it.")
+	first, err := q.Secret(ctx, "A new passphrase, "+about)
+	if err != nil {
+		return keyturn.Value{}, err
+	}
+	again, err := q.Secret(ctx, "The same once more")
+	if err != nil {
+		return keyturn.Value{}, err
+	}
+	if !first.Equal(again) {
+		return keyturn.Value{}, keyturn.E(keyturn.Invalid, "the two passphrases are not the same", "nothing was done; try again")
+	}
+	return first, nil
+}
+
+func noTerminal(why string) error {
+	e := keyturn.E(keyturn.Denied, "there is no terminal to ask at, "+keyturn.Clean(why), "a person has to do this in a terminal")
+	e.By = "person"
+	return e
+}
+
+// wait runs read, and gives up on an interrupt after putting the terminal back.
+func wait[T any](ctx context.Context, q Prompt, restore func(), read func() (T, error)) (T, error) {
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(interrupts)
+	type answer struct {
+		v   T
+		err error
+	}
+	got := make(chan answer, 1)
+	go func() { // ends with the program: a read from a terminal cannot be cancelled
+		v, err := read()
+		got <- answer{v, err}
+	}()
+	select {
+	case a := <-got:
+		if ctx.Err() != nil {
+			break
+		}
+		return a.v, a.err
+	case <-interrupts:
+	case <-ctx.Done():
+	}
+	restore()
+	fmt.Fprintln(q.out)
+	var none T
+	if ctx.Err() == context.DeadlineExceeded {
+		return none, ctx.Err()
+	}
+	return none, errInterrupted
+}
+
+// readLimited reads all of r, up to limit bytes; more is Invalid.
+func readLimited(r io.Reader, what string, limit int) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+	if err != nil {
+		return nil, keyturn.E(keyturn.Invalid, keyturn.Clean(what)+" cannot be read", "").Because(err)
+	}
+	if len(b) > limit {
+		return nil, keyturn.E(keyturn.Invalid, fmt.Sprintf("%s is larger than %d bytes", keyturn.Clean(what), limit), "")
+	}
+	return b, nil
+}

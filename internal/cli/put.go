@@ -1,0 +1,467 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/document"
+)
+
+const maxInput = 4 << 20 // bytes of a file or pipe that values are read from
+
+type putOptions struct {
+	ref       keyturn.Ref
+	words     []string
+	fromJSON  string
+	fromEnv   string
+	generate  []string
+	ifVersion string
+	labels    []string
+	expires   string
+	public    []string
+	merge     bool
+	replace   bool
+	trim      bool
+}
+
+func putCommand(c *command) *cobra.Command {
+	var o putOptions
+	cmd := &cobra.Command{
+		Use:   "put REF [FIELD=VALUE | FIELD=@FILE | FIELD=- | FIELD]...",
+		Short: "Make a new version of a secret",
+		Long: `Make a new version of a secret.
+
+  FIELD          asks for the value without echo; with no field at all, for 'value'
+  FIELD=-        takes it from standard input, byte for byte
+  FIELD=@FILE    takes it from a file, byte for byte
+  FIELD=VALUE    takes it literally, where others can see it; \@ and \- begin a
+                 literal @ and -
+
+A put makes a whole version. If fields of the current version would vanish it
+asks, or fails with conflict where there is nobody to ask: --merge keeps them,
+--replace lets them go.`,
+		Example: `  keyturn put local/myapp password
+  keyturn put local/myapp --generate password:40 user=app
+  keyturn put local/myapp tls.key=@server.key --merge
+  printf %s "$TOKEN" | keyturn put local/ci token=-
+  keyturn put local/myapp --from-env .env
+  keyturn put local/myapp password --if-version 3`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			var r reference
+			if o.ref, err = r.parse(args[0]); err != nil {
+				return err
+			}
+			o.words = args[1:]
+			return c.do(cmd, func(ctx context.Context, s *Session) error { return c.putSecret(ctx, s, o) })
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.fromJSON, "from-json", "", "take all fields from a JSON object in `FILE`, or - for standard input")
+	f.StringVar(&o.fromEnv, "from-env", "", "take all fields from a .env `FILE`, or - for standard input")
+	f.StringArrayVar(&o.generate, "generate", nil, "make a random value: `FIELD[:LENGTH[:CHARSET]]` or FIELD:uuid")
+	f.StringVar(&o.ifVersion, "if-version", "", "only if `VERSION` is current; none: only if there is no such secret")
+	f.StringArrayVar(&o.labels, "label", nil, "a label, `KEY=VALUE`")
+	f.StringVar(&o.expires, "expires", "", "the `DATE` by which it should be replaced (2026-12-31, or 90d)")
+	f.StringArrayVar(&o.public, "public", nil, "a `FIELD` that is not secret: shown, and not redacted (people only)")
+	f.BoolVar(&o.merge, "merge", false, "keep the fields of the current version that are not named")
+	f.BoolVar(&o.replace, "replace", false, "let go of the fields that are not named")
+	f.BoolVar(&o.trim, "trim", false, "drop one newline at the end of what comes from a pipe or file")
+	cmd.MarkFlagsMutuallyExclusive("merge", "replace")
+	cmd.MarkFlagsMutuallyExclusive("from-json", "from-env")
+	return cmd
+}
+
+func (c *command) putSecret(ctx context.Context, s *Session, o putOptions) error {
+	op, err := o.operation()
+	if err != nil {
+		return err
+	}
+	values, err := c.values(ctx, o)
+	if err != nil {
+		return err
+	}
+	if len(values) > 0 {
+		if op.Candidate, err = s.Service.Seal(ctx, o.ref, values); err != nil {
+			return err
+		}
+	}
+	res, err := ask[*keyturn.Changed](ctx, c, s, op)
+	if e := keyturn.AsError(err); err != nil && e.Code == keyturn.Conflict && op.Mode == "" && vanish(e) && c.prompt().Possible() && !c.json() {
+		if op.Mode, err = c.whichMode(ctx, e); err != nil {
+			return err
+		}
+		res, err = ask[*keyturn.Changed](ctx, c, s, op)
+	}
+	if err != nil {
+		return err
+	}
+	return c.wrote(res, putKind(res), "created", "changed")
+}
+
+// vanish reports whether a put was refused because fields would vanish: the one
+// conflict that --merge or --replace answers.
+func vanish(e *keyturn.Error) bool { return strings.Contains(e.Hint, "--merge") }
+
+func (c *command) whichMode(ctx context.Context, e *keyturn.Error) (string, error) {
+	c.say("%s", keyturn.CleanLines(e.Message))
+	for {
+		answer, err := c.prompt().Line(ctx, "Keep them (m, merge), let them go (r, replace), or stop (s)?")
+		if err != nil {
+			return "", err
+		}
+		switch strings.ToLower(answer) {
+		case "m", "merge":
+			return keyturn.Merge, nil
+		case "r", "replace":
+			return keyturn.Replace, nil
+		case "s", "stop", "":
+			return "", errInterrupted
+		}
+	}
+}
+
+func putKind(res *keyturn.Changed) string {
+	if res.Created {
+		return "create-secret"
+	}
+	return "update-secret"
+}
+
+// wrote prints the answer of every change of one secret.
+func (c *command) wrote(res *keyturn.Changed, kind, created, changed string) error {
+	info := res.Secret
+	if c.json() {
+		doc := success(kind, res.Receipt)
+		d := infoDoc(info)
+		if d.Labels == nil && info.State == keyturn.Live {
+			d.Labels = map[string]string{}
+		}
+		doc.Secret, doc.Target, doc.Before, doc.Until = &d, targetOf(res), versionOf(res.Before), stamp(res.Until)
+		return c.print(doc)
+	}
+	what := changed
+	if res.Created {
+		what = created
+	}
+	name := keyturn.Clean(info.Ref.Short())
+	if info.Version != "" {
+		name += " version " + keyturn.Clean(info.Version)
+	}
+	return c.line("%s %s  %s", what, c.bold(name), c.dim(went(res.Receipt, res.Target)))
+}
+
+func targetOf(res *keyturn.Changed) string {
+	return strings.TrimPrefix(went(res.Receipt, res.Target), "→ ")
+}
+
+// operation is the put without its values.
+func (o putOptions) operation() (keyturn.PutSecret, error) {
+	op := keyturn.PutSecret{Ref: o.ref, IfVersion: o.ifVersion, Public: slices.Clone(o.public)}
+	switch {
+	case o.merge:
+		op.Mode = keyturn.Merge
+	case o.replace:
+		op.Mode = keyturn.Replace
+	}
+	slices.Sort(op.Public)
+	op.Public = slices.Compact(op.Public)
+	for _, g := range o.generate {
+		gen, err := parseGenerate(g)
+		if err != nil {
+			return op, err
+		}
+		op.Generate = append(op.Generate, gen)
+	}
+	slices.SortFunc(op.Generate, func(a, b keyturn.Generate) int { return strings.Compare(a.Field, b.Field) })
+	for _, l := range o.labels {
+		k, v, ok := strings.Cut(l, "=")
+		if !ok || k == "" {
+			return op, keyturn.E(keyturn.Invalid, "a label is KEY=VALUE", "for instance --label team=web")
+		}
+		if op.Labels == nil {
+			op.Labels = map[string]string{}
+		}
+		op.Labels[k] = v
+	}
+	var err error
+	op.Expires, err = parseExpiry(o.expires, time.Now())
+	return op, err
+}
+
+// parseGenerate reads FIELD[:LENGTH[:CHARSET]] and FIELD:uuid. Of a field's name
+// that holds a colon, the last parts count.
+func parseGenerate(s string) (keyturn.Generate, error) {
+	bad := keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(s)+"' does not say what to generate",
+		"write FIELD[:LENGTH[:CHARSET]] or FIELD:uuid, for instance --generate password:40:alnum")
+	parts := strings.Split(s, ":")
+	g := keyturn.Generate{Field: parts[0]}
+	switch len(parts) {
+	case 1:
+	case 2, 3:
+		if len(parts) == 2 && parts[1] == "uuid" {
+			g.Charset = "uuid"
+			break
+		}
+		n, err := strconv.Atoi(parts[1])
+		if err != nil || n <= 0 {
+			return g, bad
+		}
+		g.Length = n
+		if len(parts) == 3 {
+			g.Charset = parts[2]
+			if g.Charset == "" || g.Charset == "uuid" {
+				return g, bad
+			}
+		}
+	default:
+		return g, bad
+	}
+	if g.Field == "" {
+		return g, bad
+	}
+	return g, nil
+}
+
+// parseExpiry reads a date, a time, or a number of days from now.
+func parseExpiry(s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if d, err := parseAge(s); err == nil {
+		return now.UTC().Add(d).Truncate(time.Second), nil
+	}
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(s)+"' is not a date", "write 2026-12-31, 2026-12-31T12:00:00Z or 90d")
+}
+
+// parseAge reads a duration in days, hours or minutes: 90d, 12h, 30m.
+func parseAge(s string) (time.Duration, error) {
+	if n, ok := strings.CutSuffix(s, "d"); ok {
+		days, err := strconv.Atoi(n)
+		if err == nil && days > 0 && days <= 36500 {
+			return time.Duration(days) * 24 * time.Hour, nil
+		}
+	} else if d, err := time.ParseDuration(s); err == nil && d > 0 {
+		return d, nil
+	}
+	return 0, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(s)+"' is not a duration", "write 90d, 12h or 30m")
+}
+
+// values collects what the words and files say.
+func (c *command) values(ctx context.Context, o putOptions) (map[string]keyturn.Value, error) {
+	values := map[string]keyturn.Value{}
+	set := func(field string, v keyturn.Value) error {
+		if field == "" {
+			return keyturn.E(keyturn.Invalid, "a field needs a name", "write FIELD=VALUE, FIELD=@FILE, FIELD=- or FIELD")
+		}
+		if _, dup := values[field]; dup {
+			return keyturn.E(keyturn.Invalid, "the field '"+keyturn.Clean(field)+"' is given twice", "give it once")
+		}
+		values[field] = v
+		return nil
+	}
+	if err := c.fromFiles(o, set); err != nil {
+		return nil, err
+	}
+	words := o.words
+	if len(words) == 0 && len(values) == 0 && len(o.generate) == 0 {
+		words = []string{"value"}
+	}
+	stdin := 0
+	if o.fromJSON == "-" || o.fromEnv == "-" {
+		stdin++
+	}
+	literal := false
+	for _, w := range words {
+		field, text, given := strings.Cut(w, "=")
+		if given && text == "-" {
+			if stdin++; stdin > 1 {
+				return nil, keyturn.E(keyturn.Invalid, "standard input can be taken once", "use FIELD=@FILE for the others")
+			}
+		}
+		v, lit, err := c.value(ctx, o, field, text, given)
+		if err != nil {
+			return nil, err
+		}
+		literal = literal || lit
+		if err := set(field, v); err != nil {
+			return nil, err
+		}
+	}
+	if literal {
+		c.say("note: a value on the command line can be seen by other programs and stays in the shell's history; FIELD alone asks for it, FIELD=- takes it from a pipe")
+	}
+	return values, nil
+}
+
+// value reads one field.
+func (c *command) value(ctx context.Context, o putOptions, field, text string, given bool) (v keyturn.Value, literal bool, err error) {
+	switch {
+	case !given:
+		if !c.prompt().Possible() {
+			return v, false, keyturn.E(keyturn.Invalid, "there is no terminal to ask for '"+keyturn.Clean(field)+"' at",
+				"write "+keyturn.Quote(field)+"=- and pipe the value in, or --generate "+keyturn.Quote(field))
+		}
+		v, err = c.prompt().Secret(ctx, field)
+		return v, false, err
+	case text == "-":
+		if term.IsTerminal(int(c.In.Fd())) {
+			c.say("reading '%s' from the terminal; end it with Ctrl-D", keyturn.Clean(field))
+		}
+		b, err := readLimited(c.In, "standard input", maxInput)
+		if err != nil {
+			return v, false, err
+		}
+		return c.trimmed(o, field, b), false, nil
+	case strings.HasPrefix(text, "@"):
+		f, err := os.Open(text[1:])
+		if err != nil {
+			return v, false, unreadable(text[1:], err)
+		}
+		defer f.Close()
+		b, err := readLimited(f, text[1:], maxInput)
+		if err != nil {
+			return v, false, err
+		}
+		if o.trim {
+			b = bytes.TrimSuffix(b, []byte("\n"))
+		}
+		return keyturn.NewValue(b), false, nil
+	}
+	if strings.HasPrefix(text, `\@`) || strings.HasPrefix(text, `\-`) {
+		text = text[1:]
+	}
+	return keyturn.NewValue([]byte(text)), true, nil
+}
+
+// trimmed drops a newline that the caller does not want, and tells of one that
+// may not have been meant.
+func (c *command) trimmed(o putOptions, field string, b []byte) keyturn.Value {
+	if bytes.HasSuffix(b, []byte("\n")) {
+		if o.trim {
+			return keyturn.NewValue(bytes.TrimSuffix(b, []byte("\n")))
+		}
+		c.say("note: '%s' ends in a newline, which is kept; --trim drops it", keyturn.Clean(field))
+	}
+	return keyturn.NewValue(b)
+}
+
+func unreadable(path string, err error) error {
+	return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' cannot be read", "check that it exists and that you may read it").Because(err)
+}
+
+// input opens a file, or standard input for "-".
+func (c *command) input(path string) ([]byte, error) {
+	if path == "-" {
+		return readLimited(c.In, "standard input", maxInput)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	defer f.Close()
+	return readLimited(f, path, maxInput)
+}
+
+func (c *command) fromFiles(o putOptions, set func(string, keyturn.Value) error) error {
+	switch {
+	case o.fromJSON != "":
+		data, err := c.input(o.fromJSON)
+		if err != nil {
+			return err
+		}
+		return jsonFields(o.fromJSON, data, set)
+	case o.fromEnv != "":
+		data, err := c.input(o.fromEnv)
+		if err != nil {
+			return err
+		}
+		return c.envFields(o.fromEnv, data, set)
+	}
+	return nil
+}
+
+func (c *command) envFields(name string, data []byte, set func(string, keyturn.Value) error) error {
+	file, err := document.ParseEnv(name, data)
+	if err != nil {
+		return err
+	}
+	vars, notices, err := file.Expand(func(n string) (keyturn.Value, bool) { return keyturn.Value{}, false })
+	if err != nil {
+		return err
+	}
+	for _, n := range append(file.Notices, notices...) {
+		c.say("note: %s", keyturn.Clean(n.String()))
+	}
+	if len(vars) == 0 {
+		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(name)+"' has no variables", "")
+	}
+	for _, v := range vars {
+		if v.Ref != nil {
+			return keyturn.E(keyturn.Invalid, fmt.Sprintf("%s:%d: %s is a reference, not a value", keyturn.Clean(name), v.Line, keyturn.Clean(v.Name)),
+				"'keyturn run --env-file' resolves references")
+		}
+		if err := set(v.Name, v.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// jsonFields takes the members of a JSON object: strings as they are, anything
+// else as its JSON text. No message repeats what is in it.
+func jsonFields(name string, data []byte, set func(string, keyturn.Value) error) error {
+	bad := keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(name)+"' is not one JSON object", `write {"FIELD": "VALUE", …}`)
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return bad
+	}
+	n := 0
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return bad
+		}
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			return bad
+		}
+		field, _ := key.(string)
+		b := []byte(raw)
+		var text string
+		if json.Unmarshal(raw, &text) == nil && bytes.HasPrefix(raw, []byte(`"`)) {
+			b = []byte(text)
+		}
+		if err := set(field, keyturn.NewValue(b)); err != nil {
+			return err
+		}
+		n++
+	}
+	if _, err := dec.Token(); err != nil {
+		return bad
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return bad
+	}
+	if n == 0 {
+		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(name)+"' has no fields", "")
+	}
+	return nil
+}

@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn"
+)
+
+// reference is the argument of every command with one reference, with the two
+// flags that spare a shell's quoting rules.
+type reference struct {
+	version, field string
+}
+
+// flags adds --version and --field, or only those that make sense.
+func (r *reference) flags(cmd *cobra.Command, version, field bool) {
+	if version {
+		cmd.Flags().StringVar(&r.version, "version", "", "the `VERSION`, in the platform's own word (like REF?version=V)")
+	}
+	if field {
+		cmd.Flags().StringVar(&r.field, "field", "", "the `FIELD` (like REF#FIELD)")
+	}
+}
+
+// parse joins the argument with the flags.
+func (r *reference) parse(arg string) (keyturn.Ref, error) {
+	ref, err := keyturn.ParseRef(arg)
+	if err != nil {
+		return ref, err
+	}
+	if r.version != "" {
+		if ref.Version() != "" && ref.Version() != r.version {
+			return ref, keyturn.E(keyturn.Invalid, "the reference and --version name two versions", "give one of them")
+		}
+		if ref, err = ref.WithVersion(r.version); err != nil {
+			return ref, err
+		}
+	}
+	if r.field != "" {
+		if ref.Field() != "" && ref.Field() != r.field {
+			return ref, keyturn.E(keyturn.Invalid, "the reference and --field name two fields", "give one of them")
+		}
+		if ref, err = ref.WithField(r.field); err != nil {
+			return ref, err
+		}
+	}
+	return ref, nil
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// allowPipe adds the flag of commands that write values to standard output. It
+// says what is meant; whether it may be is the rules' to say: people may by
+// default, agents and services by rule or approval only.
+func allowPipe(cmd *cobra.Command) {
+	cmd.Flags().Bool("allow-pipe", false, "write to a pipe or file too (people: always so; agents and services: by rule only)")
+}
