@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"iter"
-	"slices"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
@@ -203,7 +202,7 @@ func (b *Broker) suggest(ctx context.Context, c *call, err error) error {
 	if mountErr != nil {
 		return err
 	}
-	name := nearest(refs[0], b.visible(ctx, c, m))
+	name := keyturn.Nearest(refs[0].Path(), b.visible(ctx, c, m))
 	if name == "" {
 		e.Hint = "'keyturn list " + keyturn.Quote(m.Name()) + "' shows what is there"
 		return e
@@ -214,8 +213,8 @@ func (b *Broker) suggest(ctx context.Context, c *call, err error) error {
 
 const maxSuggest = 5000 // names looked at for a suggestion
 
-func (b *Broker) visible(ctx context.Context, c *call, m *platform.Mount) iter.Seq[keyturn.Ref] {
-	return func(yield func(keyturn.Ref) bool) {
+func (b *Broker) visible(ctx context.Context, c *call, m *platform.Mount) iter.Seq[string] {
+	return func(yield func(string) bool) {
 		all, err := keyturn.ParsePrefix(m.Name())
 		if err != nil {
 			return
@@ -225,47 +224,9 @@ func (b *Broker) visible(ctx context.Context, c *call, m *platform.Mount) iter.S
 			if n++; err != nil || n > maxSuggest {
 				return
 			}
-			if b.may(c.actor, keyturn.List, info.Ref) && !yield(info.Ref) {
+			if b.may(c.actor, keyturn.List, info.Ref) && !yield(info.Ref.Path()) {
 				return
 			}
 		}
 	}
-}
-
-// nearest returns the path closest to ref, if it is close at all.
-func nearest(ref keyturn.Ref, names iter.Seq[keyturn.Ref]) string {
-	want, best, least := ref.Path(), "", 1+len(ref.Name())/3
-	for r := range names {
-		if d := distance(want, r.Path(), least); d < least {
-			best, least = r.Short(), d
-		}
-	}
-	return best
-}
-
-// distance is the edit distance of two names, or limit where it is not below it.
-func distance(a, b string, limit int) int {
-	x, y := []rune(a), []rune(b)
-	if len(x)-len(y) >= limit || len(y)-len(x) >= limit {
-		return limit
-	}
-	row := make([]int, len(y)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range x {
-		prev := row[0]
-		row[0] = i + 1
-		for j := range y {
-			cost := prev
-			if x[i] != y[j] {
-				cost++
-			}
-			prev, row[j+1] = row[j+1], min(cost, row[j]+1, row[j+1]+1)
-		}
-		if slices.Min(row) >= limit {
-			return limit
-		}
-	}
-	return row[len(y)]
 }

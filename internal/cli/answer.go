@@ -13,37 +13,44 @@ import (
 // answer is the one JSON form of every answer (cli.md, "JSON"). Members that
 // do not apply are left out.
 type answer struct {
-	Operation string         `json:"operation"`
-	Platform  string         `json:"platform,omitempty"`
-	Mount     string         `json:"mount,omitempty"`
-	Status    string         `json:"status"`
-	Secret    *secretDoc     `json:"secret,omitempty"`
-	Secrets   *[]secretDoc   `json:"secrets,omitempty"`
-	Caller    *keyturn.Actor `json:"caller,omitempty"`
-	Approval  *approvalDoc   `json:"approval,omitempty"`
-	Target    string         `json:"target,omitempty"`
-	Before    any            `json:"previous_version,omitempty"`
-	Until     string         `json:"recoverable_until,omitempty"`
-	Notices   []string       `json:"notices,omitempty"`
-	Artifacts []string       `json:"artifacts,omitempty"`
-	AuditID   string         `json:"audit_id,omitempty"`
-	Version   *versionDoc    `json:"version,omitempty"`
-	Error     *errorDoc      `json:"error,omitempty"`
-	Errors    []errorDoc     `json:"errors,omitempty"`
+	Operation string            `json:"operation"`
+	Platform  string            `json:"platform,omitempty"`
+	Mount     string            `json:"mount,omitempty"`
+	Status    string            `json:"status"`
+	Secret    *secretDoc        `json:"secret,omitempty"`
+	Secrets   *[]secretDoc      `json:"secrets,omitempty"`
+	Folders   []string          `json:"folders,omitempty"` // of a shallow listing
+	Mounts    *[]mountDoc       `json:"mounts,omitempty"`
+	Store     *storeDoc         `json:"store,omitempty"`
+	Decision  *decisionDoc      `json:"decision,omitempty"`
+	Settings  *[]settingDoc     `json:"settings,omitempty"`
+	Records   *[]keyturn.Record `json:"records,omitempty"`
+	Log       *logDoc           `json:"log,omitempty"`
+	Caller    *keyturn.Actor    `json:"caller,omitempty"`
+	Approval  *approvalDoc      `json:"approval,omitempty"`
+	Target    string            `json:"target,omitempty"`
+	Before    any               `json:"previous_version,omitempty"`
+	Until     string            `json:"recoverable_until,omitempty"`
+	Notices   []string          `json:"notices,omitempty"`
+	Artifacts []string          `json:"artifacts,omitempty"`
+	AuditID   string            `json:"audit_id,omitempty"`
+	Version   *versionDoc       `json:"version,omitempty"`
+	Error     *errorDoc         `json:"error,omitempty"`
+	Errors    []errorDoc        `json:"errors,omitempty"`
 }
 
 type secretDoc struct {
-	Ref     string            `json:"ref"`
-	Path    string            `json:"path,omitempty"`
-	Version any               `json:"version,omitempty"` // a number where the platform counts
-	Created string            `json:"created_time,omitempty"`
-	State   string            `json:"state,omitempty"` // left out while live
-	Current bool              `json:"current,omitempty"`
-	Expires string            `json:"expires,omitempty"`
-	Fields  []string          `json:"fields,omitempty"`
-	Public  []string          `json:"public,omitempty"`
-	Labels  map[string]string `json:"labels,omitempty"`
-	Values  map[string]any    `json:"values,omitempty"`
+	Ref     string         `json:"ref"`
+	Path    string         `json:"path,omitempty"`
+	Version any            `json:"version,omitempty"` // a number where the platform counts
+	Created string         `json:"created_time,omitempty"`
+	State   string         `json:"state,omitempty"` // left out while live
+	Current bool           `json:"current,omitempty"`
+	Expires string         `json:"expires,omitempty"`
+	Fields  []string       `json:"fields,omitempty"`
+	Public  []string       `json:"public,omitempty"`
+	Labels  any            `json:"labels,omitempty"` // {} where there could be some
+	Values  map[string]any `json:"values,omitempty"`
 }
 
 type approvalDoc struct {
@@ -89,9 +96,11 @@ func success(operation string, r keyturn.Receipt) answer {
 
 func infoDoc(info keyturn.Info) secretDoc {
 	d := secretDoc{Ref: info.Ref.String(), Path: info.Path, Version: versionOf(info.Version), Created: stamp(info.Created),
-		Current: false, Expires: stamp(info.Expires), Fields: info.Fields, Public: info.Public, Labels: info.Labels}
+		Current: false, Expires: stamp(info.Expires), Fields: info.Fields, Public: info.Public}
 	if info.State != keyturn.Live {
 		d.State = string(info.State)
+	} else if d.Labels = info.Labels; info.Labels == nil {
+		d.Labels = map[string]string{}
 	}
 	return d
 }

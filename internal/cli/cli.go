@@ -38,7 +38,8 @@ type Program struct {
 // How tells which store and configuration a command is about.
 type How struct {
 	Config string // of --config; "" for the usual places
-	Home   string // "" for the usual place; set by quickstart
+	Home   string // "" for the usual place; set by quickstart, which reads no configuration
+	Demo   bool   // the caller counts as a person: everything is made up and thrown away
 	Prompt Prompt // asks the person
 }
 
@@ -214,7 +215,9 @@ A secret is named MOUNT/NAME, one of its fields MOUNT/NAME#FIELD. The mount
 
 // commands holds one constructor for each command, in the order of the help.
 var commands = []func(*command) *cobra.Command{
-	putCommand, getCommand,
+	initCommand, statusCommand, putCommand, getCommand,
+	listCommand, historyCommand, rollbackCommand, deleteCommand, restoreCommand, destroyCommand, auditCommand,
+	rulesCommand, configCommand, completionCommand, versionCommand,
 }
 
 func eachCommand(cmd *cobra.Command, f func(*cobra.Command)) {

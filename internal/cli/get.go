@@ -11,6 +11,8 @@ import (
 	"github.com/keyturn/keyturn"
 )
 
+func init() { operations["get"] = keyturn.GetSecret{}.Kind() }
+
 type getOptions struct {
 	reference
 	reveal bool
@@ -64,9 +66,6 @@ func (c *command) getSecret(ctx context.Context, s *Session, o getOptions) error
 	if c.json() {
 		doc := success(keyturn.GetSecret{}.Kind(), res.Receipt)
 		d := infoDoc(info)
-		if d.Labels == nil {
-			d.Labels = map[string]string{}
-		}
 		doc.Secret = &d
 		return c.print(doc)
 	}

@@ -48,12 +48,27 @@ func (c *command) table(head []string, rows [][]string) error {
 	return w.Flush()
 }
 
+// columns writes rows for a person in columns under a heading, and for a pipe
+// with tabs between them, to be cut and searched.
+func (c *command) columns(head []string, rows [][]string) error {
+	if c.onTerminal() {
+		return c.table(head, rows)
+	}
+	for _, r := range rows {
+		if err := c.line("%s", strings.Join(r, "\t")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // tellError shows an error in kind: one JSON document on standard output, or a
 // message and its hint on standard error.
 func (c *command) tellError(e *keyturn.Error) {
-	op := e.Op
+	// A command has one name for what it does, whichever of its operations failed.
+	op := operations[c.name]
 	if op == "" {
-		op = operations[c.name]
+		op = e.Op
 	}
 	if c.json() {
 		doc := answer{Operation: op, Status: "error", AuditID: e.AuditID, Approval: approvalOf(e.Approval)}
@@ -102,8 +117,7 @@ func platformOf(mount string) string {
 	return ""
 }
 
-// operations names each command's operation in JSON, where no operation of the
-// door does.
+// operations names each command's operation in the JSON of an error.
 var operations = map[string]string{}
 
 // when is a time as a person reads it.

@@ -21,6 +21,8 @@ import (
 
 const maxInput = 4 << 20 // bytes of a file or pipe that values are read from
 
+func init() { operations["put"] = keyturn.PutSecret{}.Kind() }
+
 type putOptions struct {
 	ref       keyturn.Ref
 	words     []string
@@ -108,7 +110,11 @@ func (c *command) putSecret(ctx context.Context, s *Session, o putOptions) error
 	if err != nil {
 		return err
 	}
-	return c.wrote(res, putKind(res), "created", "changed")
+	said := "changed "
+	if res.Created {
+		said = "created "
+	}
+	return c.wrote(res, putKind(res), said+c.named(res.Secret))
 }
 
 // vanish reports whether a put was refused because fields would vanish: the one
@@ -140,27 +146,37 @@ func putKind(res *keyturn.Changed) string {
 	return "update-secret"
 }
 
-// wrote prints the answer of every change of one secret.
-func (c *command) wrote(res *keyturn.Changed, kind, created, changed string) error {
-	info := res.Secret
+// wrote prints the answer of every change of one secret: what was done, where it
+// went, and what may come next.
+func (c *command) wrote(res *keyturn.Changed, kind, said string, next ...string) error {
 	if c.json() {
-		doc := success(kind, res.Receipt)
-		d := infoDoc(info)
-		if d.Labels == nil && info.State == keyturn.Live {
-			d.Labels = map[string]string{}
+		return c.print(changeDoc(res, kind))
+	}
+	if err := c.line("%s  %s", said, c.dim(went(res.Receipt, res.Target))); err != nil {
+		return err
+	}
+	for _, l := range next {
+		if err := c.line("%s", l); err != nil {
+			return err
 		}
-		doc.Secret, doc.Target, doc.Before, doc.Until = &d, targetOf(res), versionOf(res.Before), stamp(res.Until)
-		return c.print(doc)
 	}
-	what := changed
-	if res.Created {
-		what = created
-	}
-	name := keyturn.Clean(info.Ref.Short())
+	return nil
+}
+
+func changeDoc(res *keyturn.Changed, kind string) answer {
+	doc := success(kind, res.Receipt)
+	d := infoDoc(res.Secret)
+	doc.Secret, doc.Target, doc.Before, doc.Until = &d, targetOf(res), versionOf(res.Before), stamp(res.Until)
+	return doc
+}
+
+// named is a secret and its version in a sentence.
+func (c *command) named(info keyturn.Info) string {
+	name := c.bold(keyturn.Clean(info.Ref.Short()))
 	if info.Version != "" {
 		name += " version " + keyturn.Clean(info.Version)
 	}
-	return c.line("%s %s  %s", what, c.bold(name), c.dim(went(res.Receipt, res.Target)))
+	return name
 }
 
 func targetOf(res *keyturn.Changed) string {

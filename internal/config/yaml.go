@@ -129,7 +129,7 @@ func (f file) mapping(n *yaml.Node, what string, known ...string) ([]pair, error
 		seen[k.Value] = true
 		if len(known) > 0 && !slices.Contains(known, k.Value) {
 			hint := "known here are " + strings.Join(known, ", ")
-			if near := nearest(k.Value, known); near != "" {
+			if near := keyturn.Nearest(k.Value, slices.Values(known)); near != "" {
 				hint = "did you mean '" + near + "'?"
 			}
 			return nil, f.errAt(k.Line, "unknown key "+quote(k.Value)+" in "+what, hint)
@@ -182,7 +182,7 @@ func (f file) oneOf(n *yaml.Node, what string, known ...string) (string, error) 
 	}
 	if !slices.Contains(known, s) {
 		hint := "known are " + strings.Join(known, ", ")
-		if near := nearest(s, known); near != "" {
+		if near := keyturn.Nearest(s, slices.Values(known)); near != "" {
 			hint = "did you mean '" + near + "'?"
 		}
 		return "", f.errAt(n.Line, "unknown "+what+" "+quote(s), hint)
@@ -199,41 +199,4 @@ func quote(s string) string {
 		return "(not shown)"
 	}
 	return "'" + s + "'"
-}
-
-// nearest returns the word of known that s is probably a slip of; "" if none is
-// close.
-func nearest(s string, known []string) string {
-	best, at := "", 3
-	for _, k := range known {
-		if d := distance(s, k); d < at && d < len(k) {
-			best, at = k, d
-		}
-	}
-	return best
-}
-
-// distance counts the letters to insert, drop or change, up to a few.
-func distance(a, b string) int {
-	const far = 99
-	if len(a) > 64 || len(b) > 64 || len(a)-len(b) > 2 || len(b)-len(a) > 2 {
-		return far
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diagonal
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diagonal = row[j]
-			row[j] = min(cost, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
 }

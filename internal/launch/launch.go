@@ -124,6 +124,21 @@ type Status struct {
 	Started bool
 }
 
+// Check reports, without starting anything, that Run would not find the command
+// or could not execute it, with the status and the error of Run. It is for asking
+// before a secret is read: Run checks again. c.Env is not looked at.
+func Check(c Command) (Status, error) {
+	if len(c.Args) == 0 {
+		return Status{Code: exitFailed}, keyturn.E(keyturn.Invalid, "no command to run", "write it after --")
+	}
+	env, err := environment(c.Inherit, nil)
+	if err != nil {
+		return Status{Code: exitFailed}, err
+	}
+	_, code, err := lookPath(c.Args[0], c.Dir, env)
+	return Status{Code: code}, err
+}
+
 // Run runs c and waits for its end. While it runs it takes SIGINT, SIGQUIT,
 // SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 from the program and passes them to the
 // child, except those that the terminal has given the child already. One that

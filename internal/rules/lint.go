@@ -118,7 +118,7 @@ func lintMounts(r *compiled, mounts []string, warn func(message, hint string)) {
 			continue
 		}
 		hint := "'keyturn list' shows the mounts"
-		if near := nearest(name, mounts); near != "" {
+		if near := keyturn.Nearest(name, slices.Values(mounts)); near != "" {
 			hint = "did you mean '" + near + "'?"
 		}
 		warn("no mount is called "+quote(name), hint)

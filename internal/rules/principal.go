@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/keyturn/keyturn"
@@ -87,7 +88,7 @@ func ParsePrincipal(s string) (Principal, error) {
 			return Principal(s), nil
 		}
 	}
-	if near := nearest(kind, append(append([]string{}, ownKinds...), platformKinds...)); near != "" {
+	if near := keyturn.Nearest(kind, slices.Values(slices.Concat(ownKinds, platformKinds))); near != "" {
 		return bad("unknown kind", "did you mean '"+near+":'?")
 	}
 	return bad("unknown kind", forms)
@@ -166,41 +167,4 @@ func quote(s string) string {
 		s = string(r[:min(len(r), most)]) + "…"
 	}
 	return "'" + keyturn.Clean(s) + "'"
-}
-
-// nearest returns the word of known that s is probably a slip of; "" if none is
-// close.
-func nearest(s string, known []string) string {
-	best, at := "", 3
-	for _, k := range known {
-		if d := distance(s, k); d < at && d < len(k) {
-			best, at = k, d
-		}
-	}
-	return best
-}
-
-// distance counts the letters to insert, drop or change, up to a few.
-func distance(a, b string) int {
-	const far = 99
-	if len(a) > 64 || len(b) > 64 || len(a)-len(b) > 2 || len(b)-len(a) > 2 {
-		return far
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diagonal
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diagonal = row[j]
-			row[j] = min(cost, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
 }

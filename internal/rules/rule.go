@@ -226,7 +226,7 @@ func verbs(list []string) ([]keyturn.Verb, error) {
 			known = append(known, string(v))
 		}
 		hint := "known are " + strings.Join(known, ", ")
-		if near := nearest(s, known); near != "" {
+		if near := keyturn.Nearest(s, slices.Values(known)); near != "" {
 			hint = "did you mean '" + near + "'?"
 		}
 		return "", keyturn.E(keyturn.Invalid, quote(s)+" is not a verb", hint)

@@ -125,7 +125,7 @@ func unknownGroup(p Principal, names func(func(string))) error {
 	names(func(n string) { known = append(known, n) })
 	slices.Sort(known)
 	hint := "write user:" + string(p) + " for a person, or add the group under 'groups'"
-	if near := nearest(string(p), known); near != "" {
+	if near := keyturn.Nearest(string(p), slices.Values(known)); near != "" {
 		hint = "did you mean '" + near + "'?"
 	}
 	return keyturn.E(keyturn.Invalid, "no group is called "+quote(string(p)), hint)

@@ -1,0 +1,69 @@
+# What one needs to work on keyturn. Only Go is required; the race detector also
+# needs a C compiler and is left out, with a notice, where there is none.
+
+GO          ?= go
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS     := -s -w -X github.com/keyturn/keyturn/internal/app.Version=$(VERSION)
+BUILD       := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
+RACE        := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
+EXE         := $(shell $(GO) env GOEXE)
+TESTFLAGS   ?=
+
+# Tools run at a pinned version and stay out of go.mod.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+SYSTEMS     := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+.PHONY: build test lint unit real bench soak fuzz cross vuln clean
+
+build: ## bin/keyturn
+	$(BUILD) -o bin/keyturn$(EXE) ./cmd/keyturn
+
+test: lint unit ## linters and all tests: no network beyond Go modules, no server
+
+lint: ## gofmt, go vet, staticcheck
+	@bad=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	if [ -n "$$bad" ]; then echo "gofmt has something to say about:"; echo "$$bad"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+unit: ## go test, with the race detector where it can be had
+	@[ -n "$(RACE)" ] || echo "NOTICE: no C compiler for $(GO): testing without the race detector"
+	$(GO) test $(RACE) $(TESTFLAGS) ./...
+
+# Tests against real servers will run here. This version speaks to one platform,
+# its own local store, and that one is real in every test: what is left for this
+# target are the longer runs against it, with the program as it ships (no race
+# detector): kill -9 in a loop, and every test once more in another order.
+real: build ## the longer tests against the real thing
+	KEYTURN_SOAK=50 $(GO) test -count=1 -timeout 20m -run 'Kill' -v ./internal/app
+	$(GO) test -count=1 -shuffle=on $(TESTFLAGS) ./...
+
+bench: ## ratios, measured side by side in one run; takes a few minutes
+	KEYTURN_BENCH=1 $(GO) test -count=1 -timeout 60m -run TestRatios -v ./bench
+
+soak: ## the full counts: 200 kill -9 and more
+	KEYTURN_SOAK=200 $(GO) test -count=1 -timeout 60m -run 'Kill|Crash|Soak' -v ./internal/app ./internal/state
+
+FUZZTIME ?= 30s
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; done
+
+cross: ## builds for every system, without cgo
+	@set -e; for s in $(SYSTEMS); do \
+		os=$${s%/*}; arch=$${s#*/}; ext=; [ $$os = windows ] && ext=.exe; \
+		echo "building for $$os/$$arch"; \
+		GOOS=$$os GOARCH=$$arch $(BUILD) -o bin/$$os-$$arch/keyturn$$ext ./cmd/keyturn; \
+		GOOS=$$os GOARCH=$$arch CGO_ENABLED=0 $(GO) vet -trimpath ./...; \
+	done
+
+vuln: ## known vulnerabilities; needs https://vuln.go.dev, so it is no gate of 'make test'
+	@echo "govulncheck asks the database at vuln.go.dev: without network this fails, and says nothing about the code"
+	$(GO) run $(GOVULNCHECK) ./...
+
+clean:
+	rm -rf bin

@@ -1,0 +1,259 @@
+// Package app is the wiring: configuration in, a running program out. It is the
+// only place where everything meets.
+package app
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli"
+	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/launch"
+	"github.com/keyturn/keyturn/internal/rules"
+	"github.com/keyturn/keyturn/internal/whois"
+)
+
+// Version is set at build time; a plain 'go install' takes it from the module.
+var Version = ""
+
+// Options are what Main takes from outside. Zero members mean the real machine.
+type Options struct {
+	Args    []string
+	In      *os.File
+	Out     *os.File
+	Err     *os.File
+	Environ []string
+	Dir     string
+	Who     whois.Source
+	Now     func() time.Time
+}
+
+// Main runs keyturn once and returns its exit status. A panic ends it without the
+// panic's own value, which could hold a secret.
+func Main(o Options) (status int) {
+	m := o.machine()
+	defer func() {
+		if p := recover(); p != nil {
+			_, _ = m.Err.WriteString("keyturn: a bug in keyturn ended the program\n  please report it with these lines\n" + string(debug.Stack()))
+			status = keyturn.Internal.Exit()
+		}
+	}()
+	_ = launch.HardenSelf() // best effort: what the system lacks, it lacks
+	p := &cli.Program{Version: version(), In: m.In, Out: m.Out, Err: m.Err, Environ: m.Environ, Dir: m.Dir,
+		Open: m.open, Create: m.create, Facts: m.facts}
+	return p.Run(m.Args)
+}
+
+// machine is Options with everything filled in.
+type machine struct{ Options }
+
+func (o Options) machine() machine {
+	if o.Args == nil {
+		o.Args = os.Args[1:]
+	}
+	if o.In == nil {
+		o.In = os.Stdin
+	}
+	if o.Out == nil {
+		o.Out = os.Stdout
+	}
+	if o.Err == nil {
+		o.Err = os.Stderr
+	}
+	if o.Environ == nil {
+		o.Environ = os.Environ()
+	}
+	if o.Dir == "" {
+		o.Dir, _ = os.Getwd()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Who.Environ = o.Environ
+	return machine{o}
+}
+
+func version() string {
+	if Version != "" {
+		return Version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "devel"
+}
+
+func (m machine) env(name string) string {
+	for _, v := range slices.Backward(m.Environ) {
+		if v, ok := strings.CutPrefix(v, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// home is keyturn's own folder: the store and, where it is kept in a file, the
+// root key.
+func (m machine) home(how cli.How) (string, error) {
+	dir := how.Home
+	if dir == "" {
+		dir = m.env("KEYTURN_HOME")
+	}
+	if dir == "" {
+		base, err := m.dataFolder()
+		if err != nil {
+			return "", err
+		}
+		dir = filepath.Join(base, "keyturn")
+	}
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(m.Dir, dir)
+	}
+	return filepath.Clean(dir), nil
+}
+
+// dataFolder is where programs of this system keep a user's data.
+func (m machine) dataFolder() (string, error) {
+	user := m.env("HOME")
+	switch runtime.GOOS {
+	case "windows":
+		if d := m.env("LocalAppData"); d != "" {
+			return d, nil
+		}
+	case "darwin":
+		if user != "" {
+			return filepath.Join(user, "Library", "Application Support"), nil
+		}
+	default:
+		if d := m.env("XDG_DATA_HOME"); filepath.IsAbs(d) {
+			return d, nil
+		}
+		if user != "" {
+			return filepath.Join(user, ".local", "share"), nil
+		}
+	}
+	return "", keyturn.E(keyturn.Invalid, "no home folder is known", "set KEYTURN_HOME to the folder that keyturn may use")
+}
+
+// locations says where the operator's configuration may be.
+func (m machine) locations(how cli.How) config.Locations {
+	if how.Home != "" {
+		return config.Locations{} // quickstart touches nothing of yours
+	}
+	loc := config.Locations{Explicit: how.Config, System: config.SystemFolder()}
+	user := m.env("HOME")
+	switch {
+	case runtime.GOOS == "windows":
+		loc.User = m.env("AppData")
+	case runtime.GOOS == "darwin" && user != "":
+		loc.User = filepath.Join(user, "Library", "Application Support")
+	case filepath.IsAbs(m.env("XDG_CONFIG_HOME")):
+		loc.User = m.env("XDG_CONFIG_HOME")
+	case user != "":
+		loc.User = filepath.Join(user, ".config")
+	}
+	return loc
+}
+
+// facts reads the configuration and finds out who is calling.
+func (m machine) facts(how cli.How) (cli.Facts, error) {
+	var f cli.Facts
+	var err error
+	if f.Home, err = m.home(how); err != nil {
+		return f, err
+	}
+	f.Actor = m.Who.Actor()
+	if how.Demo {
+		f.Actor = keyturn.Actor{Kind: keyturn.Person, Name: "you", Proof: "demonstration"}
+	}
+	if f.Operator, err = config.LoadOperator(m.locations(how)); err != nil {
+		return f, err
+	}
+	operatorFile := ""
+	if f.Operator != nil {
+		operatorFile = f.Operator.File
+	}
+	if how.Home == "" {
+		if f.Project, err = config.LoadProject(m.Dir, m.env("HOME"), operatorFile); err != nil {
+			return f, err
+		}
+	}
+	f.Mounts = mountNames(f.Operator)
+	f.Rules, err = rules.New(ruleInput(f.Operator, f.Project))
+	return f, err
+}
+
+func ruleInput(o *config.Operator, p *config.Project) rules.Input {
+	var in rules.Input
+	if o != nil {
+		for _, r := range o.Rules {
+			in.Rules = append(in.Rules, rules.Source(r))
+		}
+		for _, g := range o.Groups {
+			in.Groups = append(in.Groups, rules.Group(g))
+		}
+	}
+	if p != nil {
+		for _, r := range p.Never {
+			in.Project = append(in.Project, rules.Source(r))
+		}
+	}
+	return in
+}
+
+// expected checks what a project's file expects of the mounts: it narrows, and a
+// mount that is something else is refused before anything happens.
+func expected(f cli.Facts) error {
+	if f.Project == nil {
+		return nil
+	}
+	for _, e := range f.Project.Expect {
+		mount, known := f.Operator.Mount(e.Mount)
+		for _, s := range e.Settings {
+			have := mount.Setting(s.Key)
+			if s.Key == "platform" {
+				if have = mount.Platform; e.Mount == localMount && !known {
+					have = localMount
+				}
+			}
+			if have != s.Value {
+				return keyturn.E(keyturn.Conflict, "this project expects the mount '"+e.Mount+"' with "+s.Key+" "+keyturn.Clean(s.Value)+
+					", and the operator's configuration has "+orNone(have), "see "+keyturn.Clean(f.Project.File)+" and 'keyturn config check'")
+			}
+		}
+	}
+	return nil
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return keyturn.Clean(s)
+}
+
+// remember writes a rule into the operator's configuration.
+func (m machine) remember(how cli.How) func(rules.Rule) (string, error) {
+	return func(r rules.Rule) (string, error) {
+		path, err := m.locations(how).Target()
+		if err != nil {
+			return "", err
+		}
+		line, err := config.Remember(path, config.Rule(r.Source()))
+		if err != nil {
+			return "", err
+		}
+		return rules.Position{File: path, Line: line}.String(), nil
+	}
+}
+
+func whoIs(a keyturn.Actor) func(context.Context) (keyturn.Actor, error) {
+	return func(context.Context) (keyturn.Actor, error) { return a, nil }
+}

@@ -1,0 +1,209 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/broker"
+	"github.com/keyturn/keyturn/internal/cli"
+	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/local"
+	"github.com/keyturn/keyturn/internal/rules"
+	"github.com/keyturn/keyturn/internal/state"
+	"github.com/keyturn/keyturn/internal/state/rootkey"
+)
+
+const localMount = "local"
+
+// open opens the store and puts the door before it.
+func (m machine) open(ctx context.Context, how cli.How) (*cli.Session, error) {
+	facts, err := m.facts(how)
+	if err != nil {
+		return nil, err
+	}
+	if err := expected(facts); err != nil {
+		return nil, err
+	}
+	db, err := state.Open(ctx, facts.Home, func(id, kind string) ([]byte, error) {
+		return rootkey.Load(kind, facts.Home, id)
+	}, m.stateOptions())
+	if err != nil {
+		return nil, err
+	}
+	s, err := m.session(ctx, how, facts, db)
+	if err != nil {
+		_ = db.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (m machine) stateOptions() state.Options { return state.Options{Writer: version(), Now: m.Now} }
+
+func (m machine) session(ctx context.Context, how cli.How, facts cli.Facts, db *state.DB) (*cli.Session, error) {
+	if err := knownConfig(ctx, db, facts); err != nil {
+		return nil, err
+	}
+	b := broker.New(broker.Config{
+		Mounts: &mounts{db: db, operator: facts.Operator, open: map[string]*platform.Mount{}},
+		Rules:  facts.Rules, Log: audit.New(db, m.Now), Items: db,
+		WhoIs: whoIs(facts.Actor), Prover: how.Prompt, Remember: m.remember(how),
+		ConfirmReveal: facts.Operator != nil && facts.Operator.Confirm != "",
+		Now:           m.Now,
+	})
+	return &cli.Session{Service: b, Facts: facts, Store: storeFacts(db), Close: func() error {
+		err := b.Flush()
+		if closeErr := db.Close(); err == nil {
+			err = closeErr
+		}
+		return err
+	}}, nil
+}
+
+func storeFacts(db *state.DB) cli.StoreFacts {
+	f := db.Stats()
+	if f.Kind == rootkey.File {
+		f.Place = filepath.Join(filepath.Dir(f.Path), f.Place)
+	}
+	return cli.StoreFacts{ID: f.ID, Path: f.Path, RootKey: f.Kind, KeyAt: f.Place}
+}
+
+const configKind = "config"
+
+// knownConfig keeps an agent from choosing the rules it is judged by: it may use
+// those configuration files that a person has used with this store, and no
+// others, whatever variables it sets. A person's use makes a file known.
+func knownConfig(ctx context.Context, db *state.DB, f cli.Facts) error {
+	if f.Operator == nil {
+		return nil // then agents and services may do nothing
+	}
+	_, err := db.Item(ctx, configKind, f.Operator.File)
+	if err == nil || keyturn.AsError(err).Code != keyturn.NotFound {
+		return err
+	}
+	if f.Actor.Kind != keyturn.Person {
+		e := keyturn.E(keyturn.Denied, f.Actor.Principal()+" may not choose the configuration "+keyturn.Clean(f.Operator.File),
+			"a person makes it known by using it once, for instance with 'keyturn status'")
+		e.By = "rule"
+		return e
+	}
+	body, err := json.Marshal(f.Operator.File)
+	if err != nil {
+		return err
+	}
+	return db.UpdateItem(ctx, configKind, f.Operator.File, func(keyturn.Item) (keyturn.Item, error) {
+		return keyturn.Item{ID: f.Operator.File, Body: body}, nil
+	})
+}
+
+// create makes the local store, and its first record.
+func (m machine) create(ctx context.Context, how cli.How, kind string) (cli.Created, error) {
+	facts, err := m.facts(how)
+	if err != nil {
+		return cli.Created{}, err
+	}
+	op := keyturn.CreateStore{Store: state.NewID()}
+	d := facts.Rules.Decide(rules.Request{Actor: facts.Actor, Verb: op.Verb()})
+	if d.Effect != rules.Allow {
+		e := keyturn.E(keyturn.Denied, facts.Actor.Principal()+" may not make a store: "+d.Why, "a person does it with 'keyturn init'")
+		e.By = "rule"
+		return cli.Created{}, e
+	}
+	if _, err := os.Lstat(filepath.Join(facts.Home, state.File)); err == nil {
+		return cli.Created{}, keyturn.E(keyturn.Conflict, "there is a store already at "+keyturn.Clean(filepath.Join(facts.Home, state.File)),
+			"'keyturn status' tells about it")
+	}
+	if kind == "" {
+		if kind = rootkey.File; how.Home == "" && rootkey.Available() == nil {
+			kind = rootkey.Keychain
+		}
+	}
+	key, where, err := rootkey.New(kind, facts.Home, op.Store)
+	if err != nil {
+		return cli.Created{}, err
+	}
+	defer clear(key)
+	opts := m.stateOptions()
+	opts.ID, opts.Kind, opts.Place = op.Store, kind, where
+	db, err := state.Create(ctx, facts.Home, [32]byte(key), opts)
+	if err != nil {
+		_ = rootkey.Delete(kind, facts.Home, op.Store)
+		return cli.Created{}, err
+	}
+	defer db.Close()
+	op.RootKey = kind
+	id, err := recordCreation(ctx, audit.New(db, m.Now), op, facts.Actor, d.Where())
+	if err != nil {
+		return cli.Created{}, err
+	}
+	return cli.Created{StoreFacts: storeFacts(db), AuditID: id}, knownConfig(ctx, db, facts)
+}
+
+func recordCreation(ctx context.Context, log *audit.Log, op keyturn.CreateStore, actor keyturn.Actor, rule string) (string, error) {
+	form, err := keyturn.EncodeOp(op)
+	if err != nil {
+		return "", err
+	}
+	hash, err := keyturn.HashOp(op)
+	if err != nil {
+		return "", err
+	}
+	intent := keyturn.Record{ID: op.Store, Phase: keyturn.Intent, Actor: &actor, Door: "cli", Op: form, OpHash: hash.String(), Rule: rule}
+	outcome := keyturn.Record{ID: op.Store, Phase: keyturn.Outcome, Status: "success"}
+	return op.Store, log.Append(ctx, intent, outcome)
+}
+
+// mounts opens the configured platforms when they are first used.
+type mounts struct {
+	db       *state.DB
+	operator *config.Operator
+
+	mu   sync.Mutex
+	open map[string]*platform.Mount
+}
+
+func mountNames(o *config.Operator) []string {
+	names := []string{localMount}
+	if o != nil {
+		for _, m := range o.Mounts {
+			if m.Name != localMount {
+				names = append(names, m.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Names implements broker.Mounts.
+func (ms *mounts) Names() []string { return mountNames(ms.operator) }
+
+// Mount implements broker.Mounts.
+func (ms *mounts) Mount(name string) (*platform.Mount, error) {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	if m, ok := ms.open[name]; ok {
+		return m, nil
+	}
+	configured, known := ms.operator.Mount(name)
+	switch {
+	case name == localMount && (!known || configured.Platform == localMount):
+		m := platform.NewMount(name, local.New(ms.db, name), local.Spec, ms.db.Stats().Path)
+		ms.open[name] = m
+		return m, nil
+	case known && configured.Platform == localMount:
+		return nil, keyturn.E(keyturn.Unsupported, "there is one local store, and it is the mount 'local'", "name it so in the configuration")
+	case known:
+		return nil, keyturn.E(keyturn.Unsupported, "this keyturn does not speak to "+keyturn.Clean(configured.Platform)+" yet", "the mount 'local' works")
+	}
+	return nil, keyturn.E(keyturn.NotFound, "no mount '"+keyturn.Clean(name)+"'",
+		fmt.Sprintf("the mounts are %v; more come from the operator's configuration", ms.Names()))
+}

@@ -1,0 +1,364 @@
+package cli
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn"
+)
+
+func init() {
+	operations["audit list"] = keyturn.ListRecords{}.Kind()
+	operations["audit verify"] = keyturn.VerifyLog{}.Kind()
+}
+
+func auditCommand(c *command) *cobra.Command {
+	group := &cobra.Command{
+		Use:   "audit",
+		Short: "Show and check the log of every operation",
+		Long: `Show and check the log of every operation: who asked for what, which rule or
+approval let it through or not, and what came of it. No value is in it.`,
+		Example: `  keyturn audit list --since 24h
+  keyturn audit verify`,
+	}
+	group.AddCommand(auditListCommand(c), auditVerifyCommand(c))
+	return group
+}
+
+type auditOptions struct {
+	who, op, ref, since, until, status string
+
+	limit  int
+	filter keyturn.ListRecords
+	end    time.Time // operations that began before it; zero: all
+}
+
+// statuses are what can have come of an operation. unfinished is one without an
+// outcome: cut short, or still under way.
+var statuses = []string{"success", "error", "denied", "pending", unfinished}
+
+const (
+	unfinished = "unfinished"
+	recent     = 50 // operations that a terminal is shown
+)
+
+func auditListCommand(c *command) *cobra.Command {
+	var o auditOptions
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List what was asked for, by whom, and what came of it",
+		Long: `List what was asked for, by whom, and what came of it, oldest first: one line for
+each operation. A terminal is shown the newest 50, a pipe and -o json get all;
+--limit changes that. With -o json come the records themselves, as the log keeps
+them: an intent and an outcome for each operation, or one refusal. This command
+is recorded too, but does not list itself.`,
+		Example: `  keyturn audit list
+  keyturn audit list --ref local/myapp --since 24h
+  keyturn audit list --who agent:claude-code --status denied
+  keyturn audit list --op reveal-secret --since 2026-01-01 --limit 0`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !cmd.Flags().Changed("limit") && c.onTerminal() && !c.json() {
+				o.limit = recent
+			}
+			if err := o.complete(time.Now()); err != nil {
+				return err
+			}
+			return c.do(cmd, func(ctx context.Context, s *Session) error { return c.listRecords(ctx, s, o) })
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.who, "who", "", "only what `WHO` asked for: user:anna, agent:claude-code, service:ci")
+	f.StringVar(&o.op, "op", "", "only operations of one `KIND`, such as reveal-secret")
+	f.StringVar(&o.ref, "ref", "", "only what is about secrets at or below `PREFIX`")
+	f.StringVar(&o.since, "since", "", "only since `TIME`: 24h, 2026-01-31 (here), or 2026-01-31T12:00:00Z")
+	f.StringVar(&o.until, "until", "", "only until `TIME`; a date is taken with its whole day")
+	f.StringVar(&o.status, "status", "", "only with this `STATUS`: "+strings.Join(statuses, ", "))
+	f.IntVar(&o.limit, "limit", 0, "only the newest `N`; 0: all")
+	return cmd
+}
+
+// complete checks the filters. What is about whole operations (until, status,
+// limit) is applied here and not by the door, which filters single records.
+func (o *auditOptions) complete(now time.Time) (err error) {
+	if o.op != "" && !slices.ContainsFunc(keyturn.Kinds(), func(k keyturn.Op) bool { return k.Kind() == o.op }) {
+		var all []string
+		for _, k := range keyturn.Kinds() {
+			all = append(all, k.Kind())
+		}
+		return keyturn.E(keyturn.Invalid, "there is no operation '"+keyturn.Clean(o.op)+"'", "there are "+strings.Join(all, ", "))
+	}
+	if o.status != "" && !slices.Contains(statuses, o.status) {
+		return keyturn.E(keyturn.Invalid, "there is no status '"+keyturn.Clean(o.status)+"'", "there are "+strings.Join(statuses, ", "))
+	}
+	if o.who != "" && !strings.Contains(o.who, ":") {
+		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(o.who)+"' is nobody", "write user:"+keyturn.Clean(o.who)+", agent:NAME or service:NAME")
+	}
+	if o.limit < 0 {
+		return keyturn.E(keyturn.Invalid, "--limit takes a number from 0", "0 is for all")
+	}
+	o.filter = keyturn.ListRecords{Who: o.who, Op: o.op}
+	if o.ref != "" {
+		if o.filter.Under, err = keyturn.ParsePrefix(o.ref); err != nil {
+			return err
+		}
+	}
+	if o.filter.Since, err = parseMoment(o.since, now, false); err != nil {
+		return err
+	}
+	o.end, err = parseMoment(o.until, now, true)
+	return err
+}
+
+// parseMoment reads an age, a date of the place where it is asked, or a time.
+func parseMoment(s string, now time.Time, wholeDay bool) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if d, err := parseAge(s); err == nil {
+		return now.Add(-d).UTC(), nil
+	}
+	if t, err := time.ParseInLocation(time.DateOnly, s, time.Local); err == nil {
+		if wholeDay {
+			t = t.AddDate(0, 0, 1)
+		}
+		return t.UTC(), nil
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t.UTC(), nil
+	}
+	return time.Time{}, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(s)+"' is not a time", "write 24h, 2026-01-31 or 2026-01-31T12:00:00Z")
+}
+
+// deed is one operation as the log tells it.
+type deed struct {
+	began   keyturn.Record // its intent, or its refusal
+	outcome *keyturn.Record
+	place   [2]int // of both, among the records
+}
+
+func (d *deed) status() string {
+	switch {
+	case d.began.Phase == keyturn.Refusal:
+		return d.began.Status
+	case d.outcome == nil:
+		return unfinished
+	}
+	return d.outcome.Status
+}
+
+// gather joins records to operations, in the order in which those began. An
+// outcome whose intent was not asked for is left out, and so is self, the
+// operation that asks.
+func (o auditOptions) gather(records iter.Seq2[keyturn.Record, error], self string) ([]*deed, error) {
+	var deeds []*deed
+	open := map[string]*deed{}
+	n, full := 0, 2*o.limit+1000
+	for r, err := range records {
+		if err != nil {
+			return nil, err
+		}
+		n++
+		switch {
+		case r.ID == self:
+		case r.Phase == keyturn.Outcome:
+			if d := open[r.ID]; d != nil {
+				d.outcome, d.place[1] = &r, n
+				delete(open, r.ID)
+			}
+		default:
+			d := &deed{began: r, place: [2]int{n}}
+			deeds = append(deeds, d)
+			if r.Phase == keyturn.Intent {
+				open[r.ID] = d
+			}
+		}
+		if o.limit > 0 && len(deeds) > full {
+			deeds = o.newest(deeds, func(d *deed) bool { return open[d.began.ID] == d })
+			full = 2*len(deeds) + 1000
+		}
+	}
+	return o.newest(deeds, func(*deed) bool { return false }), nil
+}
+
+// newest drops what cannot be among those shown any more: settled operations
+// that no filter wants, and all that is older than enough of those wanted.
+// Whether one that is open will be wanted is not known yet.
+func (o auditOptions) newest(deeds []*deed, open func(*deed) bool) []*deed {
+	var keep []*deed
+	wanted := 0
+	for i := len(deeds) - 1; i >= 0 && (o.limit == 0 || wanted < o.limit); i-- {
+		d := deeds[i]
+		switch {
+		case open(d):
+			keep = append(keep, d)
+		case (o.end.IsZero() || d.began.Time.Before(o.end)) && (o.status == "" || d.status() == o.status):
+			keep = append(keep, d)
+			wanted++
+		}
+	}
+	slices.Reverse(keep)
+	return keep
+}
+
+// inOrder are the records of deeds as they stand in the log.
+func inOrder(deeds []*deed) []keyturn.Record {
+	type at struct {
+		place int
+		keyturn.Record
+	}
+	var all []at
+	for _, d := range deeds {
+		all = append(all, at{d.place[0], d.began})
+		if d.outcome != nil {
+			all = append(all, at{d.place[1], *d.outcome})
+		}
+	}
+	slices.SortFunc(all, func(a, b at) int { return a.place - b.place })
+	out := make([]keyturn.Record, 0, len(all))
+	for _, r := range all {
+		out = append(out, r.Record)
+	}
+	return out
+}
+
+func (c *command) listRecords(ctx context.Context, s *Session, o auditOptions) error {
+	res, err := ask[*keyturn.Records](ctx, c, s, o.filter)
+	if err != nil {
+		return err
+	}
+	deeds, err := o.gather(res.Records, res.AuditID)
+	if err != nil {
+		return err
+	}
+	if c.json() {
+		doc := success(keyturn.ListRecords{}.Kind(), res.Receipt)
+		list := inOrder(deeds)
+		doc.Records = &list
+		return c.print(doc)
+	}
+	rows := [][]string{}
+	for _, d := range deeds {
+		rows = append(rows, d.row())
+	}
+	if len(rows) == 0 {
+		if c.onTerminal() {
+			c.say("no operation is like that")
+		}
+		return nil
+	}
+	return c.columns([]string{"TIME", "WHO", "OPERATION", "ABOUT", "STATUS", "BY"}, rows)
+}
+
+// row is one line of the table: time, who, operation, what it is about, what
+// came of it, and which rule or approval decided.
+func (d *deed) row() []string {
+	r := d.began
+	who, kind, about := "-", "-", "-"
+	if r.Actor != nil {
+		who = keyturn.Clean(r.Actor.Principal())
+	}
+	if op, err := keyturn.DecodeOp(r.Op); err == nil {
+		kind, about = op.Kind(), subject(op)
+	}
+	status := d.status()
+	if last := d.last(); last.Code != "" && last.Status == "error" {
+		status += " (" + string(last.Code) + ")"
+		if last.Unknown {
+			status += ", outcome unknown"
+		}
+	}
+	by := keyturn.Clean(r.Rule)
+	if r.Approval != "" {
+		by = "approval " + keyturn.Clean(r.Approval)
+		if r.Phase == keyturn.Refusal {
+			by = "request " + keyturn.Clean(r.Approval)
+		}
+	}
+	if by == "" {
+		by = "-"
+	}
+	return []string{when(r.Time), who, kind, about, status, by}
+}
+
+func (d *deed) last() keyturn.Record {
+	if d.outcome != nil {
+		return *d.outcome
+	}
+	return d.began
+}
+
+// subject says what an operation is about, in a few words.
+func subject(op keyturn.Op) string {
+	const most = 3
+	switch op := op.(type) {
+	case keyturn.ListSecrets:
+		return keyturn.Clean(strings.TrimPrefix(op.Under.String(), keyturn.Scheme))
+	case keyturn.ApproveRequest:
+		return keyturn.Clean(op.ID)
+	case keyturn.TrustProject:
+		return keyturn.Clean(op.Path)
+	}
+	var names []string
+	for i, ref := range op.Refs() {
+		if i == most {
+			names = append(names, "and "+strconv.Itoa(len(op.Refs())-most)+" more")
+			break
+		}
+		names = append(names, keyturn.Clean(ref.Short()))
+	}
+	if len(names) == 0 {
+		return "-"
+	}
+	return strings.Join(names, " ")
+}
+
+func auditVerifyCommand(c *command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify",
+		Short: "Check that the log was not changed from outside",
+		Long: `Check every record of the log, its place in the chain, and that the log ends where
+the store says it does. Damage ends with exit status 12 and names the first
+record that is not right.
+
+Whoever holds the root key can write another whole log. Only a checkpoint that
+is kept elsewhere shows that this one is complete; without one the answer is
+"consistent". Keep the head that is printed, to compare it later.`,
+		Example: `  keyturn audit verify
+  keyturn audit verify -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.do(cmd, c.verifyLog) },
+	}
+}
+
+// logDoc is what was found of the audit log. Checkpoint is null where none was
+// given to compare with: then the log is consistent, which does not say complete.
+type logDoc struct {
+	Size       int64   `json:"size"`
+	Head       string  `json:"head"`
+	Consistent bool    `json:"consistent"`
+	Complete   bool    `json:"complete"`
+	Checkpoint *string `json:"checkpoint"`
+}
+
+func (c *command) verifyLog(ctx context.Context, s *Session) error {
+	res, err := ask[*keyturn.Verified](ctx, c, s, keyturn.VerifyLog{})
+	if err != nil {
+		return err
+	}
+	if c.json() {
+		doc := success(keyturn.VerifyLog{}.Kind(), res.Receipt)
+		doc.Log = &logDoc{Size: res.Size, Head: res.Head, Consistent: true}
+		return c.print(doc)
+	}
+	if err := c.line("%d records, consistent; head %s", res.Size, res.Head); err != nil {
+		return err
+	}
+	return c.line("consistent, not complete: no checkpoint was given")
+}

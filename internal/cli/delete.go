@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn"
+)
+
+func init() { operations["delete"] = keyturn.DeleteSecret{}.Kind() }
+
+func deleteCommand(c *command) *cobra.Command {
+	return &cobra.Command{
+		Use:     "delete REF",
+		Aliases: []string{"rm"},
+		Short:   "Delete a secret so that it can be restored",
+		Long: `Delete a secret so that it can be restored. What that means is the platform's:
+on local and Vault the newest version is marked, and older ones can still be
+read by number; AWS and Azure keep the secret for a time, and then it is gone.
+'keyturn restore' undoes it, 'keyturn destroy' makes it final.`,
+		Example: `  keyturn delete local/myapp`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ref, err := keyturn.ParseRef(args[0])
+			if err == nil {
+				hint := "it deletes the newest version of the whole secret"
+				if v := ref.Version(); v != "" {
+					hint = "one version goes for ever with: keyturn destroy " + keyturn.Quote(ref.Secret().Short()) + " --versions " + keyturn.Quote(keyturn.Clean(v)) + "\nto delete the newest one"
+				}
+				ref, err = whole(args[0], "delete", hint)
+			}
+			if err != nil {
+				return err
+			}
+			return c.do(cmd, func(ctx context.Context, s *Session) error { return c.deleteSecret(ctx, s, ref) })
+		},
+	}
+}
+
+func (c *command) deleteSecret(ctx context.Context, s *Session, ref keyturn.Ref) error {
+	res, err := ask[*keyturn.Changed](ctx, c, s, keyturn.DeleteSecret{Ref: ref})
+	if err != nil {
+		return err
+	}
+	back := "restore with: keyturn restore " + keyturn.Quote(ref.Short())
+	if !res.Until.IsZero() {
+		back += "   (until " + when(res.Until) + ")"
+	}
+	return c.wrote(res, keyturn.DeleteSecret{}.Kind(), "deleted "+c.named(res.Secret), back)
+}

@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/config"
+)
+
+type initOptions struct {
+	key     string
+	project bool
+}
+
+func initCommand(c *command) *cobra.Command {
+	var o initOptions
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Make the local store",
+		Long: `Make the local store: an encrypted file that only its root key opens.
+
+The root key is kept in the system's keychain where there is one, else in a file
+that only you can read. With --project a keyturn.yaml is made in this folder,
+for 'keyturn run' to find.`,
+		Example: `  keyturn init
+  keyturn init --key file
+  keyturn init --project`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.initStore(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().StringVar(&o.key, "key", "", "keep the root key in the `keychain|file`")
+	cmd.Flags().BoolVar(&o.project, "project", false, "make a keyturn.yaml in this folder, too")
+	return cmd
+}
+
+// Store document of JSON answers.
+type storeDoc struct {
+	ID       string   `json:"id"`
+	Path     string   `json:"path"`
+	RootKey  string   `json:"root_key"`
+	KeyAt    string   `json:"root_key_at"`
+	Protects []string `json:"protects"`
+}
+
+func storeOf(f StoreFacts) *storeDoc {
+	return &storeDoc{ID: f.ID, Path: f.Path, RootKey: f.RootKey, KeyAt: f.KeyAt, Protects: protects(f.RootKey)}
+}
+
+// protects says what the place of the root key protects from, and from what not.
+func protects(kind string) []string {
+	if kind == "keychain" {
+		return []string{
+			"protects: a stolen disk or a copied store file, as long as your login password is not known",
+			"does not protect: against programs that you run yourself, an agent's among them: your keychain is open to them",
+		}
+	}
+	return []string{
+		"protects: a copy of the store file without the key file; other users of this machine",
+		"does not protect: against whoever gets both files (a stolen disk that is not encrypted, a backup of the folder), or against programs that you run yourself, an agent's among them",
+	}
+}
+
+func (c *command) initStore(ctx context.Context, o initOptions) error {
+	if o.key != "" && o.key != "keychain" && o.key != "file" {
+		return keyturn.E(keyturn.Invalid, "the root key can be kept in the keychain or a file, not in '"+keyturn.Clean(o.key)+"'", "say --key keychain or --key file")
+	}
+	project := ""
+	if o.project {
+		var err error
+		if project, err = c.newProject(); err != nil {
+			return err
+		}
+	}
+	made, err := c.Create(ctx, c.how(), o.key)
+	exists := keyturn.AsError(err)
+	if err != nil && (exists.Code != keyturn.Conflict || project == "") {
+		return err
+	}
+	if project != "" {
+		if err := writeProject(project); err != nil {
+			return err
+		}
+	}
+	if c.json() {
+		doc := answer{Operation: keyturn.CreateStore{}.Kind(), Platform: "local", Mount: "local", Status: "success", AuditID: made.AuditID}
+		if err == nil {
+			doc.Store, doc.Target = storeOf(made.StoreFacts), made.Path
+		}
+		if project != "" {
+			doc.Artifacts = []string{project}
+		}
+		return c.print(doc)
+	}
+	if err == nil {
+		if err := c.tellStore(made); err != nil {
+			return err
+		}
+	}
+	if project != "" {
+		return c.line("made %s: name there what 'keyturn run' needs", keyturn.Clean(project))
+	}
+	return nil
+}
+
+func (c *command) tellStore(made Created) error {
+	if err := c.line("made the store %s", c.bold(keyturn.Clean(made.Path))); err != nil {
+		return err
+	}
+	if err := c.line("its root key is in %s", keyturn.Clean(made.KeyAt)); err != nil {
+		return err
+	}
+	for _, p := range protects(made.RootKey) {
+		if err := c.line("  %s", p); err != nil {
+			return err
+		}
+	}
+	if made.RootKey == "file" {
+		return c.line("keep a copy of the key file somewhere else: without it nothing opens the store")
+	}
+	return nil
+}
+
+// newProject is the path of a project's file that does not exist yet.
+func (c *command) newProject() (string, error) {
+	path := filepath.Join(c.Dir, config.FileName)
+	if _, err := os.Lstat(path); err == nil {
+		return "", keyturn.E(keyturn.Conflict, keyturn.Clean(path)+" exists already", "edit it; 'keyturn config check' tells whether it is right")
+	}
+	return path, nil
+}
+
+const projectText = `# What 'keyturn run -- COMMAND' gives the command. Only references stand here, no
+# values: the file can be committed. Who clones it has to trust it once.
+env: {}
+#  DATABASE_URL: kt://local/myapp#DATABASE_URL
+`
+
+func writeProject(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return keyturn.E(keyturn.Unavailable, keyturn.Clean(path)+" cannot be made", "check that you may write to the folder").Because(err)
+	}
+	_, err = f.WriteString(projectText)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		_ = os.Remove(path)
+		return keyturn.E(keyturn.Unavailable, keyturn.Clean(path)+" cannot be written", "check the space on the disk").Because(err)
+	}
+	return nil
+}

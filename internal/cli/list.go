@@ -1,0 +1,303 @@
+package cli
+
+import (
+	"context"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn"
+)
+
+func init() { operations["list"] = keyturn.ListSecrets{}.Kind() }
+
+type listOptions struct {
+	under     keyturn.Prefix // zero: the mounts
+	shallow   bool
+	match     string
+	labels    []string
+	olderThan string
+	expiring  string
+}
+
+func listCommand(c *command) *cobra.Command {
+	var o listOptions
+	cmd := &cobra.Command{
+		Use:     "list [PREFIX]",
+		Aliases: []string{"ls"},
+		Short:   "List the secrets below a prefix, or the mounts",
+		Long: `List the secrets at and below a prefix of whole path segments: local/my/ holds
+local/my/app, but not local/myapp. Without a prefix, list the mounts. You see
+what you may list, and no value is read.
+
+A pipe gets one reference on each line, and nothing else.
+
+--match takes the whole name below the mount: * and ? stay within a segment, **
+stands for any number of segments. Several filters must all hold. With --shallow
+and a filter, a folder is listed where something in it passes.`,
+		Example: `  keyturn list
+  keyturn list local/
+  keyturn list local/ --shallow
+  keyturn list local/ --match '**/db' --label team=web
+  keyturn list local/ --older-than 90d
+  keyturn list local/ --expiring 30d -o json`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			keep, err := o.filter(time.Now())
+			if err != nil {
+				return err
+			}
+			if len(args) == 0 {
+				if keep != nil || o.shallow {
+					return usage("a filter needs a prefix: keyturn list local/ …")
+				}
+				return c.do(cmd, c.listMounts)
+			}
+			if o.under, err = keyturn.ParsePrefix(args[0]); err != nil {
+				return err
+			}
+			return c.do(cmd, func(ctx context.Context, s *Session) error { return c.listSecrets(ctx, s, o, keep) })
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&o.shallow, "shallow", false, "stop at the next segment, and show what is deeper as folders")
+	f.StringVar(&o.match, "match", "", "only names that match the pattern `GLOB`")
+	f.StringArrayVar(&o.labels, "label", nil, "only those with this label, `KEY=VALUE`")
+	f.StringVar(&o.olderThan, "older-than", "", "only those whose newest version is older than `AGE` (90d)")
+	f.StringVar(&o.expiring, "expiring", "", "only those that expire within `AGE` (30d), or have expired")
+	return cmd
+}
+
+// filter returns what decides which secrets are listed; nil for all.
+func (o listOptions) filter(now time.Time) (func(keyturn.Info) bool, error) {
+	var tests []func(keyturn.Info) bool
+	if o.match != "" {
+		g, err := parseGlob(o.match)
+		if err != nil {
+			return nil, err
+		}
+		tests = append(tests, func(i keyturn.Info) bool { return g.match(i.Ref.Name()) })
+	}
+	for _, l := range o.labels {
+		k, v, ok := strings.Cut(l, "=")
+		if !ok || k == "" {
+			return nil, keyturn.E(keyturn.Invalid, "a label is KEY=VALUE", "for instance --label team=web")
+		}
+		tests = append(tests, func(i keyturn.Info) bool {
+			have, ok := i.Labels[k]
+			return ok && have == v
+		})
+	}
+	if o.olderThan != "" {
+		age, err := parseAge(o.olderThan)
+		if err != nil {
+			return nil, err
+		}
+		tests = append(tests, func(i keyturn.Info) bool { return i.Created.Before(now.Add(-age)) })
+	}
+	if o.expiring != "" {
+		age, err := parseAge(o.expiring)
+		if err != nil {
+			return nil, err
+		}
+		tests = append(tests, func(i keyturn.Info) bool {
+			return i.State == keyturn.Live && !i.Expires.IsZero() && i.Expires.Before(now.Add(age))
+		})
+	}
+	if tests == nil {
+		return nil, nil
+	}
+	return func(i keyturn.Info) bool {
+		for _, ok := range tests {
+			if i.Ref.IsZero() || !ok(i) {
+				return false
+			}
+		}
+		return true
+	}, nil
+}
+
+func (c *command) listMounts(ctx context.Context, s *Session) error {
+	res, err := ask[*keyturn.Mounts](ctx, c, s, keyturn.ListMounts{})
+	if err != nil {
+		return err
+	}
+	if c.json() {
+		doc := success(keyturn.ListMounts{}.Kind(), res.Receipt)
+		list := []mountDoc{}
+		for _, m := range res.Mounts {
+			list = append(list, c.mountDoc(m))
+		}
+		doc.Mounts = &list
+		return c.print(doc)
+	}
+	rows := [][]string{}
+	for _, m := range res.Mounts {
+		rows = append(rows, []string{m.Mount, m.Platform, keyturn.Clean(m.Target)})
+	}
+	if len(rows) == 0 && c.onTerminal() {
+		c.say("there is no mount in which you may do anything")
+	}
+	return c.columns([]string{"MOUNT", "PLATFORM", "TARGET"}, rows)
+}
+
+func (c *command) listSecrets(ctx context.Context, s *Session, o listOptions, keep func(keyturn.Info) bool) error {
+	res, err := ask[*keyturn.Listing](ctx, c, s, keyturn.ListSecrets{Under: o.under, Shallow: o.shallow && keep == nil})
+	if err != nil {
+		return err
+	}
+	found := res.Secrets
+	if keep != nil {
+		found = filtered(found, keep)
+		if o.shallow {
+			found = folded(o.under, found)
+		}
+	}
+	if c.json() {
+		return c.listDoc(res.Receipt, o.under, found)
+	}
+	return c.listText(o.under, found)
+}
+
+// filtered yields what passes keep, and the error that ends a listing.
+func filtered(list iter.Seq2[keyturn.Info, error], keep func(keyturn.Info) bool) iter.Seq2[keyturn.Info, error] {
+	return func(yield func(keyturn.Info, error) bool) {
+		for info, err := range list {
+			if (err != nil || keep(info)) && !yield(info, err) {
+				return
+			}
+		}
+	}
+}
+
+// folded yields folders for what lies deeper than the next segment below under,
+// as a shallow listing does (keyturn.ListSecrets).
+func folded(under keyturn.Prefix, list iter.Seq2[keyturn.Info, error]) iter.Seq2[keyturn.Info, error] {
+	return func(yield func(keyturn.Info, error) bool) {
+		seen := map[string]bool{}
+		for info, err := range list {
+			if err == nil {
+				rest := strings.TrimPrefix(strings.TrimPrefix(info.Ref.Name(), under.Path()), "/")
+				if segment, _, deeper := strings.Cut(rest, "/"); deeper {
+					r, err := keyturn.NewRef(under.Mount(), strings.TrimPrefix(under.Path()+"/"+segment, "/"))
+					if err != nil || seen[r.Path()] {
+						continue
+					}
+					seen[r.Path()] = true
+					info = keyturn.Info{Path: r.Path() + "/"}
+				}
+			}
+			if !yield(info, err) {
+				return
+			}
+		}
+	}
+}
+
+// folderOf returns the prefix that a folder of a shallow listing is for.
+func folderOf(under keyturn.Prefix, info keyturn.Info) (keyturn.Prefix, bool) {
+	if !info.Ref.IsZero() || !strings.HasSuffix(info.Path, "/") {
+		return keyturn.Prefix{}, false
+	}
+	p, err := keyturn.ParsePrefix(info.Path)
+	return p, err == nil && p.Mount() == under.Mount()
+}
+
+// unnamed tells of secrets that are there, but whose names no reference can hold.
+func (c *command) unnamed(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return "some secrets there have names that no reference can hold: see the platform's own tools"
+}
+
+func (c *command) listDoc(r keyturn.Receipt, under keyturn.Prefix, found iter.Seq2[keyturn.Info, error]) error {
+	doc := success(keyturn.ListSecrets{}.Kind(), r)
+	list, folders, unnamed := []secretDoc{}, []string{}, 0
+	for info, err := range found {
+		if err != nil {
+			return err
+		}
+		if p, ok := folderOf(under, info); ok {
+			folders = append(folders, p.String())
+		} else if info.Ref.IsZero() {
+			unnamed++
+		} else {
+			list = append(list, infoDoc(info))
+		}
+	}
+	doc.Secrets = &list
+	doc.Folders = folders
+	if note := c.unnamed(unnamed); note != "" {
+		doc.Notices = append(doc.Notices, note)
+	}
+	return c.print(doc)
+}
+
+// batch is how many rows of a long table are shown at a time.
+const batch = 200
+
+func (c *command) listText(under keyturn.Prefix, found iter.Seq2[keyturn.Info, error]) error {
+	tty, now := c.onTerminal(), time.Now()
+	head, rows, total, unnamed := []string{"NAME", "VERSION", "CREATED", "LABELS"}, [][]string{}, 0, 0
+	show := func() error {
+		err := c.columns(head, rows)
+		head, rows = nil, rows[:0]
+		return err
+	}
+	for info, err := range found {
+		if err != nil {
+			_ = show()
+			return err
+		}
+		var row []string
+		if p, ok := folderOf(under, info); ok {
+			row = []string{keyturn.Clean(strings.TrimPrefix(p.String(), keyturn.Scheme)), "", "", ""}
+		} else if info.Ref.IsZero() {
+			unnamed++
+			continue
+		} else {
+			row = []string{keyturn.Clean(info.Ref.Short()), keyturn.Clean(info.Version), when(info.Created), remarks(info, now)}
+		}
+		if !tty {
+			row = row[:1]
+		}
+		total++
+		if rows = append(rows, row); len(rows) == batch {
+			if err := show(); err != nil {
+				return err
+			}
+		}
+	}
+	if note := c.unnamed(unnamed); note != "" {
+		c.say("note: %s", note)
+	}
+	if total == 0 && tty {
+		c.say("nothing below %s", keyturn.Clean(strings.TrimPrefix(under.String(), keyturn.Scheme)))
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return show()
+}
+
+// remarks are the labels of a version, after what needs attention.
+func remarks(info keyturn.Info, now time.Time) string {
+	var out []string
+	if info.State != keyturn.Live {
+		out = append(out, string(info.State))
+	}
+	if !info.Expires.IsZero() {
+		word := "expires "
+		if info.Expires.Before(now) {
+			word = "expired "
+		}
+		out = append(out, word+info.Expires.Local().Format(time.DateOnly))
+	}
+	if len(info.Labels) > 0 {
+		out = append(out, keyValues(info.Labels))
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn"
+)
+
+func init() { operations["rollback"] = keyturn.RollbackSecret{}.Kind() }
+
+func rollbackCommand(c *command) *cobra.Command {
+	var to string
+	cmd := &cobra.Command{
+		Use:   "rollback REF",
+		Short: "Make an earlier version of a secret current again",
+		Long: `Make an earlier version of a secret current again: the one before the current
+one, or the one that --to names. Its values are written as a new version, so
+nothing is lost; on AWS a stage is moved instead. The way back is printed.`,
+		Example: `  keyturn put local/myapp --generate password
+  keyturn rollback local/myapp
+  keyturn rollback local/myapp --to 1`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ref, err := whole(args[0], "rollback", "name the version with --to")
+			if err != nil {
+				return err
+			}
+			if to == "" && cmd.Flags().Changed("to") {
+				return usage("--to needs a version")
+			}
+			return c.do(cmd, func(ctx context.Context, s *Session) error { return c.rollback(ctx, s, ref, to) })
+		},
+	}
+	cmd.Flags().StringVar(&to, "to", "", "the `VERSION` to go back to, in the platform's own word")
+	return cmd
+}
+
+func (c *command) rollback(ctx context.Context, s *Session, ref keyturn.Ref, to string) error {
+	res, err := ask[*keyturn.Changed](ctx, c, s, keyturn.RollbackSecret{Ref: ref, To: to})
+	if err != nil {
+		return err
+	}
+	back := "keyturn rollback " + keyturn.Quote(ref.Short()) + " --to " + keyturn.Quote(keyturn.Clean(res.Before))
+	if res.Before == "" { // the newest version was deleted
+		back = "keyturn delete " + keyturn.Quote(ref.Short())
+	}
+	said := "rolled back " + c.bold(keyturn.Clean(ref.Short())) + ", now at version " + keyturn.Clean(res.Secret.Version)
+	return c.wrote(res, keyturn.RollbackSecret{}.Kind(), said, "go back with: "+back)
+}

@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/rules"
+)
+
+func init() { operations["rules explain"] = "explain-rules" }
+
+type explainOptions struct {
+	who, verb, ref string
+	run            []string
+}
+
+func rulesCommand(c *command) *cobra.Command {
+	group := &cobra.Command{
+		Use:     "rules",
+		Short:   "Explain who may do what",
+		Example: "  keyturn rules explain agents use local/myapp",
+	}
+	var o explainOptions
+	explain := &cobra.Command{
+		Use:   "explain WHO VERB REF [-- COMMAND...]",
+		Short: "Tell whether somebody may do something, and which rule says so",
+		Long: `Tell whether somebody may do something, and which rule of which file says so.
+
+WHO is user:NAME, agent:NAME, service:NAME, or agents or services for any of
+them. VERB is one of list, describe, use, reveal, write, delete, destroy,
+rotate, lease, administer, approve. A command behind -- is what a value would be
+used for.`,
+		Example: `  keyturn rules explain user:anna reveal local/myapp
+  keyturn rules explain agent:claude-code use 'local/myapp#password' -- npm test`,
+		Args: cobra.MinimumNArgs(3),
+		RunE: func(_ *cobra.Command, args []string) error {
+			o.who, o.verb, o.ref, o.run = args[0], args[1], args[2], args[3:]
+			return c.explainRules(o)
+		},
+	}
+	group.AddCommand(explain)
+	return group
+}
+
+type decisionDoc struct {
+	Who     string   `json:"who"`
+	Verb    string   `json:"verb"`
+	Path    string   `json:"path"`
+	Effect  string   `json:"effect"`
+	Rule    string   `json:"rule"`
+	Because []string `json:"because"`
+}
+
+func (c *command) explainRules(o explainOptions) error {
+	actor, err := actorOf(o.who)
+	if err != nil {
+		return err
+	}
+	verb := keyturn.Verb(o.verb)
+	if !verb.Valid() {
+		var all []string
+		for _, v := range keyturn.Verbs() {
+			all = append(all, string(v))
+		}
+		return keyturn.E(keyturn.Invalid, "no verb '"+keyturn.Clean(o.verb)+"'", "there are "+strings.Join(all, ", "))
+	}
+	ref, err := keyturn.ParseRef(o.ref)
+	if err != nil {
+		return err
+	}
+	facts, err := c.Facts(c.how())
+	if err != nil {
+		return err
+	}
+	q := rules.Request{Actor: actor, Verb: verb, Path: ref.Path(), Sink: rules.Sink{Run: o.run}}
+	d := facts.Rules.Decide(q)
+	lines := facts.Rules.Explain(q)
+	if c.json() {
+		return c.print(answer{Operation: "explain-rules", Status: "success",
+			Decision: &decisionDoc{Who: o.who, Verb: o.verb, Path: ref.Path(), Effect: d.Effect.String(), Rule: d.Where(), Because: lines}})
+	}
+	for _, l := range lines {
+		if err := c.line("%s", keyturn.Clean(l)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// actorOf is an actor that a principal names, for a question about rules.
+func actorOf(who string) (keyturn.Actor, error) {
+	kind, name, ok := strings.Cut(who, ":")
+	if !ok {
+		name = "*"
+	}
+	kinds := map[string]keyturn.ActorKind{"user": keyturn.Person, "agent": keyturn.Agent, "service": keyturn.ServiceKind}
+	if !ok {
+		kinds = map[string]keyturn.ActorKind{"agents": keyturn.Agent, "services": keyturn.ServiceKind}
+	}
+	k, known := kinds[kind]
+	if !known || name == "" {
+		return keyturn.Actor{}, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(who)+"' is nobody that rules know",
+			"write user:NAME, agent:NAME, service:NAME, agents or services")
+	}
+	return keyturn.Actor{Kind: k, Name: name, Proof: "asked about"}, nil
+}

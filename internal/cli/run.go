@@ -1,0 +1,385 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/launch"
+	"github.com/keyturn/keyturn/internal/leak"
+)
+
+const runKind = "run-command"
+
+func init() { operations["run"] = runKind }
+
+type runOptions struct {
+	env, envFrom, envFile, file, optional []string
+	plain                                 bool // --no-redact
+	trust                                 bool
+	report                                string
+	args                                  []string
+}
+
+func runCommand(c *command) *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use:   "run [flags] -- COMMAND [ARG]...",
+		Short: "Run a command with secrets that it gets and nobody sees",
+		Long: `Run a command with secrets in its environment or in files, and its output
+redacted. Its exit status is passed on; keyturn's own failures before the start
+exit with 125, a command that cannot be executed with 126, none found with 127.
+
+Of two that give the same variable the first of these wins: --env, --env-file,
+the project's keyturn.yaml, --env-from, and what is inherited. Inherited
+variables whose whole value is a kt:// reference are resolved too.
+
+  --env-file     references in the file are resolved; its other values are passed
+                 on as they are, and are not redacted
+  --file         the file is readable by you only, and is removed when the command
+                 ends; there must be none before
+  --optional     a variable or file that may be missing; it is left out then
+  --no-redact    for people only, and recorded
+
+All references that fail are told at once, and the command is not started. It
+does not get KEYTURN_PASSPHRASE_FILE.`,
+		Example: `  keyturn run -- npm start
+  keyturn run --env 'PGPASSWORD=local/myapp#password' -- psql -h db
+  keyturn run --env-from local/myapp,prefix=APP_ -- ./server
+  keyturn run --env-file .env --file 'tls.key=local/myapp#tls.key' -- ./server`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch dash := cmd.ArgsLenAtDash(); {
+			case dash < 0 && len(args) > 0:
+				return usage("the command stands behind --: keyturn run -- " + keyturn.Quote(args[0]))
+			case dash > 0:
+				return usage("'" + args[0] + "' stands before --, where only flags do")
+			case len(args) == 0 || args[0] == "":
+				return usage("no command was given: write it behind --")
+			}
+			o.args = args
+			return c.run(cmd, o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVarP(&o.env, "env", "e", nil, "give a secret as a variable (`NAME=REF`)")
+	f.StringArrayVar(&o.envFrom, "env-from", nil, "give all fields of a secret as variables (`REF[,prefix=P]`)")
+	f.StringArrayVar(&o.envFile, "env-file", nil, "read variables from a .env `FILE`")
+	f.StringArrayVar(&o.file, "file", nil, "give a secret as a file (`PATH=REF`)")
+	f.StringArrayVar(&o.optional, "optional", nil, "the variable or file `NAME` may be missing")
+	f.BoolVar(&o.plain, "no-redact", false, "leave the output as it is (people only)")
+	f.BoolVar(&o.trust, "trust-project", false, "trust the project's file first, as 'keyturn trust' does")
+	f.StringVar(&o.report, "report", "", "write what happened as JSON to `FILE`")
+	return cmd
+}
+
+// running is one run, as far as it got. The report is made of it.
+type running struct {
+	runOptions
+	plan     runPlan
+	actor    keyturn.Actor
+	delivery *keyturn.Delivery // nil: no secret was asked for
+	output   string            // "redacted", "plain", "withheld"; "" without secrets
+	status   launch.Status
+}
+
+type commandDoc struct {
+	Started bool     `json:"started"`
+	Exit    *int     `json:"exit,omitempty"`
+	Signal  int      `json:"signal,omitempty"`
+	Output  string   `json:"output,omitempty"`
+	Missing []string `json:"missing,omitempty"` // of --optional
+}
+
+// run does everything, and tells of it in the report. The error is an
+// exitStatus once the command has ended, or could not be executed.
+func (c *command) run(cmd *cobra.Command, o runOptions) error {
+	r := &running{runOptions: o}
+	err := c.prepare(cmd, r)
+	if err == nil {
+		err = c.launch(cmd, r)
+	}
+	failure := failureOf(c, err)
+	if o.report != "" {
+		if reportErr := c.report(r, failure); reportErr != nil {
+			if err == nil && r.status.Code == 0 {
+				return reportErr
+			}
+			c.say("keyturn: %s", reportErr.Error())
+		}
+	}
+	switch {
+	case err == nil:
+		return exitStatus(r.status.Code)
+	case failure == nil: // interrupted
+		return err
+	case r.status.Started:
+		// Standard output is the command's: this is for standard error.
+		c.say("keyturn: %s: %s", failure.Code, keyturn.CleanLines(failure.Message))
+		if failure.Hint != "" {
+			c.say("  %s", keyturn.CleanLines(failure.Hint))
+		}
+		return exitStatus(r.status.Code)
+	case r.status.Code != 0: // not executable, not found, interrupted
+		c.tellError(failure)
+		return exitStatus(r.status.Code)
+	}
+	return failure
+}
+
+// failureOf is err as an Error of this operation; nil where nobody has to be
+// told more.
+func failureOf(c *command, err error) *keyturn.Error {
+	if err == nil || interrupted(err) {
+		return nil
+	}
+	e := *c.explain(err)
+	e.Op = runKind
+	return &e
+}
+
+// prepare fetches the values. When it returns the store is closed: however long
+// the command runs, it holds no lock and no key.
+func (c *command) prepare(cmd *cobra.Command, r *running) error {
+	facts, err := c.Facts(c.how())
+	if err != nil {
+		return err
+	}
+	r.actor = facts.Actor
+	if r.plan, err = c.planRun(r.runOptions, facts.Project); err != nil {
+		return err
+	}
+	for _, n := range r.plan.notices {
+		c.say("note: %s", n)
+	}
+	if r.plan.pathIsKnown() {
+		st, err := launch.Check(launch.Command{Args: r.args, Inherit: r.plan.inherit})
+		if err != nil {
+			r.status = st
+			return err
+		}
+	}
+	if len(r.plan.op.Refs()) == 0 {
+		if r.trust && facts.Project != nil {
+			c.say("note: the project's file asks for no secret; there is nothing to trust")
+		}
+		c.say("note: no secret was asked for; the command runs as it would without keyturn")
+		return nil
+	}
+	return c.do(cmd, func(ctx context.Context, s *Session) error {
+		r.delivery, err = c.fetch(ctx, s, r)
+		return err
+	})
+}
+
+// fetch asks for the values, and for a person's trust in the project where that
+// is missing.
+func (c *command) fetch(ctx context.Context, s *Session, r *running) (*keyturn.Delivery, error) {
+	op := r.plan.op
+	trust := keyturn.TrustProject{Path: op.Project, Pinned: op.Pinned}
+	if r.trust && op.Project != "" {
+		if _, err := ask[*keyturn.Trusted](ctx, c, s, trust); err != nil {
+			return nil, err
+		}
+	}
+	d, err := ask[*keyturn.Delivery](ctx, c, s, op)
+	if !untrusted(err) || s.Actor.Kind != keyturn.Person || c.json() || !c.prompt().Possible() {
+		return d, err
+	}
+	e := keyturn.AsError(err)
+	c.say("%s", keyturn.Clean(e.Message))
+	for _, l := range differenceIn(e) {
+		c.say("  %s", keyturn.Clean(l))
+	}
+	yes, askErr := c.prompt().Confirm(ctx, "Trust it, and go on?")
+	if askErr != nil {
+		return nil, askErr
+	}
+	if !yes {
+		return nil, err
+	}
+	if _, err := ask[*keyturn.Trusted](ctx, c, s, trust); err != nil {
+		return nil, err
+	}
+	return ask[*keyturn.Delivery](ctx, c, s, op)
+}
+
+// launch starts the command and waits for it. Signals are the command's: the
+// program's own handling of them only ends what comes before.
+func (c *command) launch(cmd *cobra.Command, r *running) error {
+	if cmd.Context().Err() != nil {
+		return errInterrupted
+	}
+	l := launch.Command{Args: r.args, Inherit: r.plan.inherit, Env: r.plan.variables(r.delivery),
+		Stdin: c.In, Stdout: c.Out, Stderr: c.Err,
+		Tell: func(m string) { c.say("note: %s", keyturn.Clean(m)) }}
+	if r.delivery != nil {
+		l.Env = c.variableNames(l.Env)
+		for _, f := range r.delivery.Files {
+			l.Files = append(l.Files, launch.File{Path: f.Name, Value: f.Value})
+		}
+		matcher, err := c.redact(r, &l)
+		if err != nil {
+			return err
+		}
+		if matcher != nil {
+			defer matcher.Wipe()
+		}
+	}
+	ctx := context.WithoutCancel(cmd.Context())
+	if c.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+	}
+	var err error
+	r.status, err = launch.Run(ctx, l)
+	return err
+}
+
+// variableNames leaves out what no variable can be called, and tells.
+func (c *command) variableNames(env []launch.EnvVar) []launch.EnvVar {
+	out := env[:0]
+	for _, v := range env {
+		if !launch.ValidName(v.Name) {
+			c.say("note: '%s' cannot be the name of a variable and is left out; give it one with --env NAME=REF", keyturn.Clean(v.Name))
+			continue
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// redact puts the redactor before the command's output. What cannot be redacted
+// is told; of an agent's command nothing is shown then.
+func (c *command) redact(r *running, l *launch.Command) (*leak.Matcher, error) {
+	if r.plain {
+		r.output = "plain"
+		return nil, nil
+	}
+	var needles []leak.Needle
+	var names []string
+	for _, list := range [][]keyturn.Delivered{r.delivery.Env, r.delivery.Files} {
+		for _, d := range list {
+			if !d.Public {
+				needles = append(needles, leak.Needle{Value: d.Value.Reveal(), Label: d.Label})
+				names = append(names, r.plan.nameOf(d))
+			}
+		}
+	}
+	if len(needles) == 0 {
+		return nil, nil
+	}
+	matcher, skipped, err := leak.Compile(needles)
+	if err != nil {
+		return nil, keyturn.E(keyturn.Invalid, "the values are too many or too large for the output to be redacted",
+			"give the command fewer of them; people may say --no-redact").Because(err)
+	}
+	r.output = "redacted"
+	l.Filter = func(dst io.Writer) io.WriteCloser { return matcher.Writer(dst, leak.Options{}) }
+	told := map[string]bool{}
+	for _, s := range skipped {
+		name := names[s.Index]
+		if told[name] {
+			continue
+		}
+		told[name] = true
+		if r.actor.Kind != keyturn.Agent {
+			c.say("note: the value of %s is %s to be redacted", keyturn.Clean(name), s.Reason)
+			continue
+		}
+		r.output = "withheld"
+		c.say("keyturn: the output of this command is withheld: the value of %s is %s to be redacted", keyturn.Clean(name), s.Reason)
+	}
+	if r.output == "withheld" {
+		c.say("  a person can store a longer value, or say that it is no secret: keyturn put REF FIELD --public FIELD --merge")
+		l.Filter = func(io.Writer) io.WriteCloser { return nowhere{} }
+	}
+	return matcher, nil
+}
+
+// nowhere takes everything and shows nothing.
+type nowhere struct{}
+
+func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
+func (nowhere) Close() error                { return nil }
+
+// report writes the JSON document of --report. Its status tells how keyturn
+// fared; how the command did is in command.exit.
+func (c *command) report(r *running, failure *keyturn.Error) error {
+	doc := answer{Operation: runKind, Status: "success", Caller: &r.actor}
+	doc.Command = &commandDoc{Started: r.status.Started, Signal: int(r.status.Signal), Output: r.output}
+	if r.actor.Kind == "" {
+		doc.Caller = nil
+	}
+	if r.status.Started {
+		doc.Command.Exit = &r.status.Code
+	}
+	if refs := r.plan.op.Refs(); len(refs) > 0 {
+		list := []secretDoc{}
+		for _, ref := range refs {
+			list = append(list, secretDoc{Ref: ref.String()})
+		}
+		doc.Secrets = &list
+	}
+	if r.delivery != nil {
+		doc.AuditID, doc.Command.Missing = r.delivery.AuditID, r.delivery.Missing
+	}
+	if failure != nil {
+		doc.Status, doc.AuditID, doc.Approval = "error", failure.AuditID, approvalOf(failure.Approval)
+		if failure.Code == keyturn.Pending {
+			doc.Status = "pending"
+		}
+		d := c.errorDoc(failure)
+		doc.Error = &d
+		for _, each := range failure.Each {
+			doc.Errors = append(doc.Errors, c.errorDoc(each))
+		}
+	} else if !r.status.Started {
+		doc.Status = "error"
+		doc.Error = &errorDoc{Code: keyturn.Unavailable, Message: "interrupted before the command started"}
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(doc); err != nil {
+		return keyturn.E(keyturn.Internal, "the report has no JSON form", "").Because(err)
+	}
+	_, err := replaceFile(c.abs(r.report), b.Bytes())
+	return err
+}
+
+// untrusted reports whether a run was refused because nobody trusts the
+// project's file: the one refusal that 'keyturn trust' answers.
+func untrusted(err error) bool {
+	if err == nil {
+		return false
+	}
+	e := keyturn.AsError(err)
+	return e.Code == keyturn.Denied && e.Approval == nil && strings.Contains(e.Hint, "keyturn trust")
+}
+
+// differenceIn are the lines of such a refusal that name references.
+func differenceIn(e *keyturn.Error) []string {
+	var out []string
+	for l := range strings.SplitSeq(e.Hint, "\n") {
+		if strings.HasPrefix(l, "+ ") || strings.HasPrefix(l, "- ") {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+func interrupted(err error) bool {
+	return err == errInterrupted || err == context.Canceled
+}
+
+var _ = os.Stdin
+var _ = time.Now

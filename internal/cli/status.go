@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn"
+)
+
+func init() { operations["status"] = "check-status" }
+
+func statusCommand(c *command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Tell how each mount is, and who you are to keyturn",
+		Long: `Tell how each mount is: whether it answers, as whom you are known there, and
+whether it is sealed; where the local store and its root key are, and what that
+protects from; and who keyturn takes you for.`,
+		Example: `  keyturn status
+  keyturn status -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.do(cmd, func(ctx context.Context, s *Session) error { return c.status(ctx, s) })
+		},
+	}
+}
+
+type mountDoc struct {
+	Mount     string    `json:"mount"`
+	Platform  string    `json:"platform,omitempty"`
+	Target    string    `json:"target,omitempty"`
+	Reachable *bool     `json:"reachable,omitempty"`
+	Sealed    *bool     `json:"sealed,omitempty"`
+	Identity  string    `json:"identity,omitempty"`
+	Detail    string    `json:"detail,omitempty"`
+	Error     *errorDoc `json:"error,omitempty"`
+}
+
+func (c *command) mountDoc(m keyturn.MountInfo) mountDoc {
+	d := mountDoc{Mount: m.Mount, Platform: m.Platform, Target: m.Target}
+	if h := m.Health; h != nil {
+		d.Reachable, d.Sealed, d.Identity, d.Detail = &h.Reachable, &h.Sealed, h.Identity, h.Detail
+		if h.Err != nil {
+			e := c.errorDoc(h.Err)
+			d.Error = &e
+		}
+	}
+	return d
+}
+
+func (c *command) status(ctx context.Context, s *Session) error {
+	res, err := ask[*keyturn.Mounts](ctx, c, s, keyturn.ListMounts{Probe: true})
+	if err != nil {
+		return err
+	}
+	var failed []*keyturn.Error
+	for _, m := range res.Mounts {
+		if m.Health != nil && m.Health.Err != nil {
+			failed = append(failed, m.Health.Err)
+		}
+	}
+	if c.json() {
+		doc := success("check-status", res.Receipt)
+		list := []mountDoc{}
+		for _, m := range res.Mounts {
+			list = append(list, c.mountDoc(m))
+		}
+		doc.Mounts, doc.Store, doc.Caller, doc.Notices = &list, storeOf(s.Store), &s.Actor, standing(s.Actor)
+		if len(failed) > 0 {
+			doc.Status = "partial"
+			for _, e := range failed {
+				doc.Errors = append(doc.Errors, c.errorDoc(e))
+			}
+		}
+		if err := c.print(doc); err != nil {
+			return err
+		}
+	} else if err := c.statusText(s, res.Mounts); err != nil {
+		return err
+	}
+	if len(failed) > 0 {
+		return exitStatus(keyturn.Join("", failed...).Code.Exit())
+	}
+	return nil
+}
+
+func (c *command) statusText(s *Session, mounts []keyturn.MountInfo) error {
+	rows := [][]string{}
+	for _, m := range mounts {
+		rows = append(rows, []string{m.Mount, m.Platform, health(m.Health), keyturn.Clean(m.Target)})
+	}
+	if err := c.table([]string{"MOUNT", "PLATFORM", "STATE", "TARGET"}, rows); err != nil {
+		return err
+	}
+	lines := []string{"", "store     " + keyturn.Clean(s.Store.Path), "root key  " + keyturn.Clean(s.Store.KeyAt)}
+	for _, p := range protects(s.Store.RootKey) {
+		lines = append(lines, "          "+p)
+	}
+	lines = append(lines, "you are   "+keyturn.Clean(s.Actor.Principal())+"  ("+found(s.Actor)+")")
+	for _, n := range standing(s.Actor) {
+		lines = append(lines, "          "+n)
+	}
+	files := []string{}
+	if s.Operator != nil {
+		files = append(files, keyturn.Clean(s.Operator.File))
+	}
+	if s.Project != nil {
+		files = append(files, keyturn.Clean(s.Project.File)+" (project)")
+	}
+	if len(files) == 0 {
+		files = append(files, "no file; the defaults hold")
+	}
+	lines = append(lines, "rules     "+strings.Join(files, ", "))
+	return c.line("%s", strings.Join(lines, "\n"))
+}
+
+func health(h *keyturn.Health) string {
+	switch {
+	case h == nil:
+		return "-"
+	case h.Err != nil:
+		return keyturn.Clean(h.Err.Message)
+	case h.Sealed:
+		return "sealed"
+	case !h.Reachable:
+		return "not reachable"
+	case h.Detail != "":
+		return "ok, " + keyturn.Clean(h.Detail)
+	}
+	return "ok"
+}
+
+// found says how the caller was found out.
+func found(a keyturn.Actor) string {
+	s := "by " + a.Proof
+	if a.Detail != "" {
+		s += ": " + a.Detail
+	}
+	if a.For != "" {
+		s += ", for " + a.For
+	}
+	return keyturn.Clean(s)
+}
+
+// standing says what the present topology does and does not guard against
+// (safety.md, I11): it is told, never implied.
+func standing(a keyturn.Actor) []string {
+	if a.Kind == keyturn.Person {
+		return []string{"agents that run as you are told apart by marks: that guards against mistakes, not against an agent that means harm"}
+	}
+	return []string{"what rules allow is yours; 'keyturn rules explain " + a.Principal() + " VERB REF' tells"}
+}

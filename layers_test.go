@@ -1,0 +1,284 @@
+package keyturn_test
+
+import (
+	"go/ast"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The house of docs/architecture.md, as a test: imports point down, siblings
+// never meet, and only broker touches a platform. Files of tests are free.
+
+// layer is a floor of the house.
+type layer struct {
+	name     string
+	packages []string // below internal/, except "keyturn" and "cmd/…"
+	may      []string // what they may import of ours beside the words
+	because  string   // why nothing else
+}
+
+const everything = "*"
+
+var layers = []layer{
+	{
+		name: "words", packages: []string{"keyturn"},
+		because: "the vocabulary is what all others speak: if it knew any of them, nothing could be read by itself",
+	}, {
+		name: "pure packages", packages: []string{"rules", "leak", "audit/verify"},
+		because: "they decide, redact and verify by their arguments alone, so that doors may use them and anybody can check them",
+	}, {
+		name: "tools", packages: []string{"launch", "document", "config", "whois"},
+		because: "a tool holds no platform and no Service; doors may use it because it can do no secret any harm by itself",
+	}, {
+		name: "organs", packages: []string{"platform", "approval"},
+		because: "an organ does one thing and declares the small interface it needs; siblings that know each other become one lump",
+	}, {
+		name: "audit", packages: []string{"audit"}, may: []string{"audit/verify"},
+		because: "the log is written by the same arithmetic that verifies it, and needs of its store only a small interface",
+	}, {
+		name: "root key", packages: []string{"state/rootkey"},
+		because: "where the root key is kept is nobody's business but state's",
+	}, {
+		name: "state", packages: []string{"state"}, may: []string{"state/rootkey"},
+		because: "the store keeps bytes for organs that each declare what they need; it must not know what the bytes mean",
+	}, {
+		name: "platforms", packages: []string{"platform/local"}, may: []string{"platform"},
+		because: "a platform knows its vendor and what a platform must do; rules, approvals and the log are decided before it is asked",
+	}, {
+		name: "conformance suite", packages: []string{"platform/platformtest"}, may: []string{"platform"},
+		because: "it proves what package platform asks for, and nothing that only one platform has",
+	}, {
+		name: "door-keeper", packages: []string{"broker"},
+		may:     []string{"platform", "approval", "audit", "audit/verify", "rules", "leak"},
+		because: "the one door takes organs by their interfaces: it knows no store, no vendor, no command line",
+	}, {
+		name: "doors", packages: []string{"cli"},
+		may:     []string{"launch", "document", "config", "whois", "rules", "leak", "audit/verify"},
+		because: "a door turns words into an Op and a Result back; one that reached a platform, the store or the log itself would go around the rules",
+	}, {
+		name: "wiring", packages: []string{"app", "cmd/keyturn"}, may: []string{everything},
+		because: "the only place where everything meets",
+	},
+}
+
+// A trade is a library and the packages that may import it in what ships.
+type trade struct {
+	library string // a package and all below it
+	only    []string
+	because string
+}
+
+var trades = []trade{
+	{"github.com/spf13/cobra", []string{"cli"}, "only the command line has commands and flags"},
+	{"github.com/ncruces/go-sqlite3", []string{"state"}, "one package speaks SQL, so that another driver or engine is one package's work (docs/adr/0001)"},
+	{"github.com/creack/pty", []string{"launch"}, "only the launcher starts programs"},
+	{"github.com/zalando/go-keyring", []string{"state/rootkey"}, "only the root key is kept in a keychain"},
+	{"go.yaml.in/yaml/v3", []string{"config"}, "one package reads YAML, with its limits against hostile files"},
+	{"golang.org/x/crypto/argon2", []string{"approval", "state/rootkey"}, "passphrases are stretched where they are checked, nowhere else"},
+	{"golang.org/x/crypto/chacha20poly1305", []string{"state", "state/rootkey"}, "what is encrypted, state encrypts"},
+	{"golang.org/x/term", []string{"cli", "launch"}, "only a prompt and a child's terminal switch echo and modes"},
+	{"golang.org/x/sys", []string{"launch", "whois", "app", "state", "state/rootkey"}, "system calls stay in the packages that have a file for each system"},
+	{"os/exec", []string{"launch"}, "one package starts programs, without a shell, with the environment it was given"},
+	{"unsafe", []string{"whois"}, "one Windows call wants the size of its argument; nothing that holds a value goes around the type system"},
+}
+
+// testOnly may be imported by tests and by packages that exist for tests.
+var testOnly = []string{
+	"testing", module + "/internal/platform/platformtest", module + "/internal/world",
+	"pgregory.net/rapid", "github.com/rogpeppe/go-internal", "github.com/google/go-cmp",
+}
+
+// testSupport are packages that exist for tests, beside _test.go files.
+var testSupport = []string{"platform/platformtest", "world"}
+
+func TestLayers(t *testing.T) {
+	rows := map[string]layer{}
+	for _, l := range layers {
+		if l.because == "" {
+			t.Errorf("layer %q does not say why", l.name)
+		}
+		for _, p := range l.packages {
+			rows[p] = l
+		}
+	}
+	seen := map[string]bool{}
+	for _, f := range sources(t) {
+		if f.test {
+			continue
+		}
+		seen[f.pkg] = true
+		row, ok := rows[f.pkg]
+		if !ok {
+			if !slices.Contains(testSupport, f.pkg) {
+				t.Errorf("%s: package %s has no row in layers_test.go: say on which floor it lives, and why", f.path, f.pkg)
+			}
+			continue
+		}
+		for _, imp := range f.imports {
+			name, ours := shortPackage(imp)
+			switch {
+			case !ours, name == "keyturn", slices.Contains(row.may, everything), slices.Contains(row.may, name):
+			default:
+				t.Errorf("%s imports %s, which %s (%s) may not: %s", f.path, name, f.pkg, row.name, row.because)
+			}
+		}
+	}
+	for p := range rows {
+		if !seen[p] {
+			t.Errorf("layers_test.go has a row for %s, which does not exist", p)
+		}
+	}
+}
+
+func TestThirdParties(t *testing.T) {
+	for _, f := range sources(t) {
+		if f.test || slices.Contains(testSupport, f.pkg) {
+			continue
+		}
+		for _, imp := range f.imports {
+			if f.pkg == "keyturn" && strings.Contains(imp, ".") {
+				t.Errorf("%s imports %s: the vocabulary is the standard library only, so that whoever reads it needs nothing else", f.path, imp)
+				continue
+			}
+			i := slices.IndexFunc(trades, func(x trade) bool { return within(imp, x.library) })
+			if i < 0 {
+				if _, ours := shortPackage(imp); !ours && strings.Contains(strings.Split(imp, "/")[0], ".") {
+					t.Errorf("%s imports %s: a new library needs a row here and a reason in docs/dependencies.md", f.path, imp)
+				}
+				continue
+			}
+			x := trades[i]
+			if !slices.Contains(x.only, f.pkg) {
+				t.Errorf("%s imports %s, which only %v may: %s", f.path, imp, x.only, x.because)
+			}
+		}
+	}
+}
+
+func TestNoTestPackagesInProduction(t *testing.T) {
+	for _, f := range sources(t) {
+		if f.test || slices.Contains(testSupport, f.pkg) {
+			continue
+		}
+		for _, imp := range f.imports {
+			for _, ban := range testOnly {
+				if within(imp, ban) {
+					t.Errorf("%s imports %s: what helps tests must not ship", f.path, imp)
+				}
+			}
+		}
+	}
+}
+
+// forbidden are packages of the standard library that nothing here may import.
+var forbidden = map[string]string{
+	"net/http":  "this program has no server and asks none yet; when it does, one package will have a row of its own",
+	"net/rpc":   "there is one way in: Service",
+	"plugin":    "code that was not built with the program cannot be checked with it",
+	"C":         "the program builds without cgo for every system",
+	"log":       "a global logger has no door-keeper: messages go through cli, records through audit",
+	"math/rand": "what looks random in this program must be: crypto/rand",
+	"expvar":    "it publishes what it finds",
+}
+
+func TestForbiddenPackages(t *testing.T) {
+	for _, f := range sources(t) {
+		for _, imp := range f.imports {
+			if why, ok := forbidden[imp]; ok && !f.test {
+				t.Errorf("%s imports %s: %s", f.path, imp, why)
+			}
+		}
+	}
+}
+
+// reveals lists the only files in which a Value may be opened.
+var reveals = map[string]string{
+	"value.go":                        "the type itself: length and comparison",
+	"internal/document/reveal.go":     "a rendered file holds the values it was asked for",
+	"internal/broker/put.go":          "a sealed candidate's values are encrypted into state",
+	"internal/cli/get.go":             "get --reveal prints one field: its purpose",
+	"internal/cli/answer.go":          "get --reveal -o json prints the fields: its purpose",
+	"internal/state/secrets.go":       "values are encrypted before they are written",
+	"internal/launch/env.go":          "a child's environment",
+	"internal/launch/files.go":        "a child's files",
+	"internal/approval/passphrase.go": "a passphrase is stretched to be compared",
+}
+
+func TestReveal(t *testing.T) {
+	used := map[string]bool{}
+	for _, f := range sources(t) {
+		if f.test || slices.Contains(testSupport, f.pkg) {
+			continue
+		}
+		ast.Inspect(f.file, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok || sel.Sel.Name != "Reveal" || isIdent(sel.X, "keyturn") { // keyturn.Reveal is the verb
+				return true
+			}
+			used[f.path] = true
+			if _, ok := reveals[f.path]; !ok {
+				t.Errorf("%s opens a Value: the files that may are few and listed with their reason, because each is a place where a value can leak", f.at(sel))
+			}
+			return true
+		})
+	}
+	for path := range reveals {
+		if !used[path] {
+			t.Errorf("%s is allowed to open values and does not: take it off the list", path)
+		}
+	}
+}
+
+// calls are calls that only some packages may make.
+var calls = []struct {
+	pkg, name string
+	only      []string
+	because   string
+}{
+	{"os", "Exit", []string{"cmd/keyturn"}, "it skips what closes the store and writes the last records; return a status instead"},
+	{"syscall", "Exit", nil, "it skips what closes the store and writes the last records; return a status instead"},
+	{"os", "Getenv", []string{"app"}, "the environment arrives as a field, so that tests and rules see the same one"},
+	{"os", "LookupEnv", []string{"app"}, "the environment arrives as a field, so that tests and rules see the same one"},
+	{"os", "Environ", []string{"app", "whois"}, "the environment arrives as a field; whois falls back to it when it is given none"},
+	{"fmt", "Print", nil, "streams arrive as fields; standard output belongs to what was asked for"},
+	{"fmt", "Println", nil, "streams arrive as fields; standard output belongs to what was asked for"},
+	{"fmt", "Printf", nil, "streams arrive as fields; standard output belongs to what was asked for"},
+}
+
+func TestForbiddenCalls(t *testing.T) {
+	for _, f := range sources(t) {
+		if f.test || slices.Contains(testSupport, f.pkg) {
+			continue
+		}
+		ast.Inspect(f.file, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			for _, c := range calls {
+				if sel.Sel.Name == c.name && isIdent(sel.X, c.pkg) && !slices.Contains(c.only, f.pkg) {
+					t.Errorf("%s uses %s.%s, which only %v may: %s", f.at(sel), c.pkg, c.name, c.only, c.because)
+				}
+			}
+			return true
+		})
+	}
+}
+
+// TestGoMod: a module with replace lines cannot be installed by 'go install'.
+func TestGoMod(t *testing.T) {
+	for i, line := range readLines(t, "go.mod") {
+		if word, _, _ := strings.Cut(strings.TrimSpace(line), " "); word == "replace" {
+			t.Errorf("go.mod:%d: a replace line: 'go install %s/cmd/keyturn@latest' would refuse it", i+1, module)
+		}
+	}
+}
+
+func isIdent(e ast.Expr, name string) bool {
+	id, ok := e.(*ast.Ident)
+	return ok && id.Name == name
+}
+
+// within reports whether an import path is pkg or below it.
+func within(imp, pkg string) bool { return imp == pkg || strings.HasPrefix(imp, pkg+"/") }
