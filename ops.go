@@ -137,10 +137,12 @@ type RenderTemplate struct {
 	Secrets  []Ref  `json:"secrets"`
 }
 
-// TrustProject pins the set of references that a project's file asks for.
+// TrustProject pins the set of references that a project's file asks for. With
+// Check it only answers what is pinned now.
 type TrustProject struct {
 	Path   string    `json:"path"` // absolute, of the project's file
 	Pinned []Binding `json:"pinned"`
+	Check  bool      `json:"check,omitempty"`
 }
 
 // ListRequests asks for the requests that wait for a person's yes.

@@ -113,6 +113,8 @@ type Filling struct {
 // Trusted answers TrustProject.
 type Trusted struct {
 	Receipt
+	Known  bool      // a set was pinned before
+	Before []Binding // that set
 }
 
 // Request is an operation that waits for a person's yes.

@@ -31,6 +31,11 @@ const (
 	Window = time.Hour
 	// MaxOpen is how many requests one caller may have open.
 	MaxOpen = 100
+	// MaxForm is the largest operation that can be asked for, in bytes of its
+	// canonical form: more than that nobody can read.
+	MaxForm = 64 << 10
+	// skew is how far the clock may go back without closing what is open.
+	skew = time.Minute
 )
 
 // Needs says what a yes takes.
@@ -94,7 +99,7 @@ func (b *Book) Open(ctx context.Context) ([]Request, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !r.Used && b.now().Before(r.Expires) {
+		if b.isOpen(r) {
 			out = append(out, r)
 		}
 	}
@@ -102,21 +107,38 @@ func (b *Book) Open(ctx context.Context) ([]Request, error) {
 	return out, nil
 }
 
+// isOpen reports whether r can still be approved or used. One from the future is
+// not: a clock that jumps back makes no approval last longer.
+func (b *Book) isOpen(r Request) bool {
+	now := b.now()
+	return !r.Used && now.Before(r.Expires) && !now.Add(skew).Before(r.Created)
+}
+
 // Ask returns the open request of actor for the operation, and makes one where
-// there is none, so that asking again and again makes one request.
+// there is none, so that asking again and again makes one request. Of several,
+// made at the same moment, it is the one that most people have said yes to. One
+// that was made when the rules asked for something else is none.
 func (b *Book) Ask(ctx context.Context, actor keyturn.Actor, canonical []byte, hash keyturn.OpHash, reason string, needs Needs, ruled bool) (Request, error) {
 	open, err := b.Open(ctx)
 	if err != nil {
 		return Request{}, err
 	}
+	if len(canonical) > MaxForm {
+		return Request{}, denied("this operation is too large for a person to approve", "name fewer secrets or arguments at once")
+	}
 	mine := 0
+	var best Request
 	for _, r := range open {
 		if !r.Actor.Same(actor) {
 			continue
 		}
-		if mine++; r.Hash == hash.String() {
-			return r, nil
+		mine++
+		if r.Hash == hash.String() && r.Needs == needs && r.Ruled == ruled && (best.ID == "" || len(r.Given) > len(best.Given)) {
+			best = r
 		}
+	}
+	if best.ID != "" {
+		return best, nil
 	}
 	if mine >= MaxOpen {
 		return Request{}, keyturn.E(keyturn.Denied, fmt.Sprintf("%s has %d requests waiting already", actor.Principal(), mine),
@@ -202,7 +224,7 @@ func (b *Book) update(ctx context.Context, id string, change func(*Request) erro
 		if r, err = decode(it); err != nil {
 			return it, err
 		}
-		if r.Used || !b.now().Before(r.Expires) {
+		if !b.isOpen(r) {
 			return it, gone(id)
 		}
 		if err := change(&r); err != nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
 
@@ -20,6 +21,7 @@ const (
 	// freeTries are wrong passphrases without a pause; each further one doubles
 	// the pause, from two seconds to an hour.
 	freeTries = 3
+	maxPause  = time.Hour
 )
 
 // Parameters of Argon2id: RFC 9106, section 4, second recommended option (64
@@ -68,7 +70,7 @@ func (p *Passphrases) Known(ctx context.Context, actor keyturn.Actor) (bool, err
 
 // Set keeps a first passphrase; Conflict where there is one already.
 func (p *Passphrases) Set(ctx context.Context, actor keyturn.Actor, pass keyturn.Value) error {
-	if pass.Len() < MinPassphrase {
+	if utf8.RuneCount(pass.Reveal()) < MinPassphrase {
 		return keyturn.E(keyturn.Invalid, fmt.Sprintf("a passphrase has at least %d characters", MinPassphrase), "several words are easy to remember")
 	}
 	v := verifier{Salt: make([]byte, 16)}
@@ -89,11 +91,11 @@ func (p *Passphrases) Set(ctx context.Context, actor keyturn.Actor, pass keyturn
 func (p *Passphrases) Check(ctx context.Context, actor keyturn.Actor, pass keyturn.Value) error {
 	var v verifier
 	err := p.change(ctx, actor, &v, func() error {
-		if wait := v.Closed.Sub(p.now()); wait > 0 {
+		if wait := v.Closed.Sub(p.now()); wait > 0 && wait <= maxPause { // a longer one is from a clock that has jumped back
 			return wrong(fmt.Sprintf("too many wrong passphrases: wait %s", wait.Round(time.Second)))
 		}
 		if v.Wrong++; v.Wrong >= freeTries {
-			v.Closed = p.now().Add(min(time.Hour, 2*time.Second<<min(v.Wrong-freeTries, 20))).UTC()
+			v.Closed = p.now().Add(min(maxPause, 2*time.Second<<min(v.Wrong-freeTries, 20))).UTC()
 		}
 		return nil
 	})

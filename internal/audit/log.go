@@ -41,6 +41,14 @@ type Log struct {
 
 	mu      sync.Mutex
 	waiting []keyturn.Record
+	unsure  *attempt // a write that failed, but may have happened
+}
+
+// attempt is a write whose store answered with an error. Where it was written
+// nevertheless, its outcomes must not be written again: an operation ends once.
+type attempt struct {
+	last     keyturn.LogEntry
+	outcomes map[string]bool // ids of operations
 }
 
 // New returns the log of store; now is the clock, time.Now where nil.
@@ -79,21 +87,58 @@ func (l *Log) Flush(ctx context.Context) error { return l.append(ctx, false, nil
 func (l *Log) append(ctx context.Context, durable bool, records []keyturn.Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := l.settle(ctx); err != nil {
+		return unavailable(err)
+	}
 	all := slices.Concat(l.waiting, records)
 	if len(all) == 0 {
 		return nil
 	}
+	var made keyturn.LogEntry
 	err := l.store.AppendLog(ctx, durable, func(last keyturn.LogEntry) ([]keyturn.LogEntry, error) {
-		return l.rows(last, all)
+		rows, err := l.rows(last, all)
+		if err == nil {
+			made = rows[len(rows)-1]
+		}
+		return rows, err
 	})
 	if err != nil {
-		if e := keyturn.AsError(err); e.Code != keyturn.Internal {
-			return e
+		if made.Seq > 0 {
+			l.unsure = &attempt{last: made, outcomes: map[string]bool{}}
+			for _, r := range all {
+				l.unsure.outcomes[r.ID] = l.unsure.outcomes[r.ID] || r.Phase == keyturn.Outcome
+			}
 		}
-		return keyturn.E(keyturn.Unavailable, "the audit log cannot be written", "nothing was done; see 'keyturn status'").Because(err)
+		return unavailable(err)
 	}
 	l.waiting = nil
 	return nil
+}
+
+// settle finds out whether the last failed write happened after all, and drops
+// what then waits no longer.
+func (l *Log) settle(ctx context.Context) error {
+	if l.unsure == nil {
+		return nil
+	}
+	for e, err := range l.store.Log(ctx, l.unsure.last.Seq) {
+		if err != nil {
+			return err
+		}
+		if e.Seq == l.unsure.last.Seq && e.Link == l.unsure.last.Link {
+			l.waiting = slices.DeleteFunc(l.waiting, func(r keyturn.Record) bool { return l.unsure.outcomes[r.ID] })
+		}
+		break
+	}
+	l.unsure = nil
+	return nil
+}
+
+func unavailable(err error) error {
+	if e := keyturn.AsError(err); e.Code != keyturn.Internal {
+		return e
+	}
+	return keyturn.E(keyturn.Unavailable, "the audit log cannot be written", "nothing was done; see 'keyturn status'").Because(err)
 }
 
 // rows links records to the last row. Their time is the clock's, but never

@@ -5,10 +5,14 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
-	"runtime/debug"
-	"sync"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/keyturn/keyturn"
@@ -41,7 +45,8 @@ type Items interface {
 	Item(ctx context.Context, kind, id string) (keyturn.Item, error)
 }
 
-// Config is what a Broker works with. All but the last two are needed.
+// Config is what a Broker works with. Without Now the clock is time.Now; all
+// else that is not a bool is needed.
 type Config struct {
 	Mounts Mounts
 	Rules  *rules.Set
@@ -87,7 +92,9 @@ type call struct {
 	from     keyturn.Call
 	parent   *call
 	verdict  verdict
-	approval string // id of the approval it runs under
+	approval string  // id of the approval it runs under
+	children []*call // of a composite operation
+	told     bool    // of a child: its outcome is recorded
 }
 
 // Do takes op through the door.
@@ -101,90 +108,93 @@ func (b *Broker) Do(ctx context.Context, op keyturn.Op) (keyturn.Result, error) 
 	if err := b.decide(c); err != nil {
 		return nil, b.refuse(ctx, c, err)
 	}
+	if err := b.trusted(ctx, c); err != nil {
+		return nil, b.refuse(ctx, c, err)
+	}
 	// 3: has whoever must say yes said yes, to this and nothing else?
 	if err := b.approve(ctx, c); err != nil {
 		return nil, b.refuse(ctx, c, err)
 	}
 	// 4: no record, no access
-	children, err := b.announce(ctx, c)
-	if err != nil {
+	if err := b.announce(ctx, c); err != nil {
 		return nil, tell(c, err)
 	}
 	// 5: the platform acts
-	res, err := b.act(ctx, c, children)
+	res, err := b.act(ctx, c)
 	// 6: what came of it; durably for changes, before the answer
 	return b.conclude(ctx, c, res, err)
 }
 
 // receive finds out who calls and fixes the operation's canonical form.
 func (b *Broker) receive(ctx context.Context, op keyturn.Op) (*call, error) {
-	c := &call{id: keyturn.NewID(b.Now()), op: op, from: keyturn.CallOf(ctx)}
+	c := &call{id: keyturn.NewID(b.Now()), from: keyturn.CallOf(ctx)}
+	formErr := c.take(op) // first, so that the attempt of nobody is recorded too
 	var err error
 	if c.actor, err = b.WhoIs(ctx); err != nil {
 		return c, err
 	}
-	if c.actor.Principal() == "" {
+	if c.actor.Principal() == "" || c.actor.Name == "" {
 		return c, keyturn.E(keyturn.Denied, "nobody is known to be calling", "")
 	}
-	if c.form, err = keyturn.EncodeOp(op); err != nil {
-		return c, err
+	if formErr != nil {
+		return c, formErr
 	}
-	if c.hash, err = keyturn.HashOp(op); err != nil {
-		return c, err
+	return c, valid(c.op)
+}
+
+// take fixes what c does by the canonical form of op: what is hashed, approved
+// and recorded is exactly what runs, also where op could say the same in two
+// ways, such as an empty list and none.
+func (c *call) take(op keyturn.Op) error {
+	if t := reflect.TypeOf(op); t == nil || t.Kind() != reflect.Struct {
+		return keyturn.E(keyturn.Invalid, "this is not an operation", "")
 	}
-	return c, valid(op)
+	c.op = op
+	if d, ok := op.(keyturn.DestroySecret); ok && d.Versions != nil && len(d.Versions) == 0 {
+		// Its form would say: the whole secret.
+		return keyturn.E(keyturn.Invalid, "no version to destroy is named", "leave --versions out to destroy the whole secret")
+	}
+	form, err := keyturn.EncodeOp(op)
+	if err != nil {
+		return err
+	}
+	fixed, err := keyturn.DecodeOp(form)
+	if err != nil {
+		return err
+	}
+	if c.hash, err = keyturn.HashOp(fixed); err != nil {
+		return err
+	}
+	c.op, c.form = fixed, form
+	return nil
 }
 
 // announce records the intent of c and, for a composite operation, of all its
 // children, in one durable write.
-func (b *Broker) announce(ctx context.Context, c *call) ([]*call, error) {
-	var children []*call
-	if comp, ok := c.op.(keyturn.Composite); ok {
-		for _, op := range comp.Plan() {
-			child, err := b.child(c, op)
-			if err != nil {
-				return nil, err
-			}
-			children = append(children, child)
-		}
-	}
+func (b *Broker) announce(ctx context.Context, c *call) error {
 	records := []keyturn.Record{c.intent()}
-	for _, child := range children {
+	for _, child := range c.children {
+		child.approval = c.approval
 		records = append(records, child.intent())
 	}
-	return children, b.Log.Append(ctx, records...)
-}
-
-// child prepares one operation of c's plan. It is decided by itself: what the
-// parent's approval covers is the plan, not more.
-func (b *Broker) child(c *call, op keyturn.Op) (*call, error) {
-	child := &call{id: keyturn.NewID(b.Now()), op: op, actor: c.actor, from: c.from, parent: c, approval: c.approval}
-	var err error
-	if child.form, err = keyturn.EncodeOp(op); err != nil {
-		return nil, err
-	}
-	if child.hash, err = keyturn.HashOp(op); err != nil {
-		return nil, err
-	}
-	child.verdict = b.judge(child)
-	if child.verdict.never || child.verdict.effect != rules.Allow && c.approval == "" {
-		return nil, child.verdict.refusal(child)
-	}
-	return child, nil
+	return b.Log.Append(ctx, records...)
 }
 
 // conclude records the outcome and returns the answer.
 func (b *Broker) conclude(ctx context.Context, c *call, res keyturn.Result, err error) (keyturn.Result, error) {
 	if err == nil {
-		// What is ranged over ends when the caller is done with it.
-		end := func(err error) { b.Log.Later(ctx, c.outcome(nil, err)) }
 		switch res := res.(type) {
 		case *keyturn.Listing:
-			res.Secrets = ending(res.Secrets, end)
+			res.Secrets = ending(b, c, res.Secrets)
 			return res, nil
 		case *keyturn.Records:
-			res.Records = ending(res.Records, end)
+			res.Records = ending(b, c, res.Records)
 			return res, nil
+		}
+	}
+	for _, child := range c.children {
+		if !child.told { // c ended before their turn came
+			b.Log.Later(ctx, child.outcome(nil, err))
 		}
 	}
 	record := c.outcome(res, err)
@@ -192,23 +202,46 @@ func (b *Broker) conclude(ctx context.Context, c *call, res keyturn.Result, err 
 		b.Log.Later(ctx, record)
 		return res, tell(c, err)
 	}
-	if logErr := b.Log.Append(context.WithoutCancel(ctx), record); logErr != nil && err == nil {
-		return nil, tell(c, &keyturn.Error{Code: keyturn.Unavailable, Unknown: true, Err: logErr,
-			Message: "the change was made, but its outcome could not be recorded",
-			Hint:    "look at 'keyturn history', then repair the audit log: see 'keyturn status'"})
+	if logErr := b.Log.Append(context.WithoutCancel(ctx), record); logErr != nil {
+		b.Log.Later(ctx, record) // once the log is well again
+		if err == nil {
+			return nil, tell(c, &keyturn.Error{Code: keyturn.Unavailable, Unknown: true, Err: logErr,
+				Message: "the change was made, but its outcome could not be recorded",
+				Hint:    "look at 'keyturn history', then repair the audit log: see 'keyturn status'"})
+		}
 	}
 	return res, tell(c, err)
 }
 
-// ending ranges over seq and tells end how that ended, once.
-func ending[T any](seq iter.Seq2[T, error], end func(error)) iter.Seq2[T, error] {
-	var once sync.Once
+// ending is the answer of c while it is ranged over, which can be done once: what
+// is ranged over ends when the caller is done with it, and then its outcome is
+// recorded. A panic of whoever makes it is an error at its end.
+func ending[T any](b *Broker, c *call, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
+	var begun atomic.Bool
 	return func(yield func(T, error) bool) {
+		var none T
+		if begun.Swap(true) {
+			yield(none, tell(c, keyturn.E(keyturn.Internal, "an answer was ranged over twice", "this is a bug: please report it")))
+			return
+		}
 		var last error
-		defer func() { once.Do(func() { end(last) }) }()
+		defer func() { b.Log.Later(context.Background(), c.outcome(nil, last)) }()
+		theirs, over := false, false // in the caller's loop, whose panics are the caller's; and after it
+		defer func() {
+			if theirs {
+				return
+			}
+			if p := recover(); p != nil {
+				last = crash(p)
+				if !over {
+					yield(none, tell(c, last))
+				}
+			}
+		}()
 		for v, err := range seq {
-			last = err
-			if !yield(v, err) {
+			last, theirs = err, true
+			over = !yield(v, tell(c, err))
+			if theirs = false; over {
 				return
 			}
 		}
@@ -216,9 +249,10 @@ func ending[T any](seq iter.Seq2[T, error], end func(error)) iter.Seq2[T, error]
 }
 
 // refuse records that c was not let through, and returns why. Where even that
-// cannot be recorded the answer is the same: nothing happened.
+// cannot be recorded nothing happened all the same; but a request that the log
+// does not know of is not handed out.
 func (b *Broker) refuse(ctx context.Context, c *call, why error) error {
-	e := keyturn.AsError(why)
+	e := *keyturn.AsError(why)
 	if c.form != nil {
 		r := c.intent()
 		r.Phase, r.Code, r.Status = keyturn.Refusal, e.Code, "denied"
@@ -228,11 +262,14 @@ func (b *Broker) refuse(ctx context.Context, c *call, why error) error {
 		if e.Approval != nil {
 			r.Approval = e.Approval.ID
 		}
-		if err := b.Log.Append(context.WithoutCancel(ctx), r); err != nil && e.Err == nil {
-			e.Err = err
+		if err := b.Log.Append(context.WithoutCancel(ctx), r); err != nil {
+			if e.Approval != nil {
+				return tell(c, err)
+			}
+			e.Err = errors.Join(e.Err, err)
 		}
 	}
-	return tell(c, e)
+	return tell(c, &e)
 }
 
 func (c *call) intent() keyturn.Record {
@@ -263,35 +300,61 @@ func (c *call) outcome(res keyturn.Result, err error) keyturn.Record {
 	return r
 }
 
-// tell completes an error for the door: which operation, which record.
+// tell completes an error for the door: which operation, which record. Names in
+// its text come from outside, so it is made fit to be shown.
 func tell(c *call, err error) error {
 	if err == nil {
 		return nil
 	}
-	e := *keyturn.AsError(err) // a copy: platforms may share theirs
-	if e.Op == "" {
-		e.Op = c.op.Kind()
-	}
-	if refs := c.op.Refs(); e.Ref.IsZero() && len(refs) == 1 {
-		e.Ref = refs[0]
+	e := shown(keyturn.AsError(err))
+	if c.op != nil {
+		if e.Op == "" {
+			e.Op = c.op.Kind()
+		}
+		if refs := c.op.Refs(); e.Ref.IsZero() && len(refs) == 1 {
+			e.Ref = refs[0]
+		}
 	}
 	if c.form != nil {
 		e.AuditID = c.id
 	}
-	return &e
+	return e
 }
 
-// guard runs one act and turns a panic into an Internal error. The panic's own
-// value is dropped: it could hold a secret.
+// shown is a copy of e, since platforms may share theirs, with clean text.
+func shown(e *keyturn.Error) *keyturn.Error {
+	out := *e
+	out.Message, out.Hint = keyturn.Clean(e.Message), keyturn.CleanLines(e.Hint)
+	out.Each = nil
+	for _, each := range e.Each {
+		out.Each = append(out.Each, shown(each))
+	}
+	return &out
+}
+
+// guard runs one act and turns a panic into an Internal error.
 func guard(act func() (keyturn.Result, error)) (res keyturn.Result, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			e := keyturn.AsError(fmt.Errorf("panic of type %T\n%s", p, debug.Stack()))
-			e.Unknown = true
-			res, err = nil, e
+			res, err = nil, crash(p)
 		}
 	}()
 	return act()
+}
+
+// crash is the error for a panic. The panic's own value is dropped, since it
+// could hold a secret; so are the arguments of the functions on the stack, which
+// a usual trace prints.
+func crash(p any) *keyturn.Error {
+	var where strings.Builder
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
+	for more := true; more; {
+		var f runtime.Frame
+		f, more = frames.Next()
+		fmt.Fprintf(&where, "\n\t%s %s:%d", f.Function, filepath.Base(f.File), f.Line)
+	}
+	return keyturn.AsError(fmt.Errorf("panic of type %T%s", p, where.String()))
 }
 
 func limit(s string, n int) string {

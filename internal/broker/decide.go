@@ -1,7 +1,11 @@
 package broker
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/keyturn/keyturn"
@@ -13,57 +17,138 @@ import (
 type verdict struct {
 	effect rules.Effect
 	needs  rules.Needs
+	ruled  bool   // a rule asks for approvals
 	where  string // file and line of the rule, or "default"
 	why    string
 	never  bool     // no person can say yes to it
 	refs   []string // those that are refused
 }
 
-// decide judges c, and refuses what no approval could let through.
+// decide judges c with all its parts, and refuses what no approval could let
+// through.
 func (b *Broker) decide(c *call) error {
+	c.verdict.where = "built in"
 	if _, ok := c.op.(keyturn.UseSecret); ok {
 		return keyturn.E(keyturn.Invalid, "a value is used by a command, not by itself", "see 'keyturn run --help'")
 	}
 	if err := forPeopleOnly(c); err != nil {
 		return err
 	}
+	if err := b.mayListIn(c); err != nil {
+		return err
+	}
 	c.verdict = b.judge(c)
 	if c.verdict.never {
 		return c.verdict.refusal(c)
 	}
+	return b.plan(c)
+}
+
+// plan prepares the children of a composite operation. Each is decided by
+// itself: what the parent's approval covers is the plan, not more.
+func (b *Broker) plan(c *call) error {
+	comp, ok := c.op.(keyturn.Composite)
+	if !ok {
+		return nil
+	}
+	refs := c.op.Refs()
+	for _, op := range comp.Plan() {
+		child := &call{id: keyturn.NewID(b.Now()), actor: c.actor, from: c.from, parent: c}
+		if err := child.take(op); err != nil {
+			return err
+		}
+		for _, ref := range child.op.Refs() {
+			if !slices.Contains(refs, ref) {
+				return keyturn.E(keyturn.Internal, "a part of this operation is outside of what was decided", "this is a bug: please report it").About(ref)
+			}
+		}
+		child.verdict = b.judge(child)
+		if child.verdict.never || child.verdict.effect != rules.Allow && c.verdict.effect == rules.Allow {
+			return child.verdict.refusal(child)
+		}
+		c.children = append(c.children, child)
+	}
 	return nil
 }
 
+// mayListIn refuses a listing where its caller may see nothing at all, before
+// anything is looked up, be it the mount.
+func (b *Broker) mayListIn(c *call) error {
+	list, ok := c.op.(keyturn.ListSecrets)
+	if !ok || b.Rules.MayAny(c.actor, list.Under.Mount(), b.Remote) {
+		return nil
+	}
+	e := keyturn.E(keyturn.Denied, c.actor.Principal()+" may not list anything in "+list.Under.Mount(), "no rule allows it; 'keyturn rules explain' tells why")
+	e.By = "rule"
+	return e
+}
+
 // judge asks the rules about every reference of c and takes the strictest
-// answer: a never, then a refusal, then the most approvals.
+// answer: a never, then a refusal, then approvals; of approvals all that any of
+// the rules asks for.
 func (b *Broker) judge(c *call) verdict {
 	switch c.op.(type) {
 	case keyturn.ListMounts, keyturn.ListSecrets:
 		// Anyone may ask: the answer holds only what they may see.
 		return verdict{effect: rules.Allow, where: "filtered"}
 	}
-	paths := []string{""}
-	if refs := c.op.Refs(); len(refs) > 0 {
-		paths = paths[:0]
-		for _, r := range refs {
-			paths = append(paths, r.Path())
+	var paths []string
+	for _, r := range c.op.Refs() {
+		if p := r.Path(); !slices.Contains(paths, p) {
+			paths = append(paths, p)
 		}
 	}
-	var worst verdict
+	if len(paths) == 0 {
+		paths = []string{""}
+	}
+	verbs := []keyturn.Verb{c.op.Verb()}
+	if run, ok := c.op.(keyturn.RunCommand); ok && run.Plain {
+		verbs = append(verbs, keyturn.Reveal) // what is not redacted is shown
+	}
+	var all verdict
 	for i, path := range paths {
-		d := b.Rules.Decide(rules.Request{Actor: c.actor, Verb: c.op.Verb(), Path: path, Sink: sinkOf(c), Remote: b.Remote})
-		v := verdict{effect: d.Effect, needs: d.Needs, why: d.Why, where: d.Where(), never: d.Never}
-		if v.effect == rules.Deny && path != "" {
-			v.refs = []string{path}
-		}
-		if i == 0 || v.stricter(worst) {
-			v.refs = append(worst.refs, v.refs...)
-			worst = v
-		} else {
-			worst.refs = append(worst.refs, v.refs...)
+		for j, verb := range verbs {
+			d := b.Rules.Decide(rules.Request{Actor: c.actor, Verb: verb, Path: path, Sink: sinkOf(c), Remote: b.Remote})
+			v := verdict{effect: d.Effect, needs: d.Needs, ruled: d.Effect == rules.Approve, why: d.Why, where: d.Where(), never: d.Never}
+			if v.effect == rules.Deny && path != "" {
+				v.refs = []string{path}
+			}
+			if i+j == 0 {
+				all = v
+			} else {
+				all = all.and(v)
+			}
 		}
 	}
-	return worst
+	return all
+}
+
+// and is the verdict of two together. Refusing one of them does not take away
+// the approvals that a rule asks for the other.
+func (v verdict) and(w verdict) verdict {
+	out := v
+	if w.stricter(v) {
+		out = w
+	}
+	out.refs = slices.Clone(v.refs)
+	for _, r := range w.refs {
+		if !slices.Contains(out.refs, r) {
+			out.refs = append(out.refs, r)
+		}
+	}
+	out.ruled = v.ruled || w.ruled
+	out.needs.Approvals = max(v.needs.Approvals, w.needs.Approvals)
+	if out.needs.Proof = v.needs.Proof; slices.Index(rules.Proofs(), w.needs.Proof) > slices.Index(rules.Proofs(), v.needs.Proof) {
+		out.needs.Proof = w.needs.Proof
+	}
+	out.needs.From = cmp.Or(v.needs.From, w.needs.From)
+	if v.needs.From != "" && w.needs.From != "" && v.needs.From != w.needs.From && !out.never {
+		out.effect, out.never = rules.Deny, true
+		out.why = "a part needs a yes from " + v.needs.From + " and a part one from " + w.needs.From + ": ask for them one by one"
+	} else if out.effect == rules.Approve {
+		out.why = out.needs.String() + " needed, at " + out.where
+	}
+	return out
 }
 
 func (v verdict) stricter(w verdict) bool {
@@ -111,6 +196,8 @@ func forPeopleOnly(c *call) error {
 	}
 	what := ""
 	switch op := c.op.(type) {
+	case keyturn.ListRequests:
+		what = "look through the requests"
 	case keyturn.ApproveRequest:
 		what = "say yes to a request"
 	case keyturn.TrustProject:
@@ -133,18 +220,34 @@ func forPeopleOnly(c *call) error {
 }
 
 // approve lets c through where the rules allow it, or where an approval for
-// exactly this operation of this caller is there and still fits. Else it makes a
-// request that a person can answer.
+// exactly this operation of this caller is there and still fits.
 func (b *Broker) approve(ctx context.Context, c *call) error {
-	if c.verdict.effect == rules.Allow {
-		return b.confirm(ctx, c)
+	if c.verdict.effect != rules.Allow {
+		if err := b.approved(ctx, c); err != nil {
+			return err
+		}
 	}
-	needs := approval.Needs{Approvals: max(1, c.verdict.needs.Approvals), From: c.verdict.needs.From, Proof: c.verdict.needs.Proof}
-	req, err := b.book.Ask(ctx, c.actor, c.form, c.hash, limit(keyturn.Clean(c.from.Reason), 500), needs, c.verdict.effect == rules.Approve)
+	return b.confirm(ctx, c)
+}
+
+// approved finds the approval that c can run under. Where there is none it makes
+// a request that a person can answer.
+func (b *Broker) approved(ctx context.Context, c *call) error {
+	needs := c.verdict.needs
+	needs.Approvals = max(1, needs.Approvals)
+	req, err := b.book.Ask(ctx, c.actor, c.form, c.hash, limit(keyturn.Clean(c.from.Reason), 500),
+		approval.Needs{Approvals: needs.Approvals, From: needs.From, Proof: needs.Proof}, c.verdict.ruled)
 	if err != nil {
 		return err
 	}
-	if req.Enough() {
+	// Counted by the rules of now: who has left a group since no longer counts.
+	given := 0
+	for _, yes := range req.Given {
+		if b.mayApprove(yes.Actor, yes.Proof, req, c.op) == nil {
+			given++
+		}
+	}
+	if given >= needs.Approvals {
 		c.approval = req.ID // spent in act, once the intent is on record
 		return nil
 	}
@@ -166,7 +269,10 @@ func (b *Broker) spend(ctx context.Context, c *call) error {
 		return err
 	}
 	_, err = b.book.Use(ctx, c.approval, c.hash, held)
-	if err != nil && keyturn.AsError(err).Code == keyturn.Conflict {
+	switch {
+	case errors.Is(err, keyturn.NotFound): // the approval, not the secret
+		return keyturn.E(keyturn.Conflict, "the approval "+c.approval+" was used or ran out meanwhile", "repeat the command to ask again").Because(err)
+	case errors.Is(err, keyturn.Conflict):
 		_ = b.book.Drop(ctx, c.approval) // so that it can be asked for anew
 	}
 	return err
@@ -175,10 +281,16 @@ func (b *Broker) spend(ctx context.Context, c *call) error {
 // confirm asks a person for the passphrase before a value is shown, where the
 // operator wants that.
 func (b *Broker) confirm(ctx context.Context, c *call) error {
-	if !b.ConfirmReveal || c.op.Verb() != keyturn.Reveal || c.actor.Kind != keyturn.Person {
+	run, _ := c.op.(keyturn.RunCommand)
+	refs := c.op.Refs()
+	if !b.ConfirmReveal || c.op.Verb() != keyturn.Reveal && !run.Plain || c.actor.Kind != keyturn.Person || len(refs) == 0 {
 		return nil
 	}
-	return b.prove(ctx, c.actor, "to reveal "+c.op.Refs()[0].Short())
+	about := fmt.Sprintf("to reveal %d secrets", len(refs))
+	if len(refs) == 1 {
+		about = "to reveal " + keyturn.Clean(refs[0].Short())
+	}
+	return b.prove(ctx, c.actor, about)
 }
 
 // prove has the calling person type their passphrase; the first time it is set.
@@ -197,21 +309,33 @@ func (b *Broker) prove(ctx context.Context, actor keyturn.Actor, about string) e
 	return b.words.Check(ctx, actor, pass)
 }
 
-// held is the version of each of op's secrets that the platform holds now; ""
-// where there is none. An approval is for these.
+// held is the version of each of op's secrets that the platform holds now, with
+// its state where it cannot be read; "" where there is none. An approval is for
+// these.
 func (b *Broker) held(ctx context.Context, op keyturn.Op) (map[string]string, error) {
 	held := map[string]string{}
 	for _, ref := range op.Refs() {
+		secret := ref.Secret()
+		if _, known := held[secret.String()]; known {
+			continue
+		}
 		m, err := b.Mounts.Mount(ref.Mount())
 		if err != nil {
 			return nil, err
 		}
-		info, err := m.Describe(ctx, ref.Secret())
-		switch e := keyturn.AsError(err); {
+		info, err := m.Describe(ctx, secret)
+		switch {
 		case err == nil:
-			held[ref.Secret().String()] = info.Version
-		case e.Code == keyturn.NotFound:
-			held[ref.Secret().String()] = ""
+			held[secret.String()] = info.Version
+		case errors.Is(err, keyturn.NotFound):
+			held[secret.String()] = ""
+			versions, err := m.Versions(ctx, secret)
+			if err != nil && !errors.Is(err, keyturn.NotFound) && !errors.Is(err, keyturn.Unsupported) {
+				return nil, err
+			}
+			if len(versions) > 0 {
+				held[secret.String()] = versions[0].Version + " " + string(versions[0].State)
+			}
 		default:
 			return nil, err
 		}
@@ -222,6 +346,10 @@ func (b *Broker) held(ctx context.Context, op keyturn.Op) (map[string]string, er
 // may asks the rules about a by-the-way question, such as whether a name may be
 // shown in a hint.
 func (b *Broker) may(actor keyturn.Actor, verb keyturn.Verb, ref keyturn.Ref) bool {
-	d := b.Rules.Decide(rules.Request{Actor: actor, Verb: verb, Path: ref.Path(), Remote: b.Remote})
+	return b.mayPath(actor, verb, ref.Path())
+}
+
+func (b *Broker) mayPath(actor keyturn.Actor, verb keyturn.Verb, path string) bool {
+	d := b.Rules.Decide(rules.Request{Actor: actor, Verb: verb, Path: path, Remote: b.Remote})
 	return d.Effect == rules.Allow
 }

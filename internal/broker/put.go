@@ -19,6 +19,11 @@ const (
 	// MaxCandidates is how many sealed candidates one caller may have waiting.
 	MaxCandidates = 100
 	candidateLife = 24 * time.Hour
+	// Of one candidate; platforms have limits of their own.
+	maxSealedFields = 1000
+	maxSealedBytes  = 16 << 20
+	// maxGenerated is how many fields one put may have generated.
+	maxGenerated = 100
 )
 
 // candidate is a set of values that waits, encrypted, for one put.
@@ -37,6 +42,9 @@ func (b *Broker) Seal(ctx context.Context, ref keyturn.Ref, values map[string]ke
 	if err := b.decide(c); err != nil {
 		return "", b.refuse(ctx, c, err)
 	}
+	if err := checkSealed(ref, values); err != nil {
+		return "", tell(c, err)
+	}
 	want := candidate{Ref: ref.Secret().String(), Owner: c.actor.Principal(), Data: map[string][]byte{}}
 	for f, v := range values {
 		want.Data[f] = v.Reveal()
@@ -48,7 +56,7 @@ func (b *Broker) Seal(ctx context.Context, ref keyturn.Ref, values map[string]ke
 		}
 		var have candidate
 		if err := json.Unmarshal(it.Body, &have); err != nil {
-			return "", tell(c, keyturn.E(keyturn.Corrupt, "a sealed candidate cannot be read", "").Because(err))
+			return "", tell(c, keyturn.E(keyturn.Corrupt, "a sealed candidate cannot be read", "")) // a cause could quote it
 		}
 		if have.Owner != want.Owner {
 			continue
@@ -63,13 +71,32 @@ func (b *Broker) Seal(ctx context.Context, ref keyturn.Ref, values map[string]ke
 	}
 	body, err := json.Marshal(want)
 	if err != nil {
-		return "", tell(c, keyturn.E(keyturn.Internal, "a candidate has no form", "").Because(err))
+		return "", tell(c, keyturn.E(keyturn.Internal, "a candidate has no form", ""))
 	}
 	id := keyturn.NewID(b.Now())
 	err = b.Items.UpdateItem(ctx, candidateKind, id, func(keyturn.Item) (keyturn.Item, error) {
 		return keyturn.Item{ID: id, Body: body, Expires: b.Now().Add(candidateLife)}, nil
 	})
 	return id, tell(c, err)
+}
+
+// checkSealed bounds what is kept for later, whoever asks. Nothing in its errors
+// tells the size of a value.
+func checkSealed(ref keyturn.Ref, values map[string]keyturn.Value) error {
+	if len(values) > maxSealedFields {
+		return keyturn.E(keyturn.Invalid, fmt.Sprintf("a secret has at most %d fields", maxSealedFields), "use several secrets")
+	}
+	total := 0
+	for f, v := range values {
+		if _, err := ref.WithField(f); err != nil || f == "" {
+			return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(f)+"' cannot be the name of a field", "name it with text, not too long")
+		}
+		total += v.Len()
+	}
+	if total > maxSealedBytes {
+		return keyturn.E(keyturn.Invalid, "these values are together too large to be kept", "use several secrets")
+	}
+	return nil
 }
 
 // unseal returns a candidate's values to a put of the caller who sealed them, on
@@ -89,7 +116,7 @@ func (b *Broker) unseal(ctx context.Context, c *call, op keyturn.PutSecret) (map
 	}
 	var have candidate
 	if err := json.Unmarshal(it.Body, &have); err != nil {
-		return nil, keyturn.E(keyturn.Corrupt, "a sealed candidate cannot be read", "").Because(err)
+		return nil, keyturn.E(keyturn.Corrupt, "a sealed candidate cannot be read", "")
 	}
 	if have.Owner != c.actor.Principal() || have.Ref != op.Ref.Secret().String() {
 		return nil, gone // somebody else's: not even its existence is told
@@ -141,6 +168,10 @@ func validPut(op keyturn.PutSecret) error {
 		return keyturn.E(keyturn.Invalid, "a put takes the secret's reference, without a field", "name the fields behind it: keyturn put "+keyturn.Quote(op.Ref.Secret().Short())+" "+keyturn.Quote(op.Ref.Field()))
 	case op.Mode != "" && op.Mode != keyturn.Merge && op.Mode != keyturn.Replace:
 		return keyturn.E(keyturn.Invalid, "a put merges or replaces", "")
+	case len(op.Generate) > maxGenerated:
+		return keyturn.E(keyturn.Invalid, fmt.Sprintf("at most %d fields are generated at once", maxGenerated), "use several puts with --merge")
+	case !op.Expires.Equal(op.Expires.Truncate(time.Second)) || op.Expires.Location() != time.UTC:
+		return keyturn.E(keyturn.Invalid, "an expiry is in UTC and whole seconds", "")
 	case op.Candidate == "" && len(op.Generate) == 0:
 		return keyturn.E(keyturn.Invalid, "no value was given", "name a field, or --generate FIELD")
 	case !slices.IsSortedFunc(op.Generate, func(x, y keyturn.Generate) int { return compare(x.Field, y.Field) }):

@@ -22,6 +22,10 @@ func (b *Broker) listRequests(ctx context.Context, c *call) (keyturn.Result, err
 		if err != nil {
 			return nil, err
 		}
+		// Of names only those that the caller has to do with.
+		if !r.Actor.Same(c.actor) && slices.ContainsFunc(req.Op.Refs(), func(ref keyturn.Ref) bool { return !b.may(c.actor, keyturn.Approve, ref) }) {
+			continue
+		}
 		out.Requests = append(out.Requests, req)
 	}
 	return out, nil
@@ -54,8 +58,12 @@ func (b *Broker) approveRequest(ctx context.Context, c *call, op keyturn.Approve
 	if err != nil {
 		return nil, err
 	}
-	if err := b.mayApprove(c, r, req); err != nil {
+	const proof = "passphrase"
+	if err := b.mayApprove(c.actor, proof, r, req.Op); err != nil {
 		return nil, err
+	}
+	if slices.ContainsFunc(r.Given, func(y approval.Yes) bool { return y.Actor.Same(c.actor) }) {
+		return nil, keyturn.E(keyturn.Conflict, "you have approved "+r.ID+" already", "another person has to say yes too")
 	}
 	if err := b.prove(ctx, c.actor, "to approve "+op.ID+" ("+hash.Fingerprint()+")"); err != nil {
 		return nil, err
@@ -75,33 +83,37 @@ func (b *Broker) approveRequest(ctx context.Context, c *call, op keyturn.Approve
 			return nil, err
 		}
 	}
-	r, err = b.book.Approve(ctx, op.ID, approval.Yes{Actor: c.actor, Proof: "passphrase"}, held)
+	r, err = b.book.Approve(ctx, op.ID, approval.Yes{Actor: c.actor, Proof: proof}, held)
 	if err != nil {
-		return nil, err
+		e := *keyturn.AsError(err)
+		if out.Rule != "" {
+			e.Hint = "its rule was written nevertheless, at " + out.Rule
+		}
+		return nil, &e
 	}
 	out.Request, _, err = view(r)
 	return out, err
 }
 
-// mayApprove holds what the rules ask of whoever says yes.
-func (b *Broker) mayApprove(c *call, r approval.Request, req keyturn.Request) error {
+// mayApprove holds what the rules ask of whoever says yes to r, which is for op.
+func (b *Broker) mayApprove(actor keyturn.Actor, proof string, r approval.Request, op keyturn.Op) error {
 	no := func(why string) error {
-		e := keyturn.E(keyturn.Denied, c.actor.Principal()+" may not approve "+r.ID+": "+why, "somebody else has to")
+		e := keyturn.E(keyturn.Denied, actor.Principal()+" may not approve "+r.ID+": "+why, "somebody else has to")
 		e.By = "rule"
 		return e
 	}
-	if r.Actor.Same(c.actor) {
+	if r.Actor.Same(actor) {
 		return no("nobody approves their own request")
 	}
 	needs := rules.Needs{Approvals: r.Needs.Approvals, From: r.Needs.From, Proof: r.Needs.Proof}
-	if !b.Rules.MayApprove(c.actor, needs) {
+	if !b.Rules.MayApprove(actor, needs) {
 		return no("the rule asks for somebody of " + needs.From)
 	}
-	if !needs.Accepts("passphrase") {
-		return no("the rule asks for a proof stronger than a passphrase: " + needs.Proof)
+	if !needs.Accepts(proof) {
+		return no("the rule asks for a stronger proof than a " + proof + ": " + needs.Proof)
 	}
-	for _, ref := range req.Op.Refs() {
-		d := b.Rules.Decide(rules.Request{Actor: c.actor, Verb: keyturn.Approve, Path: ref.Path(), Remote: b.Remote})
+	for _, ref := range op.Refs() {
+		d := b.Rules.Decide(rules.Request{Actor: actor, Verb: keyturn.Approve, Path: ref.Path(), Remote: b.Remote})
 		if d.Effect != rules.Allow {
 			return no(d.Why)
 		}
@@ -165,7 +177,7 @@ func (b *Broker) listRecords(ctx context.Context, c *call, op keyturn.ListRecord
 			return nil, err
 		}
 		if matches(op, r, begun) {
-			if newest = append(newest, r); len(newest) > 2*op.Limit {
+			if newest = append(newest, r); len(newest)/2 > op.Limit { // not 2*Limit, which could overflow
 				newest = slices.Clone(newest[len(newest)-op.Limit:])
 			}
 		}

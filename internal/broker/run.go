@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,10 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
 )
+
+// maxHints is how many failures of one operation get a suggestion, each of which
+// takes a listing.
+const maxHints = 5
 
 // use reads the secrets of children, which are the whole plan of a composite
 // operation, and records each outcome. The answers are by reference.
@@ -20,6 +25,7 @@ func (b *Broker) use(ctx context.Context, children []*call) map[keyturn.Ref]plat
 		byMount[ref.Mount()] = append(byMount[ref.Mount()], child)
 	}
 	out := map[keyturn.Ref]platform.Outcome{}
+	hints := maxHints
 	for name, calls := range byMount {
 		refs := make([]keyturn.Ref, len(calls))
 		for i, child := range calls {
@@ -34,12 +40,14 @@ func (b *Broker) use(ctx context.Context, children []*call) map[keyturn.Ref]plat
 			if err != nil {
 				answers[i].Err = err
 			}
-			if answers[i].Err != nil {
+			if answers[i].Err != nil && hints > 0 {
+				hints--
 				answers[i].Err = b.suggest(ctx, child, answers[i].Err)
 			}
 			record := child.outcome(nil, answers[i].Err)
 			record.Version = answers[i].Secret.Version
 			b.Log.Later(ctx, record)
+			child.told = true
 			out[refs[i]] = answers[i]
 		}
 	}
@@ -48,11 +56,8 @@ func (b *Broker) use(ctx context.Context, children []*call) map[keyturn.Ref]plat
 
 // runCommand reads what a command is to be started with. All references that
 // fail are told at once, and then no value is handed out.
-func (b *Broker) runCommand(ctx context.Context, c *call, op keyturn.RunCommand, children []*call) (keyturn.Result, error) {
-	if err := b.trusted(ctx, op); err != nil {
-		return nil, err
-	}
-	answers := b.use(ctx, children)
+func (b *Broker) runCommand(ctx context.Context, c *call, op keyturn.RunCommand) (keyturn.Result, error) {
+	answers := b.use(ctx, c.children)
 	out := &keyturn.Delivery{Receipt: c.receipt(nil)}
 	var failed []*keyturn.Error
 	fail := func(ref keyturn.Ref, err error) {
@@ -105,7 +110,7 @@ func (b *Broker) deliver(c *call, name string, ref keyturn.Ref, field string, s 
 		d.Ref = full
 	}
 	if b.may(c.actor, keyturn.List, ref) || b.may(c.actor, keyturn.Describe, ref) {
-		d.Label = d.Ref.Short()
+		d.Label = keyturn.Clean(d.Ref.Short())
 	}
 	return d
 }
@@ -119,6 +124,9 @@ func only(ref keyturn.Ref, s keyturn.Secret) (string, error) {
 	names := fieldNames(s)
 	if len(names) == 1 {
 		return names[0], nil
+	}
+	if len(names) == 0 {
+		return "", keyturn.E(keyturn.NotFound, ref.Short()+" has no fields", "put one, or name another secret")
 	}
 	hint := "name one, for instance "
 	if r, err := ref.WithField(names[0]); err == nil {
@@ -137,11 +145,11 @@ func fieldNames(s keyturn.Secret) []string {
 }
 
 // renderTemplate reads what a template is to be filled with.
-func (b *Broker) renderTemplate(ctx context.Context, c *call, children []*call) (keyturn.Result, error) {
+func (b *Broker) renderTemplate(ctx context.Context, c *call) (keyturn.Result, error) {
 	out := &keyturn.Filling{Receipt: c.receipt(nil), Values: map[keyturn.Ref]keyturn.Value{}}
 	var failed []*keyturn.Error
-	answers := b.use(ctx, children)
-	for _, child := range children {
+	answers := b.use(ctx, c.children)
+	for _, child := range c.children {
 		ref := child.op.Refs()[0]
 		a := answers[ref]
 		field, err := "", a.Err
@@ -170,38 +178,45 @@ type pin struct {
 }
 
 // trusted refuses a command whose project asks for references that no person has
-// said yes to.
-func (b *Broker) trusted(ctx context.Context, op keyturn.RunCommand) error {
-	if op.Project == "" {
+// said yes to. Which of the command's references are the project's is for the
+// caller to say, who could as well name them without the project: what is pinned
+// is what the file asks for, also where the caller put another in its place.
+func (b *Broker) trusted(ctx context.Context, c *call) error {
+	op, ok := c.op.(keyturn.RunCommand)
+	if !ok || op.Project == "" {
 		return nil
 	}
-	for _, p := range op.Pinned {
-		// What is trusted is what is used: the pin cannot be for another set.
-		if !slices.Contains(op.Env, p) {
-			return keyturn.E(keyturn.Invalid, "the project's references are not those of the command", "")
-		}
-	}
-	var have pin
-	it, err := b.Items.Item(ctx, projectKind, op.Project)
-	switch e := keyturn.AsError(err); {
-	case err == nil:
-		if err := json.Unmarshal(it.Body, &have); err != nil {
-			return keyturn.E(keyturn.Corrupt, "the trust in a project cannot be read", "say 'keyturn trust' again").Because(err)
-		}
-	case e.Code != keyturn.NotFound:
+	have, known, err := b.pinned(ctx, op.Project)
+	if err != nil || known && slices.Equal(have, op.Pinned) {
 		return err
 	}
-	if slices.Equal(have.Pinned, op.Pinned) {
-		return nil
+	message := keyturn.Clean(op.Project) + " asks for secrets and is not trusted yet"
+	if known {
+		message = keyturn.Clean(op.Project) + " asks for other secrets than those you trusted"
 	}
-	message := op.Project + " asks for secrets and is not trusted yet"
-	if have.Path != "" {
-		message = op.Project + " asks for other secrets than those you trusted"
+	if c.actor.Kind != keyturn.Person {
+		have = nil // what the file asked for once is nothing for them to know
 	}
-	e := keyturn.E(keyturn.Denied, message, strings.Join(difference(have.Pinned, op.Pinned), "\n")+
+	e := keyturn.E(keyturn.Denied, message, strings.Join(difference(have, op.Pinned), "\n")+
 		"\nlook at it, then say: keyturn trust   (in CI: --trust-project)")
 	e.By = "person"
 	return e
+}
+
+// pinned is the set that a person trusts in a project's file.
+func (b *Broker) pinned(ctx context.Context, path string) (set []keyturn.Binding, known bool, err error) {
+	it, err := b.Items.Item(ctx, projectKind, path)
+	if errors.Is(err, keyturn.NotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	var have pin
+	if err := json.Unmarshal(it.Body, &have); err != nil {
+		return nil, false, keyturn.E(keyturn.Corrupt, "the trust in a project cannot be read", "").Because(err)
+	}
+	return have.Pinned, true, nil
 }
 
 // difference lists what was added and taken away, a line each.
@@ -221,6 +236,14 @@ func difference(old, now []keyturn.Binding) []string {
 }
 
 func (b *Broker) trustProject(ctx context.Context, c *call, op keyturn.TrustProject) (keyturn.Result, error) {
+	out := &keyturn.Trusted{Receipt: c.receipt(nil)}
+	var err error
+	if out.Before, out.Known, err = b.pinned(ctx, op.Path); err != nil && (op.Check || keyturn.AsError(err).Code != keyturn.Corrupt) {
+		return nil, err
+	}
+	if op.Check {
+		return out, nil
+	}
 	body, err := json.Marshal(pin{Path: op.Path, Pinned: op.Pinned})
 	if err != nil {
 		return nil, keyturn.E(keyturn.Internal, "a pin has no form", "").Because(err)
@@ -228,5 +251,5 @@ func (b *Broker) trustProject(ctx context.Context, c *call, op keyturn.TrustProj
 	err = b.Items.UpdateItem(ctx, projectKind, op.Path, func(keyturn.Item) (keyturn.Item, error) {
 		return keyturn.Item{ID: op.Path, Body: body}, nil
 	})
-	return &keyturn.Trusted{Receipt: c.receipt(nil)}, err
+	return out, err
 }

@@ -27,6 +27,13 @@ type answer struct {
 	Records   *[]keyturn.Record `json:"records,omitempty"`
 	Log       *logDoc           `json:"log,omitempty"`
 	Caller    *keyturn.Actor    `json:"caller,omitempty"`
+	Command   *commandDoc       `json:"command,omitempty"`
+	Project   *projectDoc       `json:"project,omitempty"`
+	Request   *requestDoc       `json:"request,omitempty"`
+	Requests  *[]requestDoc     `json:"requests,omitempty"`
+	Rule      string            `json:"rule,omitempty"` // where one was written
+	Steps     []stepDoc         `json:"steps,omitempty"`
+	Next      []string          `json:"next,omitempty"`
 	Approval  *approvalDoc      `json:"approval,omitempty"`
 	Target    string            `json:"target,omitempty"`
 	Before    any               `json:"previous_version,omitempty"`

@@ -101,7 +101,7 @@ func (c *command) end(ctx context.Context, err error) int {
 	}
 	e := c.explain(err)
 	c.tellError(e)
-	if e.Op == runKind {
+	if e.Op == runKind || c.name == "run" {
 		return 125 // before the child has started
 	}
 	return e.Code.Exit()
@@ -191,6 +191,7 @@ A secret is named MOUNT/NAME, one of its fields MOUNT/NAME#FIELD. The mount
 		return usageError{err}
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
+	cobra.EnableCommandSorting = false // the list of commands is in the order of use
 	for _, add := range commands {
 		root.AddCommand(add(c))
 	}
@@ -215,7 +216,8 @@ A secret is named MOUNT/NAME, one of its fields MOUNT/NAME#FIELD. The mount
 
 // commands holds one constructor for each command, in the order of the help.
 var commands = []func(*command) *cobra.Command{
-	initCommand, statusCommand, putCommand, getCommand,
+	quickstartCommand, initCommand, statusCommand, putCommand, getCommand,
+	runCommand, renderCommand, trustCommand, approveCommand,
 	listCommand, historyCommand, rollbackCommand, deleteCommand, restoreCommand, destroyCommand, auditCommand,
 	rulesCommand, configCommand, completionCommand, versionCommand,
 }

@@ -31,7 +31,7 @@ With --reveal one field's exact bytes are printed (a newline is added only on a
 terminal), or with -o json all fields. A program that needs a value is better
 started with 'keyturn run', which shows it to nobody.`,
 		Example: `  keyturn get local/myapp
-  keyturn get local/myapp --version 2
+  keyturn get local/myapp --version 1
   keyturn get 'local/myapp#password' --reveal
   keyturn get local/myapp --field password --reveal`,
 		Args: cobra.ExactArgs(1),

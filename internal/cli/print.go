@@ -86,14 +86,23 @@ func (c *command) tellError(e *keyturn.Error) {
 		_ = c.print(doc)
 		return
 	}
-	each := e.Each
+	each, code := e.Each, func(x *keyturn.Error) string {
+		if c.name == "run" { // whose exit status does not tell it
+			return string(x.Code) + ": "
+		}
+		return ""
+	}
 	if len(each) == 0 {
 		each = []*keyturn.Error{e}
 	} else {
-		c.say("keyturn: %s", keyturn.CleanLines(e.Message))
+		c.say("keyturn: %s%s", code(e), keyturn.CleanLines(e.Message))
 	}
 	for _, x := range each {
-		c.say("keyturn: %s", keyturn.CleanLines(x.Message))
+		message := x.Message
+		if path := x.Ref.Path(); len(each) > 1 && !strings.Contains(message, path) {
+			message += " (" + x.Ref.Short() + ")" // which of them
+		}
+		c.say("keyturn: %s%s", code(x), keyturn.CleanLines(message))
 		for l := range strings.SplitSeq(x.Hint, "\n") {
 			if l != "" {
 				c.say("  %s", keyturn.Clean(l))

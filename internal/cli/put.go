@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -58,13 +59,27 @@ asks, or fails with conflict where there is nobody to ask: --merge keeps them,
   keyturn put local/myapp --generate password:40 user=app
   keyturn put local/myapp tls.key=@server.key --merge
   printf %s "$TOKEN" | keyturn put local/ci token=-
-  keyturn put local/myapp --from-env .env
-  keyturn put local/myapp password --if-version 3`,
+  keyturn put local/web --from-env .env
+  keyturn put local/new --generate password --if-version none`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			var r reference
 			if o.ref, err = r.parse(args[0]); err != nil {
 				return err
+			}
+			if f := o.ref.Field(); f != "" {
+				return keyturn.E(keyturn.Invalid, "put takes a whole secret, with its fields behind it",
+					"write keyturn put "+keyturn.Quote(o.ref.Secret().Short())+" "+keyturn.Quote(keyturn.Clean(f))).About(o.ref)
+			}
+			if o.ref.Version() != "" {
+				return keyturn.E(keyturn.Invalid, "a put makes a new version: the reference cannot name one",
+					"leave the version out; --if-version says which one must be current").About(o.ref)
+			}
+			switch {
+			case o.merge && o.replace:
+				return usage("--merge and --replace exclude each other")
+			case o.fromJSON != "" && o.fromEnv != "":
+				return usage("--from-json and --from-env exclude each other")
 			}
 			o.words = args[1:]
 			return c.do(cmd, func(ctx context.Context, s *Session) error { return c.putSecret(ctx, s, o) })
@@ -81,8 +96,6 @@ asks, or fails with conflict where there is nobody to ask: --merge keeps them,
 	f.BoolVar(&o.merge, "merge", false, "keep the fields of the current version that are not named")
 	f.BoolVar(&o.replace, "replace", false, "let go of the fields that are not named")
 	f.BoolVar(&o.trim, "trim", false, "drop one newline at the end of what comes from a pipe or file")
-	cmd.MarkFlagsMutuallyExclusive("merge", "replace")
-	cmd.MarkFlagsMutuallyExclusive("from-json", "from-env")
 	return cmd
 }
 
@@ -217,8 +230,8 @@ func (o putOptions) operation() (keyturn.PutSecret, error) {
 	return op, err
 }
 
-// parseGenerate reads FIELD[:LENGTH[:CHARSET]] and FIELD:uuid. Of a field's name
-// that holds a colon, the last parts count.
+// parseGenerate reads FIELD[:LENGTH[:CHARSET]] and FIELD:uuid. A field's name with
+// a colon in it cannot be written so.
 func parseGenerate(s string) (keyturn.Generate, error) {
 	bad := keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(s)+"' does not say what to generate",
 		"write FIELD[:LENGTH[:CHARSET]] or FIELD:uuid, for instance --generate password:40:alnum")
@@ -293,30 +306,27 @@ func (c *command) values(ctx context.Context, o putOptions) (map[string]keyturn.
 		values[field] = v
 		return nil
 	}
+	if err := o.stdinOnce(); err != nil {
+		return nil, err
+	}
 	if err := c.fromFiles(o, set); err != nil {
 		return nil, err
 	}
 	words := o.words
-	if len(words) == 0 && len(values) == 0 && len(o.generate) == 0 {
+	// With --merge the values may stay as they are, and only what is said of them
+	// change.
+	about := o.merge && (len(o.labels) > 0 || o.expires != "" || len(o.public) > 0)
+	if len(words) == 0 && len(values) == 0 && len(o.generate) == 0 && !about {
 		words = []string{"value"}
-	}
-	stdin := 0
-	if o.fromJSON == "-" || o.fromEnv == "-" {
-		stdin++
 	}
 	literal := false
 	for _, w := range words {
 		field, text, given := strings.Cut(w, "=")
-		if given && text == "-" {
-			if stdin++; stdin > 1 {
-				return nil, keyturn.E(keyturn.Invalid, "standard input can be taken once", "use FIELD=@FILE for the others")
-			}
-		}
 		v, lit, err := c.value(ctx, o, field, text, given)
 		if err != nil {
 			return nil, err
 		}
-		literal = literal || lit
+		literal = literal || lit && text != "" && !slices.Contains(o.public, field)
 		if err := set(field, v); err != nil {
 			return nil, err
 		}
@@ -325,6 +335,24 @@ func (c *command) values(ctx context.Context, o putOptions) (map[string]keyturn.
 		c.say("note: a value on the command line can be seen by other programs and stays in the shell's history; FIELD alone asks for it, FIELD=- takes it from a pipe")
 	}
 	return values, nil
+}
+
+// stdinOnce refuses words and flags that take standard input more than once,
+// before any of it is read.
+func (o putOptions) stdinOnce() error {
+	n := 0
+	if o.fromJSON == "-" || o.fromEnv == "-" {
+		n++
+	}
+	for _, w := range o.words {
+		if _, text, given := strings.Cut(w, "="); given && text == "-" {
+			n++
+		}
+	}
+	if n > 1 {
+		return keyturn.E(keyturn.Invalid, "standard input can be taken once", "use FIELD=@FILE for the others")
+	}
+	return nil
 }
 
 // value reads one field.
@@ -445,6 +473,9 @@ func (c *command) envFields(name string, data []byte, set func(string, keyturn.V
 // else as its JSON text. No message repeats what is in it.
 func jsonFields(name string, data []byte, set func(string, keyturn.Value) error) error {
 	bad := keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(name)+"' is not one JSON object", `write {"FIELD": "VALUE", …}`)
+	if !utf8.Valid(data) { // the decoder would put other bytes in their place
+		return bad
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return bad
@@ -464,6 +495,9 @@ func jsonFields(name string, data []byte, set func(string, keyturn.Value) error)
 		var text string
 		if json.Unmarshal(raw, &text) == nil && bytes.HasPrefix(raw, []byte(`"`)) {
 			b = []byte(text)
+			if strings.ContainsRune(text, utf8.RuneError) && !bytes.ContainsRune(raw, utf8.RuneError) && !bytes.Contains(bytes.ToLower(raw), []byte(`\ufffd`)) {
+				return keyturn.E(keyturn.Invalid, "a string in '"+keyturn.Clean(name)+"' has half of a surrogate pair, which is no text", "")
+			}
 		}
 		if err := set(field, keyturn.NewValue(b)); err != nil {
 			return err

@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
-	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -212,7 +211,7 @@ func (c *command) fetch(ctx context.Context, s *Session, r *running) (*keyturn.D
 
 // launch starts the command and waits for it. Signals are the command's: the
 // program's own handling of them only ends what comes before.
-func (c *command) launch(cmd *cobra.Command, r *running) error {
+func (c *command) launch(cmd *cobra.Command, r *running) (err error) {
 	if cmd.Context().Err() != nil {
 		return errInterrupted
 	}
@@ -229,7 +228,11 @@ func (c *command) launch(cmd *cobra.Command, r *running) error {
 			return err
 		}
 		if matcher != nil {
-			defer matcher.Wipe()
+			defer func() {
+				if err == nil { // else a writer may still be in use
+					matcher.Wipe()
+				}
+			}()
 		}
 	}
 	ctx := context.WithoutCancel(cmd.Context())
@@ -238,7 +241,6 @@ func (c *command) launch(cmd *cobra.Command, r *running) error {
 		ctx, cancel = context.WithTimeout(ctx, c.timeout)
 		defer cancel()
 	}
-	var err error
 	r.status, err = launch.Run(ctx, l)
 	return err
 }
@@ -378,8 +380,5 @@ func differenceIn(e *keyturn.Error) []string {
 }
 
 func interrupted(err error) bool {
-	return err == errInterrupted || err == context.Canceled
+	return errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled)
 }
-
-var _ = os.Stdin
-var _ = time.Now

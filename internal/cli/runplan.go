@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -320,5 +319,3 @@ func realPath(path string) string {
 	}
 	return path
 }
-
-var _ = cmp.Compare[int]

@@ -23,6 +23,8 @@ func TestMain(m *testing.M) {
 				Exists:    func(string) bool { return false },
 			}}))
 		},
+		"onterminal": onTerminal,
+		"bytes":      writeBytes,
 	})
 }
 
@@ -38,10 +40,12 @@ func TestScripts(t *testing.T) {
 				t.Fatalf("%s holds no script", dir)
 			}
 			testscript.Run(t, testscript.Params{Dir: dir, Setup: setup, RequireExplicitExec: true, Cmds: map[string]func(*testscript.TestScript, bool, []string){
-				"status":  status,
-				"nofiles": noFiles,
-				"capture": capture,
-			}})
+				"status":     status,
+				"nofiles":    noFiles,
+				"capture":    capture,
+				"shape":      shape,
+				"secretless": secretless,
+			}, UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != ""})
 		})
 	}
 }

@@ -18,9 +18,9 @@ import (
 )
 
 // guard is how long a test waits before it says that something hangs.
-const guard = 20 * time.Second
+const guard = 60 * time.Second
 
-// process is a driver under test whose streams are pipes; it has no terminal.
+// piped is a driver under test whose streams are pipes; it has no terminal.
 type piped struct {
 	*exec.Cmd
 	out, err bytes.Buffer
@@ -253,7 +253,7 @@ func TestSlowReaderLosesNothing(t *testing.T) {
 	}
 }
 
-// lines reads what a driver says line by line.
+// startLines starts a driver; what it returns reads one line of its output.
 func startLines(t *testing.T, p *piped) func() string {
 	t.Helper()
 	p.Stdout = nil

@@ -161,7 +161,7 @@ func (s *stream) failure() error {
 // left behind may hold the other end open for ever: a stream that is silent for
 // linger is given up, and one that trickles or floods is after ten times that,
 // when everything that can be the child's own has gone through. A signal that
-// ends programs cuts it short.
+// asks to end cuts it short.
 func (w *wiring) drain(sigs <-chan os.Signal, linger time.Duration) error {
 	const pipe = 1 << 20 // the most that a pipe or PTY holds
 	end := time.Now()

@@ -30,6 +30,10 @@
 // (https://sqlite.org/pragma.html#pragma_synchronous): it cannot damage the
 // database, and the next durable commit, of any process, syncs the same WAL file
 // and with it all frames before its own.
+//
+// The WAL is part of the store while it is there, also when no process runs: copy
+// or restore keyturn.db together with keyturn.db-wal, and never one of them beside
+// another's.
 package state
 
 // Format is the version of the database's form, kept as its user_version.

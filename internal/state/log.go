@@ -99,22 +99,29 @@ func (db *DB) AppendLog(ctx context.Context, durable bool, next func(last keytur
 
 // Log yields the records from number from on, in pages: no transaction is open
 // while it yields, and records that are added meanwhile are yielded too. Corrupt
-// where a record cannot be read.
+// where a record cannot be read or is missing, at the end too.
 func (db *DB) Log(ctx context.Context, from int64) iter.Seq2[keyturn.LogEntry, error] {
 	return func(yield func(keyturn.LogEntry, error) bool) {
 		for from := max(from, 1); ; {
 			page, more, err := db.logPage(ctx, from)
 			for _, e := range page {
+				if e.Seq != from {
+					err = db.damaged("record " + strconv.FormatInt(from, 10) + " of the audit log is missing")
+					break
+				}
 				if !yield(e, nil) {
 					return
 				}
-				from = e.Seq + 1
+				from++
+			}
+			if err == nil && !more {
+				var last keyturn.LogEntry
+				if last, err = db.LastLog(ctx); err == nil && last.Seq < from {
+					return
+				}
 			}
 			if err != nil {
 				yield(keyturn.LogEntry{}, db.fail(ctx, err))
-				return
-			}
-			if !more {
 				return
 			}
 		}

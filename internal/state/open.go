@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -40,7 +41,8 @@ type Options struct {
 	// then asks it alone for the database.
 	VFS string
 
-	maxPages int // of the database, for tests of a full disk
+	maxPages int  // of the database, for tests of a full disk
+	readOnly bool // for tests
 }
 
 // DB is an open store. It is safe for concurrent use, and several processes may
@@ -87,10 +89,14 @@ func Create(ctx context.Context, dir string, root [keySize]byte, o Options) (*DB
 	exists := func(err error) error {
 		return keyturn.E(keyturn.Conflict, "there is a store already: '"+keyturn.Clean(path)+"'", "use it, or move it away first").Because(err)
 	}
+	// A WAL without its database would be taken for the new one's.
+	if _, err := os.Lstat(path + "-wal"); err == nil {
+		return nil, keyturn.E(keyturn.Conflict, "there is the rest of a store already: '"+keyturn.Clean(path)+"-wal'", "put its keyturn.db back, or move it away")
+	}
 	if _, err := os.Lstat(path); err == nil {
 		return nil, exists(nil)
 	}
-	sweep(path)
+	sweep(dir)
 	temp := path + ".new-" + hex.EncodeToString(random(4))
 	defer removeAll(temp)
 	plain := o
@@ -132,11 +138,12 @@ func publish(temp, path string) error {
 }
 
 // sweep removes what Creates that were killed left behind.
-func sweep(path string) {
-	old, _ := filepath.Glob(path + ".new-*")
-	for _, p := range old {
-		if fi, err := os.Lstat(p); err == nil && time.Since(fi.ModTime()) > time.Hour {
-			_ = os.Remove(p)
+func sweep(dir string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		fi, err := e.Info()
+		if err == nil && strings.HasPrefix(e.Name(), File+".new-") && time.Since(fi.ModTime()) > time.Hour {
+			_ = os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
 }
@@ -212,6 +219,9 @@ func open(path string, o Options) (*sql.DB, error) {
 	} else if runtime.GOOS != "windows" {
 		q.Set("modeof", abs) // the WAL gets the database's permissions
 	}
+	if o.readOnly {
+		q.Set("mode", "ro")
+	}
 	slash := filepath.ToSlash(abs)
 	if slash[0] != '/' {
 		slash = "/" + slash // a drive letter
@@ -226,7 +236,8 @@ func open(path string, o Options) (*sql.DB, error) {
 	if o.maxPages > 0 {
 		setup += fmt.Sprintf("; PRAGMA max_page_count=%d", o.maxPages)
 	}
-	uri := url.URL{Scheme: "file", OmitHost: true, Path: slash, RawQuery: q.Encode()}
+	// SQLite takes a plus sign for itself, not for a space.
+	uri := url.URL{Scheme: "file", OmitHost: true, Path: slash, RawQuery: strings.ReplaceAll(q.Encode(), "+", "%20")}
 	pool, err := driver.Open(uri.String(), func(c *sqlite3.Conn) error {
 		if _, err := c.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true); err != nil {
 			return err

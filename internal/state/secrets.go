@@ -187,17 +187,24 @@ func (db *DB) all(ctx context.Context, q querier, s *secret) ([]*version, error)
 		if err := r.Scan(&number, &info, &gone); err != nil {
 			return err
 		}
-		if number != len(out)+1 || number > s.newest {
-			return db.damaged("the versions of a secret are not counted without gaps")
+		if number != len(out)+1 {
+			return db.damaged("a version of a secret is missing")
+		}
+		if number > s.newest {
+			return db.notNewest()
 		}
 		v, err := db.version(s, number, info, gone)
 		out = append(out, v)
 		return err
 	})
 	if err == nil && len(out) != s.newest {
-		err = db.damaged("the newest version of a secret is missing")
+		err = db.notNewest()
 	}
 	return out, err
+}
+
+func (db *DB) notNewest() error {
+	return db.damaged("the newest version of a secret is missing, or is not the newest")
 }
 
 // Versions returns all versions of a secret, oldest first, deleted and destroyed
@@ -229,18 +236,22 @@ func (db *DB) Versions(ctx context.Context, name string) ([]keyturn.Info, error)
 func (db *DB) Read(ctx context.Context, name string, number int) (keyturn.Secret, error) {
 	var out keyturn.Secret
 	mac := db.keys.mac("name", name)
-	const query = `SELECT s.id, s.newest, s.head, v.info, v.key, v.data
+	const query = `SELECT s.id, s.newest, s.head, v.info, v.key, v.data,
+		coalesce((SELECT max(number) FROM version WHERE secret = s.id), 0)
 		FROM secret s LEFT JOIN version v ON v.secret = s.id AND v.number = ?2 WHERE s.name = ?1`
 	found := false
 	err := each(ctx, db.pool, query, []any{mac, number}, func(r *sql.Rows) error {
 		found = true
 		var id int64
-		var newest int
+		var newest, there int
 		var head, info, key, data []byte
-		if err := r.Scan(&id, &newest, &head, &info, &key, &data); err != nil {
+		if err := r.Scan(&id, &newest, &head, &info, &key, &data, &there); err != nil {
 			return err
 		}
 		s, err := db.openHead(id, mac, newest, head)
+		if err == nil && there != newest {
+			err = db.notNewest()
+		}
 		if err != nil {
 			return err
 		}
@@ -321,16 +332,19 @@ func (db *DB) Names(ctx context.Context, under string) iter.Seq2[keyturn.Info, e
 	}
 	return func(yield func(keyturn.Info, error) bool) {
 		var rows []row
-		const query = `SELECT s.id, s.name, s.newest, s.head, v.info
-			FROM secret s LEFT JOIN version v ON v.secret = s.id AND v.number = s.newest`
+		const query = `SELECT s.id, s.name, s.newest, s.head, coalesce(v.number, 0), v.info
+			FROM secret s LEFT JOIN version v ON v.secret = s.id AND v.number = (SELECT max(number) FROM version WHERE secret = s.id)`
 		var mac, head, info sql.RawBytes
 		err := each(ctx, db.pool, query, nil, func(r *sql.Rows) error {
 			var id int64
-			var newest int
-			if err := r.Scan(&id, &mac, &newest, &head, &info); err != nil {
+			var newest, there int
+			if err := r.Scan(&id, &mac, &newest, &head, &there, &info); err != nil {
 				return err
 			}
 			s, err := db.openHead(id, mac, newest, head)
+			if err == nil && there != newest {
+				err = db.notNewest()
+			}
 			if err != nil || !keyturn.Under(under, s.name) {
 				return err
 			}

@@ -9,7 +9,6 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/approval"
 	"github.com/keyturn/keyturn/internal/audit"
-	"github.com/keyturn/keyturn/internal/broker"
 	"github.com/keyturn/keyturn/internal/platform/local"
 	"github.com/keyturn/keyturn/internal/platform/platformtest"
 )
@@ -18,7 +17,11 @@ var (
 	_ local.Store    = (*DB)(nil)
 	_ audit.Store    = (*DB)(nil)
 	_ approval.Items = (*DB)(nil)
-	_ broker.Items   = (*DB)(nil)
+
+	// broker.Items; app, which joins them, has the compiler check it.
+	_ interface {
+		Item(ctx context.Context, kind, id string) (keyturn.Item, error)
+	} = (*DB)(nil)
 )
 
 var root = [32]byte([]byte(strings.Repeat("R", 32)))

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"syscall"
 
 	"github.com/keyturn/keyturn"
 	"github.com/ncruces/go-sqlite3"
@@ -82,7 +83,7 @@ func transact(ctx context.Context, t tx, durable bool, do func(tx) error) (err e
 		return err
 	}
 	if err := t.exec(always, "COMMIT"); err != nil {
-		return uncertain(always, err)
+		return uncertain(err)
 	}
 	open = false
 	return nil
@@ -90,12 +91,11 @@ func transact(ctx context.Context, t tx, durable bool, do func(tx) error) (err e
 
 // uncertain marks a failure of the disk at a commit: the change may be found
 // after a crash.
-func uncertain(ctx context.Context, err error) error {
-	if !errors.Is(err, sqlite3.IOERR) {
+func uncertain(err error) error {
+	if !errors.Is(err, sqlite3.IOERR) || errors.Is(err, syscall.ENOSPC) {
 		return err
 	}
-	e := keyturn.AsError(fail(ctx, "", err))
-	return &keyturn.Error{Code: keyturn.Unavailable, Unknown: true, Err: e.Err,
+	return &keyturn.Error{Code: keyturn.Unavailable, Unknown: true, Err: err,
 		Message: "the disk failed while a change was written to the store", Hint: "look at the disk; the change may or may not be there"}
 }
 

@@ -1,0 +1,8 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+// Tree returns the tree of commands, for tests of the whole of it.
+func Tree(p *Program) *cobra.Command {
+	return (&command{Program: p}).root()
+}

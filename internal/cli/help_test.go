@@ -1,0 +1,160 @@
+package cli_test
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/keyturn/keyturn/internal/cli"
+	"github.com/keyturn/keyturn/internal/world"
+)
+
+// notRun are lines of examples that cannot run here.
+var notRun = map[string]string{
+	"keyturn put local/myapp password":    "asks on a terminal",
+	"keyturn approve k3m9x2ab":            "asks on a terminal, and the request is made up",
+	"keyturn approve k3m9x2ab --remember": "asks on a terminal, and the request is made up",
+}
+
+// walk visits every command but the root, help and what is hidden.
+func walk(t *testing.T, visit func(cmd *cobra.Command, path string)) {
+	t.Helper()
+	count := 0
+	var each func(cmd *cobra.Command)
+	each = func(cmd *cobra.Command) {
+		for _, sub := range cmd.Commands() {
+			if sub.Hidden || sub.Name() == "help" {
+				continue
+			}
+			count++
+			visit(sub, strings.TrimPrefix(sub.CommandPath(), "keyturn "))
+			each(sub)
+		}
+	}
+	each(cli.Tree(&cli.Program{}))
+	if count < 15 {
+		t.Fatalf("only %d commands found: this test holds nothing", count)
+	}
+}
+
+// TestEveryCommand: a command says what it is, shows how it is used, and is tried
+// by scripts that a user could type.
+func TestEveryCommand(t *testing.T) {
+	walk(t, func(cmd *cobra.Command, path string) {
+		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") {
+			t.Errorf("%s: one line says what it does, without a full stop: %q", path, cmd.Short)
+		}
+		if !strings.Contains(cmd.Example, "keyturn "+path) {
+			t.Errorf("%s: its help has no example of it", path)
+		}
+		name, _, _ := strings.Cut(path, " ")
+		if scripts, _ := filepath.Glob(filepath.Join("testdata", "script", name, "*.txtar")); len(scripts) == 0 {
+			t.Errorf("%s: there is no testdata/script/%s/*.txtar", path, name)
+		}
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Usage == "" {
+				t.Errorf("%s: --%s does not say what it is", path, f.Name)
+			}
+		})
+	})
+}
+
+// TestExamples runs every line of every example, as printed, in a sandbox with a
+// store, a project and the programs that they speak of.
+func TestExamples(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the examples are for a shell that Windows does not have")
+	}
+	seen := map[string]bool{}
+	try := func(t *testing.T, m *world.Machine, line string) {
+		t.Helper()
+		seen[line] = true
+		if notRun[line] != "" {
+			return
+		}
+		if out := m.Shell(line); out.Status != 0 {
+			t.Errorf("%s\nexit status %d\n%s%s", line, out.Status, out.Stdout, out.Stderr)
+		}
+	}
+	lines := func(cmd *cobra.Command) (out []string) {
+		for line := range strings.Lines(cmd.Example) {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+				out = append(out, line)
+			}
+		}
+		return out
+	}
+	root := cli.Tree(&cli.Program{})
+	for _, line := range lines(root) {
+		try(t, furnished(t, ""), line)
+	}
+	walk(t, func(cmd *cobra.Command, path string) {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			var own []string
+			for _, line := range lines(cmd) {
+				if !slices.Contains(own, line) {
+					own = append(own, line)
+				}
+			}
+			if path == "init" { // each on a machine that has no store yet
+				for _, line := range own {
+					try(t, world.New(t), line)
+				}
+				return
+			}
+			m := furnished(t, path)
+			for _, line := range own {
+				try(t, m, line)
+			}
+		})
+	})
+	t.Cleanup(func() {
+		for line := range notRun {
+			if !seen[line] {
+				t.Errorf("no example reads %q any more: take it off the list", line)
+			}
+		}
+	})
+}
+
+// furnished is a machine on which the examples of a command make sense.
+func furnished(t *testing.T, path string) *world.Machine {
+	t.Helper()
+	m := world.New(t)
+	write := func(path, text string, mode os.FileMode) {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const project = "env:\n  PASSWORD: kt://local/myapp#password\n"
+	write(filepath.Join(m.Work, "keyturn.yaml"), project, 0o600)
+	write(filepath.Join(m.Home, "src", "shop", "keyturn.yaml"), project, 0o600)
+	write(filepath.Join(m.Work, "server.key"), "a key\n", 0o600)
+	env, fields := "A_TOKEN=kt://local/myapp#password\nLOG_LEVEL=debug\n", []string{"--generate", "tls.key", "user=app"}
+	if path == "put" || path == "rollback" { // before anything was put there
+		env, fields = "A_TOKEN=a token\nLOG_LEVEL=debug\n", nil
+	}
+	write(filepath.Join(m.Work, ".env"), env, 0o600)
+	write(filepath.Join(m.Work, "app.conf.tmpl"), `password = {{ "kt://local/myapp#password" | json }}`+"\n", 0o600)
+	write(filepath.Join(m.Work, "server"), "#!/bin/sh\nexit 0\n", 0o700)
+	bin := t.TempDir()
+	for _, program := range []string{"npm", "psql", "ssh"} {
+		write(filepath.Join(bin, program), "#!/bin/sh\ncat >/dev/null\nexit 0\n", 0o700)
+	}
+	m = m.As("PATH="+bin+string(filepath.ListSeparator)+strings.TrimPrefix(m.Env[0], "PATH="), "TOKEN=a token")
+	m.Must("", "init", "--key", "file")
+	m.Must("", append([]string{"put", "local/myapp", "--generate", "password"}, fields...)...)
+	m.Must("", "put", "local/myapp", "--generate", "password", "--merge")
+	m.Must("", "trust", "--yes")
+	return m
+}

@@ -1,0 +1,197 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/document"
+)
+
+func init() { operations["render"] = keyturn.RenderTemplate{}.Kind() }
+
+type renderOptions struct {
+	file, out string
+}
+
+func renderCommand(c *command) *cobra.Command {
+	var o renderOptions
+	cmd := &cobra.Command{
+		Use:   "render FILE",
+		Short: "Fill a template with secrets",
+		Long: `Fill a template with secrets, to standard output or to a file that only you can
+read.
+
+In the template a secret is written {{ "kt://MOUNT/NAME#FIELD" }}, with filters
+behind it as in {{ "kt://…" | json }}: json, url, base64, shell, yaml. Two braces
+of the text itself are written {{ "{{" }}.
+
+A file is replaced as a whole, or not at all; where a reference fails all that
+fail are told and nothing is written. FILE can be - for standard input.`,
+		Example: `  keyturn render app.conf.tmpl --out app.conf
+  keyturn render - <app.conf.tmpl | ssh host 'cat >app.conf'`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.file = args[0]
+			return c.render(cmd, o)
+		},
+	}
+	cmd.Flags().StringVar(&o.out, "out", "", "write to `FILE`, for its owner only (0600)")
+	allowPipe(cmd)
+	return cmd
+}
+
+func (c *command) render(cmd *cobra.Command, o renderOptions) error {
+	if c.json() && o.out == "" {
+		return keyturn.E(keyturn.Invalid, "with -o json standard output holds one document, and not the filled template", "say where it goes: --out FILE")
+	}
+	data, err := c.input(o.file)
+	if err != nil {
+		return err
+	}
+	t, err := document.ParseTemplate(o.file, data)
+	if err != nil {
+		return err
+	}
+	if o.out != "" {
+		if err := c.checkTarget(o); err != nil {
+			return err
+		}
+	}
+	op := keyturn.RenderTemplate{Template: o.file, Out: o.out, Secrets: t.Refs()}
+	res := &keyturn.Filling{}
+	if len(op.Secrets) == 0 {
+		c.say("note: the template asks for no secret")
+	} else if err := c.do(cmd, func(ctx context.Context, s *Session) error {
+		res, err = ask[*keyturn.Filling](ctx, c, s, op)
+		return err
+	}); err != nil {
+		return err
+	}
+	text, err := t.Render(func(r keyturn.Ref) (keyturn.Value, error) {
+		v, ok := res.Values[r]
+		if !ok {
+			return v, keyturn.E(keyturn.Internal, "no value came for "+r.Short(), "").About(r)
+		}
+		return v, nil
+	})
+	if err != nil {
+		return err
+	}
+	if o.out == "" {
+		_, err := c.Out.Write(text.Reveal())
+		return err
+	}
+	replaced, err := replaceFile(c.abs(o.out), text.Reveal())
+	if err != nil {
+		return err
+	}
+	return c.rendered(o, op, res, replaced)
+}
+
+func (c *command) rendered(o renderOptions, op keyturn.RenderTemplate, res *keyturn.Filling, replaced bool) error {
+	if c.json() {
+		doc := success(op.Kind(), res.Receipt)
+		list := []secretDoc{}
+		for _, r := range op.Secrets {
+			list = append(list, secretDoc{Ref: r.String()})
+		}
+		doc.Secrets, doc.Artifacts = &list, []string{c.abs(o.out)}
+		return c.print(doc)
+	}
+	verb := "wrote"
+	if replaced {
+		verb = "replaced"
+	}
+	return c.line("%s %s with %s, for its owner only", verb, keyturn.Clean(o.out), count(len(op.Secrets), "secret"))
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// checkTarget refuses a file that must not be written, before a value is read.
+func (c *command) checkTarget(o renderOptions) error {
+	out := c.abs(o.out)
+	info, err := os.Stat(out)
+	if err != nil || o.file == "-" {
+		return nil // writing it tells what is wrong
+	}
+	if from, err := os.Stat(c.abs(o.file)); err == nil && os.SameFile(info, from) {
+		return keyturn.E(keyturn.Invalid, "the template itself would be overwritten", "say another --out FILE")
+	}
+	return nil
+}
+
+// replaceFile writes data to path, for the owner only: as a whole or not at all.
+// What is no file (a pipe, a terminal) is written to as it is. It reports whether
+// there was a file before. Errors hold no data.
+func replaceFile(path string, data []byte) (replaced bool, err error) {
+	shown := "'" + keyturn.Clean(path) + "'"
+	if info, err := os.Stat(path); err == nil {
+		switch {
+		case info.IsDir():
+			return false, keyturn.E(keyturn.Invalid, shown+" is a folder", "name a file in it")
+		case !info.Mode().IsRegular():
+			return false, writeThrough(path, data)
+		}
+		replaced = true
+	}
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return false, keyturn.E(keyturn.Conflict, shown+" is a symbolic link", "name the file it leads to, or remove it")
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".keyturn-*") // 0600
+	if err != nil {
+		return false, cannotWrite(shown, err)
+	}
+	name := f.Name()
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(name, path)
+	}
+	if err != nil {
+		_ = os.Remove(name)
+		return false, cannotWrite(shown, err)
+	}
+	if dir, err := os.Open(filepath.Dir(path)); err == nil { // the name itself, where the system can
+		_ = dir.Sync()
+		_ = dir.Close()
+	}
+	return replaced, nil
+}
+
+func writeThrough(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.Write(data)
+		if closeErr := f.Close(); err == nil {
+			err = closeErr
+		}
+	}
+	if err != nil {
+		return cannotWrite("'"+keyturn.Clean(path)+"'", err)
+	}
+	return nil
+}
+
+func cannotWrite(shown string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return keyturn.E(keyturn.Invalid, "there is no folder for "+shown, "make it first").Because(err)
+	}
+	return keyturn.E(keyturn.Unavailable, shown+" cannot be written", "check that you may write there, and that there is space").Because(err)
+}

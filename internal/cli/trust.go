@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/config"
+)
+
+func init() { operations["trust"] = keyturn.TrustProject{}.Kind() }
+
+func trustCommand(c *command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "trust [DIR]",
+		Short: "Trust what a project's keyturn.yaml asks for",
+		Long: `Show which secrets a project's keyturn.yaml asks for, and trust exactly that
+set. 'keyturn run' uses the file only then; where it comes to ask for something
+else it has to be trusted anew. Comments, and what only narrows, do not count.
+
+Without DIR it is the file of this folder or the nearest above it. Agents cannot
+trust.`,
+		Example: `  keyturn trust
+  keyturn trust ~/src/shop --yes`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.do(cmd, func(ctx context.Context, s *Session) error { return c.trust(ctx, s, args) })
+		},
+	}
+}
+
+type projectDoc struct {
+	File   string       `json:"file"`
+	Asks   []bindingDoc `json:"asks"`
+	Before []bindingDoc `json:"trusted_before,omitempty"`
+	Asked  bool         `json:"changed"`
+}
+
+type bindingDoc struct {
+	Name     string `json:"name"`
+	Ref      string `json:"ref"`
+	Optional bool   `json:"optional,omitempty"`
+}
+
+func bindingDocs(list []keyturn.Binding) []bindingDoc {
+	out := []bindingDoc{}
+	for _, b := range list {
+		out = append(out, bindingDoc{Name: b.Name, Ref: b.Ref.String(), Optional: b.Optional})
+	}
+	return out
+}
+
+func (c *command) trust(ctx context.Context, s *Session, args []string) error {
+	project, folder := s.Project, c.Dir
+	if len(args) == 1 {
+		folder = c.abs(args[0])
+		operator := ""
+		if s.Operator != nil {
+			operator = s.Operator.File
+		}
+		var err error
+		if project, err = config.LoadProject(folder, c.env("HOME"), operator); err != nil {
+			return err
+		}
+	}
+	if project == nil {
+		return keyturn.E(keyturn.NotFound, "no "+config.FileName+" in "+keyturn.Clean(folder)+" or above it", "'keyturn init --project' makes one")
+	}
+	op := keyturn.TrustProject{Path: realPath(project.File), Pinned: project.Bindings()}
+	check := op
+	check.Check = true
+	now, err := ask[*keyturn.Trusted](ctx, c, s, check)
+	if err != nil {
+		return err
+	}
+	change := !now.Known || len(config.Diff(now.Before, op.Pinned)) > 0
+	if change {
+		if err := c.confirmTrust(ctx, op, now); err != nil {
+			return err
+		}
+		res, err := ask[*keyturn.Trusted](ctx, c, s, op)
+		if err != nil {
+			return err
+		}
+		now.Receipt = res.Receipt
+	}
+	if c.json() {
+		doc := success(op.Kind(), now.Receipt)
+		doc.Project = &projectDoc{File: op.Path, Asks: bindingDocs(op.Pinned), Asked: change}
+		if now.Known && change {
+			doc.Project.Before = bindingDocs(now.Before)
+		}
+		return c.print(doc)
+	}
+	if !change {
+		return c.line("%s is trusted already", keyturn.Clean(op.Path))
+	}
+	return c.line("trusted: %s in %s", count(len(op.Pinned), "secret"), keyturn.Clean(filepath.Base(filepath.Dir(op.Path))+"/"+config.FileName))
+}
+
+// confirmTrust shows what is asked for, and asks. What is shown comes from a file
+// that may be anybody's.
+func (c *command) confirmTrust(ctx context.Context, op keyturn.TrustProject, now *keyturn.Trusted) error {
+	c.say("%s asks for", keyturn.Clean(op.Path))
+	for _, b := range op.Pinned {
+		c.say("  %s = %s", keyturn.Clean(b.Name), keyturn.Clean(b.Ref.Short()))
+	}
+	if len(op.Pinned) == 0 {
+		c.say("  no secrets")
+	}
+	if now.Known {
+		c.say("since you trusted it, this changed:")
+		for _, l := range config.Diff(now.Before, op.Pinned) {
+			c.say("  %s", l)
+		}
+	}
+	if c.yes {
+		return nil
+	}
+	if !c.prompt().Possible() {
+		e := keyturn.E(keyturn.Denied, "there is no terminal to ask at", "say --yes if you have looked at it")
+		e.By = "person"
+		return e
+	}
+	yes, err := c.prompt().Confirm(ctx, "Trust it?")
+	if err != nil {
+		return err
+	}
+	if !yes {
+		e := keyturn.E(keyturn.Denied, "it is not trusted: you said no", "")
+		e.By = "person"
+		return e
+	}
+	return nil
+}
