@@ -239,8 +239,9 @@ func orNone(s string) string {
 	return keyturn.Clean(s)
 }
 
-// remember writes a rule into the operator's configuration.
-func (m machine) remember(how cli.How) func(rules.Rule) (string, error) {
+// remember writes a rule into the operator's configuration; known tells of a file
+// that may be new.
+func (m machine) remember(how cli.How, known func(file string) error) func(rules.Rule) (string, error) {
 	return func(r rules.Rule) (string, error) {
 		path, err := m.locations(how).Target()
 		if err != nil {
@@ -250,7 +251,7 @@ func (m machine) remember(how cli.How) func(rules.Rule) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return rules.Position{File: path, Line: line}.String(), nil
+		return rules.Position{File: path, Line: line}.String(), known(path)
 	}
 }
 

@@ -55,7 +55,10 @@ func (m machine) session(ctx context.Context, how cli.How, facts cli.Facts, db *
 	b := broker.New(broker.Config{
 		Mounts: &mounts{db: db, operator: facts.Operator, open: map[string]*platform.Mount{}},
 		Rules:  facts.Rules, Log: audit.New(db, m.Now), Items: db,
-		WhoIs: whoIs(facts.Actor), Prover: how.Prompt, Remember: m.remember(how),
+		WhoIs: whoIs(facts.Actor), Prover: how.Prompt, Remember: m.remember(how, func(file string) error {
+			facts.Operator = &config.Operator{File: file}
+			return knownConfig(ctx, db, facts)
+		}),
 		ConfirmReveal: facts.Operator != nil && facts.Operator.Confirm != "",
 		Now:           m.Now,
 	})

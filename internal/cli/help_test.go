@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/keyturn/keyturn/internal/cli"
 	"github.com/keyturn/keyturn/internal/world"
@@ -57,11 +56,6 @@ func TestEveryCommand(t *testing.T) {
 		if scripts, _ := filepath.Glob(filepath.Join("testdata", "script", name, "*.txtar")); len(scripts) == 0 {
 			t.Errorf("%s: there is no testdata/script/%s/*.txtar", path, name)
 		}
-		cmd.Flags().VisitAll(func(f *pflag.Flag) {
-			if f.Usage == "" {
-				t.Errorf("%s: --%s does not say what it is", path, f.Name)
-			}
-		})
 	})
 }
 

@@ -108,17 +108,20 @@ func (c *command) putSecret(ctx context.Context, s *Session, o putOptions) error
 	if err != nil {
 		return err
 	}
-	if len(values) > 0 {
-		if op.Candidate, err = s.Service.Seal(ctx, o.ref, values); err != nil {
-			return err
+	put := func() (*keyturn.Changed, error) {
+		if len(values) > 0 { // sealed anew each time: the same values while they wait
+			if op.Candidate, err = s.Service.Seal(ctx, o.ref, values); err != nil {
+				return nil, err
+			}
 		}
+		return ask[*keyturn.Changed](ctx, c, s, op)
 	}
-	res, err := ask[*keyturn.Changed](ctx, c, s, op)
+	res, err := put()
 	if e := keyturn.AsError(err); err != nil && e.Code == keyturn.Conflict && op.Mode == "" && vanish(e) && c.prompt().Possible() && !c.json() {
 		if op.Mode, err = c.whichMode(ctx, e); err != nil {
 			return err
 		}
-		res, err = ask[*keyturn.Changed](ctx, c, s, op)
+		res, err = put()
 	}
 	if err != nil {
 		return err

@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 		},
 		"onterminal": onTerminal,
 		"bytes":      writeBytes,
+		"forge":      forge,
 	})
 }
 

@@ -232,7 +232,7 @@ func open(path string, o Options) (*sql.DB, error) {
 	}
 	// Auto-checkpoint is early, so that the WAL stays small enough to be read
 	// quickly by the next process.
-	setup := fmt.Sprintf("PRAGMA busy_timeout=%d; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF; PRAGMA wal_autocheckpoint=256", max(1, busy.Milliseconds()))
+	setup := fmt.Sprintf("PRAGMA busy_timeout=%d; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF; PRAGMA wal_autocheckpoint=128", max(1, busy.Milliseconds()))
 	if o.maxPages > 0 {
 		setup += fmt.Sprintf("; PRAGMA max_page_count=%d", o.maxPages)
 	}
