@@ -37,14 +37,14 @@ unit: ## go test, with the race detector where it can be had
 # target are the longer runs against it, with the program as it ships (no race
 # detector): kill -9 in a loop, and every test once more in another order.
 real: build ## the longer tests against the real thing
-	KEYTURN_SOAK=50 $(GO) test -count=1 -timeout 20m -run 'Kill' -v ./internal/app
+	KEYTURN_SOAK=50 $(GO) test -count=1 -timeout 20m -run Kill -v ./internal/world
 	$(GO) test -count=1 -shuffle=on $(TESTFLAGS) ./...
 
 bench: ## ratios, measured side by side in one run; takes a few minutes
 	KEYTURN_BENCH=1 $(GO) test -count=1 -timeout 60m -run TestRatios -v ./bench
 
 soak: ## the full counts: 200 kill -9 and more
-	KEYTURN_SOAK=200 $(GO) test -count=1 -timeout 60m -run 'Kill|Crash|Soak' -v ./internal/app ./internal/state
+	KEYTURN_SOAK=200 $(GO) test -count=1 -timeout 60m -run 'Kill|Crash|Soak' -v ./internal/world ./internal/state
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME

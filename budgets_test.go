@@ -23,7 +23,9 @@ const (
 
 // overBudget holds what is longer than its budget: a file, a function as
 // FILE:NAME, or a package.
-var overBudget = map[string]string{}
+var overBudget = map[string]string{
+	"cli": "one file for each of two dozen commands, each short and read by itself; what they share is in six files",
+}
 
 func excused(name string) bool { return overBudget[name] != "" }
 

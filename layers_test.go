@@ -198,6 +198,8 @@ var reveals = map[string]string{
 	"internal/document/reveal.go":     "a rendered file holds the values it was asked for",
 	"internal/broker/put.go":          "a sealed candidate's values are encrypted into state",
 	"internal/cli/get.go":             "get --reveal prints one field: its purpose",
+	"internal/cli/render.go":          "a filled template goes to its file or to standard output: its purpose",
+	"internal/cli/run.go":             "the values of a command are what its output is redacted of",
 	"internal/cli/answer.go":          "get --reveal -o json prints the fields: its purpose",
 	"internal/state/secrets.go":       "values are encrypted before they are written",
 	"internal/launch/env.go":          "a child's environment",
@@ -238,7 +240,7 @@ var calls = []struct {
 }{
 	{"os", "Exit", []string{"cmd/keyturn"}, "it skips what closes the store and writes the last records; return a status instead"},
 	{"syscall", "Exit", nil, "it skips what closes the store and writes the last records; return a status instead"},
-	{"os", "Getenv", []string{"app"}, "the environment arrives as a field, so that tests and rules see the same one"},
+	{"os", "Getenv", []string{"app", "state/rootkey"}, "the environment arrives as a field, so that tests and rules see the same one"},
 	{"os", "LookupEnv", []string{"app"}, "the environment arrives as a field, so that tests and rules see the same one"},
 	{"os", "Environ", []string{"app", "whois"}, "the environment arrives as a field; whois falls back to it when it is given none"},
 	{"fmt", "Print", nil, "streams arrive as fields; standard output belongs to what was asked for"},

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/verify"
@@ -140,7 +139,7 @@ func forged(i int) []byte {
 }
 
 func TestVerifyFindsEveryMutation(t *testing.T) {
-	const each = 200 // mutations of one log
+	const each = 300 // mutations of one log
 	tried := map[string]int{}
 	total := 0
 	names := slices.Sorted(func(yield func(string) bool) {
@@ -165,7 +164,9 @@ func TestVerifyFindsEveryMutation(t *testing.T) {
 				rows[i].Data = bytes.Clone(rows[i].Data)
 			}
 			rows = mutations[name](t, rows)
-			if cmp.Equal(rows, whole) {
+			if slices.EqualFunc(rows, whole, func(a, b keyturn.LogEntry) bool {
+				return a.Seq == b.Seq && a.Link == b.Link && bytes.Equal(a.Data, b.Data)
+			}) {
 				continue
 			}
 			changed := &store{rows: rows, head: s.head}

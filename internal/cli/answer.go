@@ -3,8 +3,10 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/keyturn/keyturn"
@@ -92,8 +94,25 @@ func (c *command) print(doc answer) error {
 	if err := enc.Encode(doc); err != nil {
 		return keyturn.E(keyturn.Internal, "the answer has no JSON form", "").Because(err)
 	}
-	_, err := c.Out.Write(b.Bytes())
+	_, err := c.Out.Write(visible(b.Bytes()))
 	return err
+}
+
+// visible escapes what a terminal or a model could take for something else:
+// control, bidirectional and zero-width characters, which in JSON stand in
+// strings only. The document means the same.
+func visible(doc []byte) []byte {
+	out := make([]byte, 0, len(doc))
+	for _, r := range string(doc) {
+		if r < 0x7f || keyturn.Clean(string(r)) == string(r) {
+			out = utf8.AppendRune(out, r)
+		} else if hi, lo := utf16.EncodeRune(r); hi != utf8.RuneError {
+			out = fmt.Appendf(out, `\u%04x\u%04x`, hi, lo)
+		} else {
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
 }
 
 // success begins the document of an operation that went well.

@@ -99,7 +99,7 @@ func (c *command) listRequests(ctx context.Context, s *Session) error {
 		if err := c.line("%s   %s   %s, %s ago%s", c.bold(r.ID), r.Fingerprint, keyturn.Clean(r.Actor.Principal()), age(time.Since(r.Created)), state); err != nil {
 			return err
 		}
-		if err := c.line("  %s", sentence(r.Op)); err != nil {
+		if err := c.line("  %s", short(sentence(r.Op))); err != nil {
 			return err
 		}
 		if r.Reason != "" {
@@ -257,6 +257,14 @@ func details(op keyturn.Op) []string {
 		}
 	}
 	return out
+}
+
+// short is s cut to what a list has room for.
+func short(s string) string {
+	if r := []rune(s); len(r) > 300 {
+		return string(r[:300]) + "…"
+	}
+	return s
 }
 
 func commandLine(args []string) string {

@@ -81,10 +81,26 @@ func (p *Program) Run(args []string) int {
 	root.SetErr(p.Err)
 	// Known before the flags are parsed, so that a wrong flag is answered in kind.
 	c.output = outputOf(args, p.env("KEYTURN_OUTPUT"))
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilInterrupted()
 	defer stop()
 	err := root.ExecuteContext(ctx)
 	return c.end(ctx, err)
+}
+
+// untilInterrupted returns a context that ends with a signal that asks the program
+// to end. One that it was started to ignore (in the background of a script, under
+// nohup) stays ignored, also for a command under run.
+func untilInterrupted() (context.Context, context.CancelFunc) {
+	var list []os.Signal
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		if !signal.Ignored(s) {
+			list = append(list, s)
+		}
+	}
+	if len(list) == 0 { // to Notify none means all
+		return context.WithCancel(context.Background())
+	}
+	return signal.NotifyContext(context.Background(), list...)
 }
 
 // end tells an error and returns its exit status.

@@ -205,8 +205,8 @@ func folderOf(under keyturn.Prefix, info keyturn.Info) (keyturn.Prefix, bool) {
 	return p, err == nil && p.Mount() == under.Mount()
 }
 
-// unnamed tells of secrets that are there, but whose names no reference can hold.
-func (c *command) unnamed(n int) string {
+// unnamedNote tells of secrets that are there, but whose names no reference can hold.
+func unnamedNote(n int) string {
 	if n == 0 {
 		return ""
 	}
@@ -230,7 +230,7 @@ func (c *command) listDoc(r keyturn.Receipt, under keyturn.Prefix, found iter.Se
 	}
 	doc.Secrets = &list
 	doc.Folders = folders
-	if note := c.unnamed(unnamed); note != "" {
+	if note := unnamedNote(unnamed); note != "" {
 		doc.Notices = append(doc.Notices, note)
 	}
 	return c.print(doc)
@@ -271,7 +271,7 @@ func (c *command) listText(under keyturn.Prefix, found iter.Seq2[keyturn.Info, e
 			}
 		}
 	}
-	if note := c.unnamed(unnamed); note != "" {
+	if note := unnamedNote(unnamed); note != "" {
 		c.say("note: %s", note)
 	}
 	if total == 0 && tty {

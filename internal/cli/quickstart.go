@@ -84,6 +84,9 @@ func (c *command) quickstart(ctx context.Context) (err error) {
 			return errInterrupted
 		}
 		if err := d.play(s); err != nil {
+			if ctx.Err() != nil {
+				return errInterrupted
+			}
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -81,6 +82,7 @@ does not get KEYTURN_PASSPHRASE_FILE.`,
 // running is one run, as far as it got. The report is made of it.
 type running struct {
 	runOptions
+	begun    time.Time
 	plan     runPlan
 	actor    keyturn.Actor
 	delivery *keyturn.Delivery // nil: no secret was asked for
@@ -99,7 +101,7 @@ type commandDoc struct {
 // run does everything, and tells of it in the report. The error is an
 // exitStatus once the command has ended, or could not be executed.
 func (c *command) run(cmd *cobra.Command, o runOptions) error {
-	r := &running{runOptions: o}
+	r := &running{runOptions: o, begun: time.Now()}
 	err := c.prepare(cmd, r)
 	if err == nil {
 		err = c.launch(cmd, r)
@@ -151,7 +153,7 @@ func (c *command) prepare(cmd *cobra.Command, r *running) error {
 		return err
 	}
 	r.actor = facts.Actor
-	if r.plan, err = c.planRun(r.runOptions, facts.Project); err != nil {
+	if r.plan, err = c.planRun(r.runOptions, facts); err != nil {
 		return err
 	}
 	for _, n := range r.plan.notices {
@@ -238,7 +240,7 @@ func (c *command) launch(cmd *cobra.Command, r *running) (err error) {
 	ctx := context.WithoutCancel(cmd.Context())
 	if c.timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.timeout)
+		ctx, cancel = context.WithDeadline(ctx, r.begun.Add(c.timeout))
 		defer cancel()
 	}
 	r.status, err = launch.Run(ctx, l)

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/document"
 	"github.com/keyturn/keyturn/internal/launch"
 )
@@ -45,6 +44,7 @@ type wanted struct {
 
 // planner collects what is wanted, and everything that is wrong with it.
 type planner struct {
+	mounts []string // that there are
 	vars   map[string]wanted
 	failed []*keyturn.Error
 }
@@ -63,9 +63,10 @@ func (p *planner) want(w wanted) {
 }
 
 // planRun makes the operation. What is wrong is told at once, all of it.
-func (c *command) planRun(o runOptions, project *config.Project) (runPlan, error) {
+func (c *command) planRun(o runOptions, facts Facts) (runPlan, error) {
 	plan := runPlan{op: keyturn.RunCommand{Command: o.args, Plain: o.plain}, weak: map[string]string{}}
-	p := &planner{vars: map[string]wanted{}}
+	p := &planner{mounts: facts.Mounts, vars: map[string]wanted{}}
+	project := facts.Project
 	for _, s := range o.env {
 		p.flag(s)
 	}
@@ -118,15 +119,21 @@ func (p *planner) flag(s string) {
 	}
 	ref, err := keyturn.ParseRef(text)
 	if err != nil {
-		e := keyturn.AsError(err)
-		hint := e.Hint
-		if !strings.Contains(text, "/") {
-			hint = "--env takes a reference, not a value; plain values go into the environment itself: " + name + "=… keyturn run …"
-		}
-		p.fail(keyturn.E(keyturn.Invalid, "what --env gives "+name+" is not a reference", hint))
+		p.fail(keyturn.E(keyturn.Invalid, "what --env gives "+name+" is not a reference",
+			p.correction(text, err, "--env takes a reference such as local/myapp#password; a plain value goes into the environment itself: "+name+"=… keyturn run …")))
 		return
 	}
 	p.want(wanted{level: flagLevel, name: name, ref: ref})
+}
+
+// correction is the hint for what is no reference: the right spelling where it was
+// meant to be one. Anything else may be a value, of which nothing is repeated.
+func (p *planner) correction(text string, err error, otherwise string) string {
+	mount, _, _ := strings.Cut(strings.TrimPrefix(text, keyturn.Scheme), "/")
+	if strings.HasPrefix(text, keyturn.Scheme) || slices.Contains(p.mounts, mount) {
+		return keyturn.AsError(err).Hint
+	}
+	return otherwise
 }
 
 // source reads REF[,prefix=P] of --env-from.
@@ -138,7 +145,7 @@ func (p *planner) source(s string) (keyturn.Source, bool) {
 	ref, err := keyturn.ParseRef(text)
 	switch {
 	case err != nil:
-		p.fail(keyturn.AsError(err))
+		p.fail(keyturn.E(keyturn.Invalid, "what --env-from is given is not a reference", p.correction(text, err, "write REF[,prefix=P], for instance local/myapp,prefix=APP_")))
 	case prefix != "" && !launch.ValidName(prefix):
 		p.fail(keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(prefix)+"' cannot begin the name of a variable", "use letters, digits and _"))
 	case ref.Field() != "":
@@ -160,10 +167,14 @@ func (p *planner) file(s string, abs func(string) string, have []keyturn.Binding
 	ref, err := keyturn.ParseRef(text)
 	switch {
 	case err != nil:
-		p.fail(keyturn.E(keyturn.Invalid, "what --file puts into "+keyturn.Clean(path)+" is not a reference", keyturn.AsError(err).Hint))
+		p.fail(keyturn.E(keyturn.Invalid, "what --file puts into "+keyturn.Clean(path)+" is not a reference", p.correction(text, err, "write PATH=REF, for instance 'tls.key=local/myapp#tls.key'")))
 	case slices.ContainsFunc(have, func(b keyturn.Binding) bool { return b.Name == path }):
 		p.fail(keyturn.E(keyturn.Invalid, "the file '"+keyturn.Clean(path)+"' is given twice", "give it once"))
 	default:
+		if err := launch.CheckFile(path); err != nil {
+			p.fail(keyturn.AsError(err))
+			break
+		}
 		return keyturn.Binding{Name: path, Ref: ref}, true
 	}
 	return keyturn.Binding{}, false
@@ -273,7 +284,7 @@ func (p runPlan) variables(d *keyturn.Delivery) []launch.EnvVar {
 		for i, v := range d.Env {
 			key := variableKey(v.Name)
 			last := !slices.ContainsFunc(d.Env[i+1:], func(w keyturn.Delivered) bool { return variableKey(w.Name) == key })
-			if _, weak := p.weak[key]; weak && last && count[key] > 1 {
+			if name, weak := p.weak[key]; weak && last && count[key] > 1 && !slices.Contains(d.Missing, name) {
 				continue
 			}
 			out = append(out, launch.EnvVar{Name: v.Name, Value: v.Value})

@@ -75,7 +75,7 @@ func (c *command) trust(ctx context.Context, s *Session, args []string) error {
 	if err != nil {
 		return err
 	}
-	change := !now.Known || len(config.Diff(now.Before, op.Pinned)) > 0
+	change := !now.Known && len(op.Pinned) > 0 || len(config.Diff(now.Before, op.Pinned)) > 0
 	if change {
 		if err := c.confirmTrust(ctx, op, now); err != nil {
 			return err
@@ -93,6 +93,9 @@ func (c *command) trust(ctx context.Context, s *Session, args []string) error {
 			doc.Project.Before = bindingDocs(now.Before)
 		}
 		return c.print(doc)
+	}
+	if !now.Known && !change {
+		return c.line("%s asks for no secrets: there is nothing to trust", keyturn.Clean(op.Path))
 	}
 	if !change {
 		return c.line("%s is trusted already", keyturn.Clean(op.Path))

@@ -38,8 +38,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"syscall"
 	"time"
@@ -137,6 +139,18 @@ func Check(c Command) (Status, error) {
 	}
 	_, code, err := lookPath(c.Args[0], c.Dir, env)
 	return Status{Code: code}, err
+}
+
+// CheckFile reports that Run would not make a file at path, with the error of Run.
+// Like Check it is for asking before a secret is read.
+func CheckFile(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fileError(path, fs.ErrExist)
+	}
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+		return fileError(path, fs.ErrNotExist)
+	}
+	return nil
 }
 
 // Run runs c and waits for its end. While it runs it takes SIGINT, SIGQUIT,

@@ -120,68 +120,86 @@ func TestCanarySearch(t *testing.T) {
 	}
 }
 
-// TestCanary puts a marked value through every command, by every way in and with
-// mistakes, as a person and as an agent; then everything that was written
-// anywhere is searched for it: standard output and error, the store, the working
-// and home and temporary folders. Only what exists to show a value may.
-func TestCanary(t *testing.T) {
-	m, v := world.New(t), canary()
-	in := t.TempDir() // what a person brings along; not searched
-	write := func(name, text string) string {
-		path := filepath.Join(in, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
+// step is one command line of the canary's way.
+type step struct {
+	on     *world.Machine
+	stdin  string
+	args   []string
+	shows  bool // its purpose is to show the value on standard output
+	status int  // wantFailure, anything, or 0
+}
+
+const (
+	wantFailure = -1
+	anything    = -2
+)
+
+// tour collects steps.
+type tour struct {
+	m, agent *world.Machine
+	v        string // the canary
+	in       string // a folder of what a person brings along; it is not searched
+	steps    []step
+}
+
+func (c *tour) ok(stdin string, args ...string) {
+	c.steps = append(c.steps, step{c.m, stdin, args, false, 0})
+}
+func (c *tour) bad(stdin string, args ...string) {
+	c.steps = append(c.steps, step{c.m, stdin, args, false, wantFailure})
+}
+func (c *tour) any(on *world.Machine, stdin string, args ...string) {
+	c.steps = append(c.steps, step{on, stdin, args, false, anything})
+}
+func (c *tour) shows(args ...string) { c.steps = append(c.steps, step{c.m, "", args, true, 0}) }
+
+func (c *tour) write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(c.in, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	js, _ := json.Marshal(map[string]string{"password": v, "user": "app"})
+	return path
+}
+
+// put goes every way in, and ways in that fail.
+func (c *tour) put(t *testing.T) {
+	t.Helper()
+	js, _ := json.Marshal(map[string]string{"password": c.v, "user": "app"})
 	object := string(js)
-	env := "PASSWORD=" + "'" + strings.ReplaceAll(v, "'", "") + "'\n"
-	v2 := strings.ReplaceAll(v, "'", "") // as .env can hold it
-	file := write("value", v)
-
-	agent := m.As("AI_AGENT=canary")
-	type step struct {
-		on     *world.Machine
-		stdin  string
-		args   []string
-		shows  bool // its purpose is to show the value on standard output
-		status int  // -1: any but 0
-	}
-	var steps []step
-	ok := func(stdin string, args ...string) { steps = append(steps, step{m, stdin, args, false, 0}) }
-	bad := func(stdin string, args ...string) { steps = append(steps, step{m, stdin, args, false, -1}) }
-	any := func(on *world.Machine, stdin string, args ...string) {
-		steps = append(steps, step{on, stdin, args, false, -2})
-	}
-	shows := func(args ...string) { steps = append(steps, step{m, "", args, true, 0}) }
-
-	ok("", "init", "--key", "file")
+	env := "PASSWORD=" + "'" + strings.ReplaceAll(c.v, "'", "") + "'\n"
+	v2 := strings.ReplaceAll(c.v, "'", "") // as .env can hold it
+	file := c.write(t, "value", c.v)
+	c.ok("", "init", "--key", "file")
 	// Every way in.
-	ok(v, "put", "local/c/stdin", "password=-")
-	ok(v+"\n", "put", "local/c/trim", "password=-", "--trim")
-	ok("", "put", "local/c/literal", "password="+v, "--reason", "because")
-	ok("", "put", "local/c/file", "password=@"+file, "user=app")
-	ok(object, "put", "local/c/json", "--from-json", "-", "--label", "team=web")
-	ok("", "put", "local/c/jsonfile", "--from-json", write("in.json", object), "-o", "json", "-v")
-	ok("", "put", "local/c/env", "--from-env", write("in.env", env))
-	ok("", "put", "local/c/file", "--generate", "other:20", "--merge")
-	ok(object, "put", "local/c/json", "--from-json", "-", "--if-version", "1")
+	c.ok(c.v, "put", "local/c/stdin", "password=-")
+	c.ok(c.v+"\n", "put", "local/c/trim", "password=-", "--trim")
+	c.ok("", "put", "local/c/literal", "password="+c.v, "--reason", "because")
+	c.ok("", "put", "local/c/file", "password=@"+file, "user=app")
+	c.ok(object, "put", "local/c/json", "--from-json", "-", "--label", "team=web")
+	c.ok("", "put", "local/c/jsonfile", "--from-json", c.write(t, "in.json", object), "-o", "json", "-v")
+	c.ok("", "put", "local/c/env", "--from-env", c.write(t, "in.env", env))
+	c.ok("", "put", "local/c/file", "--generate", "other:20", "--merge")
+	c.ok(object, "put", "local/c/json", "--from-json", "-", "--if-version", "1")
 	// Ways in that fail.
-	bad(v, "put", "local/c/file", "one=-")                                         // fields would vanish
-	bad(object, "put", "local/c/json", "--from-json", "-", "--if-version", "none") // exists
-	bad(object+"}", "put", "local/c/broken", "--from-json", "-", "-v")
-	bad(`{"password": `+v, "put", "local/c/broken", "--from-json", "-", "-v", "-o", "json")
-	bad(`["`+v[3:20]+`"]`, "put", "local/c/broken", "--from-json", "-", "-v")
-	bad("PASSWORD='"+v2+"\n", "put", "local/c/broken", "--from-env", "-", "-v")
-	bad(v2+"\n", "put", "local/c/broken", "--from-env", "-", "-v", "-o", "json")
-	bad(v, "put", "nowhere/c", "password=-", "-v")
-	bad("", "put", "local/c/broken", "password=@"+filepath.Join(in, "missing"))
-	any(m, "", "put", "local/c/broken", "odd\x01field="+v)
-	bad("", "put", "local/c/broken", "password="+v, "password="+v)
-	bad("", "put", "local/c/broken", "password="+v, "--no-such-flag")
-	bad("", "put", "local/c/broken", "="+v, "-v")
-	bad(strings.Repeat(v, 300000), "put", "local/c/large", "password=-", "-v")
+	c.bad(c.v, "put", "local/c/file", "one=-")                                       // fields would vanish
+	c.bad(object, "put", "local/c/json", "--from-json", "-", "--if-version", "none") // exists
+	c.bad(object+"}", "put", "local/c/broken", "--from-json", "-", "-v")
+	c.bad(`{"password": `+c.v, "put", "local/c/broken", "--from-json", "-", "-v", "-o", "json")
+	c.bad(`["`+c.v[3:20]+`"]`, "put", "local/c/broken", "--from-json", "-", "-v")
+	c.bad("PASSWORD='"+v2+"\n", "put", "local/c/broken", "--from-env", "-", "-v")
+	c.bad(v2+"\n", "put", "local/c/broken", "--from-env", "-", "-v", "-o", "json")
+	c.bad(c.v, "put", "nowhere/c", "password=-", "-v")
+	c.bad("", "put", "local/c/broken", "password=@"+filepath.Join(c.in, "missing"))
+	c.any(c.m, "", "put", "local/c/broken", "odd\x01field="+c.v)
+	c.bad("", "put", "local/c/broken", "password="+c.v, "password="+c.v)
+	c.bad("", "put", "local/c/broken", "password="+c.v, "--no-such-flag")
+	c.bad("", "put", "local/c/broken", "="+c.v, "-v")
+	c.bad(strings.Repeat(c.v, 300000), "put", "local/c/large", "password=-", "-v")
+}
+
+// look asks everything that can be known, in text and JSON, and changes the secret.
+func (c *tour) look() {
 	// What is known of it, and how it changes.
 	for _, json := range [][]string{nil, {"-o", "json", "-v"}} {
 		for _, args := range [][]string{
@@ -190,50 +208,77 @@ func TestCanary(t *testing.T) {
 			{"rules", "explain", "agents", "use", "local/c/json"}, {"trust"}, {"approve"}, {"approve", "23456789"},
 			{"audit", "list"}, {"audit", "verify"}, {"completion", "bash"},
 		} {
-			any(m, "", append(slices.Clone(args), json...)...)
-			any(agent, "", append(slices.Clone(args), json...)...)
+			c.any(c.m, "", append(slices.Clone(args), json...)...)
+			c.any(c.agent, "", append(slices.Clone(args), json...)...)
 		}
 	}
-	ok("", "rollback", "local/c/json", "--to", "1")
-	ok("", "delete", "local/c/json")
-	ok("", "restore", "local/c/json")
+	c.ok("", "rollback", "local/c/json", "--to", "1")
+	c.ok("", "delete", "local/c/json")
+	c.ok("", "restore", "local/c/json")
+}
+
+// use hands the value to programs that print it, to files and to templates.
+func (c *tour) use(t *testing.T) {
+	t.Helper()
+	dir := filepath.Join(c.m.Home, ".config", "keyturn")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const rules = "rules:\n  - {who: agents, may: [use], on: [\"local/c/json\"], run: [\"sh -c **\"]}\n"
+	if err := os.WriteFile(filepath.Join(dir, "keyturn.yaml"), []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	// Where it is used: the child prints it, the redactor covers it.
 	use := []string{"run", "--env", "PASSWORD=local/c/json#password"}
 	run := func(script string, flags ...string) []string {
 		return append(append(append([]string{}, use...), flags...), "--", "sh", "-c", script)
 	}
-	ok("", run(`printf 'it is %s\n' "$PASSWORD"; printf '%s' "$PASSWORD" >&2`)...)
-	ok("", run(`printf %s "$PASSWORD" | base64; printf x%s "$PASSWORD" | base64; printf xy%s "$PASSWORD" | base64`)...)
-	ok("", run(`printf %s "$PASSWORD" | od -An -tx1 | tr -d ' \n'`)...)
-	ok("", run(`printf %s "$PASSWORD" | head -c 9; sleep 0.2; printf %s "$PASSWORD" | tail -c +10`)...)
-	any(m, "", run(`echo "$PASSWORD"; exit 7`, "--report", filepath.Join(m.Work, "report.json"))...)
-	any(m, "", run(`exec no-such-program "$PASSWORD"`)...)
-	ok("", "run", "--env-from", "local/c/json,prefix=APP_", "--", "sh", "-c", `echo "$APP_password"`)
-	ok("", "run", "--file", "secret.txt=local/c/json#password", "--", "sh", "-c", `cat secret.txt`)
-	any(m, "", "run", "--env", "PASSWORD=local/c/nothing#password", "--env", "A=local/c/json#password", "--", "true")
-	any(agent, "", run(`echo "$PASSWORD"`)...)
-	any(agent, "", "get", "local/c/json#password", "--reveal", "--allow-pipe", "-v", "-o", "json")
-	any(agent, v, "put", "local/c/json", "password=-", "-v")
-	any(agent, "", "render", write("template", `{{ "kt://local/c/json#password" }}`), "-v")
-	any(m, "", "render", write("broken", v2+` {{ "kt://local/c/json#nothing" }} {{`), "-v", "-o", "json")
+	c.ok("", run(`printf 'it is %s\n' "$PASSWORD"; printf '%s' "$PASSWORD" >&2`)...)
+	c.ok("", run(`printf %s "$PASSWORD" | base64; printf x%s "$PASSWORD" | base64; printf xy%s "$PASSWORD" | base64`)...)
+	c.ok("", run(`printf %s "$PASSWORD" | od -An -tx1 | tr -d ' \n'`)...)
+	c.ok("", run(`printf %s "$PASSWORD" | head -c 9; sleep 0.2; printf %s "$PASSWORD" | tail -c +10`)...)
+	c.any(c.m, "", run(`echo "$PASSWORD"; exit 7`, "--report", filepath.Join(c.m.Work, "report.json"))...)
+	c.any(c.m, "", run(`exec no-such-program "$PASSWORD"`)...)
+	c.ok("", "run", "--env-from", "local/c/json,prefix=APP_", "--", "sh", "-c", `echo "$APP_password"`)
+	c.ok("", "run", "--file", "secret.txt=local/c/json#password", "--", "sh", "-c", `cat secret.txt`)
+	c.any(c.m, "", "run", "--env", "PASSWORD=local/c/nothing#password", "--env", "A=local/c/json#password", "--", "true")
+	c.any(c.agent, "", run(`echo "$PASSWORD"`)...) // refused
+	c.ok("", "status")                             // a person, which makes the rules below known
+	c.steps = append(c.steps, step{c.agent, "", run(`echo "it is $PASSWORD"; echo "$PASSWORD" | base64`), false, 0})
+	c.any(c.agent, "", run(`echo`, "--no-redact")...)
+	c.any(c.agent, "", "get", "local/c/json#password", "--reveal", "--allow-pipe", "-v", "-o", "json")
+	c.any(c.agent, c.v, "put", "local/c/json", "password=-", "-v")
+	c.any(c.agent, "", "render", c.write(t, "template", `{{ "kt://local/c/json#password" }}`), "-v")
+	c.any(c.m, "", "render", c.write(t, "broken", c.v[:27]+` {{ "kt://local/c/json#nothing" }} {{`), "-v", "-o", "json")
 	// What exists to show it.
-	shows("get", "local/c/json#password", "--reveal", "--allow-pipe")
-	shows("get", "local/c/json", "--reveal", "--allow-pipe", "-o", "json")
-	shows("render", write("template", `{{ "kt://local/c/json#password" }}`), "--allow-pipe")
-	shows(run(`printf %s "$PASSWORD"`, "--no-redact")...)
+	c.shows("get", "local/c/json#password", "--reveal", "--allow-pipe")
+	c.shows("get", "local/c/json", "--reveal", "--allow-pipe", "-o", "json")
+	c.shows("render", c.write(t, "template", `{{ "kt://local/c/json#password" }}`), "--allow-pipe")
+	c.shows(run(`printf %s "$PASSWORD"`, "--no-redact")...)
 	// And what is left of it at the end.
-	ok("", "quickstart")
-	ok("", "audit", "verify")
-	ok("", "audit", "list", "-o", "json")
-	ok("", "destroy", "local/c/json", "--yes")
-	ok("", "destroy", "local/c/literal", "--versions", "1", "--yes")
+	c.ok("", "quickstart")
+	c.ok("", "audit", "verify")
+	c.ok("", "audit", "list", "-o", "json")
+	c.ok("", "destroy", "local/c/json", "--yes")
+	c.ok("", "destroy", "local/c/literal", "--versions", "1", "--yes")
+}
 
+// TestCanary puts a marked value through every command, by every way in and with
+// mistakes, as a person and as an agent; then everything that was written
+// anywhere is searched for it: standard output and error, the store, the working
+// and home and temporary folders. Only what exists to show a value may.
+func TestCanary(t *testing.T) {
+	m, v := world.New(t), canary()
+	c := &tour{m: m, agent: m.As("AI_AGENT=canary"), v: v, in: t.TempDir()}
+	c.put(t)
+	c.look()
+	c.use(t)
 	shown, commands := 0, map[string]bool{}
-	for _, s := range steps {
+	for _, s := range c.steps {
 		out := s.on.Run(s.stdin, s.args...)
 		line := shortened("keyturn " + strings.Join(s.args, " "))
 		commands[s.args[0]] = true
-		if s.status == 0 && out.Status != 0 || s.status == -1 && out.Status == 0 {
+		if s.status == 0 && out.Status != 0 || s.status == wantFailure && out.Status == 0 {
 			t.Errorf("%s: exit status %d\n%s", line, out.Status, out.Stderr)
 		}
 		if out.Status == 1 {
@@ -279,7 +324,7 @@ func TestCanary(t *testing.T) {
 	if err != nil || files < 2 || shown == 0 {
 		t.Errorf("searched %d files, %d shown (%v)", files, shown, err)
 	}
-	t.Logf("%d command lines of %d commands, %d files searched for %d needles", len(steps), len(commands), files, len(needles(v)))
+	t.Logf("%d command lines of %d commands, %d files searched for %d needles", len(c.steps), len(commands), files, len(needles(v)))
 }
 
 func shortened(s string) string {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/keyturn/keyturn"
 )
@@ -30,6 +31,7 @@ func newFile(dir string) ([]byte, string, error) {
 	if _, err := os.Lstat(filepath.Join(dir, store)); err == nil {
 		return nil, "", keyturn.E(keyturn.Conflict, "there is a store already in '"+keyturn.Clean(dir)+"'", "use it, or move it away first, with its root key")
 	}
+	sweep(path)
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		if err := write(path, header+encode(generate())+"\n"); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, "", unwritable(path, err)
@@ -41,6 +43,17 @@ func newFile(dir string) ([]byte, string, error) {
 		return nil, "", err
 	}
 	return key, FileName, nil
+}
+
+// sweep removes what an init that was killed left behind an hour ago or longer: a
+// younger one may still be at work.
+func sweep(path string) {
+	left, _ := filepath.Glob(path + ".new-*")
+	for _, f := range left {
+		if fi, err := os.Lstat(f); err == nil && time.Since(fi.ModTime()) > time.Hour {
+			_ = os.Remove(f)
+		}
+	}
 }
 
 // write makes a file that is complete from its first moment, and durable when

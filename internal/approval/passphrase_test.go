@@ -1,0 +1,164 @@
+package approval_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/approval"
+)
+
+const right, bad = "correct-horse-Battery", "incorrect-Horse-staple"
+
+func value(s string) keyturn.Value { return keyturn.NewValue([]byte(s)) }
+
+func TestPassphrase(t *testing.T) {
+	s := newItems()
+	p := approval.NewPassphrases(s, s.Now)
+	var said strings.Builder
+	try := func(doing string, err error, want keyturn.Code) {
+		t.Helper()
+		is(t, doing, err, want)
+		said.WriteString(full(err))
+	}
+	known, err := p.Known(t.Context(), bob)
+	if err != nil || known {
+		t.Errorf("known before it is set: %v, %v", known, err)
+	}
+	try("check before it is set", p.Check(t.Context(), bob, value(right)), keyturn.Denied)
+	try("one that is too short", p.Set(t.Context(), bob, value("1234567")), keyturn.Invalid)
+	try("few characters in many bytes", p.Set(t.Context(), bob, value("ääääää")), keyturn.Invalid)
+	try("an empty one", p.Set(t.Context(), bob, keyturn.Value{}), keyturn.Invalid)
+	try("set", p.Set(t.Context(), bob, value(right)), "")
+	try("set again", p.Set(t.Context(), bob, value(bad)), keyturn.Conflict)
+	if known, err := p.Known(t.Context(), bob); err != nil || !known {
+		t.Errorf("known once it is set: %v, %v", known, err)
+	}
+	if known, err := p.Known(t.Context(), anna); err != nil || known {
+		t.Errorf("somebody else's is known: %v, %v", known, err)
+	}
+	try("the right one", p.Check(t.Context(), bob, value(right)), "")
+	try("somebody else's", p.Check(t.Context(), anna, value(right)), keyturn.Denied)
+	for range 3 {
+		try("a wrong one", p.Check(t.Context(), bob, value(bad)), keyturn.Denied)
+	}
+	for _, it := range s.seen {
+		clean(t, "an item", it, right)
+		clean(t, "an item", it, bad)
+	}
+	clean(t, "an error", said.String(), right)
+	clean(t, "an error", said.String(), bad)
+}
+
+func TestPauseGrows(t *testing.T) {
+	s := newItems()
+	is(t, "set", approval.NewPassphrases(s, s.Now).Set(t.Context(), bob, value(right)), "")
+	looked := func(pass string) bool {
+		t.Helper()
+		// Each try by another process: the count is in the items.
+		err := approval.NewPassphrases(s, s.Now).Check(t.Context(), bob, value(pass))
+		if err != nil && !errors.Is(err, keyturn.Denied) {
+			t.Fatal(err)
+		}
+		return err == nil || !strings.Contains(err.Error(), "wait")
+	}
+	for range 3 {
+		if !looked(bad) {
+			t.Fatal("one of the first three tries has to wait")
+		}
+	}
+	for pause := 2 * time.Second; pause <= 8*time.Second; pause *= 2 {
+		if looked(right) {
+			t.Fatalf("no pause of %s", pause)
+		}
+		s.add(pause - 1)
+		if looked(right) {
+			t.Fatalf("the pause of %s ends too early", pause)
+		}
+		s.add(1)
+		if pause == 8*time.Second {
+			break
+		}
+		if !looked(bad) {
+			t.Fatalf("the pause of %s does not end", pause)
+		}
+	}
+	is(t, "the right one", approval.NewPassphrases(s, s.Now).Check(t.Context(), bob, value(right)), "")
+	if !looked(bad) {
+		t.Error("a right one does not end the pauses")
+	}
+	if !looked(right) {
+		t.Error("one wrong one makes a pause")
+	}
+}
+
+// pretend sets what is kept of bob's tries.
+func pretend(t *testing.T, s *items, wrong int, closed time.Time) {
+	t.Helper()
+	it := s.rows["proof"]["user:bob"]
+	var v map[string]any
+	if err := json.Unmarshal(it.Body, &v); err != nil {
+		t.Fatal(err)
+	}
+	v["wrong"], v["closed"] = wrong, closed
+	it.Body, _ = json.Marshal(v)
+	s.rows["proof"]["user:bob"] = it
+}
+
+func TestPauseIsBounded(t *testing.T) {
+	s := newItems()
+	p := approval.NewPassphrases(s, s.Now)
+	is(t, "set", p.Set(t.Context(), bob, value(right)), "")
+	for _, wrong := range []int{13, 64, 1 << 40} {
+		pretend(t, s, wrong, s.Now())
+		_ = p.Check(t.Context(), bob, value(bad))
+		s.add(time.Hour - time.Second)
+		if err := p.Check(t.Context(), bob, value(right)); err == nil || !strings.Contains(err.Error(), "wait 1s") {
+			t.Errorf("after %d wrong ones the pause is not an hour: %v", wrong, err)
+		}
+		s.add(time.Second)
+	}
+	is(t, "after an hour", p.Check(t.Context(), bob, value(right)), "")
+	// A clock that was ahead for a while locks nobody out for long.
+	pretend(t, s, 5, s.Now().AddDate(1, 0, 0))
+	is(t, "after the clock jumped back", p.Check(t.Context(), bob, value(right)), "")
+}
+
+// Guessing at once does not get past the pause.
+func TestGuessesRace(t *testing.T) {
+	s := newItems()
+	p := approval.NewPassphrases(s, s.Now)
+	is(t, "set", p.Set(t.Context(), bob, value(right)), "")
+	var looked atomic.Int64
+	var wg sync.WaitGroup
+	for range 40 {
+		wg.Go(func() {
+			if err := p.Check(t.Context(), bob, value(bad)); err == nil {
+				t.Error("a wrong one was taken")
+			} else if !strings.Contains(err.Error(), "wait") {
+				looked.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if looked.Load() != 3 {
+		t.Errorf("%d guesses were looked at", looked.Load())
+	}
+}
+
+func TestDamagedVerifier(t *testing.T) {
+	s := newItems()
+	p := approval.NewPassphrases(s, s.Now)
+	s.rows["proof"] = map[string]keyturn.Item{"user:bob": {ID: "user:bob", Body: []byte("x")}}
+	is(t, "check", p.Check(t.Context(), bob, value(right)), keyturn.Corrupt)
+	s.rows["proof"]["user:bob"] = keyturn.Item{ID: "user:bob", Body: []byte("{}")}
+	is(t, "an empty verifier", p.Check(t.Context(), bob, value("")), keyturn.Denied)
+	s.fail = keyturn.E(keyturn.Unavailable, "busy", "")
+	_, err := p.Known(t.Context(), bob)
+	is(t, "known", err, keyturn.Unavailable)
+}
