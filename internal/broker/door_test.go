@@ -239,7 +239,7 @@ func TestNoRecordNoAccess(t *testing.T) {
 			}
 			return nil, nil
 		}
-		for range 6 {
+		for range 50 {
 			op := drawOp(rt, names)
 			w.as(rapid.SampledFrom([]keyturn.Actor{anna, coder}).Draw(rt, "actor"))
 			ctx, cancel := context.WithCancel(context.Background())
@@ -274,7 +274,7 @@ func TestNoRecordNoAccess(t *testing.T) {
 		}
 	})
 	t.Logf("%d operations, %d failed, %d calls of a platform, %d values out", done, failed, calls, values)
-	if done < 500 && !testing.Short() || failed == 0 || calls == 0 || values == 0 {
+	if done < 4000 && !testing.Short() || failed == 0 || calls == 0 || values == 0 {
 		t.Error("too little was tried")
 	}
 }
@@ -356,7 +356,7 @@ func TestNoRuleNoAccess(t *testing.T) {
 		}
 		far := rapid.Bool().Draw(rt, "remote")
 		w := newWorld(t, withRules(t, sources...), func(c *broker.Config) { c.Remote = far })
-		for range 8 {
+		for range 50 {
 			actor, op := rapid.SampledFrom(actors).Draw(rt, "actor"), drawOp(rt, names)
 			decide := func(verb keyturn.Verb, path string) rules.Decision {
 				q := rules.Request{Actor: actor, Verb: verb, Path: path, Remote: far}
