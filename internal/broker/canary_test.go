@@ -124,8 +124,8 @@ func TestTraceHasNoArguments(t *testing.T) {
 	w := newWorld(t)
 	w.fail = func(string, keyturn.Ref) error { return passed([8]byte([]byte(secret(1)))) }
 	e := w.no(keyturn.Internal, keyturn.RevealSecret{Ref: dbPass})
-	text := full(e)
-	if !strings.Contains(text, "broker_test.passed canary_test.go") || strings.Contains(text, "0x") || strings.Contains(text, "0x43, 0x61") {
+	text := e.Err.Error()
+	if !strings.Contains(text, "broker_test.passed canary_test.go") || strings.Contains(text, "0x") {
 		t.Errorf("the trace is %s", text)
 	}
 }
