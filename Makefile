@@ -8,6 +8,8 @@ BUILD       := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 RACE        := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
 EXE         := $(shell $(GO) env GOEXE)
 TESTFLAGS   ?=
+# Without this every program that a test starts would wait a second at its end.
+GORACE      ?= atexit_sleep_ms=0
 
 # Tools run at a pinned version and stay out of go.mod.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -30,7 +32,7 @@ lint: ## gofmt, go vet, staticcheck
 
 unit: ## go test, with the race detector where it can be had
 	@[ -n "$(RACE)" ] || echo "NOTICE: no C compiler for $(GO): testing without the race detector"
-	$(GO) test $(RACE) $(TESTFLAGS) ./...
+	GORACE="$(GORACE)" $(GO) test $(RACE) $(TESTFLAGS) ./...
 
 # Tests against real servers will run here. This version speaks to one platform,
 # its own local store, and that one is real in every test: what is left for this

@@ -20,6 +20,8 @@ type layer struct {
 
 const everything = "*"
 
+const door = "a door turns words into an Op and a Result back; one that reached a platform, the store or the log itself would go around the rules"
+
 var layers = []layer{
 	{
 		name: "words", packages: []string{"keyturn"},
@@ -53,9 +55,20 @@ var layers = []layer{
 		may:     []string{"platform", "approval", "audit", "audit/verify", "rules", "leak"},
 		because: "the one door takes organs by their interfaces: it knows no store, no vendor, no command line",
 	}, {
-		name: "doors", packages: []string{"cli"},
-		may:     []string{"launch", "document", "config", "whois", "rules", "leak", "audit/verify"},
-		because: "a door turns words into an Op and a Result back; one that reached a platform, the store or the log itself would go around the rules",
+		name: "what commands are made of", packages: []string{"cli/command"}, may: []string{"config", "rules"},
+		because: "it knows no command and no use of a value: what every command needs and nothing that only one does",
+	}, {
+		name: "commands about secrets", packages: []string{"cli/secret"}, may: []string{"cli/command", "document"},
+		because: door,
+	}, {
+		name: "commands that hand values on", packages: []string{"cli/use"}, may: []string{"cli/command", "launch", "document", "config", "leak"},
+		because: door,
+	}, {
+		name: "commands that watch over", packages: []string{"cli/oversee"}, may: []string{"cli/command", "config", "rules"},
+		because: door,
+	}, {
+		name: "doors", packages: []string{"cli"}, may: []string{"cli/command", "cli/secret", "cli/use", "cli/oversee", "config"},
+		because: door,
 	}, {
 		name: "wiring", packages: []string{"app", "cmd/keyturn"}, may: []string{everything},
 		because: "the only place where everything meets",
@@ -70,14 +83,14 @@ type trade struct {
 }
 
 var trades = []trade{
-	{"github.com/spf13/cobra", []string{"cli"}, "only the command line has commands and flags"},
+	{"github.com/spf13/cobra", []string{"cli", "cli/command", "cli/secret", "cli/use", "cli/oversee"}, "only the command line has commands and flags"},
 	{"github.com/ncruces/go-sqlite3", []string{"state"}, "one package speaks SQL, so that another driver or engine is one package's work (docs/adr/0001)"},
 	{"github.com/creack/pty", []string{"launch"}, "only the launcher starts programs"},
 	{"github.com/zalando/go-keyring", []string{"state/rootkey"}, "only the root key is kept in a keychain"},
 	{"go.yaml.in/yaml/v3", []string{"config"}, "one package reads YAML, with its limits against hostile files"},
 	{"golang.org/x/crypto/argon2", []string{"approval", "state/rootkey"}, "passphrases are stretched where they are checked, nowhere else"},
 	{"golang.org/x/crypto/chacha20poly1305", []string{"state", "state/rootkey"}, "what is encrypted, state encrypts"},
-	{"golang.org/x/term", []string{"cli", "launch"}, "only a prompt and a child's terminal switch echo and modes"},
+	{"golang.org/x/term", []string{"cli/command", "cli/secret", "launch"}, "only a prompt and a child's terminal switch echo and modes"},
 	{"golang.org/x/sys", []string{"launch", "whois", "app", "state", "state/rootkey"}, "system calls stay in the packages that have a file for each system"},
 	{"os/exec", []string{"launch"}, "one package starts programs, without a shell, with the environment it was given"},
 	{"unsafe", []string{"whois"}, "one Windows call wants the size of its argument; nothing that holds a value goes around the type system"},
@@ -197,10 +210,10 @@ var reveals = map[string]string{
 	"value.go":                        "the type itself: length and comparison",
 	"internal/document/reveal.go":     "a rendered file holds the values it was asked for",
 	"internal/broker/put.go":          "a sealed candidate's values are encrypted into state",
-	"internal/cli/get.go":             "get --reveal prints one field: its purpose",
-	"internal/cli/render.go":          "a filled template goes to its file or to standard output: its purpose",
-	"internal/cli/run.go":             "the values of a command are what its output is redacted of",
-	"internal/cli/answer.go":          "get --reveal -o json prints the fields: its purpose",
+	"internal/cli/secret/get.go":      "get --reveal prints one field: its purpose",
+	"internal/cli/use/render.go":      "a filled template goes to its file or to standard output: its purpose",
+	"internal/cli/use/run.go":         "the values of a command are what its output is redacted of",
+	"internal/cli/command/answer.go":  "get --reveal -o json prints the fields: its purpose",
 	"internal/state/secrets.go":       "values are encrypted before they are written",
 	"internal/launch/env.go":          "a child's environment",
 	"internal/launch/files.go":        "a child's files",

@@ -46,7 +46,7 @@ func examples() map[string]keyturn.Op {
 		"list-requests":   keyturn.ListRequests{},
 		"approve-request": keyturn.ApproveRequest{ID: "k7mq2xvd", Remember: true},
 		"create-store":    keyturn.CreateStore{Store: "0123", RootKey: "file"},
-		"list-records":    keyturn.ListRecords{Who: "agent:x", Op: "put-secret", Under: under, Since: day, Until: day.Add(time.Hour), Status: "denied", Limit: 10},
+		"list-records":    keyturn.ListRecords{Who: "agent:x", Op: "put-secret", Under: under, Since: day},
 		"verify-log":      keyturn.VerifyLog{},
 	}
 }
@@ -129,7 +129,7 @@ func TestDecodeOpRejects(t *testing.T) {
 	for _, in := range []string{
 		``, `null`, `[]`, `{}`, `{"op":"x"}`, `{"op":"get-secret","ref":"local/a"}`, `{"op":"get-secret","ref":"kt://local/a","x":1}`,
 		`{"ref":"kt://local/a","op":"get-secret"}`, `{"op":"get-secret", "ref":"kt://local/a"}`, `{"op":"get-secret","ref":"kt://local/a","ref":"kt://local/b"}`,
-		`{"op":"get-secret","ref":"kt://local/../a"}`, `{"op":"list-records","limit":1.0}`, `{"op":"list-records","limit":1e1}`, `{"op":"get-secret","ref":"kt://local/a"}x`,
+		`{"op":"get-secret","ref":"kt://local/../a"}`, `{"op":"put-secret","ref":"kt://local/a","generate":[{"field":"f","length":1.0}]}`, `{"op":"put-secret","ref":"kt://local/a","generate":[{"field":"f","length":1e1}]}`, `{"op":"get-secret","ref":"kt://local/a"}x`,
 		`{"OP":"get-secret","ref":"kt://local/a"}`, `{"op":"get-secret","Ref":"kt://local/a"}`,
 	} {
 		if op, err := keyturn.DecodeOp([]byte(in)); !errors.Is(err, keyturn.Invalid) {

@@ -162,15 +162,13 @@ type CreateStore struct {
 	RootKey string `json:"root_key"` // where the root key is kept
 }
 
-// ListRecords asks for records of the audit log; empty filters match all.
+// ListRecords asks for records of the audit log; empty filters match all. An
+// outcome goes where its intent went.
 type ListRecords struct {
-	Who    string    `json:"who,omitempty"` // a principal
-	Op     string    `json:"kind,omitempty"`
-	Under  Prefix    `json:"under,omitzero"`
-	Since  time.Time `json:"since,omitzero"`
-	Until  time.Time `json:"until,omitzero"`
-	Status string    `json:"status,omitempty"`
-	Limit  int       `json:"limit,omitempty"` // the newest so many; 0: all
+	Who   string    `json:"who,omitempty"`  // a principal
+	Op    string    `json:"kind,omitempty"` // of operation
+	Under Prefix    `json:"under,omitzero"`
+	Since time.Time `json:"since,omitzero"` // operations that began no earlier
 }
 
 // VerifyLog checks the audit log from its first record to its last.

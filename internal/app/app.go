@@ -14,6 +14,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli"
+	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/launch"
 	"github.com/keyturn/keyturn/internal/rules"
@@ -101,7 +102,7 @@ func (m machine) env(name string) string {
 
 // home is keyturn's own folder: the store and, where it is kept in a file, the
 // root key.
-func (m machine) home(how cli.How) (string, error) {
+func (m machine) home(how command.How) (string, error) {
 	dir := how.Home
 	if dir == "" {
 		dir = m.env("KEYTURN_HOME")
@@ -143,7 +144,7 @@ func (m machine) dataFolder() (string, error) {
 }
 
 // locations says where the operator's configuration may be.
-func (m machine) locations(how cli.How) config.Locations {
+func (m machine) locations(how command.How) config.Locations {
 	if how.Home != "" {
 		return config.Locations{} // quickstart touches nothing of yours
 	}
@@ -163,8 +164,8 @@ func (m machine) locations(how cli.How) config.Locations {
 }
 
 // facts reads the configuration and finds out who is calling.
-func (m machine) facts(how cli.How) (cli.Facts, error) {
-	var f cli.Facts
+func (m machine) facts(how command.How) (command.Facts, error) {
+	var f command.Facts
 	var err error
 	if f.Home, err = m.home(how); err != nil {
 		return f, err
@@ -210,7 +211,7 @@ func ruleInput(o *config.Operator, p *config.Project) rules.Input {
 
 // expected checks what a project's file expects of the mounts: it narrows, and a
 // mount that is something else is refused before anything happens.
-func expected(f cli.Facts) error {
+func expected(f command.Facts) error {
 	if f.Project == nil {
 		return nil
 	}
@@ -241,7 +242,7 @@ func orNone(s string) string {
 
 // remember writes a rule into the operator's configuration; known tells of a file
 // that may be new.
-func (m machine) remember(how cli.How, known func(file string) error) func(rules.Rule) (string, error) {
+func (m machine) remember(how command.How, known func(file string) error) func(rules.Rule) (string, error) {
 	return func(r rules.Rule) (string, error) {
 		path, err := m.locations(how).Target()
 		if err != nil {

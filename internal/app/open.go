@@ -12,7 +12,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/broker"
-	"github.com/keyturn/keyturn/internal/cli"
+	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/local"
@@ -24,7 +24,7 @@ import (
 const localMount = "local"
 
 // open opens the store and puts the door before it.
-func (m machine) open(ctx context.Context, how cli.How) (*cli.Session, error) {
+func (m machine) open(ctx context.Context, how command.How) (*command.Session, error) {
 	facts, err := m.facts(how)
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func (m machine) open(ctx context.Context, how cli.How) (*cli.Session, error) {
 
 func (m machine) stateOptions() state.Options { return state.Options{Writer: version(), Now: m.Now} }
 
-func (m machine) session(ctx context.Context, how cli.How, facts cli.Facts, db *state.DB) (*cli.Session, error) {
+func (m machine) session(ctx context.Context, how command.How, facts command.Facts, db *state.DB) (*command.Session, error) {
 	if err := knownConfig(ctx, db, facts); err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (m machine) session(ctx context.Context, how cli.How, facts cli.Facts, db *
 		ConfirmReveal: facts.Operator != nil && facts.Operator.Confirm != "",
 		Now:           m.Now,
 	})
-	return &cli.Session{Service: b, Facts: facts, Store: storeFacts(db), Close: func() error {
+	return &command.Session{Service: b, Facts: facts, Store: storeFacts(db), Close: func() error {
 		err := b.Flush()
 		if closeErr := db.Close(); err == nil {
 			err = closeErr
@@ -71,12 +71,12 @@ func (m machine) session(ctx context.Context, how cli.How, facts cli.Facts, db *
 	}}, nil
 }
 
-func storeFacts(db *state.DB) cli.StoreFacts {
+func storeFacts(db *state.DB) command.StoreFacts {
 	f := db.Stats()
 	if f.Kind == rootkey.File {
 		f.Place = filepath.Join(filepath.Dir(f.Path), f.Place)
 	}
-	return cli.StoreFacts{ID: f.ID, Path: f.Path, RootKey: f.Kind, KeyAt: f.Place}
+	return command.StoreFacts{ID: f.ID, Path: f.Path, RootKey: f.Kind, KeyAt: f.Place}
 }
 
 const configKind = "config"
@@ -84,7 +84,7 @@ const configKind = "config"
 // knownConfig keeps an agent from choosing the rules it is judged by: it may use
 // those configuration files that a person has used with this store, and no
 // others, whatever variables it sets. A person's use makes a file known.
-func knownConfig(ctx context.Context, db *state.DB, f cli.Facts) error {
+func knownConfig(ctx context.Context, db *state.DB, f command.Facts) error {
 	if f.Operator == nil {
 		return nil // then agents and services may do nothing
 	}
@@ -108,20 +108,20 @@ func knownConfig(ctx context.Context, db *state.DB, f cli.Facts) error {
 }
 
 // create makes the local store, and its first record.
-func (m machine) create(ctx context.Context, how cli.How, kind string) (cli.Created, error) {
+func (m machine) create(ctx context.Context, how command.How, kind string) (command.Created, error) {
 	facts, err := m.facts(how)
 	if err != nil {
-		return cli.Created{}, err
+		return command.Created{}, err
 	}
 	op := keyturn.CreateStore{Store: state.NewID()}
 	d := facts.Rules.Decide(rules.Request{Actor: facts.Actor, Verb: op.Verb()})
 	if d.Effect != rules.Allow {
 		e := keyturn.E(keyturn.Denied, facts.Actor.Principal()+" may not make a store: "+d.Why, "a person does it with 'keyturn init'")
 		e.By = "rule"
-		return cli.Created{}, e
+		return command.Created{}, e
 	}
 	if _, err := os.Lstat(filepath.Join(facts.Home, state.File)); err == nil {
-		return cli.Created{}, keyturn.E(keyturn.Conflict, "there is a store already at "+keyturn.Clean(filepath.Join(facts.Home, state.File)),
+		return command.Created{}, keyturn.E(keyturn.Conflict, "there is a store already at "+keyturn.Clean(filepath.Join(facts.Home, state.File)),
 			"'keyturn status' tells about it")
 	}
 	if kind == "" {
@@ -131,7 +131,7 @@ func (m machine) create(ctx context.Context, how cli.How, kind string) (cli.Crea
 	}
 	key, where, err := rootkey.New(kind, facts.Home, op.Store)
 	if err != nil {
-		return cli.Created{}, err
+		return command.Created{}, err
 	}
 	defer clear(key)
 	opts := m.stateOptions()
@@ -139,15 +139,15 @@ func (m machine) create(ctx context.Context, how cli.How, kind string) (cli.Crea
 	db, err := state.Create(ctx, facts.Home, [32]byte(key), opts)
 	if err != nil {
 		_ = rootkey.Delete(kind, facts.Home, op.Store)
-		return cli.Created{}, err
+		return command.Created{}, err
 	}
 	defer db.Close()
 	op.RootKey = kind
 	id, err := recordCreation(ctx, audit.New(db, m.Now), op, facts.Actor, d.Where())
 	if err != nil {
-		return cli.Created{}, err
+		return command.Created{}, err
 	}
-	return cli.Created{StoreFacts: storeFacts(db), AuditID: id}, knownConfig(ctx, db, facts)
+	return command.Created{StoreFacts: storeFacts(db), AuditID: id}, knownConfig(ctx, db, facts)
 }
 
 func recordCreation(ctx context.Context, log *audit.Log, op keyturn.CreateStore, actor keyturn.Actor, rule string) (string, error) {

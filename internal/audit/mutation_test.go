@@ -178,7 +178,7 @@ func TestVerifyFindsEveryMutation(t *testing.T) {
 		}
 	})
 	t.Logf("%d mutations: %v", total, tried)
-	if total < 10_000 || len(tried) != len(mutations) {
+	if total < 10_000 && !testing.Short() || len(tried) != len(mutations) {
 		t.Errorf("only %d mutations, %d of %d kinds", total, len(tried), len(mutations))
 	}
 }

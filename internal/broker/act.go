@@ -7,6 +7,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/rules"
 )
 
 // act carries c out. Everything before it has been decided and recorded.
@@ -189,7 +190,7 @@ func (b *Broker) listSecrets(ctx context.Context, c *call, op keyturn.ListSecret
 			if path == "" {
 				path = m.Name()
 			}
-			if err == nil && !b.mayPath(c.actor, keyturn.List, path) {
+			if err == nil && !b.mayList(c, path) {
 				continue
 			}
 			if err == nil && !b.mayPath(c.actor, keyturn.Describe, path) {
@@ -206,6 +207,13 @@ func (b *Broker) listSecrets(ctx context.Context, c *call, op keyturn.ListSecret
 		list.Secrets = platform.Fold(op.Under, seen)
 	}
 	return list, nil
+}
+
+// mayList reports whether c may see that a name exists: by the rules, or by the
+// approval that it runs under, which covers all but what a rule forbids.
+func (b *Broker) mayList(c *call, path string) bool {
+	d := b.Rules.Decide(rules.Request{Actor: c.actor, Verb: keyturn.List, Path: path, Remote: b.Remote})
+	return d.Effect == rules.Allow || c.approval != "" && !d.Never
 }
 
 // suggest adds the nearest names to a not-found, of those that the caller may

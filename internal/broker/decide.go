@@ -87,12 +87,18 @@ func (b *Broker) mayListIn(c *call) error {
 // answer: a never, then a refusal, then approvals; of approvals all that any of
 // the rules asks for.
 func (b *Broker) judge(c *call) verdict {
-	switch c.op.(type) {
-	case keyturn.ListMounts, keyturn.ListSecrets:
+	var paths []string
+	switch op := c.op.(type) {
+	case keyturn.ListMounts:
 		// Anyone may ask: the answer holds only what they may see.
 		return verdict{effect: rules.Allow, where: "filtered"}
+	case keyturn.ListSecrets:
+		path := strings.TrimSuffix(strings.TrimPrefix(op.Under.String(), keyturn.Scheme), "/")
+		if b.Rules.MayAny(c.actor, path, b.Remote) {
+			return verdict{effect: rules.Allow, where: "filtered"}
+		}
+		paths = append(paths, path)
 	}
-	var paths []string
 	for _, r := range c.op.Refs() {
 		if p := r.Path(); !slices.Contains(paths, p) {
 			paths = append(paths, p)

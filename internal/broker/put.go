@@ -150,8 +150,9 @@ func (b *Broker) putSecret(ctx context.Context, c *call, op keyturn.PutSecret) (
 			Labels: op.Labels, Public: op.Public, Expires: op.Expires})
 		return &keyturn.Changed{Receipt: r, Secret: ch.Info, Created: ch.Created, Before: ch.Before, Target: m.Target()}, err
 	})
-	if err == nil && op.Candidate != "" {
-		// The put is done; a candidate that cannot be removed now vanishes by itself.
+	if op.Candidate != "" {
+		// The put is over, done or failed: who tries again seals again. A candidate
+		// that cannot be removed now vanishes by itself.
 		_ = b.Items.UpdateItem(context.WithoutCancel(ctx), candidateKind, op.Candidate, func(it keyturn.Item) (keyturn.Item, error) {
 			it.Body = nil
 			return it, nil
@@ -172,8 +173,8 @@ func validPut(op keyturn.PutSecret) error {
 		return keyturn.E(keyturn.Invalid, fmt.Sprintf("at most %d fields are generated at once", maxGenerated), "use several puts with --merge")
 	case !op.Expires.Equal(op.Expires.Truncate(time.Second)) || op.Expires.Location() != time.UTC:
 		return keyturn.E(keyturn.Invalid, "an expiry is in UTC and whole seconds", "")
-	case op.Candidate == "" && len(op.Generate) == 0:
-		return keyturn.E(keyturn.Invalid, "no value was given", "name a field, or --generate FIELD")
+	case op.Candidate == "" && len(op.Generate) == 0 && op.Mode != keyturn.Merge:
+		return keyturn.E(keyturn.Invalid, "no value was given", "name a field, or --generate FIELD; with --merge only labels and expiry can change")
 	case !slices.IsSortedFunc(op.Generate, func(x, y keyturn.Generate) int { return compare(x.Field, y.Field) }):
 		return keyturn.E(keyturn.Invalid, "generated fields must be sorted", "")
 	case !slices.IsSorted(op.Public):

@@ -77,9 +77,14 @@ func TestCandidates(t *testing.T) {
 	}
 	w.no(keyturn.NotFound, keyturn.PutSecret{Ref: ref, Candidate: id, Mode: keyturn.Replace})
 
-	// A put that failed can be repeated.
-	id = w.seal(ref, values("c", "3"))
+	// A put that failed takes its candidate along; who tries again seals again.
+	id, n = w.seal(ref, values("c", "3")), w.candidates()
 	w.no(keyturn.Conflict, keyturn.PutSecret{Ref: ref, Candidate: id})
+	w.no(keyturn.NotFound, keyturn.PutSecret{Ref: ref, Candidate: id, Mode: keyturn.Merge})
+	if w.candidates() != n-1 {
+		t.Error("the candidate of a failed put is still there")
+	}
+	id = w.seal(ref, values("c", "3"))
 	w.must(keyturn.PutSecret{Ref: ref, Candidate: id, Mode: keyturn.Merge})
 	if w.value(ref, "a") != "1" || w.value(ref, "c") != "3" {
 		t.Error("it was not merged")

@@ -155,53 +155,29 @@ func (b *Broker) listRecords(ctx context.Context, c *call, op keyturn.ListRecord
 	if err := b.Log.Flush(ctx); err != nil {
 		return nil, err
 	}
-	out := &keyturn.Records{Receipt: c.receipt(nil)}
-	if op.Limit <= 0 {
-		out.Records = func(yield func(keyturn.Record, error) bool) {
-			begun := map[string]bool{}
-			for r, err := range b.Log.Records(ctx) {
-				if err == nil && !matches(op, r, begun) {
-					continue
-				}
-				if !yield(r, err) || err != nil {
-					return
-				}
+	return &keyturn.Records{Receipt: c.receipt(nil), Records: func(yield func(keyturn.Record, error) bool) {
+		begun := map[string]bool{}
+		for r, err := range b.Log.Records(ctx) {
+			if err == nil && !matches(op, r, begun) {
+				continue
 			}
-		}
-		return out, nil
-	}
-	var newest []keyturn.Record
-	begun := map[string]bool{}
-	for r, err := range b.Log.Records(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		if matches(op, r, begun) {
-			if newest = append(newest, r); len(newest)/2 > op.Limit { // not 2*Limit, which could overflow
-				newest = slices.Clone(newest[len(newest)-op.Limit:])
-			}
-		}
-	}
-	newest = newest[max(0, len(newest)-op.Limit):]
-	out.Records = func(yield func(keyturn.Record, error) bool) {
-		for _, r := range newest {
-			if !yield(r, nil) {
+			if !yield(r, err) || err != nil {
 				return
 			}
 		}
-	}
-	return out, nil
+	}}, nil
 }
 
 // matches applies the filters. An outcome names neither actor nor secret: it goes
 // where its intent, which begun remembers, went.
 func matches(f keyturn.ListRecords, r keyturn.Record, begun map[string]bool) bool {
-	in := (f.Since.IsZero() || !r.Time.Before(f.Since)) && (f.Until.IsZero() || r.Time.Before(f.Until)) &&
-		(f.Status == "" || f.Status == r.Status)
 	if r.Phase == keyturn.Outcome {
 		ok := begun[r.ID]
 		delete(begun, r.ID)
-		return ok && in
+		return ok
+	}
+	if r.Time.Before(f.Since) {
+		return false
 	}
 	if f.Who != "" && (r.Actor == nil || r.Actor.Principal() != f.Who) {
 		return false
@@ -221,7 +197,7 @@ func matches(f keyturn.ListRecords, r keyturn.Record, begun map[string]bool) boo
 	if r.Phase == keyturn.Intent {
 		begun[r.ID] = true
 	}
-	return in
+	return true
 }
 
 func touches(op keyturn.Op, under keyturn.Prefix) bool {

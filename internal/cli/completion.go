@@ -6,11 +6,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 )
 
-func init() { operations["completion"] = "show-completion" }
-
-func completionCommand(c *command) *cobra.Command {
+func completionCommand(c *command.Command) *cobra.Command {
 	shells := []string{"bash", "zsh", "fish", "powershell"}
 	return &cobra.Command{
 		Use:   "completion SHELL",

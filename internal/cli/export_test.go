@@ -1,8 +1,12 @@
 package cli
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn/internal/cli/command"
+)
 
 // Tree returns the tree of commands, for tests of the whole of it.
 func Tree(p *Program) *cobra.Command {
-	return (&command{Program: p}).root()
+	return root(&command.Command{Program: (*command.Program)(p)})
 }

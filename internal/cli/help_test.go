@@ -65,10 +65,8 @@ func TestExamples(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the examples are for a shell that Windows does not have")
 	}
-	seen := map[string]bool{}
 	try := func(t *testing.T, m *world.Machine, line string) {
 		t.Helper()
-		seen[line] = true
 		if notRun[line] != "" {
 			return
 		}
@@ -84,11 +82,15 @@ func TestExamples(t *testing.T) {
 		}
 		return out
 	}
-	root := cli.Tree(&cli.Program{})
-	for _, line := range lines(root) {
+	seen := map[string]bool{}
+	for _, line := range lines(cli.Tree(&cli.Program{})) {
+		seen[line] = true
 		try(t, furnished(t, ""), line)
 	}
 	walk(t, func(cmd *cobra.Command, path string) {
+		for _, line := range lines(cmd) {
+			seen[line] = true
+		}
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
 			var own []string
@@ -109,13 +111,11 @@ func TestExamples(t *testing.T) {
 			}
 		})
 	})
-	t.Cleanup(func() {
-		for line := range notRun {
-			if !seen[line] {
-				t.Errorf("no example reads %q any more: take it off the list", line)
-			}
+	for line := range notRun {
+		if !seen[line] {
+			t.Errorf("no example reads %q any more: take it off the list", line)
 		}
-	})
+	}
 }
 
 // furnished is a machine on which the examples of a command make sense.

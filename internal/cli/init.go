@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
 )
 
@@ -16,7 +17,7 @@ type initOptions struct {
 	project bool
 }
 
-func initCommand(c *command) *cobra.Command {
+func initCommand(c *command.Command) *cobra.Command {
 	var o initOptions
 	cmd := &cobra.Command{
 		Use:   "init",
@@ -31,7 +32,7 @@ for 'keyturn run' to find.`,
   keyturn init --project`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.initStore(cmd.Context(), o)
+			return initStore(cmd.Context(), c, o)
 		},
 	}
 	cmd.Flags().StringVar(&o.key, "key", "", "keep the root key in the `keychain|file`")
@@ -39,17 +40,8 @@ for 'keyturn run' to find.`,
 	return cmd
 }
 
-// Store document of JSON answers.
-type storeDoc struct {
-	ID       string   `json:"id"`
-	Path     string   `json:"path"`
-	RootKey  string   `json:"root_key"`
-	KeyAt    string   `json:"root_key_at"`
-	Protects []string `json:"protects"`
-}
-
-func storeOf(f StoreFacts) *storeDoc {
-	return &storeDoc{ID: f.ID, Path: f.Path, RootKey: f.RootKey, KeyAt: f.KeyAt, Protects: protects(f.RootKey)}
+func storeOf(f command.StoreFacts) *command.StoreDoc {
+	return &command.StoreDoc{ID: f.ID, Path: f.Path, RootKey: f.RootKey, KeyAt: f.KeyAt, Protects: protects(f.RootKey)}
 }
 
 // protects says what the place of the root key protects from, and from what not.
@@ -66,18 +58,18 @@ func protects(kind string) []string {
 	}
 }
 
-func (c *command) initStore(ctx context.Context, o initOptions) error {
+func initStore(ctx context.Context, c *command.Command, o initOptions) error {
 	if o.key != "" && o.key != "keychain" && o.key != "file" {
 		return keyturn.E(keyturn.Invalid, "the root key can be kept in the keychain or a file, not in '"+keyturn.Clean(o.key)+"'", "say --key keychain or --key file")
 	}
 	project := ""
 	if o.project {
 		var err error
-		if project, err = c.newProject(); err != nil {
+		if project, err = newProject(c); err != nil {
 			return err
 		}
 	}
-	made, err := c.Create(ctx, c.how(), o.key)
+	made, err := c.Create(ctx, c.How(), o.key)
 	exists := keyturn.AsError(err)
 	if err != nil && (exists.Code != keyturn.Conflict || project == "") {
 		return err
@@ -87,47 +79,47 @@ func (c *command) initStore(ctx context.Context, o initOptions) error {
 			return err
 		}
 	}
-	if c.json() {
-		doc := answer{Operation: keyturn.CreateStore{}.Kind(), Platform: "local", Mount: "local", Status: "success", AuditID: made.AuditID}
+	if c.JSON() {
+		doc := command.Answer{Operation: keyturn.CreateStore{}.Kind(), Platform: "local", Mount: "local", Status: "success", AuditID: made.AuditID}
 		if err == nil {
 			doc.Store, doc.Target = storeOf(made.StoreFacts), made.Path
 		}
 		if project != "" {
 			doc.Artifacts = []string{project}
 		}
-		return c.print(doc)
+		return c.Print(doc)
 	}
 	if err == nil {
-		if err := c.tellStore(made); err != nil {
+		if err := tellStore(c, made); err != nil {
 			return err
 		}
 	}
 	if project != "" {
-		return c.line("made %s: name there what 'keyturn run' needs", keyturn.Clean(project))
+		return c.Line("made %s: name there what 'keyturn run' needs", keyturn.Clean(project))
 	}
 	return nil
 }
 
-func (c *command) tellStore(made Created) error {
-	if err := c.line("made the store %s", c.bold(keyturn.Clean(made.Path))); err != nil {
+func tellStore(c *command.Command, made command.Created) error {
+	if err := c.Line("made the store %s", c.Bold(keyturn.Clean(made.Path))); err != nil {
 		return err
 	}
-	if err := c.line("its root key is in %s", keyturn.Clean(made.KeyAt)); err != nil {
+	if err := c.Line("its root key is in %s", keyturn.Clean(made.KeyAt)); err != nil {
 		return err
 	}
 	for _, p := range protects(made.RootKey) {
-		if err := c.line("  %s", p); err != nil {
+		if err := c.Line("  %s", p); err != nil {
 			return err
 		}
 	}
 	if made.RootKey == "file" {
-		return c.line("keep a copy of the key file somewhere else: without it nothing opens the store")
+		return c.Line("keep a copy of the key file somewhere else: without it nothing opens the store")
 	}
 	return nil
 }
 
 // newProject is the path of a project's file that does not exist yet.
-func (c *command) newProject() (string, error) {
+func newProject(c *command.Command) (string, error) {
 	path := filepath.Join(c.Dir, config.FileName)
 	if _, err := os.Lstat(path); err == nil {
 		return "", keyturn.E(keyturn.Conflict, keyturn.Clean(path)+" exists already", "edit it; 'keyturn config check' tells whether it is right")

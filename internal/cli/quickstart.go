@@ -14,17 +14,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 )
 
-func init() {
-	operations["quickstart"] = "quickstart"
-	again = (*Program).Run
-}
-
-// again is Program.Run, which knows all commands, this one among them.
-var again func(*Program, []string) int
-
-func quickstartCommand(c *command) *cobra.Command {
+func quickstartCommand(c *command.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "quickstart",
 		Short: "See it work, in a temporary folder",
@@ -37,15 +30,8 @@ Whoever calls counts as a person there, since everything is made up: what agents
 may do in your own store is not shown by it.`,
 		Example: "  keyturn quickstart",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return c.quickstart(cmd.Context()) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return quickstart(cmd.Context(), c) },
 	}
-}
-
-type stepDoc struct {
-	Says    string `json:"says"`
-	Command string `json:"command"`
-	Exit    int    `json:"exit"`
-	Output  string `json:"output"`
 }
 
 // step is one command of the demonstration.
@@ -59,13 +45,13 @@ type step struct {
 
 // demo is a keyturn of its own in a temporary folder.
 type demo struct {
-	*command
+	*command.Command
 	dir, env string   // the folder, and the sample .env in it
 	values   []string // of the sample
-	steps    []stepDoc
+	steps    []command.StepDoc
 }
 
-func (c *command) quickstart(ctx context.Context) (err error) {
+func quickstart(ctx context.Context, c *command.Command) (err error) {
 	dir, err := os.MkdirTemp("", "keyturn-quickstart-*") // 0700
 	if err != nil {
 		return keyturn.E(keyturn.Unavailable, "no temporary folder can be made", "look at TMPDIR").Because(err)
@@ -75,30 +61,30 @@ func (c *command) quickstart(ctx context.Context) (err error) {
 			err = keyturn.E(keyturn.Unavailable, "the temporary folder "+keyturn.Clean(dir)+" cannot be removed", "remove it by hand; it holds made-up values only").Because(rmErr)
 		}
 	}()
-	d := &demo{command: c, dir: dir, env: filepath.Join(dir, ".env")}
+	d := &demo{Command: c, dir: dir, env: filepath.Join(dir, ".env")}
 	if err := d.sample(); err != nil {
 		return err
 	}
 	for _, s := range d.script() {
 		if ctx.Err() != nil {
-			return errInterrupted
+			return command.ErrInterrupted
 		}
 		if err := d.play(s); err != nil {
 			if ctx.Err() != nil {
-				return errInterrupted
+				return command.ErrInterrupted
 			}
 			return err
 		}
 	}
 	next := []string{"keyturn init", "keyturn put local/myapp --from-env .env", "keyturn run --env-from local/myapp -- COMMAND"}
-	if c.json() {
-		return c.print(answer{Operation: "quickstart", Platform: "local", Mount: "local", Status: "success", Steps: d.steps, Next: next})
+	if c.JSON() {
+		return c.Print(command.Answer{Operation: "quickstart", Platform: "local", Mount: "local", Status: "success", Steps: d.steps, Next: next})
 	}
-	if err := c.line("%s", c.bold("That was it: nothing is left of it. Next, with secrets of your own:")); err != nil {
+	if err := c.Line("%s", c.Bold("That was it: nothing is left of it. Next, with secrets of your own:")); err != nil {
 		return err
 	}
 	for _, n := range next {
-		if err := c.line("  %s", n); err != nil {
+		if err := c.Line("  %s", n); err != nil {
 			return err
 		}
 	}
@@ -168,12 +154,12 @@ func (d *demo) redacted(output string) string {
 
 // play runs one step and shows it.
 func (d *demo) play(s step) error {
-	if !d.json() {
-		if err := d.line("%s\n%s", s.says, d.bold("$ "+s.line)); err != nil {
+	if !d.JSON() {
+		if err := d.Line("%s\n%s", s.says, d.Bold("$ "+s.line)); err != nil {
 			return err
 		}
 	}
-	done := stepDoc{Says: s.says, Command: s.line}
+	done := command.StepDoc{Says: s.says, Command: s.line}
 	var err error
 	if s.args == nil {
 		var text []byte
@@ -187,8 +173,8 @@ func (d *demo) play(s step) error {
 	}
 	done.Output = strings.ReplaceAll(done.Output, d.dir, "…")
 	wrong := s.check(done.Output)
-	if !d.json() && (wrong == "" || done.Exit != 0) {
-		if err := d.line("%s", indented(done.Output)); err != nil {
+	if !d.JSON() && (wrong == "" || done.Exit != 0) {
+		if err := d.Line("%s", indented(done.Output)); err != nil {
 			return err
 		}
 	}
@@ -216,7 +202,7 @@ func (d *demo) call(args []string) (output string, exit int, err error) {
 	}
 	defer func() { _ = null.Close() }()
 
-	p := *d.Program
+	p := Program(*d.Program)
 	p.In, p.Out, p.Err, p.Dir = null, out, out, d.dir
 	p.Environ = nil
 	for _, kv := range d.Environ {
@@ -224,14 +210,16 @@ func (d *demo) call(args []string) (output string, exit int, err error) {
 			p.Environ = append(p.Environ, kv)
 		}
 	}
-	here := func(how How) How {
+	here := func(how command.How) command.How {
 		how.Home, how.Demo, how.Config = filepath.Join(d.dir, "store"), true, ""
 		return how
 	}
-	p.Open = func(ctx context.Context, how How) (*Session, error) { return d.Open(ctx, here(how)) }
-	p.Create = func(ctx context.Context, how How, key string) (Created, error) { return d.Create(ctx, here(how), key) }
-	p.Facts = func(how How) (Facts, error) { return d.Facts(here(how)) }
-	exit = again(&p, args)
+	p.Open = func(ctx context.Context, how command.How) (*command.Session, error) { return d.Open(ctx, here(how)) }
+	p.Create = func(ctx context.Context, how command.How, key string) (command.Created, error) {
+		return d.Create(ctx, here(how), key)
+	}
+	p.Facts = func(how command.How) (command.Facts, error) { return d.Facts(here(how)) }
+	exit = p.Run(args)
 	text, err := os.ReadFile(out.Name())
 	return string(bytes.TrimRight(text, "\n")), exit, err
 }

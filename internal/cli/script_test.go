@@ -67,7 +67,7 @@ func setup(env *testscript.Env) error {
 		vars = append(vars, v)
 	}
 	env.Vars = append(vars, "HOME="+home, "XDG_CONFIG_HOME="+filepath.Join(home, ".config"), "XDG_DATA_HOME="+filepath.Join(home, ".local", "share"),
-		"KEYTURN_HOME="+filepath.Join(env.WorkDir, "store"), "NO_COLOR=1", "TERM=xterm")
+		"KEYTURN_HOME="+filepath.Join(env.WorkDir, "store"), "NO_COLOR=1", "TERM=xterm", "GORACE=atexit_sleep_ms=0")
 	return nil
 }
 

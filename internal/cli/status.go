@@ -7,11 +7,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 )
 
-func init() { operations["status"] = "check-status" }
-
-func statusCommand(c *command) *cobra.Command {
+func statusCommand(c *command.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Tell how each mount is, and who you are to keyturn",
@@ -22,36 +21,13 @@ protects from; and who keyturn takes you for.`,
   keyturn status -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.do(cmd, func(ctx context.Context, s *Session) error { return c.status(ctx, s) })
+			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return status(ctx, c, s) })
 		},
 	}
 }
 
-type mountDoc struct {
-	Mount     string    `json:"mount"`
-	Platform  string    `json:"platform,omitempty"`
-	Target    string    `json:"target,omitempty"`
-	Reachable *bool     `json:"reachable,omitempty"`
-	Sealed    *bool     `json:"sealed,omitempty"`
-	Identity  string    `json:"identity,omitempty"`
-	Detail    string    `json:"detail,omitempty"`
-	Error     *errorDoc `json:"error,omitempty"`
-}
-
-func (c *command) mountDoc(m keyturn.MountInfo) mountDoc {
-	d := mountDoc{Mount: m.Mount, Platform: m.Platform, Target: m.Target}
-	if h := m.Health; h != nil {
-		d.Reachable, d.Sealed, d.Identity, d.Detail = &h.Reachable, &h.Sealed, h.Identity, h.Detail
-		if h.Err != nil {
-			e := c.errorDoc(h.Err)
-			d.Error = &e
-		}
-	}
-	return d
-}
-
-func (c *command) status(ctx context.Context, s *Session) error {
-	res, err := ask[*keyturn.Mounts](ctx, c, s, keyturn.ListMounts{Probe: true})
+func status(ctx context.Context, c *command.Command, s *command.Session) error {
+	res, err := command.Ask[*keyturn.Mounts](ctx, c, s, keyturn.ListMounts{Probe: true})
 	if err != nil {
 		return err
 	}
@@ -61,37 +37,37 @@ func (c *command) status(ctx context.Context, s *Session) error {
 			failed = append(failed, m.Health.Err)
 		}
 	}
-	if c.json() {
-		doc := success("check-status", res.Receipt)
-		list := []mountDoc{}
+	if c.JSON() {
+		doc := command.Success("check-status", res.Receipt)
+		list := []command.MountDoc{}
 		for _, m := range res.Mounts {
-			list = append(list, c.mountDoc(m))
+			list = append(list, c.MountDoc(m))
 		}
 		doc.Mounts, doc.Store, doc.Caller, doc.Notices = &list, storeOf(s.Store), &s.Actor, standing(s.Actor)
 		if len(failed) > 0 {
 			doc.Status = "partial"
 			for _, e := range failed {
-				doc.Errors = append(doc.Errors, c.errorDoc(e))
+				doc.Errors = append(doc.Errors, c.ErrorDoc(e))
 			}
 		}
-		if err := c.print(doc); err != nil {
+		if err := c.Print(doc); err != nil {
 			return err
 		}
-	} else if err := c.statusText(s, res.Mounts); err != nil {
+	} else if err := statusText(c, s, res.Mounts); err != nil {
 		return err
 	}
 	if len(failed) > 0 {
-		return exitStatus(keyturn.Join("", failed...).Code.Exit())
+		return command.ExitStatus(keyturn.Join("", failed...).Code.Exit())
 	}
 	return nil
 }
 
-func (c *command) statusText(s *Session, mounts []keyturn.MountInfo) error {
+func statusText(c *command.Command, s *command.Session, mounts []keyturn.MountInfo) error {
 	rows := [][]string{}
 	for _, m := range mounts {
 		rows = append(rows, []string{m.Mount, m.Platform, health(m.Health), keyturn.Clean(m.Target)})
 	}
-	if err := c.table([]string{"MOUNT", "PLATFORM", "STATE", "TARGET"}, rows); err != nil {
+	if err := c.Table([]string{"MOUNT", "PLATFORM", "STATE", "TARGET"}, rows); err != nil {
 		return err
 	}
 	lines := []string{"", "store     " + keyturn.Clean(s.Store.Path), "root key  " + keyturn.Clean(s.Store.KeyAt)}
@@ -113,7 +89,7 @@ func (c *command) statusText(s *Session, mounts []keyturn.MountInfo) error {
 		files = append(files, "no file; the defaults hold")
 	}
 	lines = append(lines, "rules     "+strings.Join(files, ", "))
-	return c.line("%s", strings.Join(lines, "\n"))
+	return c.Line("%s", strings.Join(lines, "\n"))
 }
 
 func health(h *keyturn.Health) string {

@@ -83,6 +83,7 @@ func New(t testing.TB) *Machine {
 	m.Env = []string{
 		"PATH=" + bin + string(filepath.ListSeparator) + os.Getenv("PATH"),
 		"HOME=" + m.Home, "TMPDIR=" + m.Temp, "KEYTURN_HOME=" + m.Store, "NO_COLOR=1", "TERM=xterm",
+		"GORACE=atexit_sleep_ms=0", // the race detector would have every process wait a second at its end
 		"XDG_CONFIG_HOME=" + filepath.Join(m.Home, ".config"), "XDG_DATA_HOME=" + filepath.Join(m.Home, ".local", "share"),
 	}
 	for _, keep := range []string{"SystemRoot", "LANG", "GOCOVERDIR"} {

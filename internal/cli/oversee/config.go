@@ -1,4 +1,4 @@
-package cli
+package oversee
 
 import (
 	"strconv"
@@ -6,12 +6,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
 )
 
-func init() { operations["config check"] = "check-config" }
-
-func configCommand(c *command) *cobra.Command {
+// Config returns the command 'keyturn config'.
+func Config(c *command.Command) *cobra.Command {
 	group := &cobra.Command{
 		Use:     "config",
 		Short:   "Check the configuration",
@@ -25,20 +25,13 @@ adds and at which line, and warn of rules that cannot do what was meant.`,
 		Example: `  keyturn config check
   keyturn config check -o json`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return c.checkConfig() },
+		RunE: func(*cobra.Command, []string) error { return checkConfig(c) },
 	})
 	return group
 }
 
-type settingDoc struct {
-	Key   string `json:"key"`
-	Value string `json:"value"`
-	File  string `json:"file"`
-	Line  int    `json:"line"`
-}
-
-func (c *command) checkConfig() error {
-	facts, err := c.Facts(c.how())
+func checkConfig(c *command.Command) error {
+	facts, err := c.Facts(c.How())
 	if err != nil {
 		return err
 	}
@@ -55,41 +48,41 @@ func (c *command) checkConfig() error {
 	if facts.Operator != nil && facts.Operator.Unchecked != "" {
 		notices = append(notices, facts.Operator.Unchecked)
 	}
-	if c.json() {
-		list := []settingDoc{}
+	if c.JSON() {
+		list := []command.SettingDoc{}
 		for _, e := range entries {
-			list = append(list, settingDoc(e))
+			list = append(list, command.SettingDoc(e))
 		}
-		return c.print(answer{Operation: "check-config", Status: "success", Settings: &list, Notices: notices})
+		return c.Print(command.Answer{Operation: "check-config", Status: "success", Settings: &list, Notices: notices})
 	}
-	return c.configText(facts, entries, notices)
+	return configText(c, facts, entries, notices)
 }
 
-func (c *command) configText(facts Facts, entries []config.Entry, notices []string) error {
+func configText(c *command.Command, facts command.Facts, entries []config.Entry, notices []string) error {
 	file := ""
 	for _, e := range entries {
 		if e.File != file {
 			file = e.File
-			if err := c.line("%s", c.bold(keyturn.Clean(file))); err != nil {
+			if err := c.Line("%s", c.Bold(keyturn.Clean(file))); err != nil {
 				return err
 			}
 		}
-		if err := c.line("  %4s  %s = %s", strconv.Itoa(e.Line), keyturn.Clean(e.Key), keyturn.Clean(e.Value)); err != nil {
+		if err := c.Line("  %4s  %s = %s", strconv.Itoa(e.Line), keyturn.Clean(e.Key), keyturn.Clean(e.Value)); err != nil {
 			return err
 		}
 	}
 	if facts.Operator == nil {
-		if err := c.line("no operator's configuration: people may do everything here, agents and services nothing"); err != nil {
+		if err := c.Line("no operator's configuration: people may do everything here, agents and services nothing"); err != nil {
 			return err
 		}
 	}
 	for _, n := range notices {
-		if err := c.line("warning: %s", keyturn.Clean(n)); err != nil {
+		if err := c.Line("warning: %s", keyturn.Clean(n)); err != nil {
 			return err
 		}
 	}
 	if len(notices) == 0 {
-		return c.line("the configuration is right")
+		return c.Line("the configuration is right")
 	}
 	return nil
 }

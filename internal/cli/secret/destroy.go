@@ -1,4 +1,4 @@
-package cli
+package secret
 
 import (
 	"context"
@@ -9,16 +9,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 )
-
-func init() { operations["destroy"] = keyturn.DestroySecret{}.Kind() }
 
 type destroyOptions struct {
 	ref      keyturn.Ref
 	versions []string // nil: all, and the secret with them
 }
 
-func destroyCommand(c *command) *cobra.Command {
+// Destroy returns the command 'keyturn destroy'.
+func Destroy(c *command.Command) *cobra.Command {
 	var o destroyOptions
 	cmd := &cobra.Command{
 		Use:   "destroy REF",
@@ -45,10 +45,10 @@ elsewhere. 'keyturn delete' can be undone.`,
 				return keyturn.E(keyturn.Invalid, "--versions names no version, or an empty one",
 					"write --versions 1,2, or leave it out to destroy the whole secret").About(o.ref)
 			}
-			if !c.yes && (c.json() || !c.prompt().Possible()) {
-				return c.needsYes(o)
+			if !c.Yes && (c.JSON() || !c.Prompt().Possible()) {
+				return needsYes(c, o)
 			}
-			return c.do(cmd, func(ctx context.Context, s *Session) error { return c.destroySecret(ctx, s, o) })
+			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return destroySecret(ctx, c, s, o) })
 		},
 	}
 	cmd.Flags().StringSliceVar(&o.versions, "versions", nil, "only these `VERSIONS`, with commas between them")
@@ -67,7 +67,7 @@ func (o destroyOptions) what() string {
 	return "versions " + strings.Join(cleanAll(o.versions), ", ") + " of " + name
 }
 
-func (c *command) needsYes(o destroyOptions) error {
+func needsYes(c *command.Command, o destroyOptions) error {
 	again := "keyturn destroy " + keyturn.Quote(o.ref.Short())
 	if len(o.versions) > 0 {
 		again += " --versions " + keyturn.Quote(strings.Join(cleanAll(o.versions), ","))
@@ -76,35 +76,35 @@ func (c *command) needsYes(o destroyOptions) error {
 		"say it: "+again+" --yes\nwhat can be undone: keyturn delete "+keyturn.Quote(o.ref.Short())).About(o.ref)
 }
 
-func (c *command) destroySecret(ctx context.Context, s *Session, o destroyOptions) error {
-	if !c.yes {
-		if err := c.sure(ctx, s, o); err != nil {
+func destroySecret(ctx context.Context, c *command.Command, s *command.Session, o destroyOptions) error {
+	if !c.Yes {
+		if err := sure(ctx, c, s, o); err != nil {
 			return err
 		}
 	}
-	res, err := ask[*keyturn.Changed](ctx, c, s, keyturn.DestroySecret{Ref: o.ref, Versions: o.versions})
+	res, err := command.Ask[*keyturn.Changed](ctx, c, s, keyturn.DestroySecret{Ref: o.ref, Versions: o.versions})
 	if err != nil {
 		return err
 	}
-	if c.json() {
+	if c.JSON() {
 		doc := changeDoc(res, keyturn.DestroySecret{}.Kind())
 		if len(o.versions) > 0 { // the secret itself is still there
 			doc.Secret.State = ""
-			doc.Secrets = &[]secretDoc{}
+			doc.Secrets = &[]command.SecretDoc{}
 			for _, v := range o.versions {
-				*doc.Secrets = append(*doc.Secrets, secretDoc{Ref: doc.Secret.Ref, Version: versionOf(v), State: string(keyturn.Destroyed)})
+				*doc.Secrets = append(*doc.Secrets, command.SecretDoc{Ref: doc.Secret.Ref, Version: command.VersionOf(v), State: string(keyturn.Destroyed)})
 			}
 		}
-		return c.print(doc)
+		return c.Print(doc)
 	}
-	return c.wrote(res, keyturn.DestroySecret{}.Kind(), "destroyed "+o.what())
+	return wrote(c, res, keyturn.DestroySecret{}.Kind(), "destroyed "+o.what())
 }
 
 // sure asks, naming exactly what goes. What does not exist is told before.
-func (c *command) sure(ctx context.Context, s *Session, o destroyOptions) error {
+func sure(ctx context.Context, c *command.Command, s *command.Session, o destroyOptions) error {
 	question := "Destroy " + o.what()
 	if len(o.versions) == 0 {
-		res, err := ask[*keyturn.Versions](ctx, c, s, keyturn.ListVersions{Ref: o.ref})
+		res, err := command.Ask[*keyturn.Versions](ctx, c, s, keyturn.ListVersions{Ref: o.ref})
 		switch {
 		case err != nil && keyturn.AsError(err).Code == keyturn.NotFound:
 			return err
@@ -112,12 +112,12 @@ func (c *command) sure(ctx context.Context, s *Session, o destroyOptions) error 
 			question += fmt.Sprintf(" (%d)", len(res.Versions))
 		}
 	}
-	yes, err := c.prompt().Confirm(ctx, question+", for ever?")
+	yes, err := c.Prompt().Confirm(ctx, question+", for ever?")
 	if err != nil {
 		return err
 	}
 	if !yes {
-		return errInterrupted
+		return command.ErrInterrupted
 	}
 	return nil
 }

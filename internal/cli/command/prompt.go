@@ -1,9 +1,8 @@
-package cli
+package command
 
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -21,7 +20,8 @@ type Prompt struct {
 	in, out *os.File
 }
 
-func (p *Program) prompt() Prompt { return Prompt{in: p.In, out: p.Err} }
+// Prompt asks at the terminal that the program was started at.
+func (p *Program) Prompt() Prompt { return Prompt{in: p.In, out: p.Err} }
 
 // Possible reports whether there is a person to ask.
 func (q Prompt) Possible() bool {
@@ -41,7 +41,7 @@ func (q Prompt) Secret(ctx context.Context, question string) (keyturn.Value, err
 		b, err := term.ReadPassword(fd)
 		fmt.Fprintln(q.out)
 		if err != nil {
-			return keyturn.Value{}, errInterrupted // the terminal has gone, or Ctrl-D
+			return keyturn.Value{}, ErrInterrupted // the terminal has gone, or Ctrl-D
 		}
 		v := keyturn.NewValue(b)
 		clear(b)
@@ -66,7 +66,7 @@ func (q Prompt) Line(ctx context.Context, question string) (string, error) {
 				line = append(line, b[0])
 			}
 			if err != nil {
-				return "", errInterrupted
+				return "", ErrInterrupted
 			}
 		}
 	})
@@ -141,17 +141,5 @@ func wait[T any](ctx context.Context, q Prompt, restore func(), read func() (T, 
 	if ctx.Err() == context.DeadlineExceeded {
 		return none, ctx.Err()
 	}
-	return none, errInterrupted
-}
-
-// readLimited reads all of r, up to limit bytes; more is Invalid.
-func readLimited(r io.Reader, what string, limit int) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
-	if err != nil {
-		return nil, keyturn.E(keyturn.Invalid, keyturn.Clean(what)+" cannot be read", "").Because(err)
-	}
-	if len(b) > limit {
-		return nil, keyturn.E(keyturn.Invalid, fmt.Sprintf("%s is larger than %d bytes", keyturn.Clean(what), limit), "")
-	}
-	return b, nil
+	return none, ErrInterrupted
 }

@@ -1,9 +1,6 @@
-package cli
+package secret
 
 import (
-	"maps"
-	"slices"
-
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
@@ -48,13 +45,4 @@ func (r *reference) parse(arg string) (keyturn.Ref, error) {
 		}
 	}
 	return ref, nil
-}
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
-
-// allowPipe adds the flag of commands that write values to standard output. It
-// says what is meant; whether it may be is the rules' to say: people may by
-// default, agents and services by rule or approval only.
-func allowPipe(cmd *cobra.Command) {
-	cmd.Flags().Bool("allow-pipe", false, "write to a pipe or file too (people: always so; agents and services: by rule only)")
 }

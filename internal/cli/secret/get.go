@@ -1,4 +1,4 @@
-package cli
+package secret
 
 import (
 	"context"
@@ -9,9 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 )
-
-func init() { operations["get"] = keyturn.GetSecret{}.Kind() }
 
 type getOptions struct {
 	reference
@@ -19,7 +18,8 @@ type getOptions struct {
 	ref    keyturn.Ref
 }
 
-func getCommand(c *command) *cobra.Command {
+// Get returns the command 'keyturn get'.
+func Get(c *command.Command) *cobra.Command {
 	var o getOptions
 	cmd := &cobra.Command{
 		Use:   "get REF",
@@ -39,22 +39,22 @@ started with 'keyturn run', which shows it to nobody.`,
 			if o.ref, err = o.parse(args[0]); err != nil {
 				return err
 			}
-			return c.do(cmd, func(ctx context.Context, s *Session) error {
+			return c.Do(cmd, func(ctx context.Context, s *command.Session) error {
 				if o.reveal {
-					return c.revealSecret(ctx, s, o)
+					return revealSecret(ctx, c, s, o)
 				}
-				return c.getSecret(ctx, s, o)
+				return getSecret(ctx, c, s, o)
 			})
 		},
 	}
 	o.flags(cmd, true, true)
 	cmd.Flags().BoolVarP(&o.reveal, "reveal", "r", false, "print the value")
-	allowPipe(cmd)
+	command.AllowPipe(cmd)
 	return cmd
 }
 
-func (c *command) getSecret(ctx context.Context, s *Session, o getOptions) error {
-	res, err := ask[*keyturn.Described](ctx, c, s, keyturn.GetSecret{Ref: o.ref})
+func getSecret(ctx context.Context, c *command.Command, s *command.Session, o getOptions) error {
+	res, err := command.Ask[*keyturn.Described](ctx, c, s, keyturn.GetSecret{Ref: o.ref})
 	if err != nil {
 		return err
 	}
@@ -63,24 +63,24 @@ func (c *command) getSecret(ctx context.Context, s *Session, o getOptions) error
 		return keyturn.E(keyturn.NotFound, "no field '"+keyturn.Clean(f)+"' in "+o.ref.Secret().Short(),
 			"its fields are "+strings.Join(cleanAll(info.Fields), ", ")).About(o.ref)
 	}
-	if c.json() {
-		doc := success(keyturn.GetSecret{}.Kind(), res.Receipt)
-		d := infoDoc(info)
+	if c.JSON() {
+		doc := command.Success(keyturn.GetSecret{}.Kind(), res.Receipt)
+		d := command.InfoDoc(info)
 		doc.Secret = &d
-		return c.print(doc)
+		return c.Print(doc)
 	}
-	if err := c.describe(info); err != nil {
+	if err := describe(c, info); err != nil {
 		return err
 	}
-	if c.onTerminal() {
-		return c.nextSteps(info, o.ref)
+	if c.OnTerminal() {
+		return nextSteps(c, info, o.ref)
 	}
 	return nil
 }
 
 // describe prints what is known of a version, for people.
-func (c *command) describe(info keyturn.Info) error {
-	rows := [][]string{{"version", keyturn.Clean(info.Version)}, {"created", when(info.Created)}}
+func describe(c *command.Command, info keyturn.Info) error {
+	rows := [][]string{{"version", keyturn.Clean(info.Version)}, {"created", command.When(info.Created)}}
 	if info.State != keyturn.Live {
 		rows = append(rows, []string{"state", string(info.State)})
 	}
@@ -102,16 +102,16 @@ func (c *command) describe(info keyturn.Info) error {
 		rows = append(rows, []string{"labels", keyValues(info.Labels)})
 	}
 	if !info.Expires.IsZero() {
-		rows = append(rows, []string{"expires", when(info.Expires)})
+		rows = append(rows, []string{"expires", command.When(info.Expires)})
 	}
-	if err := c.line("%s", c.bold(keyturn.Clean(info.Ref.Short()))); err != nil {
+	if err := c.Line("%s", c.Bold(keyturn.Clean(info.Ref.Short()))); err != nil {
 		return err
 	}
-	return c.table(nil, rows)
+	return c.Table(nil, rows)
 }
 
 // nextSteps ends with what one would do next, ready to paste.
-func (c *command) nextSteps(info keyturn.Info, ref keyturn.Ref) error {
+func nextSteps(c *command.Command, info keyturn.Info, ref keyturn.Ref) error {
 	if ref.Field() == "" && len(info.Fields) > 0 {
 		if full, err := ref.WithField(info.Fields[0]); err == nil {
 			ref = full
@@ -127,35 +127,35 @@ func (c *command) nextSteps(info keyturn.Info, ref keyturn.Ref) error {
 	if name == "" || name[0] >= '0' && name[0] <= '9' {
 		name = "VALUE"
 	}
-	if err := c.line(""); err != nil {
+	if err := c.Line(""); err != nil {
 		return err
 	}
-	return c.table(nil, [][]string{
-		{c.dim("use it"), "keyturn run --env " + name + "=" + q + " -- COMMAND"},
-		{c.dim("show it"), "keyturn get " + q + " --reveal"},
-		{c.dim("change it"), "keyturn put " + keyturn.Quote(ref.Secret().Short()) + " " + keyturn.Quote(ref.Field()) + " --merge"},
+	return c.Table(nil, [][]string{
+		{c.Dim("use it"), "keyturn run --env " + name + "=" + q + " -- COMMAND"},
+		{c.Dim("show it"), "keyturn get " + q + " --reveal"},
+		{c.Dim("change it"), "keyturn put " + keyturn.Quote(ref.Secret().Short()) + " " + keyturn.Quote(ref.Field()) + " --merge"},
 	})
 }
 
-func (c *command) revealSecret(ctx context.Context, s *Session, o getOptions) error {
-	res, err := ask[*keyturn.Revealed](ctx, c, s, keyturn.RevealSecret{Ref: o.ref})
+func revealSecret(ctx context.Context, c *command.Command, s *command.Session, o getOptions) error {
+	res, err := command.Ask[*keyturn.Revealed](ctx, c, s, keyturn.RevealSecret{Ref: o.ref})
 	if err != nil {
 		return err
 	}
 	values := res.Secret.Values
-	if c.json() {
-		doc := success(keyturn.GetSecret{}.Kind(), res.Receipt)
-		d := infoDoc(res.Secret.Info)
+	if c.JSON() {
+		doc := command.Success(keyturn.GetSecret{}.Kind(), res.Receipt)
+		d := command.InfoDoc(res.Secret.Info)
 		d.Values = map[string]any{}
 		for f, v := range values {
-			d.Values[f] = valueDoc(v)
+			d.Values[f] = command.ValueDoc(v)
 		}
 		doc.Secret = &d
-		return c.print(doc)
+		return c.Print(doc)
 	}
 	field := o.ref.Field()
 	if field == "" {
-		names := sortedKeys(values)
+		names := command.SortedKeys(values)
 		if len(names) != 1 {
 			full, err := o.ref.WithField(names[0])
 			if err != nil {
@@ -170,8 +170,8 @@ func (c *command) revealSecret(ctx context.Context, s *Session, o getOptions) er
 	if _, err := c.Out.Write(out); err != nil {
 		return err
 	}
-	if c.onTerminal() && (len(out) == 0 || out[len(out)-1] != '\n') {
-		return c.line("")
+	if c.OnTerminal() && (len(out) == 0 || out[len(out)-1] != '\n') {
+		return c.Line("")
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package cli
+package use
 
 import (
 	"context"
@@ -11,16 +11,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/document"
 )
-
-func init() { operations["render"] = keyturn.RenderTemplate{}.Kind() }
 
 type renderOptions struct {
 	file, out string
 }
 
-func renderCommand(c *command) *cobra.Command {
+// Render returns the command 'keyturn render'.
+func Render(c *command.Command) *cobra.Command {
 	var o renderOptions
 	cmd := &cobra.Command{
 		Use:   "render FILE",
@@ -39,19 +39,19 @@ fail are told and nothing is written. FILE can be - for standard input.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.file = args[0]
-			return c.render(cmd, o)
+			return render(c, cmd, o)
 		},
 	}
 	cmd.Flags().StringVar(&o.out, "out", "", "write to `FILE`, for its owner only (0600)")
-	allowPipe(cmd)
+	command.AllowPipe(cmd)
 	return cmd
 }
 
-func (c *command) render(cmd *cobra.Command, o renderOptions) error {
-	if c.json() && o.out == "" {
+func render(c *command.Command, cmd *cobra.Command, o renderOptions) error {
+	if c.JSON() && o.out == "" {
 		return keyturn.E(keyturn.Invalid, "with -o json standard output holds one document, and not the filled template", "say where it goes: --out FILE")
 	}
-	data, err := c.input(o.file)
+	data, err := c.Input(o.file)
 	if err != nil {
 		return err
 	}
@@ -60,16 +60,16 @@ func (c *command) render(cmd *cobra.Command, o renderOptions) error {
 		return err
 	}
 	if o.out != "" {
-		if err := c.checkTarget(o); err != nil {
+		if err := checkTarget(c, o); err != nil {
 			return err
 		}
 	}
 	op := keyturn.RenderTemplate{Template: o.file, Out: o.out, Secrets: t.Refs()}
 	res := &keyturn.Filling{}
 	if len(op.Secrets) == 0 {
-		c.say("note: the template asks for no secret")
-	} else if err := c.do(cmd, func(ctx context.Context, s *Session) error {
-		res, err = ask[*keyturn.Filling](ctx, c, s, op)
+		c.Say("note: the template asks for no secret")
+	} else if err := c.Do(cmd, func(ctx context.Context, s *command.Session) error {
+		res, err = command.Ask[*keyturn.Filling](ctx, c, s, op)
 		return err
 	}); err != nil {
 		return err
@@ -88,28 +88,28 @@ func (c *command) render(cmd *cobra.Command, o renderOptions) error {
 		_, err := c.Out.Write(text.Reveal())
 		return err
 	}
-	replaced, err := replaceFile(c.abs(o.out), text.Reveal())
+	replaced, err := replaceFile(c.Abs(o.out), text.Reveal())
 	if err != nil {
 		return err
 	}
-	return c.rendered(o, op, res, replaced)
+	return rendered(c, o, op, res, replaced)
 }
 
-func (c *command) rendered(o renderOptions, op keyturn.RenderTemplate, res *keyturn.Filling, replaced bool) error {
-	if c.json() {
-		doc := success(op.Kind(), res.Receipt)
-		list := []secretDoc{}
+func rendered(c *command.Command, o renderOptions, op keyturn.RenderTemplate, res *keyturn.Filling, replaced bool) error {
+	if c.JSON() {
+		doc := command.Success(op.Kind(), res.Receipt)
+		list := []command.SecretDoc{}
 		for _, r := range op.Secrets {
-			list = append(list, secretDoc{Ref: r.String()})
+			list = append(list, command.SecretDoc{Ref: r.String()})
 		}
-		doc.Secrets, doc.Artifacts = &list, []string{c.abs(o.out)}
-		return c.print(doc)
+		doc.Secrets, doc.Artifacts = &list, []string{c.Abs(o.out)}
+		return c.Print(doc)
 	}
 	verb := "wrote"
 	if replaced {
 		verb = "replaced"
 	}
-	return c.line("%s %s with %s, for its owner only", verb, keyturn.Clean(o.out), count(len(op.Secrets), "secret"))
+	return c.Line("%s %s with %s, for its owner only", verb, keyturn.Clean(o.out), count(len(op.Secrets), "secret"))
 }
 
 func count(n int, what string) string {
@@ -120,13 +120,13 @@ func count(n int, what string) string {
 }
 
 // checkTarget refuses a file that must not be written, before a value is read.
-func (c *command) checkTarget(o renderOptions) error {
-	out := c.abs(o.out)
+func checkTarget(c *command.Command, o renderOptions) error {
+	out := c.Abs(o.out)
 	info, err := os.Stat(out)
 	if err != nil || o.file == "-" {
 		return nil // writing it tells what is wrong
 	}
-	if from, err := os.Stat(c.abs(o.file)); err == nil && os.SameFile(info, from) {
+	if from, err := os.Stat(c.Abs(o.file)); err == nil && os.SameFile(info, from) {
 		return keyturn.E(keyturn.Invalid, "the template itself would be overwritten", "say another --out FILE")
 	}
 	return nil

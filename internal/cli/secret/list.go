@@ -1,4 +1,4 @@
-package cli
+package secret
 
 import (
 	"context"
@@ -9,9 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 )
-
-func init() { operations["list"] = keyturn.ListSecrets{}.Kind() }
 
 type listOptions struct {
 	under     keyturn.Prefix // zero: the mounts
@@ -22,7 +21,8 @@ type listOptions struct {
 	expiring  string
 }
 
-func listCommand(c *command) *cobra.Command {
+// List returns the command 'keyturn list'.
+func List(c *command.Command) *cobra.Command {
 	var o listOptions
 	cmd := &cobra.Command{
 		Use:     "list [PREFIX]",
@@ -51,14 +51,14 @@ and a filter, a folder is listed where something in it passes.`,
 			}
 			if len(args) == 0 {
 				if keep != nil || o.shallow {
-					return usage("a filter needs a prefix: keyturn list local/ …")
+					return command.Usage("a filter needs a prefix: keyturn list local/ …")
 				}
-				return c.do(cmd, c.listMounts)
+				return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return listMounts(ctx, c, s) })
 			}
 			if o.under, err = keyturn.ParsePrefix(args[0]); err != nil {
 				return err
 			}
-			return c.do(cmd, func(ctx context.Context, s *Session) error { return c.listSecrets(ctx, s, o, keep) })
+			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return listSecrets(ctx, c, s, o, keep) })
 		},
 	}
 	f := cmd.Flags()
@@ -91,14 +91,14 @@ func (o listOptions) filter(now time.Time) (func(keyturn.Info) bool, error) {
 		})
 	}
 	if o.olderThan != "" {
-		age, err := parseAge(o.olderThan)
+		age, err := command.ParseAge(o.olderThan)
 		if err != nil {
 			return nil, err
 		}
 		tests = append(tests, func(i keyturn.Info) bool { return i.Created.Before(now.Add(-age)) })
 	}
 	if o.expiring != "" {
-		age, err := parseAge(o.expiring)
+		age, err := command.ParseAge(o.expiring)
 		if err != nil {
 			return nil, err
 		}
@@ -119,32 +119,32 @@ func (o listOptions) filter(now time.Time) (func(keyturn.Info) bool, error) {
 	}, nil
 }
 
-func (c *command) listMounts(ctx context.Context, s *Session) error {
-	res, err := ask[*keyturn.Mounts](ctx, c, s, keyturn.ListMounts{})
+func listMounts(ctx context.Context, c *command.Command, s *command.Session) error {
+	res, err := command.Ask[*keyturn.Mounts](ctx, c, s, keyturn.ListMounts{})
 	if err != nil {
 		return err
 	}
-	if c.json() {
-		doc := success(keyturn.ListMounts{}.Kind(), res.Receipt)
-		list := []mountDoc{}
+	if c.JSON() {
+		doc := command.Success(keyturn.ListMounts{}.Kind(), res.Receipt)
+		list := []command.MountDoc{}
 		for _, m := range res.Mounts {
-			list = append(list, c.mountDoc(m))
+			list = append(list, c.MountDoc(m))
 		}
 		doc.Mounts = &list
-		return c.print(doc)
+		return c.Print(doc)
 	}
 	rows := [][]string{}
 	for _, m := range res.Mounts {
 		rows = append(rows, []string{m.Mount, m.Platform, keyturn.Clean(m.Target)})
 	}
-	if len(rows) == 0 && c.onTerminal() {
-		c.say("there is no mount in which you may do anything")
+	if len(rows) == 0 && c.OnTerminal() {
+		c.Say("there is no mount in which you may do anything")
 	}
-	return c.columns([]string{"MOUNT", "PLATFORM", "TARGET"}, rows)
+	return c.Columns([]string{"MOUNT", "PLATFORM", "TARGET"}, rows)
 }
 
-func (c *command) listSecrets(ctx context.Context, s *Session, o listOptions, keep func(keyturn.Info) bool) error {
-	res, err := ask[*keyturn.Listing](ctx, c, s, keyturn.ListSecrets{Under: o.under, Shallow: o.shallow && keep == nil})
+func listSecrets(ctx context.Context, c *command.Command, s *command.Session, o listOptions, keep func(keyturn.Info) bool) error {
+	res, err := command.Ask[*keyturn.Listing](ctx, c, s, keyturn.ListSecrets{Under: o.under, Shallow: o.shallow && keep == nil})
 	if err != nil {
 		return err
 	}
@@ -155,10 +155,10 @@ func (c *command) listSecrets(ctx context.Context, s *Session, o listOptions, ke
 			found = folded(o.under, found)
 		}
 	}
-	if c.json() {
-		return c.listDoc(res.Receipt, o.under, found)
+	if c.JSON() {
+		return listDoc(c, res.Receipt, o.under, found)
 	}
-	return c.listText(o.under, found)
+	return listText(c, o.under, found)
 }
 
 // filtered yields what passes keep, and the error that ends a listing.
@@ -213,9 +213,9 @@ func unnamedNote(n int) string {
 	return "some secrets there have names that no reference can hold: see the platform's own tools"
 }
 
-func (c *command) listDoc(r keyturn.Receipt, under keyturn.Prefix, found iter.Seq2[keyturn.Info, error]) error {
-	doc := success(keyturn.ListSecrets{}.Kind(), r)
-	list, folders, unnamed := []secretDoc{}, []string{}, 0
+func listDoc(c *command.Command, r keyturn.Receipt, under keyturn.Prefix, found iter.Seq2[keyturn.Info, error]) error {
+	doc := command.Success(keyturn.ListSecrets{}.Kind(), r)
+	list, folders, unnamed := []command.SecretDoc{}, []string{}, 0
 	for info, err := range found {
 		if err != nil {
 			return err
@@ -225,7 +225,7 @@ func (c *command) listDoc(r keyturn.Receipt, under keyturn.Prefix, found iter.Se
 		} else if info.Ref.IsZero() {
 			unnamed++
 		} else {
-			list = append(list, infoDoc(info))
+			list = append(list, command.InfoDoc(info))
 		}
 	}
 	doc.Secrets = &list
@@ -233,17 +233,17 @@ func (c *command) listDoc(r keyturn.Receipt, under keyturn.Prefix, found iter.Se
 	if note := unnamedNote(unnamed); note != "" {
 		doc.Notices = append(doc.Notices, note)
 	}
-	return c.print(doc)
+	return c.Print(doc)
 }
 
 // batch is how many rows of a long table are shown at a time.
 const batch = 200
 
-func (c *command) listText(under keyturn.Prefix, found iter.Seq2[keyturn.Info, error]) error {
-	tty, now := c.onTerminal(), time.Now()
+func listText(c *command.Command, under keyturn.Prefix, found iter.Seq2[keyturn.Info, error]) error {
+	tty, now := c.OnTerminal(), time.Now()
 	head, rows, total, unnamed := []string{"NAME", "VERSION", "CREATED", "LABELS"}, [][]string{}, 0, 0
 	show := func() error {
-		err := c.columns(head, rows)
+		err := c.Columns(head, rows)
 		head, rows = nil, rows[:0]
 		return err
 	}
@@ -259,7 +259,7 @@ func (c *command) listText(under keyturn.Prefix, found iter.Seq2[keyturn.Info, e
 			unnamed++
 			continue
 		} else {
-			row = []string{keyturn.Clean(info.Ref.Short()), keyturn.Clean(info.Version), when(info.Created), remarks(info, now)}
+			row = []string{keyturn.Clean(info.Ref.Short()), keyturn.Clean(info.Version), command.When(info.Created), remarks(info, now)}
 		}
 		if !tty {
 			row = row[:1]
@@ -272,10 +272,10 @@ func (c *command) listText(under keyturn.Prefix, found iter.Seq2[keyturn.Info, e
 		}
 	}
 	if note := unnamedNote(unnamed); note != "" {
-		c.say("note: %s", note)
+		c.Say("note: %s", note)
 	}
 	if total == 0 && tty {
-		c.say("nothing below %s", keyturn.Clean(strings.TrimPrefix(under.String(), keyturn.Scheme)))
+		c.Say("nothing below %s", keyturn.Clean(strings.TrimPrefix(under.String(), keyturn.Scheme)))
 	}
 	if len(rows) == 0 {
 		return nil

@@ -1,4 +1,4 @@
-package cli
+package use
 
 import (
 	"path/filepath"
@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/document"
 	"github.com/keyturn/keyturn/internal/launch"
 )
@@ -63,7 +64,7 @@ func (p *planner) want(w wanted) {
 }
 
 // planRun makes the operation. What is wrong is told at once, all of it.
-func (c *command) planRun(o runOptions, facts Facts) (runPlan, error) {
+func planRun(c *command.Command, o runOptions, facts command.Facts) (runPlan, error) {
 	plan := runPlan{op: keyturn.RunCommand{Command: o.args, Plain: o.plain}, weak: map[string]string{}}
 	p := &planner{mounts: facts.Mounts, vars: map[string]wanted{}}
 	project := facts.Project
@@ -74,7 +75,7 @@ func (c *command) planRun(o runOptions, facts Facts) (runPlan, error) {
 		p.want(wanted{level: projectLevel, name: b.Name, ref: b.Ref})
 	}
 	for _, name := range o.envFile {
-		if err := c.planFile(p, &plan, name); err != nil {
+		if err := planFile(c, p, &plan, name); err != nil {
 			return plan, err
 		}
 	}
@@ -84,7 +85,7 @@ func (c *command) planRun(o runOptions, facts Facts) (runPlan, error) {
 		}
 	}
 	plan.inherit = p.inherited(c.Environ)
-	for _, key := range sortedKeys(p.vars) {
+	for _, key := range command.SortedKeys(p.vars) {
 		w := p.vars[key]
 		if w.ref.IsZero() {
 			plan.plain = append(plan.plain, launch.EnvVar{Name: w.name, Value: w.value})
@@ -99,11 +100,11 @@ func (c *command) planRun(o runOptions, facts Facts) (runPlan, error) {
 		}
 	}
 	for _, s := range o.file {
-		if b, ok := p.file(s, c.abs, plan.op.Files); ok {
+		if b, ok := p.file(s, c.Abs, plan.op.Files); ok {
 			plan.op.Files = append(plan.op.Files, b)
 		}
 	}
-	p.optional(&plan.op, o.optional, c.abs)
+	p.optional(&plan.op, o.optional, c.Abs)
 	if len(p.failed) > 0 {
 		return plan, keyturn.Join("the command was not started", p.failed...)
 	}
@@ -181,8 +182,8 @@ func (p *planner) file(s string, abs func(string) string, have []keyturn.Binding
 }
 
 // planFile reads a .env file.
-func (c *command) planFile(p *planner, plan *runPlan, name string) error {
-	data, err := c.input(name)
+func planFile(c *command.Command, p *planner, plan *runPlan, name string) error {
+	data, err := c.Input(name)
 	if err != nil {
 		return err
 	}
@@ -313,14 +314,6 @@ func variableKey(name string) string {
 		return strings.ToUpper(name)
 	}
 	return name
-}
-
-// abs is a path seen from the folder that the program was started in.
-func (c *command) abs(path string) string {
-	if filepath.IsAbs(path) {
-		return filepath.Clean(path)
-	}
-	return filepath.Join(c.Dir, path)
 }
 
 // realPath is a path without symbolic links, so that one file has one name.

@@ -1,4 +1,4 @@
-package cli
+package use
 
 import (
 	"context"
@@ -7,12 +7,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
 )
 
-func init() { operations["trust"] = keyturn.TrustProject{}.Kind() }
-
-func trustCommand(c *command) *cobra.Command {
+// Trust returns the command 'keyturn trust'.
+func Trust(c *command.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "trust [DIR]",
 		Short: "Trust what a project's keyturn.yaml asks for",
@@ -26,42 +26,29 @@ trust.`,
   keyturn trust ~/src/shop --yes`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.do(cmd, func(ctx context.Context, s *Session) error { return c.trust(ctx, s, args) })
+			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return trust(ctx, c, s, args) })
 		},
 	}
 }
 
-type projectDoc struct {
-	File   string       `json:"file"`
-	Asks   []bindingDoc `json:"asks"`
-	Before []bindingDoc `json:"trusted_before,omitempty"`
-	Asked  bool         `json:"changed"`
-}
-
-type bindingDoc struct {
-	Name     string `json:"name"`
-	Ref      string `json:"ref"`
-	Optional bool   `json:"optional,omitempty"`
-}
-
-func bindingDocs(list []keyturn.Binding) []bindingDoc {
-	out := []bindingDoc{}
+func bindingDocs(list []keyturn.Binding) []command.BindingDoc {
+	out := []command.BindingDoc{}
 	for _, b := range list {
-		out = append(out, bindingDoc{Name: b.Name, Ref: b.Ref.String(), Optional: b.Optional})
+		out = append(out, command.BindingDoc{Name: b.Name, Ref: b.Ref.String(), Optional: b.Optional})
 	}
 	return out
 }
 
-func (c *command) trust(ctx context.Context, s *Session, args []string) error {
+func trust(ctx context.Context, c *command.Command, s *command.Session, args []string) error {
 	project, folder := s.Project, c.Dir
 	if len(args) == 1 {
-		folder = c.abs(args[0])
+		folder = c.Abs(args[0])
 		operator := ""
 		if s.Operator != nil {
 			operator = s.Operator.File
 		}
 		var err error
-		if project, err = config.LoadProject(folder, c.env("HOME"), operator); err != nil {
+		if project, err = config.LoadProject(folder, c.Env("HOME"), operator); err != nil {
 			return err
 		}
 	}
@@ -71,63 +58,63 @@ func (c *command) trust(ctx context.Context, s *Session, args []string) error {
 	op := keyturn.TrustProject{Path: realPath(project.File), Pinned: project.Bindings()}
 	check := op
 	check.Check = true
-	now, err := ask[*keyturn.Trusted](ctx, c, s, check)
+	now, err := command.Ask[*keyturn.Trusted](ctx, c, s, check)
 	if err != nil {
 		return err
 	}
 	change := !now.Known && len(op.Pinned) > 0 || len(config.Diff(now.Before, op.Pinned)) > 0
 	if change {
-		if err := c.confirmTrust(ctx, op, now); err != nil {
+		if err := confirmTrust(ctx, c, op, now); err != nil {
 			return err
 		}
-		res, err := ask[*keyturn.Trusted](ctx, c, s, op)
+		res, err := command.Ask[*keyturn.Trusted](ctx, c, s, op)
 		if err != nil {
 			return err
 		}
 		now.Receipt = res.Receipt
 	}
-	if c.json() {
-		doc := success(op.Kind(), now.Receipt)
-		doc.Project = &projectDoc{File: op.Path, Asks: bindingDocs(op.Pinned), Asked: change}
+	if c.JSON() {
+		doc := command.Success(op.Kind(), now.Receipt)
+		doc.Project = &command.ProjectDoc{File: op.Path, Asks: bindingDocs(op.Pinned), Asked: change}
 		if now.Known && change {
 			doc.Project.Before = bindingDocs(now.Before)
 		}
-		return c.print(doc)
+		return c.Print(doc)
 	}
 	if !now.Known && !change {
-		return c.line("%s asks for no secrets: there is nothing to trust", keyturn.Clean(op.Path))
+		return c.Line("%s asks for no secrets: there is nothing to trust", keyturn.Clean(op.Path))
 	}
 	if !change {
-		return c.line("%s is trusted already", keyturn.Clean(op.Path))
+		return c.Line("%s is trusted already", keyturn.Clean(op.Path))
 	}
-	return c.line("trusted: %s in %s", count(len(op.Pinned), "secret"), keyturn.Clean(filepath.Base(filepath.Dir(op.Path))+"/"+config.FileName))
+	return c.Line("trusted: %s in %s", count(len(op.Pinned), "secret"), keyturn.Clean(filepath.Base(filepath.Dir(op.Path))+"/"+config.FileName))
 }
 
 // confirmTrust shows what is asked for, and asks. What is shown comes from a file
 // that may be anybody's.
-func (c *command) confirmTrust(ctx context.Context, op keyturn.TrustProject, now *keyturn.Trusted) error {
-	c.say("%s asks for", keyturn.Clean(op.Path))
+func confirmTrust(ctx context.Context, c *command.Command, op keyturn.TrustProject, now *keyturn.Trusted) error {
+	c.Say("%s asks for", keyturn.Clean(op.Path))
 	for _, b := range op.Pinned {
-		c.say("  %s = %s", keyturn.Clean(b.Name), keyturn.Clean(b.Ref.Short()))
+		c.Say("  %s = %s", keyturn.Clean(b.Name), keyturn.Clean(b.Ref.Short()))
 	}
 	if len(op.Pinned) == 0 {
-		c.say("  no secrets")
+		c.Say("  no secrets")
 	}
 	if now.Known {
-		c.say("since you trusted it, this changed:")
+		c.Say("since you trusted it, this changed:")
 		for _, l := range config.Diff(now.Before, op.Pinned) {
-			c.say("  %s", l)
+			c.Say("  %s", l)
 		}
 	}
-	if c.yes {
+	if c.Yes {
 		return nil
 	}
-	if !c.prompt().Possible() {
+	if !c.Prompt().Possible() {
 		e := keyturn.E(keyturn.Denied, "there is no terminal to ask at", "say --yes if you have looked at it")
 		e.By = "person"
 		return e
 	}
-	yes, err := c.prompt().Confirm(ctx, "Trust it?")
+	yes, err := c.Prompt().Confirm(ctx, "Trust it?")
 	if err != nil {
 		return err
 	}

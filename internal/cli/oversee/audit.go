@@ -1,4 +1,4 @@
-package cli
+package oversee
 
 import (
 	"context"
@@ -11,14 +11,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 )
 
-func init() {
-	operations["audit list"] = keyturn.ListRecords{}.Kind()
-	operations["audit verify"] = keyturn.VerifyLog{}.Kind()
-}
-
-func auditCommand(c *command) *cobra.Command {
+// Audit returns the command 'keyturn audit'.
+func Audit(c *command.Command) *cobra.Command {
 	group := &cobra.Command{
 		Use:   "audit",
 		Short: "Show and check the log of every operation",
@@ -48,7 +45,7 @@ const (
 	recent     = 50 // operations that a terminal is shown
 )
 
-func auditListCommand(c *command) *cobra.Command {
+func auditListCommand(c *command.Command) *cobra.Command {
 	var o auditOptions
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -64,13 +61,13 @@ is recorded too, but does not list itself.`,
   keyturn audit list --op reveal-secret --since 2026-01-01 --limit 0`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !cmd.Flags().Changed("limit") && c.onTerminal() && !c.json() {
+			if !cmd.Flags().Changed("limit") && c.OnTerminal() && !c.JSON() {
 				o.limit = recent
 			}
 			if err := o.complete(time.Now()); err != nil {
 				return err
 			}
-			return c.do(cmd, func(ctx context.Context, s *Session) error { return c.listRecords(ctx, s, o) })
+			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return listRecords(ctx, c, s, o) })
 		},
 	}
 	f := cmd.Flags()
@@ -121,7 +118,7 @@ func parseMoment(s string, now time.Time, wholeDay bool) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	if d, err := parseAge(s); err == nil {
+	if d, err := command.ParseAge(s); err == nil {
 		return now.Add(-d).UTC(), nil
 	}
 	if t, err := time.ParseInLocation(time.DateOnly, s, time.Local); err == nil {
@@ -228,8 +225,8 @@ func inOrder(deeds []*deed) []keyturn.Record {
 	return out
 }
 
-func (c *command) listRecords(ctx context.Context, s *Session, o auditOptions) error {
-	res, err := ask[*keyturn.Records](ctx, c, s, o.filter)
+func listRecords(ctx context.Context, c *command.Command, s *command.Session, o auditOptions) error {
+	res, err := command.Ask[*keyturn.Records](ctx, c, s, o.filter)
 	if err != nil {
 		return err
 	}
@@ -237,23 +234,23 @@ func (c *command) listRecords(ctx context.Context, s *Session, o auditOptions) e
 	if err != nil {
 		return err
 	}
-	if c.json() {
-		doc := success(keyturn.ListRecords{}.Kind(), res.Receipt)
+	if c.JSON() {
+		doc := command.Success(keyturn.ListRecords{}.Kind(), res.Receipt)
 		list := inOrder(deeds)
 		doc.Records = &list
-		return c.print(doc)
+		return c.Print(doc)
 	}
 	rows := [][]string{}
 	for _, d := range deeds {
 		rows = append(rows, d.row())
 	}
 	if len(rows) == 0 {
-		if c.onTerminal() {
-			c.say("no operation is like that")
+		if c.OnTerminal() {
+			c.Say("no operation is like that")
 		}
 		return nil
 	}
-	return c.columns([]string{"TIME", "WHO", "OPERATION", "ABOUT", "STATUS", "BY"}, rows)
+	return c.Columns([]string{"TIME", "WHO", "OPERATION", "ABOUT", "STATUS", "BY"}, rows)
 }
 
 // row is one line of the table: time, who, operation, what it is about, what
@@ -284,7 +281,7 @@ func (d *deed) row() []string {
 	if by == "" {
 		by = "-"
 	}
-	return []string{when(r.Time), who, kind, about, status, by}
+	return []string{command.When(r.Time), who, kind, about, status, by}
 }
 
 func (d *deed) last() keyturn.Record {
@@ -319,7 +316,7 @@ func subject(op keyturn.Op) string {
 	return strings.Join(names, " ")
 }
 
-func auditVerifyCommand(c *command) *cobra.Command {
+func auditVerifyCommand(c *command.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "verify",
 		Short: "Check that the log was not changed from outside",
@@ -333,32 +330,24 @@ is kept elsewhere shows that this one is complete; without one the answer is
 		Example: `  keyturn audit verify
   keyturn audit verify -o json`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.do(cmd, c.verifyLog) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return verifyLog(ctx, c, s) })
+		},
 	}
 }
 
-// logDoc is what was found of the audit log. Checkpoint is null where none was
-// given to compare with: then the log is consistent, which does not say complete.
-type logDoc struct {
-	Size       int64   `json:"size"`
-	Head       string  `json:"head"`
-	Consistent bool    `json:"consistent"`
-	Complete   bool    `json:"complete"`
-	Checkpoint *string `json:"checkpoint"`
-}
-
-func (c *command) verifyLog(ctx context.Context, s *Session) error {
-	res, err := ask[*keyturn.Verified](ctx, c, s, keyturn.VerifyLog{})
+func verifyLog(ctx context.Context, c *command.Command, s *command.Session) error {
+	res, err := command.Ask[*keyturn.Verified](ctx, c, s, keyturn.VerifyLog{})
 	if err != nil {
 		return err
 	}
-	if c.json() {
-		doc := success(keyturn.VerifyLog{}.Kind(), res.Receipt)
-		doc.Log = &logDoc{Size: res.Size, Head: res.Head, Consistent: true}
-		return c.print(doc)
+	if c.JSON() {
+		doc := command.Success(keyturn.VerifyLog{}.Kind(), res.Receipt)
+		doc.Log = &command.LogDoc{Size: res.Size, Head: res.Head, Consistent: true}
+		return c.Print(doc)
 	}
-	if err := c.line("%d records, consistent; head %s", res.Size, res.Head); err != nil {
+	if err := c.Line("%d records, consistent; head %s", res.Size, res.Head); err != nil {
 		return err
 	}
-	return c.line("consistent, not complete: no checkpoint was given")
+	return c.Line("consistent, not complete: no checkpoint was given")
 }

@@ -1,4 +1,6 @@
-package cli
+// Package secret holds the commands that are about secrets by name: making new
+// versions, looking at them, and taking them back.
+package secret
 
 import (
 	"bytes"
@@ -6,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,12 +18,9 @@ import (
 	"golang.org/x/term"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/document"
 )
-
-const maxInput = 4 << 20 // bytes of a file or pipe that values are read from
-
-func init() { operations["put"] = keyturn.PutSecret{}.Kind() }
 
 type putOptions struct {
 	ref       keyturn.Ref
@@ -39,7 +37,8 @@ type putOptions struct {
 	trim      bool
 }
 
-func putCommand(c *command) *cobra.Command {
+// Put returns the command 'keyturn put'.
+func Put(c *command.Command) *cobra.Command {
 	var o putOptions
 	cmd := &cobra.Command{
 		Use:   "put REF [FIELD=VALUE | FIELD=@FILE | FIELD=- | FIELD]...",
@@ -77,12 +76,12 @@ asks, or fails with conflict where there is nobody to ask: --merge keeps them,
 			}
 			switch {
 			case o.merge && o.replace:
-				return usage("--merge and --replace exclude each other")
+				return command.Usage("--merge and --replace exclude each other")
 			case o.fromJSON != "" && o.fromEnv != "":
-				return usage("--from-json and --from-env exclude each other")
+				return command.Usage("--from-json and --from-env exclude each other")
 			}
 			o.words = args[1:]
-			return c.do(cmd, func(ctx context.Context, s *Session) error { return c.putSecret(ctx, s, o) })
+			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return putSecret(ctx, c, s, o) })
 		},
 	}
 	f := cmd.Flags()
@@ -99,12 +98,12 @@ asks, or fails with conflict where there is nobody to ask: --merge keeps them,
 	return cmd
 }
 
-func (c *command) putSecret(ctx context.Context, s *Session, o putOptions) error {
+func putSecret(ctx context.Context, c *command.Command, s *command.Session, o putOptions) error {
 	op, err := o.operation()
 	if err != nil {
 		return err
 	}
-	values, err := c.values(ctx, o)
+	values, err := collect(ctx, c, o)
 	if err != nil {
 		return err
 	}
@@ -114,11 +113,11 @@ func (c *command) putSecret(ctx context.Context, s *Session, o putOptions) error
 				return nil, err
 			}
 		}
-		return ask[*keyturn.Changed](ctx, c, s, op)
+		return command.Ask[*keyturn.Changed](ctx, c, s, op)
 	}
 	res, err := put()
-	if e := keyturn.AsError(err); err != nil && e.Code == keyturn.Conflict && op.Mode == "" && vanish(e) && c.prompt().Possible() && !c.json() {
-		if op.Mode, err = c.whichMode(ctx, e); err != nil {
+	if e := keyturn.AsError(err); err != nil && e.Code == keyturn.Conflict && op.Mode == "" && vanish(e) && c.Prompt().Possible() && !c.JSON() {
+		if op.Mode, err = whichMode(ctx, c, e); err != nil {
 			return err
 		}
 		res, err = put()
@@ -130,17 +129,17 @@ func (c *command) putSecret(ctx context.Context, s *Session, o putOptions) error
 	if res.Created {
 		said = "created "
 	}
-	return c.wrote(res, putKind(res), said+c.named(res.Secret))
+	return wrote(c, res, putKind(res), said+named(c, res.Secret))
 }
 
 // vanish reports whether a put was refused because fields would vanish: the one
 // conflict that --merge or --replace answers.
 func vanish(e *keyturn.Error) bool { return strings.Contains(e.Hint, "--merge") }
 
-func (c *command) whichMode(ctx context.Context, e *keyturn.Error) (string, error) {
-	c.say("%s", keyturn.CleanLines(e.Message))
+func whichMode(ctx context.Context, c *command.Command, e *keyturn.Error) (string, error) {
+	c.Say("%s", keyturn.CleanLines(e.Message))
 	for {
-		answer, err := c.prompt().Line(ctx, "Keep them (m, merge), let them go (r, replace), or stop (s)?")
+		answer, err := c.Prompt().Line(ctx, "Keep them (m, merge), let them go (r, replace), or stop (s)?")
 		if err != nil {
 			return "", err
 		}
@@ -150,7 +149,7 @@ func (c *command) whichMode(ctx context.Context, e *keyturn.Error) (string, erro
 		case "r", "replace":
 			return keyturn.Replace, nil
 		case "s", "stop", "":
-			return "", errInterrupted
+			return "", command.ErrInterrupted
 		}
 	}
 }
@@ -160,43 +159,6 @@ func putKind(res *keyturn.Changed) string {
 		return "create-secret"
 	}
 	return "update-secret"
-}
-
-// wrote prints the answer of every change of one secret: what was done, where it
-// went, and what may come next.
-func (c *command) wrote(res *keyturn.Changed, kind, said string, next ...string) error {
-	if c.json() {
-		return c.print(changeDoc(res, kind))
-	}
-	if err := c.line("%s  %s", said, c.dim(went(res.Receipt, res.Target))); err != nil {
-		return err
-	}
-	for _, l := range next {
-		if err := c.line("%s", l); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func changeDoc(res *keyturn.Changed, kind string) answer {
-	doc := success(kind, res.Receipt)
-	d := infoDoc(res.Secret)
-	doc.Secret, doc.Target, doc.Before, doc.Until = &d, targetOf(res), versionOf(res.Before), stamp(res.Until)
-	return doc
-}
-
-// named is a secret and its version in a sentence.
-func (c *command) named(info keyturn.Info) string {
-	name := c.bold(keyturn.Clean(info.Ref.Short()))
-	if info.Version != "" {
-		name += " version " + keyturn.Clean(info.Version)
-	}
-	return name
-}
-
-func targetOf(res *keyturn.Changed) string {
-	return strings.TrimPrefix(went(res.Receipt, res.Target), "→ ")
 }
 
 // operation is the put without its values.
@@ -272,7 +234,7 @@ func parseExpiry(s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	if d, err := parseAge(s); err == nil {
+	if d, err := command.ParseAge(s); err == nil {
 		return now.UTC().Add(d).Truncate(time.Second), nil
 	}
 	for _, layout := range []string{time.DateOnly, time.RFC3339} {
@@ -283,21 +245,8 @@ func parseExpiry(s string, now time.Time) (time.Time, error) {
 	return time.Time{}, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(s)+"' is not a date", "write 2026-12-31, 2026-12-31T12:00:00Z or 90d")
 }
 
-// parseAge reads a duration in days, hours or minutes: 90d, 12h, 30m.
-func parseAge(s string) (time.Duration, error) {
-	if n, ok := strings.CutSuffix(s, "d"); ok {
-		days, err := strconv.Atoi(n)
-		if err == nil && days > 0 && days <= 36500 {
-			return time.Duration(days) * 24 * time.Hour, nil
-		}
-	} else if d, err := time.ParseDuration(s); err == nil && d > 0 {
-		return d, nil
-	}
-	return 0, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(s)+"' is not a duration", "write 90d, 12h or 30m")
-}
-
-// values collects what the words and files say.
-func (c *command) values(ctx context.Context, o putOptions) (map[string]keyturn.Value, error) {
+// collect gathers what the words and files say.
+func collect(ctx context.Context, c *command.Command, o putOptions) (map[string]keyturn.Value, error) {
 	values := map[string]keyturn.Value{}
 	set := func(field string, v keyturn.Value) error {
 		if field == "" {
@@ -312,7 +261,7 @@ func (c *command) values(ctx context.Context, o putOptions) (map[string]keyturn.
 	if err := o.stdinOnce(); err != nil {
 		return nil, err
 	}
-	if err := c.fromFiles(o, set); err != nil {
+	if err := fromFiles(c, o, set); err != nil {
 		return nil, err
 	}
 	words := o.words
@@ -325,7 +274,7 @@ func (c *command) values(ctx context.Context, o putOptions) (map[string]keyturn.
 	literal := false
 	for _, w := range words {
 		field, text, given := strings.Cut(w, "=")
-		v, lit, err := c.value(ctx, o, field, text, given)
+		v, lit, err := valueOf(ctx, c, o, field, text, given)
 		if err != nil {
 			return nil, err
 		}
@@ -335,7 +284,7 @@ func (c *command) values(ctx context.Context, o putOptions) (map[string]keyturn.
 		}
 	}
 	if literal {
-		c.say("note: a value on the command line can be seen by other programs and stays in the shell's history; FIELD alone asks for it, FIELD=- takes it from a pipe")
+		c.Say("note: a value on the command line can be seen by other programs and stays in the shell's history; FIELD alone asks for it, FIELD=- takes it from a pipe")
 	}
 	return values, nil
 }
@@ -358,32 +307,27 @@ func (o putOptions) stdinOnce() error {
 	return nil
 }
 
-// value reads one field.
-func (c *command) value(ctx context.Context, o putOptions, field, text string, given bool) (v keyturn.Value, literal bool, err error) {
+// valueOf reads one field.
+func valueOf(ctx context.Context, c *command.Command, o putOptions, field, text string, given bool) (v keyturn.Value, literal bool, err error) {
 	switch {
 	case !given:
-		if !c.prompt().Possible() {
+		if !c.Prompt().Possible() {
 			return v, false, keyturn.E(keyturn.Invalid, "there is no terminal to ask for '"+keyturn.Clean(field)+"' at",
 				"write "+keyturn.Quote(field)+"=- and pipe the value in, or --generate "+keyturn.Quote(field))
 		}
-		v, err = c.prompt().Secret(ctx, field)
+		v, err = c.Prompt().Secret(ctx, field)
 		return v, false, err
 	case text == "-":
 		if term.IsTerminal(int(c.In.Fd())) {
-			c.say("reading '%s' from the terminal; end it with Ctrl-D", keyturn.Clean(field))
+			c.Say("reading '%s' from the terminal; end it with Ctrl-D", keyturn.Clean(field))
 		}
-		b, err := readLimited(c.In, "standard input", maxInput)
+		b, err := c.Input("-")
 		if err != nil {
 			return v, false, err
 		}
-		return c.trimmed(o, field, b), false, nil
+		return trimmed(c, o, field, b), false, nil
 	case strings.HasPrefix(text, "@"):
-		f, err := os.Open(text[1:])
-		if err != nil {
-			return v, false, unreadable(text[1:], err)
-		}
-		defer f.Close()
-		b, err := readLimited(f, text[1:], maxInput)
+		b, err := command.ReadFile(text[1:])
 		if err != nil {
 			return v, false, err
 		}
@@ -400,52 +344,35 @@ func (c *command) value(ctx context.Context, o putOptions, field, text string, g
 
 // trimmed drops a newline that the caller does not want, and tells of one that
 // may not have been meant.
-func (c *command) trimmed(o putOptions, field string, b []byte) keyturn.Value {
+func trimmed(c *command.Command, o putOptions, field string, b []byte) keyturn.Value {
 	if bytes.HasSuffix(b, []byte("\n")) {
 		if o.trim {
 			return keyturn.NewValue(bytes.TrimSuffix(b, []byte("\n")))
 		}
-		c.say("note: '%s' ends in a newline, which is kept; --trim drops it", keyturn.Clean(field))
+		c.Say("note: '%s' ends in a newline, which is kept; --trim drops it", keyturn.Clean(field))
 	}
 	return keyturn.NewValue(b)
 }
 
-func unreadable(path string, err error) error {
-	return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' cannot be read", "check that it exists and that you may read it").Because(err)
-}
-
-// input opens a file, or standard input for "-".
-func (c *command) input(path string) ([]byte, error) {
-	if path == "-" {
-		return readLimited(c.In, "standard input", maxInput)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, unreadable(path, err)
-	}
-	defer f.Close()
-	return readLimited(f, path, maxInput)
-}
-
-func (c *command) fromFiles(o putOptions, set func(string, keyturn.Value) error) error {
+func fromFiles(c *command.Command, o putOptions, set func(string, keyturn.Value) error) error {
 	switch {
 	case o.fromJSON != "":
-		data, err := c.input(o.fromJSON)
+		data, err := c.Input(o.fromJSON)
 		if err != nil {
 			return err
 		}
 		return jsonFields(o.fromJSON, data, set)
 	case o.fromEnv != "":
-		data, err := c.input(o.fromEnv)
+		data, err := c.Input(o.fromEnv)
 		if err != nil {
 			return err
 		}
-		return c.envFields(o.fromEnv, data, set)
+		return envFields(c, o.fromEnv, data, set)
 	}
 	return nil
 }
 
-func (c *command) envFields(name string, data []byte, set func(string, keyturn.Value) error) error {
+func envFields(c *command.Command, name string, data []byte, set func(string, keyturn.Value) error) error {
 	file, err := document.ParseEnv(name, data)
 	if err != nil {
 		return err
@@ -455,7 +382,7 @@ func (c *command) envFields(name string, data []byte, set func(string, keyturn.V
 		return err
 	}
 	for _, n := range append(file.Notices, notices...) {
-		c.say("note: %s", keyturn.Clean(n.String()))
+		c.Say("note: %s", keyturn.Clean(n.String()))
 	}
 	if len(vars) == 0 {
 		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(name)+"' has no variables", "")

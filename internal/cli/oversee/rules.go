@@ -1,4 +1,4 @@
-package cli
+package oversee
 
 import (
 	"strings"
@@ -6,17 +6,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/rules"
 )
-
-func init() { operations["rules explain"] = "explain-rules" }
 
 type explainOptions struct {
 	who, verb, ref string
 	run            []string
 }
 
-func rulesCommand(c *command) *cobra.Command {
+// Rules returns the command 'keyturn rules'.
+func Rules(c *command.Command) *cobra.Command {
 	group := &cobra.Command{
 		Use:     "rules",
 		Short:   "Explain who may do what",
@@ -37,23 +37,14 @@ used for.`,
 		Args: cobra.MinimumNArgs(3),
 		RunE: func(_ *cobra.Command, args []string) error {
 			o.who, o.verb, o.ref, o.run = args[0], args[1], args[2], args[3:]
-			return c.explainRules(o)
+			return explainRules(c, o)
 		},
 	}
 	group.AddCommand(explain)
 	return group
 }
 
-type decisionDoc struct {
-	Who     string   `json:"who"`
-	Verb    string   `json:"verb"`
-	Path    string   `json:"path"`
-	Effect  string   `json:"effect"`
-	Rule    string   `json:"rule"`
-	Because []string `json:"because"`
-}
-
-func (c *command) explainRules(o explainOptions) error {
+func explainRules(c *command.Command, o explainOptions) error {
 	actor, err := actorOf(o.who)
 	if err != nil {
 		return err
@@ -70,19 +61,19 @@ func (c *command) explainRules(o explainOptions) error {
 	if err != nil {
 		return err
 	}
-	facts, err := c.Facts(c.how())
+	facts, err := c.Facts(c.How())
 	if err != nil {
 		return err
 	}
 	q := rules.Request{Actor: actor, Verb: verb, Path: ref.Path(), Sink: rules.Sink{Run: o.run}}
 	d := facts.Rules.Decide(q)
 	lines := facts.Rules.Explain(q)
-	if c.json() {
-		return c.print(answer{Operation: "explain-rules", Status: "success",
-			Decision: &decisionDoc{Who: o.who, Verb: o.verb, Path: ref.Path(), Effect: d.Effect.String(), Rule: d.Where(), Because: lines}})
+	if c.JSON() {
+		return c.Print(command.Answer{Operation: "explain-rules", Status: "success",
+			Decision: &command.DecisionDoc{Who: o.who, Verb: o.verb, Path: ref.Path(), Effect: d.Effect.String(), Rule: d.Where(), Because: lines}})
 	}
 	for _, l := range lines {
-		if err := c.line("%s", keyturn.Clean(l)); err != nil {
+		if err := c.Line("%s", keyturn.Clean(l)); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,6 @@
-package cli
+// Package use holds the commands that hand values on to programs and files, unseen:
+// run, render, and trust in what a project asks for.
+package use
 
 import (
 	"bytes"
@@ -12,13 +14,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/launch"
 	"github.com/keyturn/keyturn/internal/leak"
 )
-
-const runKind = "run-command"
-
-func init() { operations["run"] = runKind }
 
 type runOptions struct {
 	env, envFrom, envFile, file, optional []string
@@ -28,7 +27,8 @@ type runOptions struct {
 	args                                  []string
 }
 
-func runCommand(c *command) *cobra.Command {
+// Run returns the command 'keyturn run'.
+func Run(c *command.Command) *cobra.Command {
 	var o runOptions
 	cmd := &cobra.Command{
 		Use:   "run [flags] -- COMMAND [ARG]...",
@@ -57,14 +57,14 @@ does not get KEYTURN_PASSPHRASE_FILE.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch dash := cmd.ArgsLenAtDash(); {
 			case dash < 0 && len(args) > 0:
-				return usage("the command stands behind --: keyturn run -- " + keyturn.Quote(args[0]))
+				return command.Usage("the command stands behind --: keyturn run -- " + keyturn.Quote(args[0]))
 			case dash > 0:
-				return usage("'" + args[0] + "' stands before --, where only flags do")
+				return command.Usage("'" + args[0] + "' stands before --, where only flags do")
 			case len(args) == 0 || args[0] == "":
-				return usage("no command was given: write it behind --")
+				return command.Usage("no command was given: write it behind --")
 			}
 			o.args = args
-			return c.run(cmd, o)
+			return run(c, cmd, o)
 		},
 	}
 	f := cmd.Flags()
@@ -90,74 +90,66 @@ type running struct {
 	status   launch.Status
 }
 
-type commandDoc struct {
-	Started bool     `json:"started"`
-	Exit    *int     `json:"exit,omitempty"`
-	Signal  int      `json:"signal,omitempty"`
-	Output  string   `json:"output,omitempty"`
-	Missing []string `json:"missing,omitempty"` // of --optional
-}
-
-// run does everything, and tells of it in the report. The error is an
-// exitStatus once the command has ended, or could not be executed.
-func (c *command) run(cmd *cobra.Command, o runOptions) error {
+// run does everything, and tells of it in the report. The error is
+// a command.ExitStatus once the command has ended, or could not be executed.
+func run(c *command.Command, cmd *cobra.Command, o runOptions) error {
 	r := &running{runOptions: o, begun: time.Now()}
-	err := c.prepare(cmd, r)
+	err := prepare(c, cmd, r)
 	if err == nil {
-		err = c.launch(cmd, r)
+		err = start(c, cmd, r)
 	}
 	failure := failureOf(c, err)
 	if o.report != "" {
-		if reportErr := c.report(r, failure); reportErr != nil {
+		if reportErr := report(c, r, failure); reportErr != nil {
 			if err == nil && r.status.Code == 0 {
 				return reportErr
 			}
-			c.say("keyturn: %s", reportErr.Error())
+			c.Say("keyturn: %s", reportErr.Error())
 		}
 	}
 	switch {
 	case err == nil:
-		return exitStatus(r.status.Code)
+		return command.ExitStatus(r.status.Code)
 	case failure == nil: // interrupted
 		return err
 	case r.status.Started:
 		// Standard output is the command's: this is for standard error.
-		c.say("keyturn: %s: %s", failure.Code, keyturn.CleanLines(failure.Message))
+		c.Say("keyturn: %s: %s", failure.Code, keyturn.CleanLines(failure.Message))
 		if failure.Hint != "" {
-			c.say("  %s", keyturn.CleanLines(failure.Hint))
+			c.Say("  %s", keyturn.CleanLines(failure.Hint))
 		}
-		return exitStatus(r.status.Code)
+		return command.ExitStatus(r.status.Code)
 	case r.status.Code != 0: // not executable, not found, interrupted
-		c.tellError(failure)
-		return exitStatus(r.status.Code)
+		c.TellError(failure)
+		return command.ExitStatus(r.status.Code)
 	}
 	return failure
 }
 
 // failureOf is err as an Error of this operation; nil where nobody has to be
 // told more.
-func failureOf(c *command, err error) *keyturn.Error {
+func failureOf(c *command.Command, err error) *keyturn.Error {
 	if err == nil || interrupted(err) {
 		return nil
 	}
-	e := *c.explain(err)
-	e.Op = runKind
+	e := *c.Explain(err)
+	e.Op = command.RunKind
 	return &e
 }
 
 // prepare fetches the values. When it returns the store is closed: however long
 // the command runs, it holds no lock and no key.
-func (c *command) prepare(cmd *cobra.Command, r *running) error {
-	facts, err := c.Facts(c.how())
+func prepare(c *command.Command, cmd *cobra.Command, r *running) error {
+	facts, err := c.Facts(c.How())
 	if err != nil {
 		return err
 	}
 	r.actor = facts.Actor
-	if r.plan, err = c.planRun(r.runOptions, facts); err != nil {
+	if r.plan, err = planRun(c, r.runOptions, facts); err != nil {
 		return err
 	}
 	for _, n := range r.plan.notices {
-		c.say("note: %s", n)
+		c.Say("note: %s", n)
 	}
 	if r.plan.pathIsKnown() {
 		st, err := launch.Check(launch.Command{Args: r.args, Inherit: r.plan.inherit})
@@ -168,64 +160,64 @@ func (c *command) prepare(cmd *cobra.Command, r *running) error {
 	}
 	if len(r.plan.op.Refs()) == 0 {
 		if r.trust && facts.Project != nil {
-			c.say("note: the project's file asks for no secret; there is nothing to trust")
+			c.Say("note: the project's file asks for no secret; there is nothing to trust")
 		}
-		c.say("note: no secret was asked for; the command runs as it would without keyturn")
+		c.Say("note: no secret was asked for; the command runs as it would without keyturn")
 		return nil
 	}
-	return c.do(cmd, func(ctx context.Context, s *Session) error {
-		r.delivery, err = c.fetch(ctx, s, r)
+	return c.Do(cmd, func(ctx context.Context, s *command.Session) error {
+		r.delivery, err = fetch(ctx, c, s, r)
 		return err
 	})
 }
 
 // fetch asks for the values, and for a person's trust in the project where that
 // is missing.
-func (c *command) fetch(ctx context.Context, s *Session, r *running) (*keyturn.Delivery, error) {
+func fetch(ctx context.Context, c *command.Command, s *command.Session, r *running) (*keyturn.Delivery, error) {
 	op := r.plan.op
 	trust := keyturn.TrustProject{Path: op.Project, Pinned: op.Pinned}
 	if r.trust && op.Project != "" {
-		if _, err := ask[*keyturn.Trusted](ctx, c, s, trust); err != nil {
+		if _, err := command.Ask[*keyturn.Trusted](ctx, c, s, trust); err != nil {
 			return nil, err
 		}
 	}
-	d, err := ask[*keyturn.Delivery](ctx, c, s, op)
-	if !untrusted(err) || s.Actor.Kind != keyturn.Person || c.json() || !c.prompt().Possible() {
+	d, err := command.Ask[*keyturn.Delivery](ctx, c, s, op)
+	if !untrusted(err) || s.Actor.Kind != keyturn.Person || c.JSON() || !c.Prompt().Possible() {
 		return d, err
 	}
 	e := keyturn.AsError(err)
-	c.say("%s", keyturn.Clean(e.Message))
+	c.Say("%s", keyturn.Clean(e.Message))
 	for _, l := range differenceIn(e) {
-		c.say("  %s", keyturn.Clean(l))
+		c.Say("  %s", keyturn.Clean(l))
 	}
-	yes, askErr := c.prompt().Confirm(ctx, "Trust it, and go on?")
+	yes, askErr := c.Prompt().Confirm(ctx, "Trust it, and go on?")
 	if askErr != nil {
 		return nil, askErr
 	}
 	if !yes {
 		return nil, err
 	}
-	if _, err := ask[*keyturn.Trusted](ctx, c, s, trust); err != nil {
+	if _, err := command.Ask[*keyturn.Trusted](ctx, c, s, trust); err != nil {
 		return nil, err
 	}
-	return ask[*keyturn.Delivery](ctx, c, s, op)
+	return command.Ask[*keyturn.Delivery](ctx, c, s, op)
 }
 
-// launch starts the command and waits for it. Signals are the command's: the
+// start runs the command and waits for it. Signals are the command's: the
 // program's own handling of them only ends what comes before.
-func (c *command) launch(cmd *cobra.Command, r *running) (err error) {
+func start(c *command.Command, cmd *cobra.Command, r *running) (err error) {
 	if cmd.Context().Err() != nil {
-		return errInterrupted
+		return command.ErrInterrupted
 	}
 	l := launch.Command{Args: r.args, Inherit: r.plan.inherit, Env: r.plan.variables(r.delivery),
 		Stdin: c.In, Stdout: c.Out, Stderr: c.Err,
-		Tell: func(m string) { c.say("note: %s", keyturn.Clean(m)) }}
+		Tell: func(m string) { c.Say("note: %s", keyturn.Clean(m)) }}
 	if r.delivery != nil {
-		l.Env = c.variableNames(l.Env)
+		l.Env = variableNames(c, l.Env)
 		for _, f := range r.delivery.Files {
 			l.Files = append(l.Files, launch.File{Path: f.Name, Value: f.Value})
 		}
-		matcher, err := c.redact(r, &l)
+		matcher, err := redact(c, r, &l)
 		if err != nil {
 			return err
 		}
@@ -238,9 +230,9 @@ func (c *command) launch(cmd *cobra.Command, r *running) (err error) {
 		}
 	}
 	ctx := context.WithoutCancel(cmd.Context())
-	if c.timeout > 0 {
+	if c.Timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, r.begun.Add(c.timeout))
+		ctx, cancel = context.WithDeadline(ctx, r.begun.Add(c.Timeout))
 		defer cancel()
 	}
 	r.status, err = launch.Run(ctx, l)
@@ -248,11 +240,11 @@ func (c *command) launch(cmd *cobra.Command, r *running) (err error) {
 }
 
 // variableNames leaves out what no variable can be called, and tells.
-func (c *command) variableNames(env []launch.EnvVar) []launch.EnvVar {
+func variableNames(c *command.Command, env []launch.EnvVar) []launch.EnvVar {
 	out := env[:0]
 	for _, v := range env {
 		if !launch.ValidName(v.Name) {
-			c.say("note: '%s' cannot be the name of a variable and is left out; give it one with --env NAME=REF", keyturn.Clean(v.Name))
+			c.Say("note: '%s' cannot be the name of a variable and is left out; give it one with --env NAME=REF", keyturn.Clean(v.Name))
 			continue
 		}
 		out = append(out, v)
@@ -262,7 +254,7 @@ func (c *command) variableNames(env []launch.EnvVar) []launch.EnvVar {
 
 // redact puts the redactor before the command's output. What cannot be redacted
 // is told; of an agent's command nothing is shown then.
-func (c *command) redact(r *running, l *launch.Command) (*leak.Matcher, error) {
+func redact(c *command.Command, r *running, l *launch.Command) (*leak.Matcher, error) {
 	if r.plain {
 		r.output = "plain"
 		return nil, nil
@@ -295,14 +287,14 @@ func (c *command) redact(r *running, l *launch.Command) (*leak.Matcher, error) {
 		}
 		told[name] = true
 		if r.actor.Kind != keyturn.Agent {
-			c.say("note: the value of %s is %s to be redacted", keyturn.Clean(name), s.Reason)
+			c.Say("note: the value of %s is %s to be redacted", keyturn.Clean(name), s.Reason)
 			continue
 		}
 		r.output = "withheld"
-		c.say("keyturn: the output of this command is withheld: the value of %s is %s to be redacted", keyturn.Clean(name), s.Reason)
+		c.Say("keyturn: the output of this command is withheld: the value of %s is %s to be redacted", keyturn.Clean(name), s.Reason)
 	}
 	if r.output == "withheld" {
-		c.say("  a person can store a longer value, or say that it is no secret: keyturn put REF FIELD --public FIELD --merge")
+		c.Say("  a person can store a longer value, or say that it is no secret: keyturn put REF FIELD --public FIELD --merge")
 		l.Filter = func(io.Writer) io.WriteCloser { return nowhere{} }
 	}
 	return matcher, nil
@@ -316,9 +308,9 @@ func (nowhere) Close() error                { return nil }
 
 // report writes the JSON document of --report. Its status tells how keyturn
 // fared; how the command did is in command.exit.
-func (c *command) report(r *running, failure *keyturn.Error) error {
-	doc := answer{Operation: runKind, Status: "success", Caller: &r.actor}
-	doc.Command = &commandDoc{Started: r.status.Started, Signal: int(r.status.Signal), Output: r.output}
+func report(c *command.Command, r *running, failure *keyturn.Error) error {
+	doc := command.Answer{Operation: command.RunKind, Status: "success", Caller: &r.actor}
+	doc.Command = &command.CommandDoc{Started: r.status.Started, Signal: int(r.status.Signal), Output: r.output}
 	if r.actor.Kind == "" {
 		doc.Caller = nil
 	}
@@ -326,9 +318,9 @@ func (c *command) report(r *running, failure *keyturn.Error) error {
 		doc.Command.Exit = &r.status.Code
 	}
 	if refs := r.plan.op.Refs(); len(refs) > 0 {
-		list := []secretDoc{}
+		list := []command.SecretDoc{}
 		for _, ref := range refs {
-			list = append(list, secretDoc{Ref: ref.String()})
+			list = append(list, command.SecretDoc{Ref: ref.String()})
 		}
 		doc.Secrets = &list
 	}
@@ -336,18 +328,18 @@ func (c *command) report(r *running, failure *keyturn.Error) error {
 		doc.AuditID, doc.Command.Missing = r.delivery.AuditID, r.delivery.Missing
 	}
 	if failure != nil {
-		doc.Status, doc.AuditID, doc.Approval = "error", failure.AuditID, approvalOf(failure.Approval)
+		doc.Status, doc.AuditID, doc.Approval = "error", failure.AuditID, command.ApprovalOf(failure.Approval)
 		if failure.Code == keyturn.Pending {
 			doc.Status = "pending"
 		}
-		d := c.errorDoc(failure)
+		d := c.ErrorDoc(failure)
 		doc.Error = &d
 		for _, each := range failure.Each {
-			doc.Errors = append(doc.Errors, c.errorDoc(each))
+			doc.Errors = append(doc.Errors, c.ErrorDoc(each))
 		}
 	} else if !r.status.Started {
 		doc.Status = "error"
-		doc.Error = &errorDoc{Code: keyturn.Unavailable, Message: "interrupted before the command started"}
+		doc.Error = &command.ErrorDoc{Code: keyturn.Unavailable, Message: "interrupted before the command started"}
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -356,7 +348,7 @@ func (c *command) report(r *running, failure *keyturn.Error) error {
 	if err := enc.Encode(doc); err != nil {
 		return keyturn.E(keyturn.Internal, "the report has no JSON form", "").Because(err)
 	}
-	_, err := replaceFile(c.abs(r.report), b.Bytes())
+	_, err := replaceFile(c.Abs(r.report), b.Bytes())
 	return err
 }
 
@@ -382,5 +374,5 @@ func differenceIn(e *keyturn.Error) []string {
 }
 
 func interrupted(err error) bool {
-	return errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled)
+	return errors.Is(err, command.ErrInterrupted) || errors.Is(err, context.Canceled)
 }

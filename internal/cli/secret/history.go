@@ -1,4 +1,4 @@
-package cli
+package secret
 
 import (
 	"context"
@@ -8,11 +8,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 )
 
-func init() { operations["history"] = keyturn.ListVersions{}.Kind() }
-
-func historyCommand(c *command) *cobra.Command {
+// History returns the command 'keyturn history'.
+func History(c *command.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "history REF",
 		Short: "List the versions of a secret, newest first",
@@ -26,7 +26,7 @@ it, its fields by name, and its labels. No value is read.`,
 			if err != nil {
 				return err
 			}
-			return c.do(cmd, func(ctx context.Context, s *Session) error { return c.history(ctx, s, ref) })
+			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return history(ctx, c, s, ref) })
 		},
 	}
 }
@@ -49,27 +49,27 @@ func whole(arg, does, hint string) (keyturn.Ref, error) {
 	return ref, keyturn.E(keyturn.Invalid, does+" takes no "+what, hint+"; write "+keyturn.Quote(ref.Secret().Short())).About(ref)
 }
 
-func (c *command) history(ctx context.Context, s *Session, ref keyturn.Ref) error {
-	res, err := ask[*keyturn.Versions](ctx, c, s, keyturn.ListVersions{Ref: ref})
+func history(ctx context.Context, c *command.Command, s *command.Session, ref keyturn.Ref) error {
+	res, err := command.Ask[*keyturn.Versions](ctx, c, s, keyturn.ListVersions{Ref: ref})
 	if err != nil {
 		return err
 	}
-	if c.json() {
-		doc := success(keyturn.ListVersions{}.Kind(), res.Receipt)
-		list := []secretDoc{}
+	if c.JSON() {
+		doc := command.Success(keyturn.ListVersions{}.Kind(), res.Receipt)
+		list := []command.SecretDoc{}
 		for _, v := range res.Versions {
-			d := infoDoc(v)
+			d := command.InfoDoc(v)
 			d.Current = v.Current
 			list = append(list, d)
 		}
 		doc.Secrets = &list
-		return c.print(doc)
+		return c.Print(doc)
 	}
 	rows := [][]string{}
 	for _, v := range res.Versions {
-		rows = append(rows, []string{keyturn.Clean(v.Version), when(v.Created), standingOf(v), fieldList(v), versionNotes(v)})
+		rows = append(rows, []string{keyturn.Clean(v.Version), command.When(v.Created), standingOf(v), fieldList(v), versionNotes(v)})
 	}
-	return c.columns([]string{"VERSION", "CREATED", "STATE", "FIELDS", "LABELS"}, rows)
+	return c.Columns([]string{"VERSION", "CREATED", "STATE", "FIELDS", "LABELS"}, rows)
 }
 
 // standingOf is a version's state, or that it is the one in use.
@@ -99,7 +99,7 @@ func fieldList(v keyturn.Info) string {
 func versionNotes(v keyturn.Info) string {
 	notes := keyValues(v.Labels)
 	if !v.Expires.IsZero() {
-		notes = strings.TrimPrefix(notes+", expires "+when(v.Expires), ", ")
+		notes = strings.TrimPrefix(notes+", expires "+command.When(v.Expires), ", ")
 	}
 	if notes == "" {
 		return "-"

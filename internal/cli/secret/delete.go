@@ -1,4 +1,4 @@
-package cli
+package secret
 
 import (
 	"context"
@@ -6,11 +6,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 )
 
-func init() { operations["delete"] = keyturn.DeleteSecret{}.Kind() }
-
-func deleteCommand(c *command) *cobra.Command {
+// Delete returns the command 'keyturn delete'.
+func Delete(c *command.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:     "delete REF",
 		Aliases: []string{"rm"},
@@ -33,19 +33,19 @@ read by number; AWS and Azure keep the secret for a time, and then it is gone.
 			if err != nil {
 				return err
 			}
-			return c.do(cmd, func(ctx context.Context, s *Session) error { return c.deleteSecret(ctx, s, ref) })
+			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return deleteSecret(ctx, c, s, ref) })
 		},
 	}
 }
 
-func (c *command) deleteSecret(ctx context.Context, s *Session, ref keyturn.Ref) error {
-	res, err := ask[*keyturn.Changed](ctx, c, s, keyturn.DeleteSecret{Ref: ref})
+func deleteSecret(ctx context.Context, c *command.Command, s *command.Session, ref keyturn.Ref) error {
+	res, err := command.Ask[*keyturn.Changed](ctx, c, s, keyturn.DeleteSecret{Ref: ref})
 	if err != nil {
 		return err
 	}
 	back := "restore with: keyturn restore " + keyturn.Quote(ref.Short())
 	if !res.Until.IsZero() {
-		back += "   (until " + when(res.Until) + ")"
+		back += "   (until " + command.When(res.Until) + ")"
 	}
-	return c.wrote(res, keyturn.DeleteSecret{}.Kind(), "deleted "+c.named(res.Secret), back)
+	return wrote(c, res, keyturn.DeleteSecret{}.Kind(), "deleted "+named(c, res.Secret), back)
 }

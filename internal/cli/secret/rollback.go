@@ -1,4 +1,4 @@
-package cli
+package secret
 
 import (
 	"context"
@@ -6,11 +6,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 )
 
-func init() { operations["rollback"] = keyturn.RollbackSecret{}.Kind() }
-
-func rollbackCommand(c *command) *cobra.Command {
+// Rollback returns the command 'keyturn rollback'.
+func Rollback(c *command.Command) *cobra.Command {
 	var to string
 	cmd := &cobra.Command{
 		Use:   "rollback REF",
@@ -28,17 +28,17 @@ nothing is lost; on AWS a stage is moved instead. The way back is printed.`,
 				return err
 			}
 			if to == "" && cmd.Flags().Changed("to") {
-				return usage("--to needs a version")
+				return command.Usage("--to needs a version")
 			}
-			return c.do(cmd, func(ctx context.Context, s *Session) error { return c.rollback(ctx, s, ref, to) })
+			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return rollback(ctx, c, s, ref, to) })
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "the `VERSION` to go back to, in the platform's own word")
 	return cmd
 }
 
-func (c *command) rollback(ctx context.Context, s *Session, ref keyturn.Ref, to string) error {
-	res, err := ask[*keyturn.Changed](ctx, c, s, keyturn.RollbackSecret{Ref: ref, To: to})
+func rollback(ctx context.Context, c *command.Command, s *command.Session, ref keyturn.Ref, to string) error {
+	res, err := command.Ask[*keyturn.Changed](ctx, c, s, keyturn.RollbackSecret{Ref: ref, To: to})
 	if err != nil {
 		return err
 	}
@@ -46,6 +46,6 @@ func (c *command) rollback(ctx context.Context, s *Session, ref keyturn.Ref, to 
 	if res.Before == "" { // the newest version was deleted
 		back = "keyturn delete " + keyturn.Quote(ref.Short())
 	}
-	said := "rolled back " + c.bold(keyturn.Clean(ref.Short())) + ", now at version " + keyturn.Clean(res.Secret.Version)
-	return c.wrote(res, keyturn.RollbackSecret{}.Kind(), said, "go back with: "+back)
+	said := "rolled back " + c.Bold(keyturn.Clean(ref.Short())) + ", now at version " + keyturn.Clean(res.Secret.Version)
+	return wrote(c, res, keyturn.RollbackSecret{}.Kind(), said, "go back with: "+back)
 }

@@ -1,4 +1,6 @@
-package cli
+// Package oversee holds the commands that watch over the others: approvals, the
+// log, the rules and the configuration.
+package oversee
 
 import (
 	"context"
@@ -9,14 +11,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 )
 
-func init() {
-	operations["approve"] = keyturn.ApproveRequest{}.Kind()
-	operations["approve list"] = keyturn.ListRequests{}.Kind()
-}
-
-func approveCommand(c *command) *cobra.Command {
+// Approve returns the command 'keyturn approve'.
+func Approve(c *command.Command) *cobra.Command {
 	var op keyturn.ApproveRequest
 	cmd := &cobra.Command{
 		Use:   "approve [ID]",
@@ -34,35 +33,22 @@ configuration, the narrowest that lets the same through from now on.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				if op.Remember {
-					return usage("--remember needs the ID of a request")
+					return command.Usage("--remember needs the ID of a request")
 				}
-				c.name = "approve list"
-				return c.do(cmd, c.listRequests)
+				c.Name = "approve list"
+				return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return listRequests(ctx, c, s) })
 			}
 			op.ID = strings.ToLower(strings.TrimSpace(args[0]))
-			return c.do(cmd, func(ctx context.Context, s *Session) error { return c.approve(ctx, s, op) })
+			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return approve(ctx, c, s, op) })
 		},
 	}
 	cmd.Flags().BoolVar(&op.Remember, "remember", false, "write a rule, so that it need not be asked again")
 	return cmd
 }
 
-type requestDoc struct {
-	approvalDoc
-	Caller    keyturn.Actor `json:"caller"`
-	Operation string        `json:"operation"`
-	Summary   string        `json:"summary"`
-	Refs      []string      `json:"refs"`
-	Command   []string      `json:"command,omitempty"`
-	Created   string        `json:"created_time"`
-	Reason    string        `json:"untrusted_reason,omitempty"` // the caller's own words
-	Needs     int           `json:"approvals_needed"`
-	Given     int           `json:"approvals_given"`
-}
-
-func requestOf(r keyturn.Request) requestDoc {
-	d := requestDoc{approvalDoc: *approvalOf(&r.Approval), Caller: r.Actor, Operation: r.Op.Kind(), Summary: sentence(r.Op), Refs: []string{},
-		Created: stamp(r.Created), Reason: keyturn.Clean(r.Reason), Needs: r.Needs, Given: r.Given}
+func requestOf(r keyturn.Request) command.RequestDoc {
+	d := command.RequestDoc{ApprovalDoc: *command.ApprovalOf(&r.Approval), Caller: r.Actor, Operation: r.Op.Kind(), Summary: sentence(r.Op), Refs: []string{},
+		Created: command.Stamp(r.Created), Reason: keyturn.Clean(r.Reason), Needs: r.Needs, Given: r.Given}
 	for _, ref := range r.Op.Refs() {
 		d.Refs = append(d.Refs, ref.String())
 	}
@@ -72,22 +58,22 @@ func requestOf(r keyturn.Request) requestDoc {
 	return d
 }
 
-func (c *command) listRequests(ctx context.Context, s *Session) error {
-	res, err := ask[*keyturn.Requests](ctx, c, s, keyturn.ListRequests{})
+func listRequests(ctx context.Context, c *command.Command, s *command.Session) error {
+	res, err := command.Ask[*keyturn.Requests](ctx, c, s, keyturn.ListRequests{})
 	if err != nil {
 		return err
 	}
-	if c.json() {
-		doc := success(keyturn.ListRequests{}.Kind(), res.Receipt)
-		list := []requestDoc{}
+	if c.JSON() {
+		doc := command.Success(keyturn.ListRequests{}.Kind(), res.Receipt)
+		list := []command.RequestDoc{}
 		for _, r := range res.Requests {
 			list = append(list, requestOf(r))
 		}
 		doc.Requests = &list
-		return c.print(doc)
+		return c.Print(doc)
 	}
 	if len(res.Requests) == 0 {
-		return c.line("no request is open")
+		return c.Line("no request is open")
 	}
 	for _, r := range res.Requests {
 		state := ""
@@ -96,14 +82,14 @@ func (c *command) listRequests(ctx context.Context, s *Session) error {
 		} else if r.Needs > 1 {
 			state = fmt.Sprintf(", %d of %d approvals", r.Given, r.Needs)
 		}
-		if err := c.line("%s   %s   %s, %s ago%s", c.bold(r.ID), r.Fingerprint, keyturn.Clean(r.Actor.Principal()), age(time.Since(r.Created)), state); err != nil {
+		if err := c.Line("%s   %s   %s, %s ago%s", c.Bold(r.ID), r.Fingerprint, keyturn.Clean(r.Actor.Principal()), age(time.Since(r.Created)), state); err != nil {
 			return err
 		}
-		if err := c.line("  %s", short(sentence(r.Op))); err != nil {
+		if err := c.Line("  %s", short(sentence(r.Op))); err != nil {
 			return err
 		}
 		if r.Reason != "" {
-			if err := c.line("  (they say: %s)", keyturn.Clean(r.Reason)); err != nil {
+			if err := c.Line("  (they say: %s)", keyturn.Clean(r.Reason)); err != nil {
 				return err
 			}
 		}
@@ -113,7 +99,7 @@ func (c *command) listRequests(ctx context.Context, s *Session) error {
 
 // approve shows one request in full, on standard error where the passphrase is
 // asked for too, and says yes.
-func (c *command) approve(ctx context.Context, s *Session, op keyturn.ApproveRequest) error {
+func approve(ctx context.Context, c *command.Command, s *command.Session, op keyturn.ApproveRequest) error {
 	if s.Actor.Kind == keyturn.Person { // the door tells the others
 		res, err := keyturn.Do[*keyturn.Requests](ctx, s.Service, keyturn.ListRequests{})
 		if err != nil {
@@ -121,32 +107,32 @@ func (c *command) approve(ctx context.Context, s *Session, op keyturn.ApproveReq
 		}
 		for _, r := range res.Requests {
 			if r.ID == op.ID {
-				c.showRequest(r)
+				showRequest(c, r)
 			}
 		}
 	}
-	res, err := ask[*keyturn.Approved](ctx, c, s, op)
+	res, err := command.Ask[*keyturn.Approved](ctx, c, s, op)
 	if err != nil {
 		return err
 	}
-	if c.json() {
-		doc := success(op.Kind(), res.Receipt)
+	if c.JSON() {
+		doc := command.Success(op.Kind(), res.Receipt)
 		d := requestOf(res.Request)
 		doc.Request, doc.Rule = &d, res.Rule
-		return c.print(doc)
+		return c.Print(doc)
 	}
 	if res.Request.Given < res.Request.Needs {
-		return c.line("approved; %d of %d approvals are given", res.Request.Given, res.Request.Needs)
+		return c.Line("approved; %d of %d approvals are given", res.Request.Given, res.Request.Needs)
 	}
 	if res.Rule != "" {
-		return c.line("approved, now and from now on: the rule is at %s", keyturn.Clean(res.Rule))
+		return c.Line("approved, now and from now on: the rule is at %s", keyturn.Clean(res.Rule))
 	}
-	return c.line("approved once: the same command by the same caller now goes through, until %s", res.Request.Expires.Local().Format("15:04"))
+	return c.Line("approved once: the same command by the same caller now goes through, until %s", res.Request.Expires.Local().Format("15:04"))
 }
 
 // showRequest shows all that is approved. The canonical form at the end is what
 // the fingerprint is of; nothing of it is left out.
-func (c *command) showRequest(r keyturn.Request) {
+func showRequest(c *command.Command, r keyturn.Request) {
 	who := r.Actor.Principal()
 	if r.Actor.For != "" {
 		who += ", for " + r.Actor.For
@@ -154,21 +140,21 @@ func (c *command) showRequest(r keyturn.Request) {
 	if r.Actor.Detail != "" {
 		who += " (" + r.Actor.Detail + ")"
 	}
-	c.say("request %s   fingerprint %s", r.ID, r.Fingerprint)
-	c.say("  who       %s", keyturn.Clean(who))
-	c.say("  wants to  %s", sentence(r.Op))
+	c.Say("request %s   fingerprint %s", r.ID, r.Fingerprint)
+	c.Say("  who       %s", keyturn.Clean(who))
+	c.Say("  wants to  %s", sentence(r.Op))
 	for _, l := range details(r.Op) {
-		c.say("            %s", l)
+		c.Say("            %s", l)
 	}
-	c.say("  asked     %s ago; it runs out at %s", age(time.Since(r.Created)), r.Expires.Local().Format("15:04"))
+	c.Say("  asked     %s ago; it runs out at %s", age(time.Since(r.Created)), r.Expires.Local().Format("15:04"))
 	if r.Needs > 1 {
-		c.say("  needs     %d approvals, %d are given", r.Needs, r.Given)
+		c.Say("  needs     %d approvals, %d are given", r.Needs, r.Given)
 	}
 	if r.Reason != "" {
-		c.say("  they say  %s   (their own words: nobody checked them)", keyturn.Clean(r.Reason))
+		c.Say("  they say  %s   (their own words: nobody checked them)", keyturn.Clean(r.Reason))
 	}
 	if form, err := keyturn.EncodeOp(r.Op); err == nil {
-		c.say("  exactly   %s", keyturn.Clean(string(form)))
+		c.Say("  exactly   %s", keyturn.Clean(string(form)))
 	}
 }
 

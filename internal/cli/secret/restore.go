@@ -1,4 +1,4 @@
-package cli
+package secret
 
 import (
 	"context"
@@ -6,11 +6,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 )
 
-func init() { operations["restore"] = keyturn.RestoreSecret{}.Kind() }
-
-func restoreCommand(c *command) *cobra.Command {
+// Restore returns the command 'keyturn restore'.
+func Restore(c *command.Command) *cobra.Command {
 	var r reference
 	cmd := &cobra.Command{
 		Use:   "restore REF",
@@ -29,17 +29,17 @@ platform can restore a single version (local, Vault).`,
 				bare, _ := ref.WithField("")
 				return keyturn.E(keyturn.Invalid, "restore takes no field", "it restores whole versions; write "+keyturn.Quote(bare.Short())).About(ref)
 			}
-			return c.do(cmd, func(ctx context.Context, s *Session) error { return c.restoreSecret(ctx, s, ref) })
+			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return restoreSecret(ctx, c, s, ref) })
 		},
 	}
 	r.flags(cmd, true, false)
 	return cmd
 }
 
-func (c *command) restoreSecret(ctx context.Context, s *Session, ref keyturn.Ref) error {
-	res, err := ask[*keyturn.Changed](ctx, c, s, keyturn.RestoreSecret{Ref: ref})
+func restoreSecret(ctx context.Context, c *command.Command, s *command.Session, ref keyturn.Ref) error {
+	res, err := command.Ask[*keyturn.Changed](ctx, c, s, keyturn.RestoreSecret{Ref: ref})
 	if err != nil {
 		return err
 	}
-	return c.wrote(res, keyturn.RestoreSecret{}.Kind(), "restored "+c.named(res.Secret))
+	return wrote(c, res, keyturn.RestoreSecret{}.Kind(), "restored "+named(c, res.Secret))
 }

@@ -1,0 +1,124 @@
+package command
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/keyturn/keyturn"
+)
+
+// Print writes doc as the one JSON document on standard output.
+func (c *Command) Print(doc Answer) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(doc); err != nil {
+		return keyturn.E(keyturn.Internal, "the answer has no JSON form", "").Because(err)
+	}
+	_, err := c.Out.Write(visible(b.Bytes()))
+	return err
+}
+
+// visible escapes what a terminal or a model could take for something else:
+// control, bidirectional and zero-width characters, which in JSON stand in
+// strings only. The document means the same.
+func visible(doc []byte) []byte {
+	out := make([]byte, 0, len(doc))
+	for _, r := range string(doc) {
+		if r < 0x7f || keyturn.Clean(string(r)) == string(r) {
+			out = utf8.AppendRune(out, r)
+		} else if hi, lo := utf16.EncodeRune(r); hi != utf8.RuneError {
+			out = fmt.Appendf(out, `\u%04x\u%04x`, hi, lo)
+		} else {
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
+}
+
+// Success begins the document of an operation that went well.
+func Success(operation string, r keyturn.Receipt) Answer {
+	return Answer{Operation: operation, Platform: r.Platform, Mount: r.Mount, Status: "success", AuditID: r.AuditID}
+}
+
+// InfoDoc is what is known of a version, without any value.
+func InfoDoc(info keyturn.Info) SecretDoc {
+	d := SecretDoc{Ref: info.Ref.String(), Path: info.Path, Version: VersionOf(info.Version), Created: Stamp(info.Created),
+		Current: false, Expires: Stamp(info.Expires), Fields: info.Fields, Public: info.Public}
+	if info.State != keyturn.Live {
+		d.State = string(info.State)
+	} else if d.Labels = info.Labels; info.Labels == nil {
+		d.Labels = map[string]string{}
+	}
+	return d
+}
+
+// VersionOf is a number where the platform counts, else the platform's word.
+func VersionOf(v string) any {
+	if n, err := strconv.ParseInt(v, 10, 53); err == nil && strconv.FormatInt(n, 10) == v && n > 0 {
+		return n
+	}
+	if v == "" {
+		return nil
+	}
+	return v
+}
+
+// ValueDoc is a string, or {"base64": "…"} for what is not text.
+func ValueDoc(v keyturn.Value) any {
+	b := v.Reveal()
+	if utf8.Valid(b) {
+		return string(b)
+	}
+	return map[string][]byte{"base64": b} // encoding/json writes bytes in base64
+}
+
+// Stamp is a time in UTC to the second; "" for none.
+func Stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Truncate(time.Second).Format(time.RFC3339)
+}
+
+// ErrorDoc is an error in words that are safe to show; its cause with -v only.
+func (c *Command) ErrorDoc(e *keyturn.Error) ErrorDoc {
+	d := ErrorDoc{Code: e.Code, Message: keyturn.CleanLines(e.Message), Hint: keyturn.CleanLines(e.Hint), By: e.By}
+	if !e.Ref.IsZero() {
+		d.Ref = e.Ref.String()
+	}
+	if e.Unknown {
+		d.Outcome = "unknown"
+	}
+	if c.verbose && e.Err != nil {
+		d.Cause = keyturn.CleanLines(e.Err.Error())
+	}
+	return d
+}
+
+// ApprovalOf is the request that an error or a record speaks of; nil for none.
+func ApprovalOf(a *keyturn.Approval) *ApprovalDoc {
+	if a == nil {
+		return nil
+	}
+	return &ApprovalDoc{ID: a.ID, Fingerprint: a.Fingerprint, URL: a.URL, Expires: Stamp(a.Expires)}
+}
+
+// MountDoc is a mount and, where it was asked, how it is.
+func (c *Command) MountDoc(m keyturn.MountInfo) MountDoc {
+	d := MountDoc{Mount: m.Mount, Platform: m.Platform, Target: m.Target}
+	if h := m.Health; h != nil {
+		d.Reachable, d.Sealed, d.Identity, d.Detail = &h.Reachable, &h.Sealed, h.Identity, h.Detail
+		if h.Err != nil {
+			e := c.ErrorDoc(h.Err)
+			d.Error = &e
+		}
+	}
+	return d
+}

@@ -1,0 +1,175 @@
+package command
+
+import "github.com/keyturn/keyturn"
+
+// Answer is the one JSON form of every answer (cli.md, "JSON"). Members that
+// do not apply are left out.
+type Answer struct {
+	Operation string            `json:"operation"`
+	Platform  string            `json:"platform,omitempty"`
+	Mount     string            `json:"mount,omitempty"`
+	Status    string            `json:"status"`
+	Secret    *SecretDoc        `json:"secret,omitempty"`
+	Secrets   *[]SecretDoc      `json:"secrets,omitempty"`
+	Folders   []string          `json:"folders,omitempty"` // of a shallow listing
+	Mounts    *[]MountDoc       `json:"mounts,omitempty"`
+	Store     *StoreDoc         `json:"store,omitempty"`
+	Decision  *DecisionDoc      `json:"decision,omitempty"`
+	Settings  *[]SettingDoc     `json:"settings,omitempty"`
+	Records   *[]keyturn.Record `json:"records,omitempty"`
+	Log       *LogDoc           `json:"log,omitempty"`
+	Caller    *keyturn.Actor    `json:"caller,omitempty"`
+	Command   *CommandDoc       `json:"command,omitempty"`
+	Project   *ProjectDoc       `json:"project,omitempty"`
+	Request   *RequestDoc       `json:"request,omitempty"`
+	Requests  *[]RequestDoc     `json:"requests,omitempty"`
+	Rule      string            `json:"rule,omitempty"` // where one was written
+	Steps     []StepDoc         `json:"steps,omitempty"`
+	Next      []string          `json:"next,omitempty"`
+	Approval  *ApprovalDoc      `json:"approval,omitempty"`
+	Target    string            `json:"target,omitempty"`
+	Before    any               `json:"previous_version,omitempty"`
+	Until     string            `json:"recoverable_until,omitempty"`
+	Notices   []string          `json:"notices,omitempty"`
+	Artifacts []string          `json:"artifacts,omitempty"`
+	AuditID   string            `json:"audit_id,omitempty"`
+	Version   *VersionDoc       `json:"version,omitempty"`
+	Error     *ErrorDoc         `json:"error,omitempty"`
+	Errors    []ErrorDoc        `json:"errors,omitempty"`
+}
+
+// SecretDoc is a secret, or one version of it, as far as it is known.
+type SecretDoc struct {
+	Ref     string         `json:"ref"`
+	Path    string         `json:"path,omitempty"`
+	Version any            `json:"version,omitempty"` // a number where the platform counts
+	Created string         `json:"created_time,omitempty"`
+	State   string         `json:"state,omitempty"` // left out while live
+	Current bool           `json:"current,omitempty"`
+	Expires string         `json:"expires,omitempty"`
+	Fields  []string       `json:"fields,omitempty"`
+	Public  []string       `json:"public,omitempty"`
+	Labels  any            `json:"labels,omitempty"` // {} where there could be some
+	Values  map[string]any `json:"values,omitempty"`
+}
+
+// ApprovalDoc is a request that a person can say yes to.
+type ApprovalDoc struct {
+	ID          string `json:"id"`
+	Fingerprint string `json:"fingerprint"`
+	URL         string `json:"url,omitempty"`
+	Expires     string `json:"expires"`
+}
+
+// ErrorDoc tells of a failure, with a code for programs.
+type ErrorDoc struct {
+	Ref     string       `json:"ref,omitempty"`
+	Code    keyturn.Code `json:"code"`
+	Message string       `json:"message"`
+	Hint    string       `json:"hint,omitempty"`
+	By      string       `json:"by,omitempty"`
+	Outcome string       `json:"outcome,omitempty"` // "unknown": a change may have happened
+	Cause   string       `json:"cause,omitempty"`   // with -v
+}
+
+// VersionDoc tells which keyturn this is.
+type VersionDoc struct {
+	Version string `json:"version"`
+	Go      string `json:"go"`
+	System  string `json:"system"`
+}
+
+// RequestDoc is a request in full: who wants to do what.
+type RequestDoc struct {
+	ApprovalDoc
+	Caller    keyturn.Actor `json:"caller"`
+	Operation string        `json:"operation"`
+	Summary   string        `json:"summary"`
+	Refs      []string      `json:"refs"`
+	Command   []string      `json:"command,omitempty"`
+	Created   string        `json:"created_time"`
+	Reason    string        `json:"untrusted_reason,omitempty"` // the caller's own words
+	Needs     int           `json:"approvals_needed"`
+	Given     int           `json:"approvals_given"`
+}
+
+// LogDoc is what was found of the audit log. Checkpoint is null where none was
+// given to compare with: then the log is consistent, which does not say complete.
+type LogDoc struct {
+	Size       int64   `json:"size"`
+	Head       string  `json:"head"`
+	Consistent bool    `json:"consistent"`
+	Complete   bool    `json:"complete"`
+	Checkpoint *string `json:"checkpoint"`
+}
+
+// SettingDoc is one entry of a configuration file, and where it stands.
+type SettingDoc struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+	File  string `json:"file"`
+	Line  int    `json:"line"`
+}
+
+// StoreDoc is the local store, and what the place of its root key protects from.
+type StoreDoc struct {
+	ID       string   `json:"id"`
+	Path     string   `json:"path"`
+	RootKey  string   `json:"root_key"`
+	KeyAt    string   `json:"root_key_at"`
+	Protects []string `json:"protects"`
+}
+
+// StepDoc is one step of the demonstration.
+type StepDoc struct {
+	Says    string `json:"says"`
+	Command string `json:"command"`
+	Exit    int    `json:"exit"`
+	Output  string `json:"output"`
+}
+
+// DecisionDoc is what the rules say to one question.
+type DecisionDoc struct {
+	Who     string   `json:"who"`
+	Verb    string   `json:"verb"`
+	Path    string   `json:"path"`
+	Effect  string   `json:"effect"`
+	Rule    string   `json:"rule"`
+	Because []string `json:"because"`
+}
+
+// CommandDoc tells how a command under run fared.
+type CommandDoc struct {
+	Started bool     `json:"started"`
+	Exit    *int     `json:"exit,omitempty"`
+	Signal  int      `json:"signal,omitempty"`
+	Output  string   `json:"output,omitempty"`
+	Missing []string `json:"missing,omitempty"` // of --optional
+}
+
+// MountDoc is a mount; how it is only where that was asked.
+type MountDoc struct {
+	Mount     string    `json:"mount"`
+	Platform  string    `json:"platform,omitempty"`
+	Target    string    `json:"target,omitempty"`
+	Reachable *bool     `json:"reachable,omitempty"`
+	Sealed    *bool     `json:"sealed,omitempty"`
+	Identity  string    `json:"identity,omitempty"`
+	Detail    string    `json:"detail,omitempty"`
+	Error     *ErrorDoc `json:"error,omitempty"`
+}
+
+// ProjectDoc is what a project's file asks for, and whether that is news.
+type ProjectDoc struct {
+	File   string       `json:"file"`
+	Asks   []BindingDoc `json:"asks"`
+	Before []BindingDoc `json:"trusted_before,omitempty"`
+	Asked  bool         `json:"changed"`
+}
+
+// BindingDoc is a name and the secret that it stands for.
+type BindingDoc struct {
+	Name     string `json:"name"`
+	Ref      string `json:"ref"`
+	Optional bool   `json:"optional,omitempty"`
+}

@@ -1,0 +1,131 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"github.com/keyturn/keyturn"
+)
+
+// ErrInterrupted ends a command at a prompt or by a signal: exit status 130.
+var ErrInterrupted = errors.New("interrupted")
+
+// ExitStatus ends a command with a status of its own, without a message: that of
+// a child under run, or of a difference.
+type ExitStatus int
+
+func (e ExitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// End tells an error and returns its exit status.
+func (c *Command) End(ctx context.Context, err error) int {
+	var status ExitStatus
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &status):
+		return int(status)
+	case errors.Is(err, ErrInterrupted), errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		fmt.Fprintln(c.Err, "keyturn: interrupted; nothing further was done")
+		return 130
+	}
+	e := c.Explain(err)
+	c.TellError(e)
+	if e.Op == RunKind || c.Name == "run" {
+		return 125 // before the child has started
+	}
+	return e.Code.Exit()
+}
+
+// Explain turns what cobra and the standard library say into an Error.
+func (c *Command) Explain(err error) *keyturn.Error {
+	var e *keyturn.Error
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, context.DeadlineExceeded):
+		return keyturn.E(keyturn.Unavailable, "it took longer than --timeout allows", "give it more time").Because(err)
+	case errors.As(err, new(usageError)):
+		return keyturn.E(keyturn.Invalid, keyturn.Clean(err.Error()), "see 'keyturn "+c.path()+"--help'")
+	case errors.Is(err, syscall.EPIPE):
+		return keyturn.E(keyturn.Unavailable, "the output could not be written: its reader has gone", "").Because(err)
+	}
+	return keyturn.AsError(err)
+}
+
+func (c *Command) path() string { return strings.TrimPrefix(c.Name+" ", "run-keyturn ") }
+
+// usageError is a command line that cannot be meant.
+type usageError struct{ error }
+
+// Usage is the error of a command line that cannot be meant.
+func Usage(message string) error { return Misused(errors.New(message)) }
+
+// Misused makes an error of a flag or an argument one of usage.
+func Misused(err error) error { return usageError{err} }
+
+// TellError shows an error in kind: one JSON document on standard output, or a
+// message and its hint on standard error.
+func (c *Command) TellError(e *keyturn.Error) {
+	// A command has one name for what it does, whichever of its operations failed.
+	op := operations[c.Name]
+	if op == "" {
+		op = e.Op
+	}
+	if c.JSON() {
+		doc := Answer{Operation: op, Status: "error", AuditID: e.AuditID, Approval: ApprovalOf(e.Approval)}
+		if !e.Ref.IsZero() {
+			doc.Mount, doc.Platform = e.Ref.Mount(), platformOf(e.Ref.Mount())
+		}
+		if e.Code == keyturn.Pending {
+			doc.Status = "pending"
+		}
+		d := c.ErrorDoc(e)
+		doc.Error = &d
+		for _, each := range e.Each {
+			doc.Errors = append(doc.Errors, c.ErrorDoc(each))
+		}
+		_ = c.Print(doc)
+		return
+	}
+	each, code := e.Each, func(x *keyturn.Error) string {
+		if c.Name == "run" { // whose exit status does not tell it
+			return string(x.Code) + ": "
+		}
+		return ""
+	}
+	if len(each) == 0 {
+		each = []*keyturn.Error{e}
+	} else {
+		c.Say("keyturn: %s%s", code(e), keyturn.CleanLines(e.Message))
+	}
+	for _, x := range each {
+		message := x.Message
+		if path := x.Ref.Path(); len(each) > 1 && !strings.Contains(message, path) {
+			message += " (" + x.Ref.Short() + ")" // which of them
+		}
+		c.Say("keyturn: %s%s", code(x), keyturn.CleanLines(message))
+		for l := range strings.SplitSeq(x.Hint, "\n") {
+			if l != "" {
+				c.Say("  %s", keyturn.Clean(l))
+			}
+		}
+		if x.Unknown {
+			c.Say("  whether it happened is not known")
+		}
+		if c.verbose && x.Err != nil {
+			c.Say("  cause: %s", keyturn.CleanLines(x.Err.Error()))
+		}
+	}
+}
+
+// platformOf is the platform of a mount that exists without configuration; ""
+// where only the configuration knows.
+func platformOf(mount string) string {
+	if mount == "local" {
+		return "local"
+	}
+	return ""
+}

@@ -1,0 +1,66 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/keyturn/keyturn"
+)
+
+const maxInput = 4 << 20 // bytes of a file or pipe that values are read from
+
+// Input reads a file, or standard input for "-".
+func (c *Command) Input(path string) ([]byte, error) {
+	if path == "-" {
+		return readLimited(c.In, "standard input", maxInput)
+	}
+	return ReadFile(path)
+}
+
+// ReadFile reads a file that a person named, if it is not too large.
+func ReadFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' cannot be read", "check that it exists and that you may read it").Because(err)
+	}
+	defer f.Close()
+	return readLimited(f, path, maxInput)
+}
+
+// readLimited reads all of r, up to limit bytes; more is Invalid.
+func readLimited(r io.Reader, what string, limit int) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+	if err != nil {
+		return nil, keyturn.E(keyturn.Invalid, keyturn.Clean(what)+" cannot be read", "").Because(err)
+	}
+	if len(b) > limit {
+		return nil, keyturn.E(keyturn.Invalid, fmt.Sprintf("%s is larger than %d bytes", keyturn.Clean(what), limit), "")
+	}
+	return b, nil
+}
+
+// Abs is a path seen from the folder that the program was started in.
+func (c *Command) Abs(path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(c.Dir, path)
+}
+
+// ParseAge reads a duration in days, hours or minutes: 90d, 12h, 30m.
+func ParseAge(s string) (time.Duration, error) {
+	if n, ok := strings.CutSuffix(s, "d"); ok {
+		days, err := strconv.Atoi(n)
+		if err == nil && days > 0 && days <= 36500 {
+			return time.Duration(days) * 24 * time.Hour, nil
+		}
+	} else if d, err := time.ParseDuration(s); err == nil && d > 0 {
+		return d, nil
+	}
+	return 0, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(s)+"' is not a duration", "write 90d, 12h or 30m")
+}

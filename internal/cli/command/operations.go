@@ -1,0 +1,34 @@
+package command
+
+import (
+	"github.com/keyturn/keyturn"
+)
+
+// RunKind is the operation of run, whose failures have a status of their own.
+const RunKind = "run-command"
+
+// operations names each command's operation in the JSON of an error. What has no
+// name here is named by what failed.
+var operations = map[string]string{
+	"approve":       keyturn.ApproveRequest{}.Kind(),
+	"approve list":  keyturn.ListRequests{}.Kind(),
+	"audit list":    keyturn.ListRecords{}.Kind(),
+	"audit verify":  keyturn.VerifyLog{}.Kind(),
+	"completion":    "show-completion",
+	"config check":  "check-config",
+	"delete":        keyturn.DeleteSecret{}.Kind(),
+	"destroy":       keyturn.DestroySecret{}.Kind(),
+	"get":           keyturn.GetSecret{}.Kind(),
+	"history":       keyturn.ListVersions{}.Kind(),
+	"list":          keyturn.ListSecrets{}.Kind(),
+	"put":           keyturn.PutSecret{}.Kind(),
+	"quickstart":    "quickstart",
+	"render":        keyturn.RenderTemplate{}.Kind(),
+	"restore":       keyturn.RestoreSecret{}.Kind(),
+	"rollback":      keyturn.RollbackSecret{}.Kind(),
+	"rules explain": "explain-rules",
+	"run":           RunKind,
+	"status":        "check-status",
+	"trust":         keyturn.TrustProject{}.Kind(),
+	"version":       "show-version",
+}

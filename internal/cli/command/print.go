@@ -1,0 +1,77 @@
+package command
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// OnTerminal reports whether a person reads standard output.
+func (c *Command) OnTerminal() bool { return term.IsTerminal(int(c.Out.Fd())) }
+
+// Say tells a person something beside the answer, on standard error.
+func (c *Command) Say(format string, args ...any) {
+	fmt.Fprintf(c.Err, format+"\n", args...)
+}
+
+// Line writes a line of the answer, on standard output.
+func (c *Command) Line(format string, args ...any) error {
+	_, err := fmt.Fprintf(c.Out, format+"\n", args...)
+	return err
+}
+
+// style wraps s for a terminal that shows colours.
+func (c *Command) style(code, s string) string {
+	if c.noColor || c.Env("TERM") == "dumb" || !c.OnTerminal() {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+// Bold marks s for a terminal that shows it.
+func (c *Command) Bold(s string) string { return c.style("1", s) }
+
+// Dim makes s recede on a terminal that shows it.
+func (c *Command) Dim(s string) string { return c.style("2", s) }
+
+// Table writes rows in columns.
+func (c *Command) Table(head []string, rows [][]string) error {
+	w := tabwriter.NewWriter(c.Out, 0, 4, 3, ' ', 0)
+	if len(head) > 0 {
+		fmt.Fprintln(w, strings.Join(head, "\t"))
+	}
+	for _, r := range rows {
+		fmt.Fprintln(w, strings.Join(r, "\t"))
+	}
+	return w.Flush()
+}
+
+// Columns writes rows for a person in columns under a heading, and for a pipe
+// with tabs between them, to be cut and searched.
+func (c *Command) Columns(head []string, rows [][]string) error {
+	if c.OnTerminal() {
+		return c.Table(head, rows)
+	}
+	for _, r := range rows {
+		if err := c.Line("%s", strings.Join(r, "\t")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// When is a time as a person reads it.
+func When(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+// SortedKeys are the keys of a map in order.
+func SortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

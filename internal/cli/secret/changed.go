@@ -1,0 +1,71 @@
+package secret
+
+import (
+	"strings"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
+)
+
+// wrote prints the answer of every change of one secret: what was done, where it
+// went, and what may come next.
+func wrote(c *command.Command, res *keyturn.Changed, kind, said string, next ...string) error {
+	if c.JSON() {
+		return c.Print(changeDoc(res, kind))
+	}
+	if err := c.Line("%s  %s", said, c.Dim(went(res.Receipt, res.Target))); err != nil {
+		return err
+	}
+	for _, l := range next {
+		if err := c.Line("%s", l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func changeDoc(res *keyturn.Changed, kind string) command.Answer {
+	doc := command.Success(kind, res.Receipt)
+	d := command.InfoDoc(res.Secret)
+	doc.Secret, doc.Target, doc.Before, doc.Until = &d, targetOf(res), command.VersionOf(res.Before), command.Stamp(res.Until)
+	return doc
+}
+
+// named is a secret and its version in a sentence.
+func named(c *command.Command, info keyturn.Info) string {
+	name := c.Bold(keyturn.Clean(info.Ref.Short()))
+	if info.Version != "" {
+		name += " version " + keyturn.Clean(info.Version)
+	}
+	return name
+}
+
+func targetOf(res *keyturn.Changed) string {
+	return strings.TrimPrefix(went(res.Receipt, res.Target), "→ ")
+}
+
+// keyValues is "a=1 b=2", sorted.
+func keyValues(m map[string]string) string {
+	var out []string
+	for _, k := range command.SortedKeys(m) {
+		out = append(out, keyturn.Clean(k)+"="+keyturn.Clean(m[k]))
+	}
+	return strings.Join(out, " ")
+}
+
+func cleanAll(list []string) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = keyturn.Clean(s)
+	}
+	return out
+}
+
+// went tells where a change went, as every write does.
+func went(r keyturn.Receipt, target string) string {
+	s := "→ " + r.Platform
+	if target != "" {
+		s += " " + keyturn.Clean(target)
+	}
+	return s
+}
