@@ -25,7 +25,7 @@ build: ## bin/keyturn
 test: lint unit ## linters and all tests: no network beyond Go modules, no server
 
 lint: ## gofmt, go vet, staticcheck
-	@bad=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	@bad=$$(gofmt -l .); \
 	if [ -n "$$bad" ]; then echo "gofmt has something to say about:"; echo "$$bad"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...

@@ -17,7 +17,7 @@ var kinds = []Op{
 	ListMounts{}, ListSecrets{}, GetSecret{}, RevealSecret{}, ListVersions{},
 	PutSecret{}, RollbackSecret{}, DeleteSecret{}, RestoreSecret{}, DestroySecret{},
 	RunCommand{}, UseSecret{}, RenderTemplate{},
-	TrustProject{}, ListRequests{}, ApproveRequest{},
+	TrustProject{}, UseConfig{}, ListRequests{}, ApproveRequest{},
 	CreateStore{}, ListRecords{}, VerifyLog{},
 }
 
@@ -112,7 +112,12 @@ type Source struct {
 // RunCommand asks for the values that a command is to be started with beside the
 // caller. It is composite: one UseSecret for each distinct reference.
 type RunCommand struct {
-	Command []string  `json:"command"`
+	Command []string `json:"command"`
+	// Program is what the command's name was found to be, and is started; "" where
+	// a value that is asked for decides PATH. Dir is the folder it is started in.
+	// Both are absolute.
+	Program string    `json:"program,omitempty"`
+	Dir     string    `json:"dir,omitempty"`
 	Env     []Binding `json:"env,omitempty"`
 	From    []Source  `json:"env_from,omitempty"`
 	Files   []Binding `json:"files,omitempty"`
@@ -143,6 +148,12 @@ type TrustProject struct {
 	Path   string    `json:"path"` // absolute, of the project's file
 	Pinned []Binding `json:"pinned"`
 	Check  bool      `json:"check,omitempty"`
+}
+
+// UseConfig makes an operator's configuration file known to the store: agents and
+// services are judged by known files only, whatever they bring along.
+type UseConfig struct {
+	Path string `json:"path"` // absolute
 }
 
 // ListRequests asks for the requests that wait for a person's yes.
@@ -258,6 +269,10 @@ func (o RenderTemplate) Plan() []Op {
 func (TrustProject) Kind() string { return "trust-project" }
 func (TrustProject) Verb() Verb   { return Approve }
 func (TrustProject) Refs() []Ref  { return nil }
+
+func (UseConfig) Kind() string { return "use-config" }
+func (UseConfig) Verb() Verb   { return Approve }
+func (UseConfig) Refs() []Ref  { return nil }
 
 func (ListRequests) Kind() string { return "list-requests" }
 func (ListRequests) Verb() Verb   { return Approve }

@@ -110,7 +110,7 @@ type Filling struct {
 	Values map[Ref]Value
 }
 
-// Trusted answers TrustProject.
+// Trusted answers TrustProject and UseConfig.
 type Trusted struct {
 	Receipt
 	Known  bool      // a set was pinned before
@@ -126,6 +126,8 @@ type Request struct {
 	Created time.Time
 	Needs   int // approvals
 	Given   int
+	// Rule is what --remember would write, and Broad why it cannot: one of them.
+	Rule, Broad string
 }
 
 // Requests answers ListRequests, oldest first.

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -49,19 +48,21 @@ func (m machine) open(ctx context.Context, how command.How) (*command.Session, e
 func (m machine) stateOptions() state.Options { return state.Options{Writer: version(), Now: m.Now} }
 
 func (m machine) session(ctx context.Context, how command.How, facts command.Facts, db *state.DB) (*command.Session, error) {
-	if err := knownConfig(ctx, db, facts); err != nil {
-		return nil, err
-	}
-	b := broker.New(broker.Config{
+	var b *broker.Broker
+	b = broker.New(broker.Config{
 		Mounts: &mounts{db: db, operator: facts.Operator, open: map[string]*platform.Mount{}},
 		Rules:  facts.Rules, Log: audit.New(db, m.Now), Items: db,
 		WhoIs: whoIs(facts.Actor), Prover: how.Prompt, Remember: m.remember(how, func(file string) error {
-			facts.Operator = &config.Operator{File: file}
-			return knownConfig(ctx, db, facts)
+			_, err := b.Do(ctx, keyturn.UseConfig{Path: file})
+			return err
 		}),
+		RuleLine:      func(r rules.Rule) (string, error) { return config.Rule(r.Source()).OneLine() },
 		ConfirmReveal: facts.Operator != nil && facts.Operator.Confirm != "",
 		Now:           m.Now,
 	})
+	if err := knownConfig(ctx, b, facts); err != nil {
+		return nil, err
+	}
 	return &command.Session{Service: b, Facts: facts, Store: storeFacts(db), Close: func() error {
 		err := b.Flush()
 		if closeErr := db.Close(); err == nil {
@@ -79,32 +80,32 @@ func storeFacts(db *state.DB) command.StoreFacts {
 	return command.StoreFacts{ID: f.ID, Path: f.Path, RootKey: f.Kind, KeyAt: f.Place}
 }
 
-const configKind = "config"
-
 // knownConfig keeps an agent from choosing the rules it is judged by: it may use
 // those configuration files that a person has used with this store, and no
-// others, whatever variables it sets. A person's use makes a file known.
-func knownConfig(ctx context.Context, db *state.DB, f command.Facts) error {
-	if f.Operator == nil {
-		return nil // then agents and services may do nothing
+// others, whatever variables it sets; nor may it leave them out. A person's use
+// makes a file known, and is recorded.
+func knownConfig(ctx context.Context, b *broker.Broker, f command.Facts) error {
+	if f.Operator == nil && f.Actor.Kind == keyturn.Person {
+		return nil
 	}
-	_, err := db.Item(ctx, configKind, f.Operator.File)
-	if err == nil || keyturn.AsError(err).Code != keyturn.NotFound {
-		return err
-	}
-	if f.Actor.Kind != keyturn.Person {
-		e := keyturn.E(keyturn.Denied, f.Actor.Principal()+" may not choose the configuration "+keyturn.Clean(f.Operator.File),
-			"a person makes it known by using it once, for instance with 'keyturn status'")
-		e.By = "rule"
-		return e
-	}
-	body, err := json.Marshal(f.Operator.File)
+	known, err := b.KnownConfigs(ctx)
 	if err != nil {
 		return err
 	}
-	return db.UpdateItem(ctx, configKind, f.Operator.File, func(keyturn.Item) (keyturn.Item, error) {
-		return keyturn.Item{ID: f.Operator.File, Body: body}, nil
-	})
+	if f.Operator != nil {
+		if slices.Contains(known, f.Operator.File) {
+			return nil
+		}
+		_, err := b.Do(ctx, keyturn.UseConfig{Path: f.Operator.File})
+		return err
+	}
+	for _, path := range known {
+		if _, err := os.Lstat(path); err == nil {
+			_, err := b.Do(ctx, keyturn.UseConfig{}) // refused, and recorded
+			return err
+		}
+	}
+	return nil
 }
 
 // create makes the local store, and its first record.
@@ -147,7 +148,15 @@ func (m machine) create(ctx context.Context, how command.How, kind string) (comm
 	if err != nil {
 		return command.Created{}, err
 	}
-	return command.Created{StoreFacts: storeFacts(db), AuditID: id}, knownConfig(ctx, db, facts)
+	made := command.Created{StoreFacts: storeFacts(db), AuditID: id}
+	if facts.Operator == nil {
+		return made, nil
+	}
+	s, err := m.session(ctx, how, facts, db) // makes the configuration known
+	if err != nil {
+		return made, err
+	}
+	return made, s.Close()
 }
 
 func recordCreation(ctx context.Context, log *audit.Log, op keyturn.CreateStore, actor keyturn.Actor, rule string) (string, error) {

@@ -189,6 +189,16 @@ func (b *Book) Approve(ctx context.Context, id string, yes Yes, held map[string]
 	})
 }
 
+// Raise asks for more than was asked for when the request was made: whoever
+// approves may see rules that whoever asked did not bring along.
+func (b *Book) Raise(ctx context.Context, id string, needs Needs) error {
+	_, err := b.update(ctx, id, func(r *Request) error {
+		r.Needs = needs
+		return nil
+	})
+	return err
+}
+
 // Use takes an approval: it can be taken once. held are the versions that the
 // platform holds now; Conflict where they are not those approved.
 func (b *Book) Use(ctx context.Context, id string, hash keyturn.OpHash, held map[string]string) (Request, error) {

@@ -28,6 +28,9 @@ type Store interface {
 	// LastLog returns the row that the store believes to be the last, from a
 	// place of its own: Corrupt where the rows do not end there.
 	LastLog(ctx context.Context) (keyturn.LogEntry, error)
+	// VerifyState checks what the store keeps beside the log: Corrupt where any
+	// of it was removed, added or replaced by an older copy from outside.
+	VerifyState(ctx context.Context) error
 }
 
 // MaxWaiting is how many outcomes of reads may wait for the next commit.
@@ -189,7 +192,8 @@ func (l *Log) Records(ctx context.Context) iter.Seq2[keyturn.Record, error] {
 	}
 }
 
-// Verify checks every row, and that the log ends where the store says it ends.
+// Verify checks every row, that the log ends where the store says it ends, and
+// then what the store keeps beside the log.
 // It returns the number of rows and the head's hash in hexadecimal. Without a
 // checkpoint from outside it shows that the log is consistent, not that it is
 // complete: who holds the root key can write another one.
@@ -223,6 +227,9 @@ func (l *Log) Verify(ctx context.Context) (size int64, head string, err error) {
 	if c.Size() != last.Seq || c.Head() != last.Link {
 		return c.Size(), "", keyturn.E(keyturn.Corrupt, "the audit log does not end where it should",
 			"its last records were removed or replaced; compare with a backup")
+	}
+	if err := l.store.VerifyState(ctx); err != nil {
+		return c.Size(), "", err
 	}
 	h := c.Head()
 	return c.Size(), hex.EncodeToString(h[:]), nil

@@ -325,3 +325,21 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// Verify tells what the store says of the rest of itself, once the log is sound.
+func TestVerifyState(t *testing.T) {
+	s := &store{}
+	l := audit.New(s, nil)
+	if err := l.Append(t.Context(), intent("a")); err != nil {
+		t.Fatal(err)
+	}
+	check(t, l, 1)
+	s.state = keyturn.E(keyturn.Corrupt, "a secret was removed", "")
+	if n, head, err := l.Verify(t.Context()); n != 1 || head != "" || !errors.Is(err, keyturn.Corrupt) || !errors.Is(err, s.state) {
+		t.Errorf("verify says %d, %q, %v", n, head, err)
+	}
+	s.rows = nil
+	if _, _, err := l.Verify(t.Context()); !errors.Is(err, keyturn.Corrupt) || err == s.state {
+		t.Errorf("a log that was cut off: %v", err)
+	}
+}

@@ -19,6 +19,8 @@ type store struct {
 	// after all of it is written, or none.
 	fail func() (before, after error)
 	slow bool // waits for the end of the context
+	// state is what VerifyState says.
+	state error
 }
 
 func (s *store) AppendLog(ctx context.Context, durable bool, next func(keyturn.LogEntry) ([]keyturn.LogEntry, error)) error {
@@ -64,6 +66,8 @@ func (s *store) LastLog(context.Context) (keyturn.LogEntry, error) {
 	defer s.mu.Unlock()
 	return s.head, nil
 }
+
+func (s *store) VerifyState(context.Context) error { return s.state }
 
 // records are all rows, decoded.
 func (s *store) records() []keyturn.Record {

@@ -80,6 +80,8 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 		return b.runCommand(ctx, c, op)
 	case keyturn.RenderTemplate:
 		return b.renderTemplate(ctx, c)
+	case keyturn.UseConfig:
+		return b.useConfig(ctx, c, op)
 	case keyturn.TrustProject:
 		return b.trustProject(ctx, c, op)
 	case keyturn.ListRequests:

@@ -210,7 +210,11 @@ func TestQuorum(t *testing.T) {
 	// People are bound too, and do not approve what they ask for themselves.
 	op = keyturn.RevealSecret{Ref: api}
 	id = w.as(anna).no(keyturn.Pending, op).Approval.ID
+	asked := len(w.asked)
 	w.as(anna).no(keyturn.Denied, keyturn.ApproveRequest{ID: id})
+	if len(w.asked) != asked {
+		t.Error("a passphrase was asked for where no yes can count")
+	}
 	w.yes(bob, id)
 	w.as(anna).must(op)
 }
@@ -316,17 +320,61 @@ func TestWrongPassphrase(t *testing.T) {
 	}
 }
 
+// What a rule would make broader than what was shown is not remembered, and the
+// listing of requests says so before anybody is asked.
+func TestTooBroadToRemember(t *testing.T) {
+	version, err := db.WithVersion("1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, op := range map[string]keyturn.Op{
+		"a field":      keyturn.RevealSecret{Ref: dbPass},
+		"a version":    keyturn.RevealSecret{Ref: version},
+		"versions":     keyturn.DestroySecret{Ref: db, Versions: []string{"1"}},
+		"a template":   keyturn.RenderTemplate{Template: "t", Secrets: []keyturn.Ref{web}},
+		"a value":      generated(db),
+		"a file":       keyturn.RunCommand{Command: []string{"npm", "test"}, Files: []keyturn.Binding{{Name: "/f", Ref: web}}},
+		"all the rest": keyturn.ListSecrets{Under: prefix("local/app")},
+	} {
+		w := newWorld(t)
+		id := w.ask(op, keyturn.Denied)
+		list := w.as(anna).must(keyturn.ListRequests{}).(*keyturn.Requests).Requests
+		if len(list) != 1 || list[0].Rule != "" || list[0].Broad == "" {
+			t.Errorf("%s: offered %+v", what, list)
+		}
+		w.no(keyturn.Invalid, keyturn.ApproveRequest{ID: id, Remember: true})
+		if len(w.rules) > 0 {
+			t.Errorf("%s: remembered %v", what, w.rules)
+		}
+	}
+}
+
+// A requester that leaves the operator's rules out gets a request, but whoever
+// approves knows them.
+func TestApproverJudgesAgain(t *testing.T) {
+	w := newWorld(t)
+	id, run := w.ask(keyturn.RevealSecret{Ref: web}, keyturn.Denied), w.ask(runs(dbPass), keyturn.Denied)
+	w.Rules = ruleSet(t, never("everyone", "reveal", "local/**"),
+		rules.Source{Who: []string{"agents"}, May: []string{"use"}, On: []string{"local/**"}, Run: []string{"npm test"}, Needs: true, Approvals: 2, Proof: "passphrase"})
+	w.as(anna).no(keyturn.Denied, keyturn.ApproveRequest{ID: id})
+	w.must(keyturn.ApproveRequest{ID: run})
+	w.as(bob).must(keyturn.ApproveRequest{ID: run})
+	w.Rules = ruleSet(t) // the requester leaves them out again: what was approved is something else
+	w.as(coder).no(keyturn.Denied, keyturn.RevealSecret{Ref: web})
+	w.no(keyturn.Denied, runs(dbPass))
+}
+
 func TestRemember(t *testing.T) {
 	star := keyturn.MustRef("local/a*b")
 	for what, c := range map[string]struct {
 		op   keyturn.Op
 		want rules.Source
 	}{
-		"reveal": {keyturn.RevealSecret{Ref: dbPass}, rules.Source{May: []string{"reveal"}, On: []string{"local/app/db"}}},
+		"reveal": {keyturn.RevealSecret{Ref: web}, rules.Source{May: []string{"reveal"}, On: []string{"local/app/web"}}},
 		"run":    {runs(dbPass, web), rules.Source{May: []string{"use"}, On: []string{"local/app/db", "local/app/web"}, Run: []string{"npm test"}}},
 		"stars": {keyturn.RunCommand{Command: []string{"npm", "*", "**"}, Env: runs(star).Env},
 			rules.Source{May: []string{"use"}, On: []string{"local/a%2Ab"}, Run: []string{"npm '*' '**'"}}},
-		"put": {generated(star), rules.Source{May: []string{"write"}, On: []string{"local/a%2Ab"}}},
+		"delete": {keyturn.DeleteSecret{Ref: star}, rules.Source{May: []string{"delete"}, On: []string{"local/a%2Ab"}}},
 	} {
 		w := newWorld(t)
 		id := w.ask(c.op, keyturn.Denied)

@@ -57,6 +57,8 @@ type Config struct {
 	Prover Prover
 	// Remember adds a rule to the operator's configuration and says where.
 	Remember func(rules.Rule) (where string, err error)
+	// RuleLine is a rule in one line, as Remember writes it.
+	RuleLine func(rules.Rule) (string, error)
 	// ConfirmReveal asks even a person for the passphrase before a value is shown.
 	ConfirmReveal bool
 	// Remote tells that callers come over a network, where nobody may do anything
@@ -92,9 +94,10 @@ type call struct {
 	from     keyturn.Call
 	parent   *call
 	verdict  verdict
-	approval string  // id of the approval it runs under
-	children []*call // of a composite operation
-	told     bool    // of a child: its outcome is recorded
+	approval string            // id of the approval it runs under
+	held     map[string]string // what it was approved for: a version, or "", by secret
+	children []*call           // of a composite operation
+	told     bool              // of a child: its outcome is recorded
 }
 
 // Do takes op through the door.
@@ -256,6 +259,9 @@ func (b *Broker) refuse(ctx context.Context, c *call, why error) error {
 	if c.form != nil {
 		r := c.intent()
 		r.Phase, r.Code, r.Status = keyturn.Refusal, e.Code, "denied"
+		if len(r.Op) > approval.MaxForm {
+			r.Op = nil // its hash stays: who is refused cannot fill the log
+		}
 		if e.Code == keyturn.Pending {
 			r.Status = "pending"
 		}

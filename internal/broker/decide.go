@@ -34,9 +34,6 @@ func (b *Broker) decide(c *call) error {
 	if err := forPeopleOnly(c); err != nil {
 		return err
 	}
-	if err := b.mayListIn(c); err != nil {
-		return err
-	}
 	c.verdict = b.judge(c)
 	if c.verdict.never {
 		return c.verdict.refusal(c)
@@ -71,18 +68,6 @@ func (b *Broker) plan(c *call) error {
 	return nil
 }
 
-// mayListIn refuses a listing where its caller may see nothing at all, before
-// anything is looked up, be it the mount.
-func (b *Broker) mayListIn(c *call) error {
-	list, ok := c.op.(keyturn.ListSecrets)
-	if !ok || b.Rules.MayAny(c.actor, list.Under.Mount(), b.Remote) {
-		return nil
-	}
-	e := keyturn.E(keyturn.Denied, c.actor.Principal()+" may not list anything in "+list.Under.Mount(), "no rule allows it; 'keyturn rules explain' tells why")
-	e.By = "rule"
-	return e
-}
-
 // judge asks the rules about every reference of c and takes the strictest
 // answer: a never, then a refusal, then approvals; of approvals all that any of
 // the rules asks for.
@@ -108,8 +93,9 @@ func (b *Broker) judge(c *call) verdict {
 		paths = []string{""}
 	}
 	verbs := []keyturn.Verb{c.op.Verb()}
-	if run, ok := c.op.(keyturn.RunCommand); ok && run.Plain {
-		verbs = append(verbs, keyturn.Reveal) // what is not redacted is shown
+	if run, ok := c.op.(keyturn.RunCommand); ok && (run.Plain || len(run.Files) > 0 && c.actor.Kind != keyturn.Person) {
+		// What is not redacted is shown, and who asks for a file can read it.
+		verbs = append(verbs, keyturn.Reveal)
 	}
 	var all verdict
 	for i, path := range paths {
@@ -170,7 +156,9 @@ func (v verdict) stricter(w verdict) bool {
 // refusal is the error of a verdict that lets nothing through.
 func (v verdict) refusal(c *call) *keyturn.Error {
 	what := string(c.op.Verb())
-	if len(v.refs) > 0 {
+	if list, ok := c.op.(keyturn.ListSecrets); ok {
+		what += " anything in " + strings.TrimSuffix(strings.TrimPrefix(list.Under.String(), keyturn.Scheme), "/")
+	} else if len(v.refs) > 0 {
 		what += " " + strings.Join(v.refs, ", ")
 	}
 	e := keyturn.E(keyturn.Denied, c.actor.Principal()+" may not "+what+": "+v.why, "")
@@ -208,6 +196,8 @@ func forPeopleOnly(c *call) error {
 		what = "say yes to a request"
 	case keyturn.TrustProject:
 		what = "trust a project's file"
+	case keyturn.UseConfig:
+		what = "choose the configuration " + keyturn.Clean(op.Path)
 	case keyturn.PutSecret:
 		if len(op.Public) > 0 {
 			what = "declare a field public"
@@ -253,7 +243,7 @@ func (b *Broker) approved(ctx context.Context, c *call) error {
 			given++
 		}
 	}
-	if given >= needs.Approvals {
+	if given >= max(needs.Approvals, req.Needs.Approvals) {
 		c.approval = req.ID // spent in act, once the intent is on record
 		return nil
 	}
@@ -274,6 +264,7 @@ func (b *Broker) spend(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	c.held = held
 	_, err = b.book.Use(ctx, c.approval, c.hash, held)
 	switch {
 	case errors.Is(err, keyturn.NotFound): // the approval, not the secret

@@ -45,7 +45,7 @@ func ops() map[string]keyturn.Op {
 		keyturn.DeleteSecret{Ref: db}, keyturn.RestoreSecret{Ref: old}, keyturn.DestroySecret{Ref: db},
 		runs(dbPass, web), keyturn.UseSecret{Ref: db}, keyturn.RenderTemplate{Template: "a.tmpl", Secrets: []keyturn.Ref{dbPass, web}},
 		keyturn.TrustProject{Path: "/p/keyturn.yaml", Pinned: []keyturn.Binding{{Name: "DB", Ref: db}}},
-		keyturn.ListRequests{}, keyturn.ApproveRequest{ID: "nosuchid"}, keyturn.CreateStore{Store: "s", RootKey: "file"},
+		keyturn.UseConfig{Path: "/c/keyturn.yaml"}, keyturn.ListRequests{}, keyturn.ApproveRequest{ID: "nosuchid"}, keyturn.CreateStore{Store: "s", RootKey: "file"},
 		keyturn.ListRecords{}, keyturn.VerifyLog{},
 	} {
 		all[op.Kind()] = op
@@ -62,7 +62,7 @@ func ops() map[string]keyturn.Op {
 //	empty    done, but nothing is in it
 var everyOp = map[string]struct{ person, agent, service, remote string }{
 	"list-mounts":     {"ok", "empty", "empty", "empty"},
-	"list-secrets":    {"ok", "no", "no", "no"},
+	"list-secrets":    {"ok", "ask", "ask", "ask"},
 	"get-secret":      {"ok", "ask", "ask", "ask"},
 	"reveal-secret":   {"ok", "ask", "ask", "ask"},
 	"list-versions":   {"ok", "ask", "ask", "ask"},
@@ -75,6 +75,7 @@ var everyOp = map[string]struct{ person, agent, service, remote string }{
 	"use-secret":      {"invalid", "invalid", "invalid", "invalid"},
 	"render-template": {"ok", "ask", "ask", "ask"},
 	"trust-project":   {"ok", "no", "no", "ask"},
+	"use-config":      {"ok", "no", "no", "ask"},
 	"list-requests":   {"ok", "no", "no", "ask"},
 	"approve-request": {"ok", "no", "no", "ask"},
 	"create-store":    {"ok", "ask", "ask", "ask"},

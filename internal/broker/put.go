@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/big"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/keyturn/keyturn"
@@ -22,6 +23,7 @@ const (
 	// Of one candidate; platforms have limits of their own.
 	maxSealedFields = 1000
 	maxSealedBytes  = 16 << 20
+	maxWaiting      = 8 << 20 // bytes that an agent's or service's candidates may take up
 	// maxGenerated is how many fields one put may have generated.
 	maxGenerated = 100
 )
@@ -49,7 +51,7 @@ func (b *Broker) Seal(ctx context.Context, ref keyturn.Ref, values map[string]ke
 	for f, v := range values {
 		want.Data[f] = v.Reveal()
 	}
-	mine := 0
+	mine, waiting := 0, 0
 	for it, err := range b.Items.Items(ctx, candidateKind) {
 		if err != nil {
 			return "", tell(c, err)
@@ -61,11 +63,12 @@ func (b *Broker) Seal(ctx context.Context, ref keyturn.Ref, values map[string]ke
 		if have.Owner != want.Owner {
 			continue
 		}
+		waiting += len(it.Body)
 		if mine++; have.Ref == want.Ref && maps.EqualFunc(have.Data, want.Data, func(x, y []byte) bool { return string(x) == string(y) }) {
 			return it.ID, nil
 		}
 	}
-	if mine >= MaxCandidates {
+	if mine >= MaxCandidates || c.actor.Kind != keyturn.Person && waiting > maxWaiting {
 		return "", tell(c, keyturn.E(keyturn.Denied, fmt.Sprintf("%s has %d values waiting already", want.Owner, mine),
 			"have some of the waiting requests answered; unused values vanish after a day"))
 	}
@@ -145,8 +148,18 @@ func (b *Broker) putSecret(ctx context.Context, c *call, op keyturn.PutSecret) (
 			return nil, keyturn.E(keyturn.Invalid, "the field '"+keyturn.Clean(f)+"' cannot be public: it is not among those put", "")
 		}
 	}
+	expect := op.IfVersion
+	if held, ok := c.held[op.Ref.Secret().String()]; ok && expect == "" {
+		// Approved for a new secret, or for this version.
+		if expect, _, _ = strings.Cut(held, " "); expect == "" {
+			expect = keyturn.None
+		}
+	}
 	res, err := on(b, c, op.Ref, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
-		ch, err := m.Put(ctx, op.Ref, platform.Put{Values: values, IfVersion: op.IfVersion, Mode: op.Mode,
+		if !m.Spec().CompareAndSet {
+			expect = op.IfVersion // docs: then the check of an approval is a race
+		}
+		ch, err := m.Put(ctx, op.Ref, platform.Put{Values: values, IfVersion: expect, Mode: op.Mode,
 			Labels: op.Labels, Public: op.Public, Expires: op.Expires})
 		return &keyturn.Changed{Receipt: r, Secret: ch.Info, Created: ch.Created, Before: ch.Before, Target: m.Target()}, err
 	})

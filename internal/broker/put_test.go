@@ -219,3 +219,11 @@ func TestGenerate(t *testing.T) {
 	id := w.seal(ref, values("a", "given"))
 	w.no(keyturn.Invalid, keyturn.PutSecret{Ref: ref, Mode: keyturn.Merge, Candidate: id, Generate: []keyturn.Generate{{Field: "a"}}})
 }
+
+// An approved put on a deleted secret is for the version that was deleted.
+func TestApprovedPutOverDeleted(t *testing.T) {
+	w := newWorld(t)
+	op := generated(old)
+	w.yes(anna, w.as(coder).ask(op, keyturn.Denied))
+	w.as(coder).must(op)
+}

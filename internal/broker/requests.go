@@ -26,9 +26,22 @@ func (b *Broker) listRequests(ctx context.Context, c *call) (keyturn.Result, err
 		if !r.Actor.Same(c.actor) && slices.ContainsFunc(req.Op.Refs(), func(ref keyturn.Ref) bool { return !b.may(c.actor, keyturn.Approve, ref) }) {
 			continue
 		}
+		req.Rule, req.Broad = b.offered(r, req)
 		out.Requests = append(out.Requests, req)
 	}
 	return out, nil
+}
+
+// offered is the rule that --remember would write, or why there is none.
+func (b *Broker) offered(r approval.Request, req keyturn.Request) (line, broad string) {
+	rule, err := remembered(r, req)
+	if err == nil {
+		line, err = b.RuleLine(rule)
+	}
+	if err != nil {
+		return "", err.Error()
+	}
+	return line, ""
 }
 
 // view is a request as doors show it, and the hash that its approval covers.
@@ -58,6 +71,11 @@ func (b *Broker) approveRequest(ctx context.Context, c *call, op keyturn.Approve
 	if err != nil {
 		return nil, err
 	}
+	// Judged again by the rules of whoever approves: the requester may have left
+	// them out.
+	if r.Needs, err = b.rejudge(r, req); err != nil {
+		return nil, err
+	}
 	const proof = "passphrase"
 	if err := b.mayApprove(c.actor, proof, r, req.Op); err != nil {
 		return nil, err
@@ -83,6 +101,9 @@ func (b *Broker) approveRequest(ctx context.Context, c *call, op keyturn.Approve
 			return nil, err
 		}
 	}
+	if err := b.book.Raise(ctx, op.ID, r.Needs); err != nil {
+		return nil, err
+	}
 	r, err = b.book.Approve(ctx, op.ID, approval.Yes{Actor: c.actor, Proof: proof}, held)
 	if err != nil {
 		e := *keyturn.AsError(err)
@@ -93,6 +114,35 @@ func (b *Broker) approveRequest(ctx context.Context, c *call, op keyturn.Approve
 	}
 	out.Request, _, err = view(r)
 	return out, err
+}
+
+// rejudge decides about a request as if it were made here and now. It returns
+// what a yes takes: the most of what was asked for then and is asked for now.
+func (b *Broker) rejudge(r approval.Request, req keyturn.Request) (approval.Needs, error) {
+	c := &call{id: r.ID, actor: r.Actor}
+	if err := c.take(req.Op); err != nil {
+		return r.Needs, err
+	}
+	if err := b.decide(c); err != nil {
+		return r.Needs, err
+	}
+	now := c.verdict.needs
+	old := rules.Needs{Approvals: r.Needs.Approvals, From: r.Needs.From, Proof: r.Needs.Proof}
+	if old.Approvals > now.Approvals {
+		now.Approvals = old.Approvals
+	}
+	if now.From == "" {
+		now.From = old.From
+	}
+	return approval.Needs{Approvals: max(1, now.Approvals), From: now.From, Proof: strongest(now.Proof, old.Proof)}, nil
+}
+
+// strongest returns the stronger of two proofs; "" is the weakest.
+func strongest(a, b string) string {
+	if slices.Index(rules.Proofs(), a) < slices.Index(rules.Proofs(), b) {
+		return b
+	}
+	return a
 }
 
 // mayApprove holds what the rules ask of whoever says yes to r, which is for op.
@@ -132,6 +182,24 @@ func remembered(r approval.Request, req keyturn.Request) (rules.Rule, error) {
 	}
 	if r.Ruled {
 		return cannot("a rule of yours asks for approvals each time")
+	}
+	switch op := req.Op.(type) {
+	case keyturn.DestroySecret:
+		if len(op.Versions) > 0 {
+			return cannot("a rule would be about the whole secret, not about these versions")
+		}
+	case keyturn.RenderTemplate:
+		return cannot("a rule would be about revealing, not about this template")
+	case keyturn.PutSecret:
+		return cannot("a rule would be about any value, not about this one")
+	case keyturn.RunCommand:
+		if len(op.Files) > 0 {
+			return cannot("whoever asks can read the file")
+		}
+	default:
+		if slices.ContainsFunc(op.Refs(), func(ref keyturn.Ref) bool { return ref != ref.Secret() }) {
+			return cannot("a rule would be about the whole secret, not about this field or version")
+		}
 	}
 	rule := narrow(req)
 	if _, err := rules.Parse(rule.Source()); err != nil {

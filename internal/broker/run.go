@@ -253,3 +253,26 @@ func (b *Broker) trustProject(ctx context.Context, c *call, op keyturn.TrustProj
 	})
 	return out, err
 }
+
+const configKind = "config"
+
+// useConfig makes an operator's file known: agents and services may be judged by
+// it from now on.
+func (b *Broker) useConfig(ctx context.Context, c *call, op keyturn.UseConfig) (keyturn.Result, error) {
+	err := b.Items.UpdateItem(ctx, configKind, op.Path, func(keyturn.Item) (keyturn.Item, error) {
+		return keyturn.Item{ID: op.Path, Body: []byte("{}")}, nil
+	})
+	return &keyturn.Trusted{Receipt: c.receipt(nil)}, err
+}
+
+// KnownConfigs lists the operator's files that a person has used.
+func (b *Broker) KnownConfigs(ctx context.Context) ([]string, error) {
+	var paths []string
+	for it, err := range b.Items.Items(ctx, configKind) {
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, it.ID)
+	}
+	return paths, nil
+}

@@ -81,6 +81,7 @@ func newWorld(t testing.TB, change ...func(*broker.Config)) *world {
 	}
 	c := broker.Config{Mounts: w, Rules: ruleSet(t), Log: audit.New((*logStore)(w), w.Now), Items: w, Prover: w, Now: w.Now,
 		WhoIs:    func(context.Context) (keyturn.Actor, error) { return w.actor, w.whoErr },
+		RuleLine: func(r rules.Rule) (string, error) { return "a rule", nil },
 		Remember: func(r rules.Rule) (string, error) { w.rules = append(w.rules, r); return "keyturn.yaml:9", nil }}
 	for _, f := range change {
 		f(&c)
@@ -399,6 +400,8 @@ func (s *logStore) LastLog(context.Context) (keyturn.LogEntry, error) {
 	}
 	return s.rows[len(s.rows)-1], nil
 }
+
+func (s *logStore) VerifyState(context.Context) error { return nil }
 
 // spy is a platform that tells of every call, and fails or panics when told to.
 type spy struct {

@@ -268,7 +268,7 @@ func FuzzOperator(f *testing.F) {
 			return
 		}
 		o.Entries()
-		text, err := rule.line()
+		text, err := rule.OneLine()
 		if err != nil {
 			t.Fatal(err)
 		}

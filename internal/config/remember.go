@@ -30,7 +30,7 @@ var remembering sync.Mutex
 func Remember(path string, rule Rule) (line int, err error) {
 	remembering.Lock()
 	defer remembering.Unlock()
-	text, err := rule.line()
+	text, err := rule.OneLine()
 	if err != nil {
 		return 0, err
 	}

@@ -214,7 +214,7 @@ func TestRememberIsSafeAgainstAnyText(t *testing.T) {
 		if rapid.Bool().Draw(t, "needs") {
 			r.Needs, r.Approvals, r.From, r.Proof = true, rapid.IntRange(1, 100).Draw(t, "n"), nasty.Draw(t, "from"), nasty.Draw(t, "proof")
 		}
-		text, err := r.line()
+		text, err := r.OneLine()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -69,7 +69,7 @@ func (f file) rule(n *yaml.Node) (Rule, error) {
 			return r, err
 		}
 	}
-	r.Text, err = r.line()
+	r.Text, err = r.OneLine()
 	if err != nil {
 		return r, f.errAt(r.Line, err.Error(), "")
 	}
@@ -104,9 +104,9 @@ func (f file) needs(n *yaml.Node, r *Rule) error {
 	return nil
 }
 
-// line renders r in one line, as it stands behind "- " in a file. Every text that
+// OneLine renders r in one line, as it stands behind "- " in a file. Every text that
 // is not a harmless word is quoted, so none can end its scalar or begin another.
-func (r Rule) line() (string, error) {
+func (r Rule) OneLine() (string, error) {
 	var parts []string
 	add := func(key string, list []string) {
 		switch {

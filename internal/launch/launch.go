@@ -204,6 +204,12 @@ func Run(ctx context.Context, c Command) (Status, error) {
 		return Status{Code: exitFailed}, ended(ctx)
 	}
 
+	if c.Filter != nil {
+		closeOnExec()
+	}
+	if w.detached {
+		sigs.takeStop()
+	}
 	p := &process{wiring: w, cmd: &exec.Cmd{
 		Path: path, Args: c.Args, Dir: c.Dir, Env: env, SysProcAttr: w.attr,
 		Stdin: w.child[0], Stdout: w.child[1], Stderr: w.child[2], ExtraFiles: w.extra,

@@ -16,7 +16,7 @@ const brokenPipe = syscall.EPIPE
 
 // taken are the signals that go on to the child, and those that concern its
 // terminal. SIGTSTP is not among them: once taken, Go cannot give it its
-// default action back, and we need that to stop.
+// default action back, and we need that to stop (but see takeStop).
 var taken = []os.Signal{
 	syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP,
 	syscall.SIGUSR1, syscall.SIGUSR2,
@@ -85,12 +85,23 @@ func (p *process) deliver(s os.Signal) {
 		switch {
 		case p.tty != nil: // as the terminal would do it
 			_ = syscall.Kill(-p.tty.group(), sig)
+		case p.detached: // here too
+			p.signalGroup(sig)
 		case !inForeground():
 			_ = p.cmd.Process.Signal(sig)
 		}
-		// In the foreground without a PTY the child is in our process group, and
+		// In the foreground without a filter the child is in our process group, and
 		// Ctrl-C has reached it. A second one makes many programs give up their
 		// orderly end. The price: kill -INT of keyturn alone is not passed on.
+	case syscall.SIGTSTP: // taken only when the child is detached
+		p.suspendDetached()
+	case syscall.SIGTERM, syscall.SIGHUP:
+		// Who ends a job sends them to its whole group, which ours is not part of.
+		if p.detached {
+			p.signalGroup(sig)
+			return
+		}
+		_ = p.cmd.Process.Signal(sig)
 	default:
 		_ = p.cmd.Process.Signal(sig)
 	}
@@ -108,16 +119,17 @@ func inForeground() bool {
 	return err == nil && group == unix.Getpgrp()
 }
 
-// terminate asks the child to end; under a PTY its whole process group, which
-// is not ours.
+// terminate asks the child to end; its whole process group, if that is not ours.
 func (p *process) terminate() { p.signalAll(syscall.SIGTERM) }
 
 // kill ends the child.
 func (p *process) kill() { p.signalAll(syscall.SIGKILL) }
 
 func (p *process) signalAll(sig syscall.Signal) {
-	if p.tty != nil {
-		_ = syscall.Kill(-p.cmd.Process.Pid, sig)
+	if p.leads() {
+		p.signalGroup(sig)
+		p.signalGroup(syscall.SIGCONT)
+		return
 	}
 	_ = p.cmd.Process.Signal(sig)
 	_ = p.cmd.Process.Signal(syscall.SIGCONT) // it may be stopped
@@ -145,6 +157,9 @@ func (p *process) suspend() {
 
 // resume puts things right after we were stopped.
 func (p *process) resume() {
+	if p.detached {
+		p.signalGroup(syscall.SIGCONT)
+	}
 	if p.tty == nil {
 		return
 	}

@@ -48,7 +48,7 @@ func modesOf(t *unix.Termios) modes {
 // openTerminal makes the PTY and gives it to the child in place of those of our
 // streams that are terminals.
 func (w *wiring) openTerminal(c *Command, ours [3]bool) error {
-	t := &terminal{owner: ours[0] && ours[1], stop: make(chan struct{}, 1)}
+	t := &terminal{owner: ours[0] && (ours[1] || !toProgram(c.Stdout) && !toProgram(c.Stderr)), stop: make(chan struct{}, 1)}
 	for i, f := range []*os.File{1: c.Stdout, 2: c.Stderr, 3: c.Stdin} {
 		if t.screen == nil && f != nil && ours[i%3] {
 			t.screen = f
@@ -77,10 +77,7 @@ func (w *wiring) openTerminal(c *Command, ours [3]bool) error {
 	for i := 2; i >= 0; i-- {
 		switch {
 		case i == 0 && ours[0] && !t.owner:
-			if again := readOnly(c.Stdin); again != c.Stdin {
-				w.child[0] = again
-				w.own = append(w.own, again)
-			}
+			w.readOnly(c.Stdin)
 		case ours[i]:
 			w.child[i], ctty = slave, i
 		}
@@ -97,6 +94,16 @@ func (w *wiring) openTerminal(c *Command, ours [3]bool) error {
 	w.streams = append(w.streams, newStream(t.master, out, c.Filter))
 	w.tty = t
 	return nil
+}
+
+// toProgram reports whether f leads to another program, which may be one that reads
+// our terminal's keys, as a pager does.
+func toProgram(f *os.File) bool {
+	if f == nil {
+		return false
+	}
+	info, err := f.Stat()
+	return err != nil || info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0
 }
 
 // display writes the PTY's output to our terminal. While that is not in raw mode

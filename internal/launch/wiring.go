@@ -18,6 +18,8 @@ type wiring struct {
 	streams []*stream
 	running bool      // the streams are being pumped
 	tty     *terminal // nil: the child has no PTY of ours
+
+	detached bool // the child has a session of its own without a terminal
 }
 
 // connect prepares the streams as the package comment says.
@@ -36,6 +38,9 @@ func connect(c *Command) (w *wiring, err error) {
 		if err := w.openTerminal(c, ours); err != nil && c.Tell != nil && (ours[1] || ours[2]) {
 			c.Tell("no pseudo-terminal here (" + err.Error() + "): the command sees pipes, and may show no colours and ask no questions")
 		}
+	}
+	if w.tty == nil {
+		w.detach(c)
 	}
 	for i, dst := range []*os.File{1: c.Stdout, 2: c.Stderr} {
 		switch {

@@ -178,7 +178,8 @@ func (m *Mount) next(ref keyturn.Ref, put Put, b base) (New, error) {
 	if put.Public == nil && b.live() && m.spec.Public {
 		n.Public = slices.DeleteFunc(slices.Clone(b.secret.Public), func(f string) bool {
 			_, stays := n.Values[f]
-			return !stays
+			_, anew := put.Values[f] // a new value is secret until somebody says otherwise
+			return !stays || anew
 		})
 	}
 	slices.Sort(n.Public)

@@ -145,8 +145,9 @@ func TestCarriesOver(t *testing.T) {
 	check(platform.Put{Values: set("a", "b", "c"), Labels: team, Public: []string{"b", "a", "a"}, Expires: soon}, team, []string{"a", "b"})
 	check(platform.Put{Values: set("d"), Mode: keyturn.Merge}, team, []string{"a", "b"})
 	check(platform.Put{Mode: keyturn.Merge, Expires: soon}, team, []string{"a", "b"})
-	check(platform.Put{Values: set("b", "z"), Mode: keyturn.Replace}, team, []string{"b"})
-	check(platform.Put{Values: set("a", "b", "z")}, team, []string{"b"})
+	check(platform.Put{Values: set("a"), Mode: keyturn.Merge}, team, []string{"b"}) // a new value is secret until said otherwise
+	check(platform.Put{Values: set("b", "z"), Mode: keyturn.Replace}, team, nil)
+	check(platform.Put{Values: set("a", "b", "z"), Public: []string{"b"}}, team, []string{"b"})
 	check(platform.Put{Values: set("b"), Mode: keyturn.Replace, Public: []string{}, Labels: map[string]string{}}, map[string]string{}, nil)
 	c, err := m.Rollback(ctx, ref, "2")
 	if err != nil || !slices.Equal(c.Info.Public, []string{"a", "b"}) || c.Info.Labels["team"] != "x" {

@@ -81,11 +81,11 @@ func BenchmarkNames(b *testing.B) {
 
 func fillStore(t testing.TB, db *DB, n int) {
 	t.Helper()
-	err := db.write(t.Context(), func(x tx) error {
+	err := db.write(t.Context(), func(x tx, h *top) error {
 		for i := range n {
 			s := &secret{name: fmt.Sprintf("app%d/config/%d", i%100, i), life: string(random(16)), newest: 1, last: db.now()}
 			v := &version{number: 1, info: keyturn.Info{State: keyturn.Live, Created: db.now(), Fields: []string{"password"}, Labels: map[string]string{"team": "a"}}}
-			if err := db.putHead(t.Context(), x, s, true); err != nil {
+			if err := db.putHead(t.Context(), x, h, s, true); err != nil {
 				return err
 			}
 			key, data, err := db.sealValues(s, 1, v.info.Fields, secretOf("password", "hunter2").Values)

@@ -19,7 +19,8 @@ const keySize = 32
 // bits, in front of the ciphertext), which is safe for 2^32 messages each.
 type keys struct {
 	store string // id, in hexadecimal
-	index []byte // of HMACs
+	index []byte // of HMACs under which rows are looked up
+	sum   []byte // of HMACs that are added up
 	head  cipher.AEAD
 	info  cipher.AEAD
 	data  cipher.AEAD // wraps data keys
@@ -35,7 +36,7 @@ func newKeys(store string, master []byte) (*keys, error) {
 		err = errors.Join(err, e)
 		return b
 	}
-	k.index = derive("index")
+	k.index, k.sum = derive("index"), derive("sum")
 	for _, p := range []struct {
 		to      *cipher.AEAD
 		purpose string

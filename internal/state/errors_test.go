@@ -232,7 +232,7 @@ func TestLocked(t *testing.T) {
 	put(t, holder, "known", "f", "v")
 	db := reopen(t, dir, Options{Busy: 20 * time.Millisecond})
 	patient := reopen(t, dir, Options{})
-	err := holder.write(t.Context(), func(tx) error {
+	err := holder.write(t.Context(), func(tx, *top) error {
 		for doing, err := range every(db, t.Context(), "a", "v") {
 			wantCode(t, doing, err, keyturn.Unavailable)
 			if !strings.Contains(errText(err), "locked") {

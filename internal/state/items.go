@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"database/sql"
@@ -51,11 +52,31 @@ func (db *DB) item(ctx context.Context, q querier, kind, id string) (keyturn.Ite
 	return out, err
 }
 
-// Item returns one item; NotFound where there is none or it has expired.
+// readItems runs do in one snapshot, in which the rows of all items are those that
+// the head tells of.
+func (db *DB) readItems(ctx context.Context, do func(tx) error) error {
+	return db.read(ctx, func(t tx) error {
+		h, err := db.top(ctx, t)
+		if err != nil {
+			return err
+		}
+		if _, err := db.itemsOf(ctx, t, h.items, nil); err != nil {
+			return err
+		}
+		return do(t)
+	})
+}
+
+// Item returns one item; NotFound where there is none or it has expired; Corrupt
+// where any item of any kind was changed or removed from outside.
 func (db *DB) Item(ctx context.Context, kind, id string) (keyturn.Item, error) {
-	it, err := db.item(ctx, db.pool, kind, id)
+	var it keyturn.Item
+	err := db.readItems(ctx, func(t tx) (err error) {
+		it, err = db.item(ctx, t, kind, id)
+		return err
+	})
 	if err != nil {
-		return keyturn.Item{}, db.fail(ctx, err)
+		return keyturn.Item{}, err
 	}
 	if it.Body == nil {
 		return keyturn.Item{}, keyturn.E(keyturn.NotFound, "no "+keyturn.Clean(kind)+" '"+keyturn.Clean(id)+"'", "")
@@ -68,19 +89,21 @@ func (db *DB) Item(ctx context.Context, kind, id string) (keyturn.Item, error) {
 func (db *DB) Items(ctx context.Context, kind string) iter.Seq2[keyturn.Item, error] {
 	return func(yield func(keyturn.Item, error) bool) {
 		var out []keyturn.Item
-		err := each(ctx, db.pool, "SELECT id, body FROM item WHERE kind = ?", []any{db.keys.mac("kind", kind)}, func(r *sql.Rows) error {
-			var mac, body []byte
-			if err := r.Scan(&mac, &body); err != nil {
+		err := db.readItems(ctx, func(t tx) error {
+			return each(ctx, t, "SELECT id, body FROM item WHERE kind = ?", []any{db.keys.mac("kind", kind)}, func(r *sql.Rows) error {
+				var mac, body []byte
+				if err := r.Scan(&mac, &body); err != nil {
+					return err
+				}
+				it, err := db.openItem(kind, mac, body)
+				if err == nil && !db.expired(it) {
+					out = append(out, it)
+				}
 				return err
-			}
-			it, err := db.openItem(kind, mac, body)
-			if err == nil && !db.expired(it) {
-				out = append(out, it)
-			}
-			return err
+			})
 		})
 		if err != nil {
-			yield(keyturn.Item{}, db.fail(ctx, err))
+			yield(keyturn.Item{}, err)
 			return
 		}
 		slices.SortFunc(out, func(a, b keyturn.Item) int { return cmp.Compare(a.ID, b.ID) })
@@ -98,7 +121,14 @@ func (db *DB) Items(ctx context.Context, kind string) iter.Seq2[keyturn.Item, er
 // was. Change must not write to the store itself. Expired items of the same kind
 // are removed on the way.
 func (db *DB) UpdateItem(ctx context.Context, kind, id string, change func(keyturn.Item) (keyturn.Item, error)) error {
-	return db.write(ctx, func(t tx) error {
+	return db.write(ctx, func(t tx, h *top) error {
+		kindMAC, mac, now := db.keys.mac("kind", kind), db.keys.mac("item", kind, id), db.now().Unix()
+		stay, err := db.itemsOf(ctx, t, h.items, func(k, i []byte, expires int64) bool {
+			return bytes.Equal(k, kindMAC) && (bytes.Equal(i, mac) || expires > 0 && expires <= now)
+		})
+		if err != nil {
+			return err
+		}
 		old, err := db.item(ctx, t, kind, id)
 		if err != nil {
 			return err
@@ -107,13 +137,14 @@ func (db *DB) UpdateItem(ctx context.Context, kind, id string, change func(keytu
 		if err != nil {
 			return err
 		}
-		it.ID = id
-		kindMAC, mac := db.keys.mac("kind", kind), db.keys.mac("item", kind, id)
-		err = t.exec(ctx, "DELETE FROM item WHERE kind = ? AND (id = ? OR expires > 0 AND expires <= ?)", kindMAC, mac, db.now().Unix())
+		it.ID, h.items = id, stay
+		err = t.exec(ctx, "DELETE FROM item WHERE kind = ? AND (id = ? OR expires > 0 AND expires <= ?)", kindMAC, mac, now)
 		if err != nil || it.Body == nil {
 			return err
 		}
-		return t.exec(ctx, "INSERT INTO item (kind, id, expires, body) VALUES (?, ?, ?, ?)", kindMAC, mac, collect(it.Expires), db.sealItem(kind, mac, it))
+		expires, body := collect(it.Expires), db.sealItem(kind, mac, it)
+		h.items.add(db.keys.itemTag(kindMAC, mac, expires, len(body), body[:nonceSize], body[len(body)-tagSize:]))
+		return t.exec(ctx, "INSERT INTO item (kind, id, expires, body) VALUES (?, ?, ?, ?)", kindMAC, mac, expires, body)
 	})
 }
 

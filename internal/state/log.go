@@ -1,7 +1,6 @@
 package state
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"iter"
@@ -29,71 +28,27 @@ func (db *DB) openEntry(seq int64, sealed []byte) (keyturn.LogEntry, error) {
 	return keyturn.LogEntry{Seq: seq, Link: [32]byte(plain), Data: plain[32:]}, nil
 }
 
-func (db *DB) sealLogHead(last keyturn.LogEntry) []byte {
-	return sealLogHead(db.keys, last)
-}
-
-func sealLogHead(k *keys, last keyturn.LogEntry) []byte {
-	e := make(encoder, 0, 64)
-	e.num(int(last.Seq))
-	e.bytes(last.Link[:])
-	return seal(k.head, e, k.place("log head"))
-}
-
-// lastLog reads the head, which has a row of its own, and holds the last record
-// against it.
-func (db *DB) lastLog(ctx context.Context, q querier) (keyturn.LogEntry, error) {
-	const query = `SELECT m.v, coalesce(l.seq, 0), l.data FROM meta m
-		LEFT JOIN log l ON l.seq = (SELECT max(seq) FROM log) WHERE m.k = 'head'`
-	var head, data []byte
-	var seq int64
-	err := each(ctx, q, query, nil, func(r *sql.Rows) error { return r.Scan(&head, &seq, &data) })
-	if err != nil {
-		return keyturn.LogEntry{}, err
-	}
-	plain, err := unseal(db.keys.head, head, db.keys.place("log head"))
-	d := decoder{rest: plain}
-	wantSeq, wantLink := int64(d.num()), d.bytes()
-	if err != nil || !d.done() {
-		return keyturn.LogEntry{}, db.damaged("the end of the audit log is not known")
-	}
-	last := keyturn.LogEntry{}
-	if seq != 0 && seq == wantSeq {
-		if last, err = db.openEntry(seq, data); err != nil {
-			return keyturn.LogEntry{}, err
-		}
-	}
-	if seq != wantSeq || !bytes.Equal(last.Link[:], wantLink) {
-		return keyturn.LogEntry{}, db.damaged("the audit log should end at record " + strconv.FormatInt(wantSeq, 10) + ", but ends at " + strconv.FormatInt(seq, 10))
-	}
-	return last, nil
-}
-
 // AppendLog adds the records that next makes of the last one (zero for an empty
 // log), in one transaction that no other writer can come between. Next must not
 // write to the store itself. With durable set they are on the disk when it returns;
 // else they are there with the next durable change of any kind. Corrupt, with
 // nothing added, where the log does not end as it should.
 func (db *DB) AppendLog(ctx context.Context, durable bool, next func(last keyturn.LogEntry) ([]keyturn.LogEntry, error)) error {
-	return db.transaction(ctx, durable, func(t tx) error {
-		last, err := db.lastLog(ctx, t)
+	return db.transaction(ctx, durable, func(t tx, h *top) error {
+		entries, err := next(*h.last)
 		if err != nil {
 			return err
 		}
-		entries, err := next(last)
-		if err != nil || len(entries) == 0 {
-			return err
-		}
-		for _, e := range entries {
-			if e.Seq != last.Seq+1 {
+		for i, e := range entries {
+			if e.Seq != h.last.Seq+1 {
 				return keyturn.E(keyturn.Internal, "a record of the audit log has the wrong number", "")
 			}
 			if err := t.exec(ctx, "INSERT INTO log (seq, data) VALUES (?, ?)", e.Seq, db.sealEntry(e)); err != nil {
 				return err
 			}
-			last = e
+			h.last = &entries[i]
 		}
-		return t.exec(ctx, "UPDATE meta SET v = ? WHERE k = 'head'", db.sealLogHead(last))
+		return nil
 	})
 }
 
@@ -151,6 +106,9 @@ func (db *DB) logPage(ctx context.Context, from int64) (page []keyturn.LogEntry,
 // LastLog returns the record that the head, kept in a place of its own, says to be
 // the last; zero for an empty log. Corrupt where the log does not end there.
 func (db *DB) LastLog(ctx context.Context) (keyturn.LogEntry, error) {
-	last, err := db.lastLog(ctx, db.pool)
-	return last, db.fail(ctx, err)
+	h, err := db.top(ctx, db.pool)
+	if err != nil {
+		return keyturn.LogEntry{}, db.fail(ctx, err)
+	}
+	return *h.last, nil
 }

@@ -190,7 +190,7 @@ func build(ctx context.Context, path string, root []byte, o Options) error {
 	for key, v := range map[string][]byte{
 		"store": []byte(o.ID), "kind": []byte(o.Kind), "place": []byte(o.Place), "writer": []byte(o.Writer), "check": check,
 		"master": seal(wrap, master, masterPlace(o.ID, o.Kind, o.Place)),
-		"head":   sealLogHead(k, keyturn.LogEntry{}),
+		"head":   sealTop(k, top{last: &keyturn.LogEntry{}}),
 	} {
 		if _, err := conn.ExecContext(ctx, "INSERT INTO meta (k, v) VALUES (?, ?)", key, v); err != nil {
 			return err

@@ -71,6 +71,9 @@ func write(dir, mode string) {
 			it.Body = []byte(strconv.Itoa(n + 1))
 			return it, nil
 		}))
+		_, err = db.Mark(ctx, "shared", at+1, keyturn.Live)
+		check(err)
+		check(db.VerifyState(ctx))
 		if mode == "endless" {
 			fmt.Println("done", next)
 		}
@@ -107,6 +110,9 @@ func wholeness(t *testing.T, db *DB) int {
 	}
 	if n := int64(len(versions)); records < n-1 || records > n {
 		t.Errorf("%d records for %d versions", records, n)
+	}
+	if err := db.VerifyState(t.Context()); err != nil {
+		t.Error(errText(err))
 	}
 	var sound string
 	if err := db.pool.QueryRow("PRAGMA integrity_check").Scan(&sound); err != nil || sound != "ok" {
@@ -219,6 +225,9 @@ func wholenessAfterKills(t *testing.T, db *DB) int {
 		if err != nil {
 			t.Fatal(errText(err))
 		}
+	}
+	if err := db.VerifyState(t.Context()); err != nil {
+		t.Error(errText(err))
 	}
 	return len(versions)
 }

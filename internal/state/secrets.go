@@ -24,7 +24,8 @@ type secret struct {
 	newest int
 	last   time.Time // when the newest version was made
 	revs   map[int]int
-	rev    int // the largest of revs
+	rev    int       // the largest of revs
+	tag    [4]uint64 // of the row, from find
 }
 
 // version is the row of a version.
@@ -168,7 +169,9 @@ func (db *DB) find(ctx context.Context, q querier, name string) (s *secret, err 
 		if err := r.Scan(&id, &newest, &head); err != nil {
 			return err
 		}
-		s, err = db.openHead(id, mac, newest, head)
+		if s, err = db.openHead(id, mac, newest, head); err == nil {
+			s.tag = db.keys.secretTag(mac, head)
+		}
 		return err
 	})
 	if err == nil && s != nil && s.name != name {
@@ -379,7 +382,7 @@ func (db *DB) Names(ctx context.Context, under string) iter.Seq2[keyturn.Info, e
 // version ahead. Durable when it returns.
 func (db *DB) Append(ctx context.Context, name string, expect int, in keyturn.Secret) (keyturn.Info, error) {
 	var out keyturn.Info
-	err := db.write(ctx, func(t tx) error {
+	err := db.write(ctx, func(t tx, h *top) error {
 		s, err := db.find(ctx, t, name)
 		if err != nil {
 			return err
@@ -405,7 +408,7 @@ func (db *DB) Append(ctx context.Context, name string, expect int, in keyturn.Se
 		if err != nil {
 			return err
 		}
-		if err := db.putHead(ctx, t, s, isNew); err != nil {
+		if err := db.putHead(ctx, t, h, s, isNew); err != nil {
 			return err
 		}
 		out = v.info
@@ -418,12 +421,17 @@ func (db *DB) Append(ctx context.Context, name string, expect int, in keyturn.Se
 	return out, nil
 }
 
-func (db *DB) putHead(ctx context.Context, t tx, s *secret, isNew bool) error {
-	head := db.sealHead(s)
+func (db *DB) putHead(ctx context.Context, t tx, h *top, s *secret, isNew bool) error {
+	mac, head := db.keys.mac("name", s.name), db.sealHead(s)
+	if !isNew {
+		h.secrets.remove(s.tag)
+	}
+	s.tag = db.keys.secretTag(mac, head)
+	h.secrets.add(s.tag)
 	if !isNew {
 		return t.exec(ctx, "UPDATE secret SET newest = ?, head = ? WHERE id = ?", s.newest, head, s.id)
 	}
-	r, err := t.ExecContext(ctx, "INSERT INTO secret (name, newest, head) VALUES (?, ?, ?)", db.keys.mac("name", s.name), s.newest, head)
+	r, err := t.ExecContext(ctx, "INSERT INTO secret (name, newest, head) VALUES (?, ?, ?)", mac, s.newest, head)
 	if err != nil {
 		return err
 	}
@@ -481,7 +489,7 @@ func (db *DB) Mark(ctx context.Context, name string, number int, state keyturn.S
 		return keyturn.Info{}, keyturn.E(keyturn.Internal, "a version cannot be marked '"+string(state)+"'", "")
 	}
 	var out keyturn.Info
-	err := db.write(ctx, func(t tx) error {
+	err := db.write(ctx, func(t tx, h *top) error {
 		s, versions, err := db.pick(ctx, t, name, number)
 		if err != nil {
 			return err
@@ -490,7 +498,7 @@ func (db *DB) Mark(ctx context.Context, name string, number int, state keyturn.S
 		v.info.State = state
 		s.revise(v)
 		out = v.info
-		if err := db.putHead(ctx, t, s, false); err != nil {
+		if err := db.putHead(ctx, t, h, s, false); err != nil {
 			return err
 		}
 		return t.exec(ctx, "UPDATE version SET info = ? WHERE secret = ? AND number = ?", db.sealInfo(s, v), s.id, number)
@@ -511,9 +519,9 @@ func (db *DB) Mark(ctx context.Context, name string, number int, state keyturn.S
 // for so long that the WAL could not be emptied, the versions are destroyed and the
 // error is Unavailable and says so.
 func (db *DB) Shred(ctx context.Context, name string, numbers []int) error {
-	err := db.write(ctx, func(t tx) error {
+	err := db.write(ctx, func(t tx, h *top) error {
 		if numbers == nil {
-			return db.forget(ctx, t, name)
+			return db.forget(ctx, t, h, name)
 		}
 		distinct := slices.Compact(slices.Sorted(slices.Values(numbers)))
 		s, versions, err := db.pick(ctx, t, name, distinct...)
@@ -528,7 +536,7 @@ func (db *DB) Shred(ctx context.Context, name string, numbers []int) error {
 				return err
 			}
 		}
-		return db.putHead(ctx, t, s, false)
+		return db.putHead(ctx, t, h, s, false)
 	})
 	if err != nil {
 		return err
@@ -543,7 +551,7 @@ func (db *DB) Shred(ctx context.Context, name string, numbers []int) error {
 	return err
 }
 
-func (db *DB) forget(ctx context.Context, t tx, name string) error {
+func (db *DB) forget(ctx context.Context, t tx, h *top, name string) error {
 	s, err := db.find(ctx, t, name)
 	if err != nil {
 		return err
@@ -551,6 +559,7 @@ func (db *DB) forget(ctx context.Context, t tx, name string) error {
 	if s == nil {
 		return nothing(name)
 	}
+	h.secrets.remove(s.tag)
 	if err := t.exec(ctx, "DELETE FROM version WHERE secret = ?", s.id); err != nil {
 		return err
 	}

@@ -45,6 +45,7 @@ func whole(db *DB) map[string]string {
 			say(fmt.Sprint("read ", name, n), err, "%+v %s", s.Info, fields)
 		}
 	}
+	say("state", db.VerifyState(ctx), "sound")
 	last, err := db.LastLog(ctx)
 	say("last", err, "%d %s", last.Seq, last.Data)
 	log := ""
@@ -124,10 +125,9 @@ const swap = "UPDATE %[1]s SET %[2]s = CASE WHEN %[3]s THEN (SELECT %[2]s FROM %
 
 type tampering struct {
 	name   string
-	steal  string              // SQL run first
-	change func(*DB)           // what the owner does then
-	forge  string              // SQL run last
-	more   map[string][]string // questions that may be answered otherwise, and how
+	steal  string    // SQL run first
+	change func(*DB) // what the owner does then
+	forge  string    // SQL run last
 }
 
 func tamperings(t *testing.T) []tampering {
@@ -177,9 +177,7 @@ func tamperings(t *testing.T) []tampering {
 		{name: "an older end of the log", steal: "CREATE TABLE old AS SELECT * FROM meta", change: func(db *DB) { addLog(t, db, 2) }, forge: "UPDATE meta SET v = (SELECT v FROM old WHERE k = 'head') WHERE k = 'head'"},
 		{name: "no end of the log", forge: "UPDATE meta SET v = x'' WHERE k = 'head'"},
 		{name: "no row for the end of the log", forge: "DELETE FROM meta WHERE k = 'head'"},
-		{name: "item of another kind", forge: "UPDATE item SET kind = (SELECT kind FROM item GROUP BY kind HAVING count(*) = 1) WHERE id = (SELECT i.id FROM item i GROUP BY i.kind HAVING count(*) = 2)",
-			// To be gone is what any item can be.
-			more: map[string][]string{"items k": {"1=k one;", "2=k two;"}, "item k1": {"error not_found"}, "item k2": {"error not_found"}}},
+		{name: "item of another kind", forge: "UPDATE item SET kind = (SELECT kind FROM item GROUP BY kind HAVING count(*) = 1) WHERE id = (SELECT i.id FROM item i GROUP BY i.kind HAVING count(*) = 2)"},
 		{name: "master key gone", forge: "DELETE FROM meta WHERE k = 'master'"},
 		{name: "kind of root key", forge: "UPDATE meta SET v = CAST('keychain' AS BLOB) WHERE k = 'kind'"},
 		{name: "store id", forge: "UPDATE meta SET v = CAST('00000000000000000000000000000000' AS BLOB) WHERE k = 'store'"},
@@ -241,7 +239,7 @@ func TestTampering(t *testing.T) {
 			after := whole(db)
 			for q, was := range before {
 				switch now := after[q]; {
-				case now == was, slices.Contains(c.more[q], now):
+				case now == was:
 				case now == "error corrupt":
 					noticed++
 				default:

@@ -24,15 +24,26 @@ func (t tx) exec(ctx context.Context, query string, args ...any) error {
 // write runs do in one durable IMMEDIATE transaction, which no other writer of any
 // process can come between. It is committed if do returns nil and ctx has not
 // ended by then; else nothing has changed.
-func (db *DB) write(ctx context.Context, do func(tx) error) error {
+func (db *DB) write(ctx context.Context, do func(tx, *top) error) error {
 	db.changed.Store(true)
 	return db.transaction(ctx, true, do)
 }
 
-// transaction is write, which need not be durable.
-func (db *DB) transaction(ctx context.Context, durable bool, do func(tx) error) error {
+// transaction is write, which need not be durable. Do changes the head as it
+// changes the rows that the head stands for.
+func (db *DB) transaction(ctx context.Context, durable bool, do func(tx, *top) error) error {
 	return db.fail(ctx, db.locked(ctx, func(conn *sql.Conn) error {
-		return transact(ctx, tx{conn}, durable, do)
+		return transact(ctx, tx{conn}, durable, func(t tx) error {
+			was, err := db.top(ctx, t)
+			if err != nil {
+				return err
+			}
+			is := was
+			if err := do(t, &is); err != nil || is == was {
+				return err
+			}
+			return t.exec(ctx, "UPDATE meta SET v = ? WHERE k = 'head'", sealTop(db.keys, is))
+		})
 	}))
 }
 

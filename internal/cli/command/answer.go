@@ -21,8 +21,7 @@ func (c *Command) Print(doc Answer) error {
 	if err := enc.Encode(doc); err != nil {
 		return keyturn.E(keyturn.Internal, "the answer has no JSON form", "").Because(err)
 	}
-	_, err := c.Out.Write(visible(b.Bytes()))
-	return err
+	return c.Write(visible(b.Bytes()))
 }
 
 // visible escapes what a terminal or a model could take for something else:

@@ -43,7 +43,8 @@ type How struct {
 type Command struct {
 	*Program
 	shared
-	Name string // for JSON's operation, until it is known better
+	Name string // below "keyturn", once it is known: "audit list"
+	args []string
 }
 
 // shared are the flags that every command has.
@@ -111,7 +112,9 @@ func (c *Command) SharedFlags(root *cobra.Command) {
 
 // Expect settles the form of the output before the flags are parsed, so that a
 // wrong flag is answered in kind.
-func (c *Command) Expect(args []string) { c.output = outputOf(args, c.Env("KEYTURN_OUTPUT")) }
+func (c *Command) Expect(args []string) {
+	c.args, c.output = args, outputOf(args, c.Env("KEYTURN_OUTPUT"))
+}
 
 // AllowPipe adds the flag of commands that write values to standard output. It
 // says what is meant; whether it may be is the rules' to say: people may by
@@ -123,6 +126,7 @@ func AllowPipe(cmd *cobra.Command) {
 // Begin settles the shared flags of every command.
 func (c *Command) Begin(cmd *cobra.Command) error {
 	c.Name = PathOf(cmd)
+	empty := noneEmpty(cmd) // before the environment fills in
 	if c.output == "" {
 		c.output = c.Env("KEYTURN_OUTPUT")
 	}
@@ -135,6 +139,9 @@ func (c *Command) Begin(cmd *cobra.Command) error {
 		c.output = "text"
 		return keyturn.E(keyturn.Invalid, "unknown output '"+keyturn.Clean(bad)+"'", "there are text and json")
 	}
+	if empty != nil {
+		return empty
+	}
 	if c.config == "" {
 		c.config = c.Env("KEYTURN_CONFIG")
 	}
@@ -143,11 +150,11 @@ func (c *Command) Begin(cmd *cobra.Command) error {
 	}
 	if c.wait != "" {
 		if d, err := time.ParseDuration(c.wait); err != nil || d <= 0 {
-			return keyturn.E(keyturn.Invalid, "--wait takes a duration such as 10m", "")
+			return keyturn.E(keyturn.Invalid, "--wait takes a duration such as 10m", "--wait alone waits for an hour")
 		}
 	}
 	if c.Timeout < 0 {
-		return keyturn.E(keyturn.Invalid, "--timeout takes a duration such as 30s", "")
+		return keyturn.E(keyturn.Invalid, "--timeout takes a duration such as 30s", "leave it out for no limit")
 	}
 	return nil
 }

@@ -5,13 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"syscall"
 
 	"github.com/keyturn/keyturn"
 )
 
 // ErrInterrupted ends a command at a prompt or by a signal: exit status 130.
-var ErrInterrupted = errors.New("interrupted")
+// It counts as context.Canceled: nothing failed.
+var ErrInterrupted error = interrupted{}
+
+type interrupted struct{}
+
+func (interrupted) Error() string { return "interrupted" }
+
+func (interrupted) Is(target error) bool { return target == context.Canceled }
+
+// SaidNo is the error of a question that a person answered with no.
+func SaidNo() error {
+	e := keyturn.E(keyturn.Denied, "you said no; nothing was done", "")
+	e.By = "person"
+	return e
+}
 
 // ExitStatus ends a command with a status of its own, without a message: that of
 // a child under run, or of a difference.
@@ -48,23 +61,16 @@ func (c *Command) Explain(err error) *keyturn.Error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return keyturn.E(keyturn.Unavailable, "it took longer than --timeout allows", "give it more time").Because(err)
 	case errors.As(err, new(usageError)):
-		return keyturn.E(keyturn.Invalid, keyturn.Clean(err.Error()), "see 'keyturn "+c.path()+"--help'")
-	case errors.Is(err, syscall.EPIPE):
-		return keyturn.E(keyturn.Unavailable, "the output could not be written: its reader has gone", "").Because(err)
+		return keyturn.E(keyturn.Invalid, keyturn.Clean(err.Error()), "see '"+strings.TrimSuffix("keyturn "+c.Name, " ")+" --help'")
 	}
 	return keyturn.AsError(err)
 }
-
-func (c *Command) path() string { return strings.TrimPrefix(c.Name+" ", "run-keyturn ") }
 
 // usageError is a command line that cannot be meant.
 type usageError struct{ error }
 
 // Usage is the error of a command line that cannot be meant.
-func Usage(message string) error { return Misused(errors.New(message)) }
-
-// Misused makes an error of a flag or an argument one of usage.
-func Misused(err error) error { return usageError{err} }
+func Usage(message string) error { return usageError{errors.New(message)} }
 
 // TellError shows an error in kind: one JSON document on standard output, or a
 // message and its hint on standard error.
@@ -73,6 +79,9 @@ func (c *Command) TellError(e *keyturn.Error) {
 	op := operations[c.Name]
 	if op == "" {
 		op = e.Op
+	}
+	if op == "" {
+		op = unnamed
 	}
 	if c.JSON() {
 		doc := Answer{Operation: op, Status: "error", AuditID: e.AuditID, Approval: ApprovalOf(e.Approval)}
@@ -87,8 +96,9 @@ func (c *Command) TellError(e *keyturn.Error) {
 		for _, each := range e.Each {
 			doc.Errors = append(doc.Errors, c.ErrorDoc(each))
 		}
-		_ = c.Print(doc)
-		return
+		if c.Print(doc) == nil {
+			return
+		}
 	}
 	each, code := e.Each, func(x *keyturn.Error) string {
 		if c.Name == "run" { // whose exit status does not tell it

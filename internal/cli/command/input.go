@@ -36,10 +36,10 @@ func ReadFile(path string) ([]byte, error) {
 func readLimited(r io.Reader, what string, limit int) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	if err != nil {
-		return nil, keyturn.E(keyturn.Invalid, keyturn.Clean(what)+" cannot be read", "").Because(err)
+		return nil, keyturn.E(keyturn.Invalid, keyturn.Clean(what)+" cannot be read", "check what it leads to").Because(err)
 	}
 	if len(b) > limit {
-		return nil, keyturn.E(keyturn.Invalid, fmt.Sprintf("%s is larger than %d bytes", keyturn.Clean(what), limit), "")
+		return nil, keyturn.E(keyturn.Invalid, fmt.Sprintf("%s is larger than %d MiB", keyturn.Clean(what), limit>>20), "a value may have 1 MiB, what holds several values 4 MiB")
 	}
 	return b, nil
 }

@@ -7,6 +7,9 @@ import (
 // RunKind is the operation of run, whose failures have a status of their own.
 const RunKind = "run-command"
 
+// unnamed is the operation of a command line that names no command.
+const unnamed = "parse-command"
+
 // operations names each command's operation in the JSON of an error. What has no
 // name here is named by what failed.
 var operations = map[string]string{
@@ -19,7 +22,9 @@ var operations = map[string]string{
 	"delete":        keyturn.DeleteSecret{}.Kind(),
 	"destroy":       keyturn.DestroySecret{}.Kind(),
 	"get":           keyturn.GetSecret{}.Kind(),
+	"help":          "show-help",
 	"history":       keyturn.ListVersions{}.Kind(),
+	"init":          keyturn.CreateStore{}.Kind(),
 	"list":          keyturn.ListSecrets{}.Kind(),
 	"put":           keyturn.PutSecret{}.Kind(),
 	"quickstart":    "quickstart",

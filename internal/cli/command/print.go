@@ -1,14 +1,19 @@
 package command
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/keyturn/keyturn"
 )
 
 // OnTerminal reports whether a person reads standard output.
@@ -21,7 +26,48 @@ func (c *Command) Say(format string, args ...any) {
 
 // Line writes a line of the answer, on standard output.
 func (c *Command) Line(format string, args ...any) error {
-	_, err := fmt.Fprintf(c.Out, format+"\n", args...)
+	return c.Write(fmt.Appendf(nil, format+"\n", args...))
+}
+
+// Write writes bytes of the answer, on standard output.
+func (c *Command) Write(b []byte) error {
+	_, err := c.Output().Write(b)
+	return err
+}
+
+// Output is standard output, whose errors are told as what they are.
+func (c *Command) Output() io.Writer { return output{c.Out} }
+
+type output struct{ io.Writer }
+
+func (o output) Write(b []byte) (int, error) {
+	n, err := o.Writer.Write(b)
+	if err != nil {
+		err = unwritten("standard output cannot be written", err)
+	}
+	return n, err
+}
+
+// outputError is the cause of the error of an answer that could not be written.
+type outputError struct{ error }
+
+func (e outputError) Unwrap() error { return e.error }
+
+func unwritten(message string, err error) *keyturn.Error {
+	hint := "look at the space on the disk, and at what standard output leads to"
+	if errors.Is(err, syscall.EPIPE) {
+		hint = "its reader has gone"
+	}
+	return keyturn.E(keyturn.Unavailable, message, hint).Because(outputError{err})
+}
+
+// Done makes the error of an answer that could not be written tell that the change
+// it is about was made: done is "local/a version 3". Other errors stay as they are.
+func Done(done string, err error) error {
+	var o outputError
+	if errors.As(err, &o) {
+		return unwritten("the change was made: "+done+", but standard output cannot be written", o.error)
+	}
 	return err
 }
 
@@ -41,7 +87,7 @@ func (c *Command) Dim(s string) string { return c.style("2", s) }
 
 // Table writes rows in columns.
 func (c *Command) Table(head []string, rows [][]string) error {
-	w := tabwriter.NewWriter(c.Out, 0, 4, 3, ' ', 0)
+	w := tabwriter.NewWriter(c.Output(), 0, 4, 3, ' ', 0)
 	if len(head) > 0 {
 		fmt.Fprintln(w, strings.Join(head, "\t"))
 	}

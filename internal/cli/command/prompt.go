@@ -3,10 +3,12 @@ package command
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -38,15 +40,64 @@ func (q Prompt) Secret(ctx context.Context, question string) (keyturn.Value, err
 	}
 	fmt.Fprintf(q.out, "%s: ", keyturn.Clean(question))
 	return wait(ctx, q, func() { _ = term.Restore(fd, before) }, func() (keyturn.Value, error) {
-		b, err := term.ReadPassword(fd)
+		if _, err := term.MakeRaw(fd); err != nil {
+			return keyturn.Value{}, noTerminal("to ask for " + question)
+		}
+		b, err := readUnseen(q.in)
+		_ = term.Restore(fd, before)
 		fmt.Fprintln(q.out)
 		if err != nil {
-			return keyturn.Value{}, ErrInterrupted // the terminal has gone, or Ctrl-D
+			return keyturn.Value{}, err
 		}
 		v := keyturn.NewValue(b)
 		clear(b)
 		return v, nil
 	})
+}
+
+// readUnseen reads a line from a raw terminal, with the keys that a terminal has
+// for it: term.ReadPassword takes no Ctrl-D on an empty line, and no more than
+// 4095 bytes.
+func readUnseen(r io.Reader) ([]byte, error) {
+	const interrupt, end, quit, erase, kill = 0x03, 0x04, 0x1c, 0x7f, 0x15
+	line := make([]byte, 0, 4096)
+	var b [1]byte
+	for {
+		n, err := r.Read(b[:])
+		if n == 0 {
+			if err == nil {
+				continue
+			}
+			clear(line)
+			return nil, ErrInterrupted // the terminal has gone
+		}
+		switch b[0] {
+		case '\r', '\n':
+			return line, nil
+		case interrupt, quit, end:
+			if b[0] == end && len(line) > 0 {
+				return line, nil
+			}
+			clear(line)
+			return nil, ErrInterrupted
+		case '\b', erase:
+			_, size := utf8.DecodeLastRune(line)
+			line = line[:len(line)-size]
+		case kill:
+			clear(line)
+			line = line[:0]
+		default:
+			if len(line) > maxInput {
+				continue
+			}
+			if len(line) == cap(line) { // leave no copy behind
+				more := append(make([]byte, 0, 2*cap(line)), line...)
+				clear(line)
+				line = more
+			}
+			line = append(line, b[0])
+		}
+	}
 }
 
 // Line asks for a line with echo.

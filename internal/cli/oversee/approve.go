@@ -25,7 +25,8 @@ caller, once, within the hour. Without ID the open requests are listed.
 
 It takes your keyturn passphrase at a terminal, which no program of yours knows;
 the first time it is set. With --remember a rule is added to the operator's
-configuration, the narrowest that lets the same through from now on.`,
+configuration, the narrowest that lets the same through from now on; it is shown
+first.`,
 		Example: `  keyturn approve
   keyturn approve k3m9x2ab
   keyturn approve k3m9x2ab --remember`,
@@ -82,14 +83,15 @@ func listRequests(ctx context.Context, c *command.Command, s *command.Session) e
 		} else if r.Needs > 1 {
 			state = fmt.Sprintf(", %d of %d approvals", r.Given, r.Needs)
 		}
-		if err := c.Line("%s   %s   %s, %s ago%s", c.Bold(r.ID), r.Fingerprint, keyturn.Clean(r.Actor.Principal()), age(time.Since(r.Created)), state); err != nil {
+		if err := c.Line("%s   %s   %s, %s ago%s", c.Bold(r.ID), r.Fingerprint, short(visible(r.Actor.Principal()), 60), age(time.Since(r.Created)), state); err != nil {
 			return err
 		}
-		if err := c.Line("  %s", short(sentence(r.Op))); err != nil {
-			return err
-		}
+		lines := wrapped("  ", sentence(r.Op))
 		if r.Reason != "" {
-			if err := c.Line("  (they say: %s)", keyturn.Clean(r.Reason)); err != nil {
+			lines = append(lines, wrapped("  | ", "they say: "+short(visible(r.Reason), 300))...)
+		}
+		for _, l := range lines {
+			if err := c.Line("%s", l); err != nil {
 				return err
 			}
 		}
@@ -106,8 +108,14 @@ func approve(ctx context.Context, c *command.Command, s *command.Session, op key
 			return err
 		}
 		for _, r := range res.Requests {
-			if r.ID == op.ID {
-				showRequest(c, r)
+			if r.ID != op.ID {
+				continue
+			}
+			if op.Remember && r.Rule == "" && r.Broad != "" {
+				return keyturn.E(keyturn.Invalid, r.Broad, "approve it once, without --remember")
+			}
+			for _, l := range screen(r, op.Remember) {
+				c.Say("%s", l)
 			}
 		}
 	}
@@ -128,137 +136,6 @@ func approve(ctx context.Context, c *command.Command, s *command.Session, op key
 		return c.Line("approved, now and from now on: the rule is at %s", keyturn.Clean(res.Rule))
 	}
 	return c.Line("approved once: the same command by the same caller now goes through, until %s", res.Request.Expires.Local().Format("15:04"))
-}
-
-// showRequest shows all that is approved. The canonical form at the end is what
-// the fingerprint is of; nothing of it is left out.
-func showRequest(c *command.Command, r keyturn.Request) {
-	who := r.Actor.Principal()
-	if r.Actor.For != "" {
-		who += ", for " + r.Actor.For
-	}
-	if r.Actor.Detail != "" {
-		who += " (" + r.Actor.Detail + ")"
-	}
-	c.Say("request %s   fingerprint %s", r.ID, r.Fingerprint)
-	c.Say("  who       %s", keyturn.Clean(who))
-	c.Say("  wants to  %s", sentence(r.Op))
-	for _, l := range details(r.Op) {
-		c.Say("            %s", l)
-	}
-	c.Say("  asked     %s ago; it runs out at %s", age(time.Since(r.Created)), r.Expires.Local().Format("15:04"))
-	if r.Needs > 1 {
-		c.Say("  needs     %d approvals, %d are given", r.Needs, r.Given)
-	}
-	if r.Reason != "" {
-		c.Say("  they say  %s   (their own words: nobody checked them)", keyturn.Clean(r.Reason))
-	}
-	if form, err := keyturn.EncodeOp(r.Op); err == nil {
-		c.Say("  exactly   %s", keyturn.Clean(string(form)))
-	}
-}
-
-// sentence says in words what an operation would do: a verb, what to, and with
-// what. It is safe to show.
-func sentence(op keyturn.Op) string {
-	refs := make([]string, 0, len(op.Refs()))
-	for _, r := range op.Refs() {
-		refs = append(refs, keyturn.Clean(r.Short()))
-	}
-	what := strings.Join(refs, ", ")
-	switch op := op.(type) {
-	case keyturn.RunCommand:
-		s := "run `" + commandLine(op.Command) + "`"
-		if what != "" {
-			s += " with " + what
-		}
-		if op.Plain {
-			s += ", its output not redacted"
-		}
-		return s
-	case keyturn.RenderTemplate:
-		out := "standard output, and see it"
-		if op.Out != "" {
-			out = keyturn.Clean(op.Out)
-		}
-		return "put " + what + " into " + out
-	case keyturn.RevealSecret:
-		return "see the value of " + what
-	case keyturn.GetSecret:
-		return "see what is known of " + what
-	case keyturn.ListVersions:
-		return "see the versions of " + what
-	case keyturn.PutSecret:
-		return "write a new version of " + what
-	case keyturn.RollbackSecret:
-		return "make an earlier version of " + what + " current"
-	case keyturn.DeleteSecret:
-		return "delete " + what
-	case keyturn.RestoreSecret:
-		return "restore " + what
-	case keyturn.DestroySecret:
-		if len(op.Versions) > 0 {
-			return "destroy versions " + keyturn.Clean(strings.Join(op.Versions, ", ")) + " of " + what + " for ever"
-		}
-		return "destroy " + what + " for ever, with all its versions"
-	}
-	if what == "" {
-		return strings.ReplaceAll(op.Kind(), "-", " ")
-	}
-	return strings.ReplaceAll(op.Kind(), "-", " ") + " " + what
-}
-
-// details are the lines below a sentence: where each value would go.
-func details(op keyturn.Op) []string {
-	var out []string
-	add := func(format string, args ...any) { out = append(out, keyturn.Clean(fmt.Sprintf(format, args...))) }
-	switch op := op.(type) {
-	case keyturn.RunCommand:
-		for _, b := range op.Env {
-			add("variable %s = %s", b.Name, b.Ref.Short())
-		}
-		for _, s := range op.From {
-			add("variables %s… = all fields of %s", s.Prefix, s.Ref.Short())
-		}
-		for _, b := range op.Files {
-			add("file %s = %s", b.Name, b.Ref.Short())
-		}
-		if op.Project != "" {
-			add("project %s", op.Project)
-		}
-	case keyturn.RenderTemplate:
-		add("template %s", op.Template)
-	case keyturn.PutSecret:
-		if op.Candidate != "" {
-			add("with values that are sealed already")
-		}
-		for _, g := range op.Generate {
-			add("field %s is generated", g.Field)
-		}
-		if op.Mode == keyturn.Replace {
-			add("fields that it does not name go")
-		}
-		if len(op.Public) > 0 {
-			add("declared not to be secret: %s", strings.Join(op.Public, ", "))
-		}
-	}
-	return out
-}
-
-// short is s cut to what a list has room for.
-func short(s string) string {
-	if r := []rune(s); len(r) > 300 {
-		return string(r[:300]) + "…"
-	}
-	return s
-}
-
-func commandLine(args []string) string {
-	out := make([]string, len(args))
-	for i, a := range args {
-		out[i] = keyturn.Clean(keyturn.Quote(a))
-	}
-	return strings.Join(out, " ")
 }
 
 // age is a duration as a person says it.

@@ -241,7 +241,7 @@ func (s *suite) labels() {
 	c := s.putAs(ref, platform.Put{Values: full.Values, Labels: full.Labels, Public: full.Public, Expires: full.Expires})
 	keeps("after a put", c.Info.Version, full.Labels, full.Public, full.Expires)
 	c = s.putAs(ref, platform.Put{Values: s.one("next"), Mode: keyturn.Merge})
-	keeps("labels and marks carry over", c.Info.Version, full.Labels, full.Public, time.Time{})
+	keeps("labels carry over, and a new value is not public", c.Info.Version, full.Labels, nil, time.Time{})
 	info, err := p.Put(s.Context(), ref, platform.New{Values: full.Values})
 	if err != nil {
 		s.Fatalf("put: %s", say(err))
