@@ -39,10 +39,13 @@ var layers = []layer{
 		name: "audit", packages: []string{"audit"}, may: []string{"audit/verify"},
 		because: "the log is written by the same arithmetic that verifies it, and needs of its store only a small interface",
 	}, {
+		name: "plain form", packages: []string{"state/codec"},
+		because: "how plain bytes are laid out before state encrypts them; it knows no store",
+	}, {
 		name: "root key", packages: []string{"state/rootkey"},
 		because: "where the root key is kept is nobody's business but state's",
 	}, {
-		name: "state", packages: []string{"state"}, may: []string{"state/rootkey"},
+		name: "state", packages: []string{"state"}, may: []string{"state/rootkey", "state/codec"},
 		because: "the store keeps bytes for organs that each declare what they need; it must not know what the bytes mean",
 	}, {
 		name: "platforms", packages: []string{"platform/local"}, may: []string{"platform"},
@@ -84,6 +87,7 @@ type trade struct {
 
 var trades = []trade{
 	{"github.com/spf13/cobra", []string{"cli", "cli/command", "cli/secret", "cli/use", "cli/oversee"}, "only the command line has commands and flags"},
+	{"github.com/spf13/pflag", []string{"cli", "cli/command"}, "cobra's flags by their types, so that errors about flags are in our own words"},
 	{"github.com/ncruces/go-sqlite3", []string{"state"}, "one package speaks SQL, so that another driver or engine is one package's work (docs/adr/0001)"},
 	{"github.com/creack/pty", []string{"launch"}, "only the launcher starts programs"},
 	{"github.com/zalando/go-keyring", []string{"state/rootkey"}, "only the root key is kept in a keychain"},

@@ -39,7 +39,7 @@ type Record struct {
 	Reason   string          `json:"reason,omitempty"`
 
 	// Of outcomes and refusals.
-	Status  string `json:"status,omitempty"` // "success", "error", "denied", "pending"
+	Status  string `json:"status,omitempty"` // "success", "error", "interrupted", "denied", "pending"
 	Code    Code   `json:"code,omitempty"`
 	Unknown bool   `json:"unknown,omitempty"` // the change may have happened
 	Version string `json:"version,omitempty"` // that was made or read

@@ -82,30 +82,19 @@ func storeFacts(db *state.DB) command.StoreFacts {
 
 // knownConfig keeps an agent from choosing the rules it is judged by: it may use
 // those configuration files that a person has used with this store, and no
-// others, whatever variables it sets; nor may it leave them out. A person's use
-// makes a file known, and is recorded.
+// others, whatever variables it sets. A person's use makes a file known, and is
+// recorded. Who leaves all files out may do nothing by default, and whoever
+// approves what they ask for judges it again by files of their own.
 func knownConfig(ctx context.Context, b *broker.Broker, f command.Facts) error {
-	if f.Operator == nil && f.Actor.Kind == keyturn.Person {
+	if f.Operator == nil {
 		return nil
 	}
-	known, err := b.KnownConfigs(ctx)
-	if err != nil {
+	known, err := b.KnowsConfig(ctx, f.Operator.File)
+	if err != nil || known {
 		return err
 	}
-	if f.Operator != nil {
-		if slices.Contains(known, f.Operator.File) {
-			return nil
-		}
-		_, err := b.Do(ctx, keyturn.UseConfig{Path: f.Operator.File})
-		return err
-	}
-	for _, path := range known {
-		if _, err := os.Lstat(path); err == nil {
-			_, err := b.Do(ctx, keyturn.UseConfig{}) // refused, and recorded
-			return err
-		}
-	}
-	return nil
+	_, err = b.Do(ctx, keyturn.UseConfig{Path: f.Operator.File})
+	return err
 }
 
 // create makes the local store, and its first record.

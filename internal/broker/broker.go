@@ -258,7 +258,10 @@ func (b *Broker) refuse(ctx context.Context, c *call, why error) error {
 	e := *keyturn.AsError(why)
 	if c.form != nil {
 		r := c.intent()
-		r.Phase, r.Code, r.Status = keyturn.Refusal, e.Code, "denied"
+		r.Phase, r.Code, r.Status = keyturn.Refusal, e.Code, "error"
+		if e.Code == keyturn.Denied {
+			r.Status = "denied"
+		}
 		if len(r.Op) > approval.MaxForm {
 			r.Op = nil // its hash stays: who is refused cannot fill the log
 		}
@@ -291,6 +294,10 @@ func (c *call) intent() keyturn.Record {
 func (c *call) outcome(res keyturn.Result, err error) keyturn.Record {
 	r := keyturn.Record{ID: c.id, Phase: keyturn.Outcome, Status: "success"}
 	if err != nil {
+		if errors.Is(err, context.Canceled) {
+			r.Status = "interrupted" // by whoever asked
+			return r
+		}
 		e := keyturn.AsError(err)
 		r.Status, r.Code, r.Unknown = "error", e.Code, e.Unknown
 		return r

@@ -265,14 +265,11 @@ func (b *Broker) useConfig(ctx context.Context, c *call, op keyturn.UseConfig) (
 	return &keyturn.Trusted{Receipt: c.receipt(nil)}, err
 }
 
-// KnownConfigs lists the operator's files that a person has used.
-func (b *Broker) KnownConfigs(ctx context.Context) ([]string, error) {
-	var paths []string
-	for it, err := range b.Items.Items(ctx, configKind) {
-		if err != nil {
-			return nil, err
-		}
-		paths = append(paths, it.ID)
+// KnowsConfig reports whether a person has used an operator's file.
+func (b *Broker) KnowsConfig(ctx context.Context, path string) (bool, error) {
+	_, err := b.Items.Item(ctx, configKind, path)
+	if errors.Is(err, keyturn.NotFound) {
+		return false, nil
 	}
-	return paths, nil
+	return err == nil, err
 }

@@ -7,8 +7,10 @@ package cli
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -26,17 +28,38 @@ type Program command.Program
 
 // Run runs one command line and returns the exit status (docs/exit-codes.md).
 func (p *Program) Run(args []string) int {
-	c := &command.Command{Program: (*command.Program)(p), Name: "run-keyturn"}
+	c := &command.Command{Program: (*command.Program)(p)}
 	root := root(c)
 	root.SetArgs(args)
 	root.SetIn(p.In)
-	root.SetOut(p.Out)
+	out := &helpWriter{Writer: c.Output()}
+	root.SetOut(out)
 	root.SetErr(p.Err)
 	c.Expect(args)
 	ctx, stop := untilInterrupted()
 	defer stop()
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		plainUsages(root)
+	}
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = out.err
+	}
 	return c.End(ctx, err)
+}
+
+// helpWriter keeps the error of what cobra writes, which cobra passes over.
+type helpWriter struct {
+	io.Writer
+	err error
+}
+
+func (w *helpWriter) Write(b []byte) (int, error) {
+	n, err := w.Writer.Write(b)
+	if w.err == nil {
+		w.err = err
+	}
+	return n, err
 }
 
 // untilInterrupted returns a context that ends with a signal that asks the program
@@ -68,13 +91,16 @@ A secret is named MOUNT/NAME, one of its fields MOUNT/NAME#FIELD. The mount
   keyturn put local/myapp password
   keyturn run --env 'PASSWORD=local/myapp#password' -- npm start`,
 		SilenceErrors: true, SilenceUsage: true,
+		Version:           c.Version,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return c.Begin(cmd) },
 	}
 	c.SharedFlags(root)
+	oneOf(root, "output", "text", "json")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		c.Name = command.PathOf(cmd)
-		return command.Misused(err)
+		return c.WrongFlag(cmd, err)
 	})
+	root.SetVersionTemplate("keyturn {{.Version}}\n")
+	root.SetHelpCommand(helpCommand(c))
 	root.CompletionOptions.DisableDefaultCmd = true
 	cobra.EnableCommandSorting = false // the list of commands is in the order of use
 	for _, add := range commands() {
@@ -85,8 +111,7 @@ A secret is named MOUNT/NAME, one of its fields MOUNT/NAME#FIELD. The mount
 		if args := cmd.Args; args != nil {
 			cmd.Args = func(cmd *cobra.Command, list []string) error {
 				if err := args(cmd, list); err != nil {
-					c.Name = command.PathOf(cmd)
-					return command.Misused(err)
+					return c.WrongArgs(cmd, list, err)
 				}
 				return nil
 			}
@@ -122,9 +147,14 @@ func group(c *command.Command, cmd *cobra.Command, args []string) error {
 		return cmd.Help()
 	}
 	c.Name = command.PathOf(cmd)
-	e := keyturn.E(keyturn.Invalid, "unknown command '"+keyturn.Clean(args[0])+"'", "see '"+cmd.CommandPath()+" --help'")
+	return unknown(cmd, args[0])
+}
+
+// unknown is the error of a word that names no command below cmd.
+func unknown(cmd *cobra.Command, word string) error {
+	e := keyturn.E(keyturn.Invalid, "unknown command '"+keyturn.Clean(word)+"'", "see '"+cmd.CommandPath()+" --help'")
 	cmd.SuggestionsMinimumDistance = 2
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+	if near := cmd.SuggestionsFor(word); len(near) > 0 {
 		e.Hint = "did you mean '" + cmd.CommandPath() + " " + near[0] + "'?"
 	}
 	return e

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
@@ -39,8 +41,22 @@ bash, zsh, fish or powershell.`,
 			if err != nil {
 				return keyturn.E(keyturn.Internal, "the completion could not be made", "").Because(err)
 			}
-			_, err = c.Out.Write(b.Bytes())
-			return err
+			return c.Write(b.Bytes())
 		},
 	}
+}
+
+// plainUsages takes out the quotes that mark a flag's argument for the help: a
+// completion shows the description as it is.
+func plainUsages(root *cobra.Command) {
+	eachCommand(root, func(cmd *cobra.Command) {
+		for _, flags := range []*pflag.FlagSet{cmd.Flags(), cmd.PersistentFlags()} {
+			flags.VisitAll(func(f *pflag.Flag) { f.Usage = strings.ReplaceAll(f.Usage, "`", "") })
+		}
+	})
+}
+
+// oneOf completes a flag that takes one of some words.
+func oneOf(cmd *cobra.Command, flag string, words ...string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -37,6 +38,7 @@ for 'keyturn run' to find.`,
 	}
 	cmd.Flags().StringVar(&o.key, "key", "", "keep the root key in the `keychain|file`")
 	cmd.Flags().BoolVar(&o.project, "project", false, "make a keyturn.yaml in this folder, too")
+	oneOf(cmd, "key", "keychain", "file")
 	return cmd
 }
 
@@ -79,29 +81,31 @@ func initStore(ctx context.Context, c *command.Command, o initOptions) error {
 			return err
 		}
 	}
+	done := strings.TrimPrefix(keyturn.Clean(made.Path)+", "+keyturn.Clean(project), ", ")
+	done = "made " + strings.TrimSuffix(done, ", ")
 	if c.JSON() {
 		doc := command.Answer{Operation: keyturn.CreateStore{}.Kind(), Platform: "local", Mount: "local", Status: "success", AuditID: made.AuditID}
 		if err == nil {
-			doc.Store, doc.Target = storeOf(made.StoreFacts), made.Path
+			doc.Store, doc.Target = storeOf(made.StoreFacts), "local "+made.Path
 		}
 		if project != "" {
 			doc.Artifacts = []string{project}
 		}
-		return c.Print(doc)
+		return command.Done(done, c.Print(doc))
 	}
 	if err == nil {
 		if err := tellStore(c, made); err != nil {
-			return err
+			return command.Done(done, err)
 		}
 	}
 	if project != "" {
-		return c.Line("made %s: name there what 'keyturn run' needs", keyturn.Clean(project))
+		return command.Done(done, c.Line("made %s: name there what 'keyturn run' needs", keyturn.Clean(project)))
 	}
 	return nil
 }
 
 func tellStore(c *command.Command, made command.Created) error {
-	if err := c.Line("made the store %s", c.Bold(keyturn.Clean(made.Path))); err != nil {
+	if err := c.Line("%s  %s", c.Bold("made the store"), c.Dim("→ local "+keyturn.Clean(made.Path))); err != nil {
 		return err
 	}
 	if err := c.Line("its root key is in %s", keyturn.Clean(made.KeyAt)); err != nil {

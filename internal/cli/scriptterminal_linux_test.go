@@ -17,7 +17,7 @@ import (
 // onTerminal plays a person at a terminal: onterminal DIALOG COMMAND [ARG...]
 // runs a command on a terminal of its own and goes through the lines of the
 // dialog: "> TEXT" waits until the terminal shows it, "< TEXT" types a line,
-// "* TEXT" types a line once the terminal no longer echoes, "^C" interrupts. The
+// "* TEXT" types a line once the terminal no longer echoes, "^D" ends such input, "^C" interrupts. The
 // transcript goes to standard output; the exit status is the command's, or 99
 // where the dialog did not go as written.
 func onTerminal() {
@@ -75,6 +75,10 @@ func onTerminal() {
 		case "*":
 			if ok = within(silent); ok {
 				_, _ = tty.WriteString(text + "\n")
+			}
+		case "^D": // once the terminal no longer echoes
+			if ok = within(silent); ok {
+				_, _ = tty.WriteString("\x04")
 			}
 		case "^C":
 			_, _ = tty.WriteString("\x03")

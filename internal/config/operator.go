@@ -183,7 +183,7 @@ func (f file) setting(p pair) (Setting, error) {
 	}
 	if credentials[strings.ReplaceAll(p.key, "-", "_")] {
 		return s, f.errAt(p.line, "the setting "+quote(p.key)+" would put a credential into this file",
-			"leave it out: credentials come from the platform's own usual place, or from 'keyturn login MOUNT'")
+			"leave it out: credentials come from the platform's own usual place")
 	}
 	v, err := f.text(p.node, p.key)
 	if err != nil {

@@ -184,7 +184,7 @@ func TestErrors(t *testing.T) {
 		{operator, "mounts:\n  prod: {platform: awz}", "k.yaml:2: unknown platform 'awz'", "did you mean 'aws'?"},
 		{operator, "mounts:\n  prod: {platform: aws, region: [a]}", "k.yaml:2: region is not a single text", ""},
 		{operator, "mounts:\n  prod: {platform: aws, Region: a}", "k.yaml:2: 'Region' cannot be the name of a setting", ""},
-		{operator, "mounts:\n  prod: {platform: vault, token: " + canary + "}", "k.yaml:2: the setting 'token' would put a credential into this file", "keyturn login"},
+		{operator, "mounts:\n  prod: {platform: vault, token: " + canary + "}", "k.yaml:2: the setting 'token' would put a credential into this file", "leave it out"},
 		{operator, "mounts:\n  prod: {platform: vault, secret-id: " + canary + "}", "would put a credential", ""},
 		{operator, "mounts:\n  prod: {platform: vault, address: 'https://u:" + strings.ReplaceAll(canary, "/", "") + "@h'}", "k.yaml:2: the address in 'address'", "without them"},
 		{operator, "groups:\n  sre: []", "k.yaml:2: the group 'sre' is an empty list", ""},

@@ -8,30 +8,47 @@
 //   - No filter: the child inherits the streams as they are.
 //   - A filter, no terminal: standard input is inherited; standard output and
 //     standard error get a pipe and a filter each, or share them where both lead
-//     to the same place (2>&1), so that their order is kept.
+//     to the same place (2>&1), so that their order is kept. On Unix the child
+//     leads a session of its own without a terminal: /dev/tty, a way round the
+//     filter, does not open, and no question can be asked there.
 //   - A filter and a terminal: as above, but the child lives in a session of its
 //     own whose terminal is a PTY of ours, and so does what it writes to
 //     /dev/tty: nothing reaches the screen but through the filter. Streams of
 //     ours that are terminals are that PTY for the child. The one exception is
-//     standard input where standard output is no terminal (run … | less): the
-//     child reads our terminal itself, so that keys are not taken from the
-//     programs beside it.
+//     standard input where standard output is a pipe (run … | less), or no
+//     terminal and standard error is a pipe: the child reads our terminal
+//     itself, so that keys are not taken from the programs beside it.
 //
-// The keyboard belongs to the child, in raw mode, while standard input and
-// output are both terminals; otherwise only while the child has put its
-// terminal into another mode than it found, as a password prompt or a pager
-// does. Ctrl-C, Ctrl-\ and window sizes go the way they would go without
-// keyturn, and Ctrl-Z suspends child and keyturn together.
+// With a filter the child gets no descriptors beside its streams but that PTY:
+// those from 3 on that we have inherited are marked close-on-exec in this
+// process, for good. Without a filter they are left to the child as they are.
+//
+// The keyboard belongs to the child, in raw mode, while standard input is a
+// terminal and nothing beside us can want it, as above; otherwise only while the
+// child has put its terminal into another mode than it found, as a password
+// prompt or a pager does. Ctrl-C, Ctrl-\ and window sizes go the way they would
+// go without keyturn, and Ctrl-Z suspends child and keyturn together. A child
+// without a terminal gets these signals from us, once, and SIGTERM and SIGHUP
+// for its whole group, since who ends our group does not reach it.
 //
 // Limits, for the user's documentation: a child that is suspended is stopped
 // hard (SIGSTOP) and gets no chance to clear the screen; where the keyboard is
 // not the child's, Ctrl-Z suspends keyturn, and the child only when its output
-// is not taken any more; a prompt on
-// /dev/tty that leaves the terminal's mode as it is gets no keys when standard
-// input or output is redirected; on systems without a PTY the child sees pipes,
-// which [Command.Tell] tells; and when keyturn is killed with SIGKILL, files
-// with values stay behind (put them on a tmpfs), while on Linux the child gets
-// SIGTERM.
+// is not taken any more (on Linux a child without a terminal is suspended); a
+// prompt on /dev/tty that leaves the terminal's mode as it is gets no keys when
+// standard input or output is redirected; on systems without a PTY the child
+// sees pipes, which [Command.Tell] tells; and when keyturn is killed with
+// SIGKILL, files with values stay behind (put them on a tmpfs), and with a
+// filter the child, no member of our process group, is not killed with it: on
+// Linux it gets SIGTERM, which what it started does not.
+//
+// The filter is for what the child writes to what it was given, not against one
+// that looks for other ways out. Some remain. Where the child reads our terminal
+// itself (run … | less, or no PTY to be had), opening /dev/stdin, or the terminal
+// by its name, for writing leads to the screen unfiltered; on systems other than
+// Linux writing to descriptor 0 does too. What the user may open, the child may:
+// files, other terminals, the network. On Windows the child has our console, and
+// CONOUT$ leads there.
 package launch
 
 import (

@@ -14,40 +14,29 @@ import (
 	"time"
 )
 
-// aside prepares a driver that has a terminal, but on none of its streams.
-func aside(t *testing.T, d driver) (s *screen, out, err *bytes.Buffer) {
+// aside prepares a driver, the job of a shell, that has a terminal but on none of
+// its streams.
+func aside(t *testing.T, script string, d driver) (s *screen, out *bytes.Buffer) {
 	t.Helper()
-	s = newScreen(t, d)
-	out, err = new(bytes.Buffer), new(bytes.Buffer)
-	s.Stdin, s.Stdout, s.Stderr = strings.NewReader(""), out, err
-	s.shell(`exec 3>&-; keyturn`) // one that has the terminal from its parent
-	return s, out, err
-}
-
-// start3 starts a shell that leads the session of the terminal, given as fd 3.
-func (s *screen) start3() {
-	s.t.Helper()
-	s.ExtraFiles = []*os.File{s.slave}
-	s.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 3}
-	if err := s.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	s.read()
+	s, out = newScreen(t, d), new(bytes.Buffer)
+	s.Stdin, s.Stdout = strings.NewReader(""), out
+	s.shell(strings.ReplaceAll(script, "keyturn", "keyturn 2>/dev/null")) // bash manages jobs on its standard error
+	return s, out
 }
 
 // What the child writes to the terminal itself goes round the filter.
 func TestNoWayToTheTerminal(t *testing.T) {
 	script := `if { echo "leak $SECRET" >/dev/tty; } 2>/dev/null; then echo open; else echo shut; fi; cat; exit 5`
-	s, out, _ := aside(t, driver{Args: sh(script)})
-	s.start3()
+	s, out := aside(t, "keyturn; exit $?", driver{Args: sh(script)})
+	s.start()
 	s.ends(5)
 	if out.String() != "shut\n" {
 		t.Errorf("%q", out.String())
 	}
 
 	// The test itself: without a filter the terminal is there.
-	s, out, _ = aside(t, driver{Plain: true, Args: sh(script)})
-	s.start3()
+	s, out = aside(t, "keyturn; exit $?", driver{Plain: true, Args: sh(script)})
+	s.start()
 	s.expect("leak " + canary)
 	if code := wait(t, s.Cmd); code != 5 || out.String() != "open\n" {
 		t.Errorf("without a filter: %d %q", code, out.String())
@@ -77,10 +66,10 @@ func TestKeysWithoutTerminal(t *testing.T) {
 		{`echo ready >"$READY"; sleep 300; exit 3`, "\x03", 130},
 		{`ulimit -c 0; echo ready >"$READY"; exec sleep 300`, "\x1c", 131},
 	} {
-		s, _, _ := aside(t, driver{Args: sh(test.script)})
+		s, _ := aside(t, "keyturn; exit $?", driver{Args: sh(test.script)})
 		ready := filepath.Join(t.TempDir(), "ready")
 		s.Env = append(s.Env, "READY="+ready)
-		s.start3()
+		s.start()
 		s.until("the child", func() bool { _, err := os.Stat(ready); return err == nil })
 		s.press(test.keys)
 		s.ends(test.want)
@@ -98,7 +87,7 @@ func TestGroupEnds(t *testing.T) {
 		if code != 128+int(sig) {
 			t.Errorf("%v: %d", sig, code)
 		}
-		if sig == syscall.SIGINT { // which shells have background jobs ignore
+		if sig == syscall.SIGINT { // which the background jobs of shells ignore
 			_ = exec.Command("kill", "-9", pid).Run()
 			continue
 		}
@@ -112,25 +101,23 @@ func TestGroupEnds(t *testing.T) {
 	}
 }
 
-func state(pid string) string {
+func zombie(pid string) bool {
 	out, _ := exec.Command("ps", "-o", "stat=", "-p", pid).Output()
-	return strings.TrimSpace(string(out))
+	return strings.HasPrefix(string(out), "Z")
 }
-
-func zombie(pid string) bool { return strings.HasPrefix(state(pid), "Z") }
 
 // Ctrl-Z stops the child and us, fg continues both.
 func TestSuspendWithoutTerminal(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("SIGTSTP is not passed on here (see the package comment)")
 	}
-	s, out, _ := aside(t, driver{Args: sh(`echo $$ >"$READY"; while [ ! -e "$DONE" ]; do sleep 0.05; done; exit 3`)})
+	s, out := aside(t, `keyturn; echo "suspended $?"; ps -o stat= -p $(cat "$READY")
+		touch "$DONE"; fg >/dev/null; echo "end $?"`,
+		driver{Args: sh(`echo $$ >"$READY"; while [ ! -e "$DONE" ]; do sleep 0.05; done; exit 3`)})
 	dir := t.TempDir()
 	ready, done := filepath.Join(dir, "ready"), filepath.Join(dir, "done")
 	s.Env = append(s.Env, "READY="+ready, "DONE="+done)
-	s.shell(`exec 3>&-; keyturn; echo "suspended $?"; ps -o stat= -p $(cat "$READY")
-		touch "$DONE"; fg >/dev/null; echo "end $?"`)
-	s.start3()
+	s.start()
 	s.until("the child", func() bool { b, err := os.ReadFile(ready); return err == nil && len(b) > 0 })
 	s.press("\x1a")
 	s.ends(0)

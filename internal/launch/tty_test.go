@@ -103,11 +103,6 @@ func (s *screen) start() {
 	if err := s.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	s.read()
-}
-
-// read starts to read what comes on the screen.
-func (s *screen) read() {
 	go func() {
 		buf := make([]byte, 4096)
 		for {

@@ -25,7 +25,9 @@ const (
 // The word * stands for exactly one argument, wherever it is; the word **, at the
 // end only, for any number of them, none included. Quoted, both are themselves.
 // The program, the first word, is compared as it is typed: the template "npm
-// test" matches neither /tmp/npm nor ./npm.
+// test" matches neither /tmp/npm nor ./npm. A template matches words, no more:
+// which program "npm" is comes from the caller's PATH. A rule that must mean one
+// program writes its absolute path.
 type Command struct {
 	words []word
 	rest  bool // ends in **

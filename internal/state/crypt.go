@@ -7,10 +7,10 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"strconv"
-	"time"
+
+	"github.com/keyturn/keyturn/internal/state/codec"
 )
 
 const keySize = 32
@@ -87,11 +87,11 @@ func (k *keys) place(parts ...string) []byte {
 }
 
 func place(store string, parts ...string) []byte {
-	e := make(encoder, 0, 128)
-	e.text("keyturn " + strconv.Itoa(Format))
-	e.text(store)
+	e := make(codec.Encoder, 0, 128)
+	e.Text("keyturn " + strconv.Itoa(Format))
+	e.Text(store)
 	for _, p := range parts {
-		e.text(p)
+		e.Text(p)
 	}
 	return e
 }
@@ -101,94 +101,3 @@ func random(n int) []byte {
 	_, _ = rand.Read(b) // never fails
 	return b
 }
-
-// encoder writes the plain form of what is encrypted: numbers as varints, texts
-// with their length in front.
-type encoder []byte
-
-func (e *encoder) num(n int)      { *e = binary.AppendUvarint(*e, uint64(n)) }
-func (e *encoder) text(s string)  { e.num(len(s)); *e = append(*e, s...) }
-func (e *encoder) bytes(b []byte) { e.num(len(b)); *e = append(*e, b...) }
-func (e *encoder) texts(s []string) {
-	e.num(len(s))
-	for _, t := range s {
-		e.text(t)
-	}
-}
-
-func (e *encoder) time(t time.Time) {
-	if t.IsZero() {
-		e.num(0)
-		return
-	}
-	e.num(1)
-	*e = binary.AppendVarint(*e, t.Unix())
-	e.num(t.Nanosecond())
-}
-
-// decoder reads what encoder wrote; bad is set once anything does not fit.
-type decoder struct {
-	rest []byte
-	bad  bool
-}
-
-func (d *decoder) num() int {
-	n, size := binary.Uvarint(d.rest)
-	if size <= 0 || n > 1<<62 {
-		d.bad, d.rest = true, nil
-		return 0
-	}
-	d.rest = d.rest[size:]
-	return int(n)
-}
-
-func (d *decoder) bytes() []byte {
-	n := d.num()
-	if n > len(d.rest) {
-		d.bad, d.rest = true, nil
-		return nil
-	}
-	b := d.rest[:n:n]
-	d.rest = d.rest[n:]
-	return b
-}
-
-func (d *decoder) text() string { return string(d.bytes()) }
-
-// count reads how many things follow, each of which takes a byte or more.
-func (d *decoder) count() int {
-	n := d.num()
-	if n > len(d.rest) {
-		d.bad, d.rest = true, nil
-		return 0
-	}
-	return n
-}
-
-func (d *decoder) texts() []string {
-	n := d.count()
-	if n == 0 {
-		return nil
-	}
-	out := make([]string, n)
-	for i := range out {
-		out[i] = d.text()
-	}
-	return out
-}
-
-func (d *decoder) time() time.Time {
-	if d.num() == 0 {
-		return time.Time{}
-	}
-	sec, size := binary.Varint(d.rest)
-	if size <= 0 {
-		d.bad, d.rest = true, nil
-		return time.Time{}
-	}
-	d.rest = d.rest[size:]
-	return time.Unix(sec, int64(d.num())).UTC()
-}
-
-// done reports whether everything was read and fitted.
-func (d *decoder) done() bool { return !d.bad && len(d.rest) == 0 }

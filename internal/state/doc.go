@@ -15,8 +15,15 @@
 // its place, so that a row that was edited or moved is Corrupt when it is read. A
 // secret's row holds the number of its newest version, and a revision of each
 // version that was changed: a version that was taken away, or an older copy of one,
-// is Corrupt too. What it cannot notice by itself is an older copy of everything
-// that is known of a secret or an item, or of the whole store.
+// is Corrupt too.
+//
+// The head, one row that every change writes anew, holds the last record of the log
+// and keyed sums over all rows of items and of secrets. Items are few: each use of
+// any of them checks all against their sum, so that an item that was taken away, or
+// replaced by an older copy (an approval that is unused again), is Corrupt. Secrets
+// may be many: one that was taken away as a whole, or replaced with all its versions
+// by an older copy, is Corrupt to VerifyState, not when it is read. What the store
+// cannot notice by itself is an older copy of everything, head and log included.
 //
 // What can be seen without the key: how many secrets, versions, records and kinds
 // of items there are, how large they are, when items expire, and where the root
@@ -49,7 +56,7 @@ const applicationID = 0x6b74726e
 // so that an older keyturn can say who wrote a newer store.
 //
 // Keys of meta: store (id), kind and place (of the root key), writer, check (tells
-// a wrong root key from damage), master (wrapped), head (of the log, encrypted).
+// a wrong root key from damage), master (wrapped), head (last record and sums, encrypted).
 const schema = `
 CREATE TABLE meta (k TEXT PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID, STRICT;
 CREATE TABLE secret (

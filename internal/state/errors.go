@@ -10,9 +10,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 )
 
-const (
-	hintRestore = "restore the store from a backup; 'keyturn doctor' looks at it"
-)
+const hintRestore = "'keyturn audit verify' tells how far the log is whole; restore the store from a backup, with its -wal file and its root key"
 
 // fail makes of any error the one that leaves: the context's own where it has
 // ended (the driver says "interrupted" then), a keyturn.Error as it is, and what
@@ -45,7 +43,9 @@ func fail(ctx context.Context, path string, err error) error {
 		return false
 	}
 	switch {
-	case is(sqlite3.FULL, syscall.ENOSPC):
+	case is(syscall.ENOTDIR):
+		return e(keyturn.Invalid, shown+" cannot be a store: a part of its path is a file", "KEYTURN_HOME names the folder that keyturn may use")
+	case is(sqlite3.FULL, syscall.ENOSPC), is(sqlite3.CANTOPEN, sqlite3.IOERR) && diskFull(path):
 		return e(keyturn.Unavailable, "the disk is full: "+shown+" cannot grow", "make room on that disk, then try again; nothing was changed")
 	case is(sqlite3.BUSY, sqlite3.LOCKED):
 		return e(keyturn.Unavailable, "the store "+shown+" is locked by another process", "see which keyturn process is still running, then try again")

@@ -10,21 +10,22 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/state/codec"
 )
 
 func (db *DB) sealItem(kind string, mac []byte, it keyturn.Item) []byte {
-	e := make(encoder, 0, len(it.Body)+64)
-	e.text(it.ID)
-	e.time(it.Expires)
-	e.bytes(it.Body)
+	e := make(codec.Encoder, 0, len(it.Body)+64)
+	e.Text(it.ID)
+	e.Time(it.Expires)
+	e.Bytes(it.Body)
 	return seal(db.keys.item, e, db.keys.place("item", kind, string(mac)))
 }
 
 func (db *DB) openItem(kind string, mac, sealed []byte) (keyturn.Item, error) {
 	plain, err := unseal(db.keys.item, sealed, db.keys.place("item", kind, string(mac)))
-	d := decoder{rest: plain}
-	it := keyturn.Item{ID: d.text(), Expires: d.time(), Body: d.bytes()}
-	if err != nil || !d.done() {
+	d := codec.Decoder{Rest: plain}
+	it := keyturn.Item{ID: d.Text(), Expires: d.Time(), Body: d.Bytes()}
+	if err != nil || !d.Done() {
 		return keyturn.Item{}, db.damaged("an item of kind '" + keyturn.Clean(kind) + "' cannot be read")
 	}
 	return it, nil

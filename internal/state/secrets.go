@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/state/codec"
 )
 
 // secret is the row of a secret.
@@ -49,16 +50,16 @@ func (db *DB) fieldPlace(s *secret, number int, field string) []byte {
 }
 
 func (db *DB) sealHead(s *secret) []byte {
-	e := make(encoder, 0, 128)
-	e.text(s.name)
-	e.text(s.life)
-	e.num(s.newest)
-	e.time(s.last)
-	e.num(s.rev)
-	e.num(len(s.revs))
+	e := make(codec.Encoder, 0, 128)
+	e.Text(s.name)
+	e.Text(s.life)
+	e.Num(s.newest)
+	e.Time(s.last)
+	e.Num(s.rev)
+	e.Num(len(s.revs))
 	for _, n := range slices.Sorted(maps.Keys(s.revs)) {
-		e.num(n)
-		e.num(s.revs[n])
+		e.Num(n)
+		e.Num(s.revs[n])
 	}
 	return seal(db.keys.head, e, db.headPlace(db.keys.mac("name", s.name)))
 }
@@ -69,33 +70,33 @@ func (db *DB) openHead(id int64, mac []byte, newest int, sealed []byte) (*secret
 	if err != nil {
 		return nil, db.damaged("the row of a secret cannot be read")
 	}
-	d := decoder{rest: plain}
-	s := &secret{id: id, name: d.text(), life: d.text(), newest: d.num(), last: d.time(), rev: d.num()}
-	if n := d.count(); n > 0 {
+	d := codec.Decoder{Rest: plain}
+	s := &secret{id: id, name: d.Text(), life: d.Text(), newest: d.Num(), last: d.Time(), rev: d.Num()}
+	if n := d.Count(); n > 0 {
 		s.revs = make(map[int]int, n)
 		for range n {
-			k := d.num()
-			s.revs[k] = d.num()
+			k := d.Num()
+			s.revs[k] = d.Num()
 		}
 	}
-	if !d.done() || s.newest != newest || s.newest < 1 {
+	if !d.Done() || s.newest != newest || s.newest < 1 {
 		return nil, db.damaged("the row of a secret does not fit its versions")
 	}
 	return s, nil
 }
 
 func (db *DB) sealInfo(s *secret, v *version) []byte {
-	e := make(encoder, 0, 256)
-	e.num(v.rev)
-	e.num(slices.Index(states, v.info.State))
-	e.time(v.info.Created)
-	e.time(v.info.Expires)
-	e.texts(v.info.Fields)
-	e.texts(v.info.Public)
-	e.num(len(v.info.Labels))
+	e := make(codec.Encoder, 0, 256)
+	e.Num(v.rev)
+	e.Num(slices.Index(states, v.info.State))
+	e.Time(v.info.Created)
+	e.Time(v.info.Expires)
+	e.Texts(v.info.Fields)
+	e.Texts(v.info.Public)
+	e.Num(len(v.info.Labels))
 	for _, k := range slices.Sorted(maps.Keys(v.info.Labels)) {
-		e.text(k)
-		e.text(v.info.Labels[k])
+		e.Text(k)
+		e.Text(v.info.Labels[k])
 	}
 	return seal(db.keys.info, e, db.versionPlace("version", s, v.number))
 }
@@ -110,27 +111,27 @@ func (db *DB) openInfo(s *secret, number int, sealed []byte) (plain []byte, err 
 	if err != nil {
 		return nil, db.damaged("a version of a secret cannot be read")
 	}
-	d := decoder{rest: plain}
-	if d.num() != s.revs[number] || d.bad {
+	d := codec.Decoder{Rest: plain}
+	if d.Num() != s.revs[number] || d.Bad {
 		return nil, db.damaged("a version of a secret was replaced by an older copy")
 	}
 	return plain, nil
 }
 
 func (db *DB) decodeInfo(name string, number int, plain []byte) (*version, error) {
-	d := decoder{rest: plain}
-	v := &version{number: number, rev: d.num(), info: keyturn.Info{Path: name, Version: strconv.Itoa(number)}}
-	state := d.num()
-	v.info.Created, v.info.Expires = d.time(), d.time()
-	v.info.Fields, v.info.Public = d.texts(), d.texts()
-	if n := d.count(); n > 0 {
+	d := codec.Decoder{Rest: plain}
+	v := &version{number: number, rev: d.Num(), info: keyturn.Info{Path: name, Version: strconv.Itoa(number)}}
+	state := d.Num()
+	v.info.Created, v.info.Expires = d.Time(), d.Time()
+	v.info.Fields, v.info.Public = d.Texts(), d.Texts()
+	if n := d.Count(); n > 0 {
 		v.info.Labels = make(map[string]string, n)
 		for range n {
-			k := d.text()
-			v.info.Labels[k] = d.text()
+			k := d.Text()
+			v.info.Labels[k] = d.Text()
 		}
 	}
-	if !d.done() || state >= len(states) {
+	if !d.Done() || state >= len(states) {
 		return nil, db.damaged("a version of a secret cannot be read")
 	}
 	v.info.State = states[state]
@@ -293,16 +294,16 @@ func (db *DB) openValues(s *secret, v *version, key, data []byte) (map[string]ke
 	if err != nil {
 		return bad()
 	}
-	d := decoder{rest: data}
+	d := codec.Decoder{Rest: data}
 	out := make(map[string]keyturn.Value, len(v.info.Fields))
 	for _, f := range v.info.Fields {
-		plain, err := unseal(aead, d.bytes(), db.fieldPlace(s, v.number, f))
+		plain, err := unseal(aead, d.Bytes(), db.fieldPlace(s, v.number, f))
 		if err != nil {
 			return bad()
 		}
 		out[f] = keyturn.NewValue(plain)
 	}
-	if !d.done() {
+	if !d.Done() {
 		return bad()
 	}
 	return out, nil
@@ -316,9 +317,9 @@ func (db *DB) sealValues(s *secret, number int, fields []string, values map[stri
 	if err != nil {
 		return nil, nil, err
 	}
-	e := make(encoder, 0, 256)
+	e := make(codec.Encoder, 0, 256)
 	for _, f := range fields {
-		e.bytes(seal(aead, values[f].Reveal(), db.fieldPlace(s, number, f)))
+		e.Bytes(seal(aead, values[f].Reveal(), db.fieldPlace(s, number, f)))
 	}
 	return seal(db.keys.data, plainKey, db.versionPlace("key", s, number)), e, nil
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/state/codec"
 )
 
 // top is what meta's row 'head' binds the store to: the last record of the log,
@@ -49,23 +50,26 @@ func (s *sum) remove(tag [4]uint64) {
 	}
 }
 
-func (e *encoder) sum(s sum) {
-	e.num(s.n)
+func (s sum) encode(e *codec.Encoder) {
+	// n is below zero where somebody put rows into an empty table from outside
+	// and the owner removed them.
+	b := binary.LittleEndian.AppendUint64(nil, uint64(int64(s.n)))
 	for _, v := range s.v {
-		*e = binary.LittleEndian.AppendUint64(*e, v)
+		b = binary.LittleEndian.AppendUint64(b, v)
 	}
+	e.Bytes(b)
 }
 
-func (d *decoder) sum() (s sum) {
-	s.n = d.num()
-	if len(d.rest) < 32 {
-		d.bad, d.rest = true, nil
+func decodeSum(d *codec.Decoder) (s sum) {
+	b := d.Bytes()
+	if len(b) != 40 {
+		d.Bad = true
 		return sum{}
 	}
+	s.n = int(int64(binary.LittleEndian.Uint64(b)))
 	for i := range s.v {
-		s.v[i] = binary.LittleEndian.Uint64(d.rest[8*i:])
+		s.v[i] = binary.LittleEndian.Uint64(b[8+8*i:])
 	}
-	d.rest = d.rest[32:]
 	return s
 }
 
@@ -96,11 +100,11 @@ const (
 )
 
 func sealTop(k *keys, h top) []byte {
-	e := make(encoder, 0, 128)
-	e.num(int(h.last.Seq))
-	e.bytes(h.last.Link[:])
-	e.sum(h.items)
-	e.sum(h.secrets)
+	e := make(codec.Encoder, 0, 192)
+	e.Num(int(h.last.Seq))
+	e.Bytes(h.last.Link[:])
+	h.items.encode(&e)
+	h.secrets.encode(&e)
 	return seal(k.head, e, k.place("head"))
 }
 
@@ -115,10 +119,10 @@ func (db *DB) top(ctx context.Context, q querier) (top, error) {
 		return top{}, err
 	}
 	plain, err := unseal(db.keys.head, head, db.keys.place("head"))
-	d := decoder{rest: plain}
-	wantSeq, wantLink := int64(d.num()), d.bytes()
-	h := top{last: &keyturn.LogEntry{}, items: d.sum(), secrets: d.sum()}
-	if err != nil || !d.done() {
+	d := codec.Decoder{Rest: plain}
+	wantSeq, wantLink := int64(d.Num()), d.Bytes()
+	h := top{last: &keyturn.LogEntry{}, items: decodeSum(&d), secrets: decodeSum(&d)}
+	if err != nil || !d.Done() {
 		return top{}, db.damaged("the end of the audit log is not known")
 	}
 	if seq != 0 && seq == wantSeq {

@@ -169,6 +169,28 @@ func TestOldExpiredItem(t *testing.T) {
 	wantCode(t, "verify", db.VerifyState(t.Context()), keyturn.Corrupt)
 }
 
+// TestBelowNothing puts the only secret back after it was destroyed, and the owner
+// destroys it again: the store stays usable, and the replay stays known.
+func TestBelowNothing(t *testing.T) {
+	t.Parallel()
+	db, dir := create(t, Options{})
+	put(t, db, "a", "f", "v")
+	plain := outside(t, dir)
+	run(t, plain, stealAll)
+	if err := db.Shred(t.Context(), "a", nil); err != nil {
+		t.Fatal(errText(err))
+	}
+	run(t, plain, oldSecrets)
+	if err := db.Shred(t.Context(), "a", nil); err != nil {
+		t.Fatal(errText(err))
+	}
+	addLog(t, db, 1)
+	put(t, db, "a", "f", "v")
+	err := db.VerifyState(t.Context())
+	wantCode(t, "verify", err, keyturn.Corrupt)
+	t.Log(errText(err))
+}
+
 // TestSums does random things through two handles, and replays random rows.
 func TestSums(t *testing.T) {
 	t.Parallel()

@@ -14,6 +14,7 @@ import (
 // tx is the connection of a transaction under way.
 type tx struct {
 	*sql.Conn
+	path string // of the database
 }
 
 func (t tx) exec(ctx context.Context, query string, args ...any) error {
@@ -33,7 +34,7 @@ func (db *DB) write(ctx context.Context, do func(tx, *top) error) error {
 // changes the rows that the head stands for.
 func (db *DB) transaction(ctx context.Context, durable bool, do func(tx, *top) error) error {
 	return db.fail(ctx, db.locked(ctx, func(conn *sql.Conn) error {
-		return transact(ctx, tx{conn}, durable, func(t tx) error {
+		return transact(ctx, tx{conn, db.path}, durable, func(t tx) error {
 			was, err := db.top(ctx, t)
 			if err != nil {
 				return err
@@ -94,7 +95,7 @@ func transact(ctx context.Context, t tx, durable bool, do func(tx) error) (err e
 		return err
 	}
 	if err := t.exec(always, "COMMIT"); err != nil {
-		return uncertain(err)
+		return uncertain(t.path, err)
 	}
 	open = false
 	return nil
@@ -102,12 +103,13 @@ func transact(ctx context.Context, t tx, durable bool, do func(tx) error) (err e
 
 // uncertain marks a failure of the disk at a commit: the change may be found
 // after a crash.
-func uncertain(err error) error {
-	if !errors.Is(err, sqlite3.IOERR) || errors.Is(err, syscall.ENOSPC) {
+func uncertain(path string, err error) error {
+	if !errors.Is(err, sqlite3.IOERR) || errors.Is(err, syscall.ENOSPC) ||
+		!errors.Is(err, sqlite3.IOERR_FSYNC) && diskFull(path) { // the log could not grow: nothing was committed
 		return err
 	}
 	return &keyturn.Error{Code: keyturn.Unavailable, Unknown: true, Err: err,
-		Message: "the disk failed while a change was written to the store", Hint: "look at the disk; the change may or may not be there"}
+		Message: "the disk failed while a change was written to the store", Hint: "look at the disk, then at 'keyturn history': the change may or may not be there"}
 }
 
 // read runs do in one transaction that only reads: it sees one snapshot.
@@ -120,7 +122,7 @@ func (db *DB) read(ctx context.Context, do func(tx) error) error {
 		return db.fail(ctx, err)
 	}
 	defer conn.Close()
-	t := tx{conn}
+	t := tx{conn, db.path}
 	if err := t.exec(ctx, "BEGIN"); err != nil {
 		return db.fail(ctx, err)
 	}

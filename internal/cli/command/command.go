@@ -191,12 +191,13 @@ func Ask[R keyturn.Result](ctx context.Context, c *Command, s *Session, op keytu
 	}
 	limit, _ := time.ParseDuration(c.wait) // checked in Begin
 	end := time.Now().Add(limit)
-	for pause := time.Second; err != nil && time.Now().Before(end); pause = min(2*pause, 10*time.Second) {
+	// Each time is a refusal that goes into the audit log: not too often.
+	for pause := 5 * time.Second; err != nil && time.Now().Before(end); pause = 15 * time.Second {
 		e := keyturn.AsError(err)
 		if e.Approval == nil {
 			return res, err
 		}
-		if pause == time.Second {
+		if pause == 5*time.Second {
 			c.Say("waiting for an approval: keyturn approve %s   (%s)", e.Approval.ID, e.Approval.Fingerprint)
 		}
 		select {

@@ -37,3 +37,6 @@ var operations = map[string]string{
 	"trust":         keyturn.TrustProject{}.Kind(),
 	"version":       "show-version",
 }
+
+// Named reports whether errors of a command, "audit list", name its operation.
+func Named(path string) bool { return operations[path] != "" }

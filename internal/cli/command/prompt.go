@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -34,15 +35,12 @@ func (q Prompt) Possible() bool {
 // was and ends the command.
 func (q Prompt) Secret(ctx context.Context, question string) (keyturn.Value, error) {
 	fd := int(q.in.Fd())
-	before, err := term.GetState(fd)
+	before, err := term.MakeRaw(fd) // before the question: what is typed at it is not echoed
 	if err != nil {
 		return keyturn.Value{}, noTerminal("to ask for " + question)
 	}
 	fmt.Fprintf(q.out, "%s: ", keyturn.Clean(question))
 	return wait(ctx, q, func() { _ = term.Restore(fd, before) }, func() (keyturn.Value, error) {
-		if _, err := term.MakeRaw(fd); err != nil {
-			return keyturn.Value{}, noTerminal("to ask for " + question)
-		}
 		b, err := readUnseen(q.in)
 		_ = term.Restore(fd, before)
 		fmt.Fprintln(q.out)
@@ -59,7 +57,11 @@ func (q Prompt) Secret(ctx context.Context, question string) (keyturn.Value, err
 // for it: term.ReadPassword takes no Ctrl-D on an empty line, and no more than
 // 4095 bytes.
 func readUnseen(r io.Reader) ([]byte, error) {
-	const interrupt, end, quit, erase, kill = 0x03, 0x04, 0x1c, 0x7f, 0x15
+	const (
+		interrupt, end, quit   = 0x03, 0x04, 0x1c
+		erase, kill, word      = 0x7f, 0x15, 0x17
+		start, stop, redo, bye = 0x11, 0x13, 0x12, 0x1a // no part of a line, and nothing to do here
+	)
 	line := make([]byte, 0, 4096)
 	var b [1]byte
 	for {
@@ -86,6 +88,11 @@ func readUnseen(r io.Reader) ([]byte, error) {
 		case kill:
 			clear(line)
 			line = line[:0]
+		case word:
+			n := bytes.LastIndexByte(bytes.TrimRight(line, " "), ' ') + 1
+			clear(line[n:])
+			line = line[:n]
+		case start, stop, redo, bye:
 		default:
 			if len(line) > maxInput {
 				continue

@@ -114,6 +114,9 @@ func approve(ctx context.Context, c *command.Command, s *command.Session, op key
 			if op.Remember && r.Rule == "" && r.Broad != "" {
 				return keyturn.E(keyturn.Invalid, r.Broad, "approve it once, without --remember")
 			}
+			if op.Remember && len(visible(r.Rule)) > maxBlock {
+				return keyturn.E(keyturn.Invalid, "this cannot be remembered: the rule is too long to be shown", "approve it once, without --remember")
+			}
 			for _, l := range screen(r, op.Remember) {
 				c.Say("%s", l)
 			}

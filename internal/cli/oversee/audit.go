@@ -38,7 +38,7 @@ type auditOptions struct {
 
 // statuses are what can have come of an operation. unfinished is one without an
 // outcome: cut short, or still under way.
-var statuses = []string{"success", "error", "denied", "pending", unfinished}
+var statuses = []string{"success", "error", "interrupted", "denied", "pending", unfinished}
 
 const (
 	unfinished = "unfinished"

@@ -29,7 +29,7 @@ func Rules(c *command.Command) *cobra.Command {
 		Long: `Tell whether somebody may do something, and which rule of which file says so.
 
 WHO is user:NAME, agent:NAME, service:NAME, or agents or services for any of
-them. VERB is one of list, describe, use, reveal, write, delete, destroy,
+them, or everyone for each kind of caller in turn. VERB is one of list, describe, use, reveal, write, delete, destroy,
 rotate, lease, administer, approve. A command behind -- is what a value would be
 used for.`,
 		Example: `  keyturn rules explain user:anna reveal local/myapp
@@ -45,9 +45,20 @@ used for.`,
 }
 
 func explainRules(c *command.Command, o explainOptions) error {
-	actor, err := actorOf(o.who)
-	if err != nil {
-		return err
+	kinds := []string{o.who}
+	if o.who == "everyone" {
+		if c.JSON() {
+			return keyturn.E(keyturn.Invalid, "one answer is about one kind of caller", "ask for user:NAME, agents and services in turn")
+		}
+		kinds = []string{"user:*", "agents", "services"}
+	}
+	var actors []keyturn.Actor
+	for _, who := range kinds {
+		actor, err := actorOf(who)
+		if err != nil {
+			return err
+		}
+		actors = append(actors, actor)
 	}
 	verb := keyturn.Verb(o.verb)
 	if !verb.Valid() {
@@ -65,16 +76,21 @@ func explainRules(c *command.Command, o explainOptions) error {
 	if err != nil {
 		return err
 	}
-	q := rules.Request{Actor: actor, Verb: verb, Path: ref.Path(), Sink: rules.Sink{Run: o.run}}
-	d := facts.Rules.Decide(q)
-	lines := facts.Rules.Explain(q)
-	if c.JSON() {
-		return c.Print(command.Answer{Operation: "explain-rules", Status: "success",
-			Decision: &command.DecisionDoc{Who: o.who, Verb: o.verb, Path: ref.Path(), Effect: d.Effect.String(), Rule: d.Where(), Because: lines}})
-	}
-	for _, l := range lines {
-		if err := c.Line("%s", keyturn.Clean(l)); err != nil {
-			return err
+	for i, actor := range actors {
+		q := rules.Request{Actor: actor, Verb: verb, Path: ref.Path(), Sink: rules.Sink{Run: o.run}}
+		lines := facts.Rules.Explain(q)
+		if c.JSON() {
+			d := facts.Rules.Decide(q)
+			return c.Print(command.Answer{Operation: "explain-rules", Status: "success",
+				Decision: &command.DecisionDoc{Who: o.who, Verb: o.verb, Path: ref.Path(), Effect: d.Effect.String(), Rule: d.Where(), Because: lines}})
+		}
+		if i > 0 {
+			lines = append([]string{""}, lines...)
+		}
+		for _, l := range lines {
+			if err := c.Line("%s", keyturn.Clean(l)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -93,7 +109,7 @@ func actorOf(who string) (keyturn.Actor, error) {
 	k, known := kinds[kind]
 	if !known || name == "" {
 		return keyturn.Actor{}, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(who)+"' is nobody that rules know",
-			"write user:NAME, agent:NAME, service:NAME, agents or services")
+			"write user:NAME, agent:NAME, service:NAME, agents, services or everyone; for a group one of its members")
 	}
 	return keyturn.Actor{Kind: k, Name: name, Proof: "asked about"}, nil
 }

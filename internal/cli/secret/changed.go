@@ -11,14 +11,14 @@ import (
 // went, and what may come next.
 func wrote(c *command.Command, res *keyturn.Changed, kind, said string, next ...string) error {
 	if c.JSON() {
-		return c.Print(changeDoc(res, kind))
+		return command.Done(said, c.Print(changeDoc(res, kind)))
 	}
 	if err := c.Line("%s  %s", said, c.Dim(went(res.Receipt, res.Target))); err != nil {
-		return err
+		return command.Done(said, err)
 	}
 	for _, l := range next {
 		if err := c.Line("%s", l); err != nil {
-			return err
+			return command.Done(said, err)
 		}
 	}
 	return nil

@@ -11,7 +11,8 @@ import (
 
 // Delete returns the command 'keyturn delete'.
 func Delete(c *command.Command) *cobra.Command {
-	return &cobra.Command{
+	var r reference
+	return r.refused(&cobra.Command{
 		Use:     "delete REF",
 		Aliases: []string{"rm"},
 		Short:   "Delete a secret so that it can be restored",
@@ -22,20 +23,20 @@ read by number; AWS and Azure keep the secret for a time, and then it is gone.
 		Example: `  keyturn delete local/myapp`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref, err := keyturn.ParseRef(args[0])
+			ref, err := r.parse(args[0])
 			if err == nil {
 				hint := "it deletes the newest version of the whole secret"
 				if v := ref.Version(); v != "" {
 					hint = "one version goes for ever with: keyturn destroy " + keyturn.Quote(ref.Secret().Short()) + " --versions " + keyturn.Quote(keyturn.Clean(v)) + "\nto delete the newest one"
 				}
-				ref, err = whole(args[0], "delete", hint)
+				ref, err = r.whole(args[0], "delete", hint)
 			}
 			if err != nil {
 				return err
 			}
 			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return deleteSecret(ctx, c, s, ref) })
 		},
-	}
+	})
 }
 
 func deleteSecret(ctx context.Context, c *command.Command, s *command.Session, ref keyturn.Ref) error {

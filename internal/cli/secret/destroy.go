@@ -3,7 +3,6 @@ package secret
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,6 +19,7 @@ type destroyOptions struct {
 // Destroy returns the command 'keyturn destroy'.
 func Destroy(c *command.Command) *cobra.Command {
 	var o destroyOptions
+	var r reference
 	cmd := &cobra.Command{
 		Use:   "destroy REF",
 		Short: "Delete a secret, or versions of it, for ever",
@@ -30,20 +30,15 @@ elsewhere. 'keyturn delete' can be undone.`,
   keyturn destroy local/myapp --yes`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if o.ref, err = keyturn.ParseRef(args[0]); err != nil {
+			if o.ref, err = r.parse(args[0]); err != nil {
 				return err
 			}
 			hint := "it takes whole versions"
 			if v := o.ref.Version(); v != "" {
 				hint = "name versions with --versions " + keyturn.Quote(keyturn.Clean(v))
 			}
-			if o.ref, err = whole(args[0], "destroy", hint); err != nil {
+			if o.ref, err = r.whole(args[0], "destroy", hint); err != nil {
 				return err
-			}
-			// A choice that came out empty must never take the whole secret.
-			if cmd.Flags().Changed("versions") && (len(o.versions) == 0 || slices.Contains(o.versions, "")) {
-				return keyturn.E(keyturn.Invalid, "--versions names no version, or an empty one",
-					"write --versions 1,2, or leave it out to destroy the whole secret").About(o.ref)
 			}
 			if !c.Yes && (c.JSON() || !c.Prompt().Possible()) {
 				return needsYes(c, o)
@@ -52,7 +47,7 @@ elsewhere. 'keyturn delete' can be undone.`,
 		},
 	}
 	cmd.Flags().StringSliceVar(&o.versions, "versions", nil, "only these `VERSIONS`, with commas between them")
-	return cmd
+	return r.refused(cmd)
 }
 
 // what says exactly what goes.
@@ -95,7 +90,7 @@ func destroySecret(ctx context.Context, c *command.Command, s *command.Session, 
 				*doc.Secrets = append(*doc.Secrets, command.SecretDoc{Ref: doc.Secret.Ref, Version: command.VersionOf(v), State: string(keyturn.Destroyed)})
 			}
 		}
-		return c.Print(doc)
+		return command.Done("destroyed "+o.what(), c.Print(doc))
 	}
 	return wrote(c, res, keyturn.DestroySecret{}.Kind(), "destroyed "+o.what())
 }
@@ -117,7 +112,7 @@ func sure(ctx context.Context, c *command.Command, s *command.Session, o destroy
 		return err
 	}
 	if !yes {
-		return command.ErrInterrupted
+		return command.SaidNo()
 	}
 	return nil
 }

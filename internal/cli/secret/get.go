@@ -127,14 +127,20 @@ func nextSteps(c *command.Command, info keyturn.Info, ref keyturn.Ref) error {
 	if name == "" || name[0] >= '0' && name[0] <= '9' {
 		name = "VALUE"
 	}
-	if err := c.Line(""); err != nil {
-		return err
-	}
-	return c.Table(nil, [][]string{
+	rows := [][]string{
 		{c.Dim("use it"), "keyturn run --env " + name + "=" + q + " -- COMMAND"},
 		{c.Dim("show it"), "keyturn get " + q + " --reveal"},
 		{c.Dim("change it"), "keyturn put " + keyturn.Quote(ref.Secret().Short()) + " " + keyturn.Quote(ref.Field()) + " --merge"},
-	})
+	}
+	// What a terminal would not show as it is cannot be pasted either.
+	rows = slices.DeleteFunc(rows, func(row []string) bool { return keyturn.Clean(row[1]) != row[1] })
+	if len(rows) == 0 {
+		return nil
+	}
+	if err := c.Line(""); err != nil {
+		return err
+	}
+	return c.Table(nil, rows)
 }
 
 func revealSecret(ctx context.Context, c *command.Command, s *command.Session, o getOptions) error {
@@ -167,7 +173,7 @@ func revealSecret(ctx context.Context, c *command.Command, s *command.Session, o
 		field = names[0]
 	}
 	out := values[field].Reveal()
-	if _, err := c.Out.Write(out); err != nil {
+	if err := c.Write(out); err != nil {
 		return err
 	}
 	if c.OnTerminal() && (len(out) == 0 || out[len(out)-1] != '\n') {

@@ -13,7 +13,8 @@ import (
 
 // History returns the command 'keyturn history'.
 func History(c *command.Command) *cobra.Command {
-	return &cobra.Command{
+	var r reference
+	return r.refused(&cobra.Command{
 		Use:   "history REF",
 		Short: "List the versions of a secret, newest first",
 		Long: `List the versions of a secret, newest first: when each was made, what became of
@@ -22,18 +23,18 @@ it, its fields by name, and its labels. No value is read.`,
   keyturn history local/myapp -o json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref, err := whole(args[0], "history", "it lists all versions, of the whole secret")
+			ref, err := r.whole(args[0], "history", "it lists all versions, of the whole secret")
 			if err != nil {
 				return err
 			}
 			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return history(ctx, c, s, ref) })
 		},
-	}
+	})
 }
 
 // whole reads a reference of a command that is about a whole secret.
-func whole(arg, does, hint string) (keyturn.Ref, error) {
-	ref, err := keyturn.ParseRef(arg)
+func (r *reference) whole(arg, does, hint string) (keyturn.Ref, error) {
+	ref, err := r.parse(arg)
 	if err != nil {
 		return ref, err
 	}

@@ -274,8 +274,10 @@ func listText(c *command.Command, under keyturn.Prefix, found iter.Seq2[keyturn.
 	if note := unnamedNote(unnamed); note != "" {
 		c.Say("note: %s", note)
 	}
-	if total == 0 && tty {
-		c.Say("nothing below %s", keyturn.Clean(strings.TrimPrefix(under.String(), keyturn.Scheme)))
+	if name := keyturn.Clean(strings.TrimPrefix(under.String(), keyturn.Scheme)); total == 0 && strings.ContainsAny(under.Path(), "*?[") {
+		c.Say("nothing below %s: a prefix is no pattern; write keyturn list %s/ --match %s", name, under.Mount(), keyturn.Quote(keyturn.Clean(under.Path())))
+	} else if total == 0 && tty {
+		c.Say("nothing below %s", name)
 	}
 	if len(rows) == 0 {
 		return nil

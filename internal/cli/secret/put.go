@@ -3,23 +3,16 @@
 package secret
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
-	"github.com/keyturn/keyturn/internal/document"
 )
 
 type putOptions struct {
@@ -40,6 +33,7 @@ type putOptions struct {
 // Put returns the command 'keyturn put'.
 func Put(c *command.Command) *cobra.Command {
 	var o putOptions
+	var r reference
 	cmd := &cobra.Command{
 		Use:   "put REF [FIELD=VALUE | FIELD=@FILE | FIELD=- | FIELD]...",
 		Short: "Make a new version of a secret",
@@ -62,7 +56,6 @@ asks, or fails with conflict where there is nobody to ask: --merge keeps them,
   keyturn put local/new --generate password --if-version none`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			var r reference
 			if o.ref, err = r.parse(args[0]); err != nil {
 				return err
 			}
@@ -95,7 +88,7 @@ asks, or fails with conflict where there is nobody to ask: --merge keeps them,
 	f.BoolVar(&o.merge, "merge", false, "keep the fields of the current version that are not named")
 	f.BoolVar(&o.replace, "replace", false, "let go of the fields that are not named")
 	f.BoolVar(&o.trim, "trim", false, "drop one newline at the end of what comes from a pipe or file")
-	return cmd
+	return r.refused(cmd)
 }
 
 func putSecret(ctx context.Context, c *command.Command, s *command.Session, o putOptions) error {
@@ -106,6 +99,12 @@ func putSecret(ctx context.Context, c *command.Command, s *command.Session, o pu
 	values, err := collect(ctx, c, o)
 	if err != nil {
 		return err
+	}
+	if err := publicNamed(op, values); err != nil {
+		return err
+	}
+	if !op.Expires.IsZero() && op.Expires.Before(time.Now()) {
+		c.Say("note: the date of --expires has passed already")
 	}
 	put := func() (*keyturn.Changed, error) {
 		if len(values) > 0 { // sealed anew each time: the same values while they wait
@@ -149,7 +148,7 @@ func whichMode(ctx context.Context, c *command.Command, e *keyturn.Error) (strin
 		case "r", "replace":
 			return keyturn.Replace, nil
 		case "s", "stop", "":
-			return "", command.ErrInterrupted
+			return "", command.SaidNo()
 		}
 	}
 }
@@ -172,8 +171,8 @@ func (o putOptions) operation() (keyturn.PutSecret, error) {
 	}
 	slices.Sort(op.Public)
 	op.Public = slices.Compact(op.Public)
-	for _, g := range o.generate {
-		gen, err := parseGenerate(g)
+	for i, g := range o.generate {
+		gen, err := parseGenerate(g, i+1)
 		if err != nil {
 			return op, err
 		}
@@ -188,6 +187,9 @@ func (o putOptions) operation() (keyturn.PutSecret, error) {
 		if op.Labels == nil {
 			op.Labels = map[string]string{}
 		}
+		if _, dup := op.Labels[k]; dup {
+			return op, keyturn.E(keyturn.Invalid, "the label '"+keyturn.Clean(k)+"' is given twice", "give it once")
+		}
 		op.Labels[k] = v
 	}
 	var err error
@@ -196,9 +198,9 @@ func (o putOptions) operation() (keyturn.PutSecret, error) {
 }
 
 // parseGenerate reads FIELD[:LENGTH[:CHARSET]] and FIELD:uuid. A field's name with
-// a colon in it cannot be written so.
-func parseGenerate(s string) (keyturn.Generate, error) {
-	bad := keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(s)+"' does not say what to generate",
+// a colon in it cannot be written so. An error does not repeat it: it may be a value.
+func parseGenerate(s string, n int) (keyturn.Generate, error) {
+	bad := keyturn.E(keyturn.Invalid, "--generate number "+strconv.Itoa(n)+" does not say what to generate",
 		"write FIELD[:LENGTH[:CHARSET]] or FIELD:uuid, for instance --generate password:40:alnum")
 	parts := strings.Split(s, ":")
 	g := keyturn.Generate{Field: parts[0]}
@@ -243,205 +245,4 @@ func parseExpiry(s string, now time.Time) (time.Time, error) {
 		}
 	}
 	return time.Time{}, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(s)+"' is not a date", "write 2026-12-31, 2026-12-31T12:00:00Z or 90d")
-}
-
-// collect gathers what the words and files say.
-func collect(ctx context.Context, c *command.Command, o putOptions) (map[string]keyturn.Value, error) {
-	values := map[string]keyturn.Value{}
-	set := func(field string, v keyturn.Value) error {
-		if field == "" {
-			return keyturn.E(keyturn.Invalid, "a field needs a name", "write FIELD=VALUE, FIELD=@FILE, FIELD=- or FIELD")
-		}
-		if _, dup := values[field]; dup {
-			return keyturn.E(keyturn.Invalid, "the field '"+keyturn.Clean(field)+"' is given twice", "give it once")
-		}
-		values[field] = v
-		return nil
-	}
-	if err := o.stdinOnce(); err != nil {
-		return nil, err
-	}
-	if err := fromFiles(c, o, set); err != nil {
-		return nil, err
-	}
-	words := o.words
-	// With --merge the values may stay as they are, and only what is said of them
-	// change.
-	about := o.merge && (len(o.labels) > 0 || o.expires != "" || len(o.public) > 0)
-	if len(words) == 0 && len(values) == 0 && len(o.generate) == 0 && !about {
-		words = []string{"value"}
-	}
-	literal := false
-	for _, w := range words {
-		field, text, given := strings.Cut(w, "=")
-		v, lit, err := valueOf(ctx, c, o, field, text, given)
-		if err != nil {
-			return nil, err
-		}
-		literal = literal || lit && text != "" && !slices.Contains(o.public, field)
-		if err := set(field, v); err != nil {
-			return nil, err
-		}
-	}
-	if literal {
-		c.Say("note: a value on the command line can be seen by other programs and stays in the shell's history; FIELD alone asks for it, FIELD=- takes it from a pipe")
-	}
-	return values, nil
-}
-
-// stdinOnce refuses words and flags that take standard input more than once,
-// before any of it is read.
-func (o putOptions) stdinOnce() error {
-	n := 0
-	if o.fromJSON == "-" || o.fromEnv == "-" {
-		n++
-	}
-	for _, w := range o.words {
-		if _, text, given := strings.Cut(w, "="); given && text == "-" {
-			n++
-		}
-	}
-	if n > 1 {
-		return keyturn.E(keyturn.Invalid, "standard input can be taken once", "use FIELD=@FILE for the others")
-	}
-	return nil
-}
-
-// valueOf reads one field.
-func valueOf(ctx context.Context, c *command.Command, o putOptions, field, text string, given bool) (v keyturn.Value, literal bool, err error) {
-	switch {
-	case !given:
-		if !c.Prompt().Possible() {
-			return v, false, keyturn.E(keyturn.Invalid, "there is no terminal to ask for '"+keyturn.Clean(field)+"' at",
-				"write "+keyturn.Quote(field)+"=- and pipe the value in, or --generate "+keyturn.Quote(field))
-		}
-		v, err = c.Prompt().Secret(ctx, field)
-		return v, false, err
-	case text == "-":
-		if term.IsTerminal(int(c.In.Fd())) {
-			c.Say("reading '%s' from the terminal; end it with Ctrl-D", keyturn.Clean(field))
-		}
-		b, err := c.Input("-")
-		if err != nil {
-			return v, false, err
-		}
-		return trimmed(c, o, field, b), false, nil
-	case strings.HasPrefix(text, "@"):
-		b, err := command.ReadFile(text[1:])
-		if err != nil {
-			return v, false, err
-		}
-		if o.trim {
-			b = bytes.TrimSuffix(b, []byte("\n"))
-		}
-		return keyturn.NewValue(b), false, nil
-	}
-	if strings.HasPrefix(text, `\@`) || strings.HasPrefix(text, `\-`) {
-		text = text[1:]
-	}
-	return keyturn.NewValue([]byte(text)), true, nil
-}
-
-// trimmed drops a newline that the caller does not want, and tells of one that
-// may not have been meant.
-func trimmed(c *command.Command, o putOptions, field string, b []byte) keyturn.Value {
-	if bytes.HasSuffix(b, []byte("\n")) {
-		if o.trim {
-			return keyturn.NewValue(bytes.TrimSuffix(b, []byte("\n")))
-		}
-		c.Say("note: '%s' ends in a newline, which is kept; --trim drops it", keyturn.Clean(field))
-	}
-	return keyturn.NewValue(b)
-}
-
-func fromFiles(c *command.Command, o putOptions, set func(string, keyturn.Value) error) error {
-	switch {
-	case o.fromJSON != "":
-		data, err := c.Input(o.fromJSON)
-		if err != nil {
-			return err
-		}
-		return jsonFields(o.fromJSON, data, set)
-	case o.fromEnv != "":
-		data, err := c.Input(o.fromEnv)
-		if err != nil {
-			return err
-		}
-		return envFields(c, o.fromEnv, data, set)
-	}
-	return nil
-}
-
-func envFields(c *command.Command, name string, data []byte, set func(string, keyturn.Value) error) error {
-	file, err := document.ParseEnv(name, data)
-	if err != nil {
-		return err
-	}
-	vars, notices, err := file.Expand(func(n string) (keyturn.Value, bool) { return keyturn.Value{}, false })
-	if err != nil {
-		return err
-	}
-	for _, n := range append(file.Notices, notices...) {
-		c.Say("note: %s", keyturn.Clean(n.String()))
-	}
-	if len(vars) == 0 {
-		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(name)+"' has no variables", "")
-	}
-	for _, v := range vars {
-		if v.Ref != nil {
-			return keyturn.E(keyturn.Invalid, fmt.Sprintf("%s:%d: %s is a reference, not a value", keyturn.Clean(name), v.Line, keyturn.Clean(v.Name)),
-				"'keyturn run --env-file' resolves references")
-		}
-		if err := set(v.Name, v.Value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// jsonFields takes the members of a JSON object: strings as they are, anything
-// else as its JSON text. No message repeats what is in it.
-func jsonFields(name string, data []byte, set func(string, keyturn.Value) error) error {
-	bad := keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(name)+"' is not one JSON object", `write {"FIELD": "VALUE", …}`)
-	if !utf8.Valid(data) { // the decoder would put other bytes in their place
-		return bad
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return bad
-	}
-	n := 0
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return bad
-		}
-		var raw json.RawMessage
-		if err := dec.Decode(&raw); err != nil {
-			return bad
-		}
-		field, _ := key.(string)
-		b := []byte(raw)
-		var text string
-		if json.Unmarshal(raw, &text) == nil && bytes.HasPrefix(raw, []byte(`"`)) {
-			b = []byte(text)
-			if strings.ContainsRune(text, utf8.RuneError) && !bytes.ContainsRune(raw, utf8.RuneError) && !bytes.Contains(bytes.ToLower(raw), []byte(`\ufffd`)) {
-				return keyturn.E(keyturn.Invalid, "a string in '"+keyturn.Clean(name)+"' has half of a surrogate pair, which is no text", "")
-			}
-		}
-		if err := set(field, keyturn.NewValue(b)); err != nil {
-			return err
-		}
-		n++
-	}
-	if _, err := dec.Token(); err != nil {
-		return bad
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return bad
-	}
-	if n == 0 {
-		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(name)+"' has no fields", "")
-	}
-	return nil
 }

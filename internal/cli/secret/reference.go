@@ -22,6 +22,15 @@ func (r *reference) flags(cmd *cobra.Command, version, field bool) {
 	}
 }
 
+// refused adds both flags to a command that takes neither, so that it explains
+// itself as it does for REF?version=V and REF#FIELD.
+func (r *reference) refused(cmd *cobra.Command) *cobra.Command {
+	r.flags(cmd, true, true)
+	_ = cmd.Flags().MarkHidden("version")
+	_ = cmd.Flags().MarkHidden("field")
+	return cmd
+}
+
 // parse joins the argument with the flags.
 func (r *reference) parse(arg string) (keyturn.Ref, error) {
 	ref, err := keyturn.ParseRef(arg)

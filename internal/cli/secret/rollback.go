@@ -12,6 +12,7 @@ import (
 // Rollback returns the command 'keyturn rollback'.
 func Rollback(c *command.Command) *cobra.Command {
 	var to string
+	var r reference
 	cmd := &cobra.Command{
 		Use:   "rollback REF",
 		Short: "Make an earlier version of a secret current again",
@@ -23,18 +24,15 @@ nothing is lost; on AWS a stage is moved instead. The way back is printed.`,
   keyturn rollback local/myapp --to 1`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref, err := whole(args[0], "rollback", "name the version with --to")
+			ref, err := r.whole(args[0], "rollback", "name the version with --to")
 			if err != nil {
 				return err
-			}
-			if to == "" && cmd.Flags().Changed("to") {
-				return command.Usage("--to needs a version")
 			}
 			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return rollback(ctx, c, s, ref, to) })
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "the `VERSION` to go back to, in the platform's own word")
-	return cmd
+	return r.refused(cmd)
 }
 
 func rollback(ctx context.Context, c *command.Command, s *command.Session, ref keyturn.Ref, to string) error {

@@ -39,10 +39,13 @@ fail are told and nothing is written. FILE can be - for standard input.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.file = args[0]
+			if o.out == "-" {
+				o.out = ""
+			}
 			return render(c, cmd, o)
 		},
 	}
-	cmd.Flags().StringVar(&o.out, "out", "", "write to `FILE`, for its owner only (0600)")
+	cmd.Flags().StringVar(&o.out, "out", "", "write to `FILE`, for its owner only (0600); - is standard output")
 	command.AllowPipe(cmd)
 	return cmd
 }
@@ -123,12 +126,52 @@ func count(n int, what string) string {
 func checkTarget(c *command.Command, o renderOptions) error {
 	out := c.Abs(o.out)
 	info, err := os.Stat(out)
-	if err != nil || o.file == "-" {
-		return nil // writing it tells what is wrong
+	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(o.out)+"' is a pipe or a device, and no file", "leave out --out to write to standard output")
+	}
+	if err := checkWritable(out); err != nil {
+		return err
+	}
+	if info == nil || o.file == "-" {
+		return nil
 	}
 	if from, err := os.Stat(c.Abs(o.file)); err == nil && os.SameFile(info, from) {
 		return keyturn.E(keyturn.Invalid, "the template itself would be overwritten", "say another --out FILE")
 	}
+	return nil
+}
+
+// replaceable reports whether there is a file at path that replaceFile would
+// replace, or something that it would write to as it is: a pipe, a device.
+func replaceable(path string) (there, through bool, err error) {
+	shown := "'" + keyturn.Clean(path) + "'"
+	if info, err := os.Stat(path); err == nil {
+		switch {
+		case info.IsDir():
+			return false, false, keyturn.E(keyturn.Invalid, shown+" is a folder", "name a file in it")
+		case !info.Mode().IsRegular():
+			return true, true, nil
+		}
+		there = true
+	}
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return false, false, keyturn.E(keyturn.Conflict, shown+" is a symbolic link", "name the file it leads to, or remove it")
+	}
+	return there, false, nil
+}
+
+// checkWritable tries whether replaceFile could write to path, and changes nothing.
+func checkWritable(path string) error {
+	_, through, err := replaceable(path)
+	if err != nil || through {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".keyturn-*")
+	if err != nil {
+		return cannotWrite("'"+keyturn.Clean(path)+"'", err)
+	}
+	_ = f.Close()
+	_ = os.Remove(f.Name())
 	return nil
 }
 
@@ -137,17 +180,12 @@ func checkTarget(c *command.Command, o renderOptions) error {
 // there was a file before. Errors hold no data.
 func replaceFile(path string, data []byte) (replaced bool, err error) {
 	shown := "'" + keyturn.Clean(path) + "'"
-	if info, err := os.Stat(path); err == nil {
-		switch {
-		case info.IsDir():
-			return false, keyturn.E(keyturn.Invalid, shown+" is a folder", "name a file in it")
-		case !info.Mode().IsRegular():
-			return false, writeThrough(path, data)
-		}
-		replaced = true
-	}
-	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		return false, keyturn.E(keyturn.Conflict, shown+" is a symbolic link", "name the file it leads to, or remove it")
+	replaced, through, err := replaceable(path)
+	switch {
+	case err != nil:
+		return false, err
+	case through:
+		return false, writeThrough(path, data)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".keyturn-*") // 0600
 	if err != nil {

@@ -4,10 +4,13 @@ package use
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,7 +52,8 @@ variables whose whole value is a kt:// reference are resolved too.
   --no-redact    for people only, and recorded
 
 All references that fail are told at once, and the command is not started. It
-does not get KEYTURN_PASSPHRASE_FILE.`,
+does not get KEYTURN_PASSPHRASE_FILE, and that of an agent or a service no plain
+variables that change how programs run, such as LD_PRELOAD or NODE_OPTIONS.`,
 		Example: `  keyturn run -- npm start
   keyturn run --env 'PGPASSWORD=local/myapp#password' -- psql -h db
   keyturn run --env-from local/myapp,prefix=APP_ -- ./server
@@ -94,6 +98,11 @@ type running struct {
 // a command.ExitStatus once the command has ended, or could not be executed.
 func run(c *command.Command, cmd *cobra.Command, o runOptions) error {
 	r := &running{runOptions: o, begun: time.Now()}
+	if o.report != "" { // while nothing has happened yet
+		if err := checkWritable(c.Abs(o.report)); err != nil {
+			return failureOf(c, err)
+		}
+	}
 	err := prepare(c, cmd, r)
 	if err == nil {
 		err = start(c, cmd, r)
@@ -101,10 +110,8 @@ func run(c *command.Command, cmd *cobra.Command, o runOptions) error {
 	failure := failureOf(c, err)
 	if o.report != "" {
 		if reportErr := report(c, r, failure); reportErr != nil {
-			if err == nil && r.status.Code == 0 {
-				return reportErr
-			}
-			c.Say("keyturn: %s", reportErr.Error())
+			// What the command did is done: its status stays.
+			c.Say("keyturn: the report was not written: %s", keyturn.CleanLines(reportErr.Error()))
 		}
 	}
 	switch {
@@ -151,12 +158,8 @@ func prepare(c *command.Command, cmd *cobra.Command, r *running) error {
 	for _, n := range r.plan.notices {
 		c.Say("note: %s", n)
 	}
-	if r.plan.pathIsKnown() {
-		st, err := launch.Check(launch.Command{Args: r.args, Inherit: r.plan.inherit})
-		if err != nil {
-			r.status = st
-			return err
-		}
+	if r.status, err = r.plan.resolve(c, r.actor); err != nil {
+		return err
 	}
 	if len(r.plan.op.Refs()) == 0 {
 		if r.trust && facts.Project != nil {
@@ -167,7 +170,7 @@ func prepare(c *command.Command, cmd *cobra.Command, r *running) error {
 	}
 	return c.Do(cmd, func(ctx context.Context, s *command.Session) error {
 		r.delivery, err = fetch(ctx, c, s, r)
-		return err
+		return r.plan.placed(err)
 	})
 }
 
@@ -235,6 +238,12 @@ func start(c *command.Command, cmd *cobra.Command, r *running) (err error) {
 		ctx, cancel = context.WithDeadline(ctx, r.begun.Add(c.Timeout))
 		defer cancel()
 	}
+	if r.status, err = r.plan.same(l); err != nil {
+		return err
+	}
+	if cmd.Context().Err() != nil { // a signal while everything was made ready
+		return command.ErrInterrupted
+	}
 	r.status, err = launch.Run(ctx, l)
 	return err
 }
@@ -260,12 +269,12 @@ func redact(c *command.Command, r *running, l *launch.Command) (*leak.Matcher, e
 		return nil, nil
 	}
 	var needles []leak.Needle
-	var names []string
+	var hidden []keyturn.Delivered
 	for _, list := range [][]keyturn.Delivered{r.delivery.Env, r.delivery.Files} {
 		for _, d := range list {
 			if !d.Public {
 				needles = append(needles, leak.Needle{Value: d.Value.Reveal(), Label: d.Label})
-				names = append(names, r.plan.nameOf(d))
+				hidden = append(hidden, d)
 			}
 		}
 	}
@@ -274,14 +283,15 @@ func redact(c *command.Command, r *running, l *launch.Command) (*leak.Matcher, e
 	}
 	matcher, skipped, err := leak.Compile(needles)
 	if err != nil {
-		return nil, keyturn.E(keyturn.Invalid, "the values are too many or too large for the output to be redacted",
-			"give the command fewer of them; people may say --no-redact").Because(err)
+		return nil, tooLarge(r, hidden).Because(err)
 	}
 	r.output = "redacted"
 	l.Filter = func(dst io.Writer) io.WriteCloser { return matcher.Writer(dst, leak.Options{}) }
 	told := map[string]bool{}
+	var fixes []string
 	for _, s := range skipped {
-		name := names[s.Index]
+		d := hidden[s.Index]
+		name := r.plan.nameOf(d)
 		if told[name] {
 			continue
 		}
@@ -292,12 +302,39 @@ func redact(c *command.Command, r *running, l *launch.Command) (*leak.Matcher, e
 		}
 		r.output = "withheld"
 		c.Say("keyturn: the output of this command is withheld: the value of %s is %s to be redacted", keyturn.Clean(name), s.Reason)
+		fixes = append(fixes, publish(name))
 	}
 	if r.output == "withheld" {
-		c.Say("  a person can store a longer value, or say that it is no secret: keyturn put REF FIELD --public FIELD --merge")
+		c.Say("  a person can store a longer value, or say that it is no secret:")
+		for _, f := range fixes {
+			c.Say("  %s", keyturn.Clean(f))
+		}
 		l.Filter = func(io.Writer) io.WriteCloser { return nowhere{} }
 	}
 	return matcher, nil
+}
+
+// publish is the command by which a person declares a field to be no secret. Where
+// whoever asks may not know the field's name, they are told how a person finds it.
+func publish(name string) string {
+	ref, err := keyturn.ParseRef(name)
+	if err != nil || ref.Field() == "" {
+		name = keyturn.Quote(name)
+		return "keyturn put " + name + " FIELD --public FIELD --merge   (the names of the fields: keyturn get " + name + ")"
+	}
+	field := keyturn.Quote(ref.Field())
+	return "keyturn put " + keyturn.Quote(ref.Secret().Short()) + " " + field + " --public " + field + " --merge"
+}
+
+// tooLarge names the largest of the values that cannot be redacted.
+func tooLarge(r *running, hidden []keyturn.Delivered) *keyturn.Error {
+	largest := slices.MaxFunc(hidden, func(a, b keyturn.Delivered) int { return cmp.Compare(a.Value.Len(), b.Value.Len()) })
+	hint := "give the command fewer of them, or smaller ones"
+	if r.actor.Kind == keyturn.Person {
+		hint += "; people may say --no-redact"
+	}
+	return keyturn.E(keyturn.Invalid, fmt.Sprintf("the values are too large for the output to be redacted: the largest, of %s, has %d bytes; together some 128 KiB can be",
+		keyturn.Clean(r.plan.nameOf(largest)), largest.Value.Len()), hint)
 }
 
 // nowhere takes everything and shows nothing.
@@ -348,7 +385,7 @@ func report(c *command.Command, r *running, failure *keyturn.Error) error {
 	if err := enc.Encode(doc); err != nil {
 		return keyturn.E(keyturn.Internal, "the report has no JSON form", "").Because(err)
 	}
-	_, err := replaceFile(c.Abs(r.report), b.Bytes())
+	_, err := replaceFile(c.Abs(r.report), b.Bytes()) // a pipe too
 	return err
 }
 

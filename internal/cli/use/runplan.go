@@ -1,6 +1,7 @@
 package use
 
 import (
+	"errors"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/document"
 	"github.com/keyturn/keyturn/internal/launch"
 )
@@ -46,8 +48,22 @@ type wanted struct {
 // planner collects what is wanted, and everything that is wrong with it.
 type planner struct {
 	mounts []string // that there are
+	guest  bool     // it is not a person who asks
 	vars   map[string]wanted
 	failed []*keyturn.Error
+	// dropped names the variables that a guest's command does not get.
+	dropped []string
+}
+
+// drops reports whether a plain variable is left out: one that changes how
+// programs run is not for an agent or a service to set, for a program that is
+// given a value. Without PATH, HOME and the shell nothing runs at all.
+func (p *planner) drops(name string) bool {
+	if !p.guest || !config.Steers(name) || slices.Contains([]string{"PATH", "PATHEXT", "HOME", "SHELL", "COMSPEC"}, strings.ToUpper(name)) {
+		return false
+	}
+	p.dropped = append(p.dropped, name)
+	return true
 }
 
 func (p *planner) fail(e *keyturn.Error) { p.failed = append(p.failed, e) }
@@ -66,7 +82,7 @@ func (p *planner) want(w wanted) {
 // planRun makes the operation. What is wrong is told at once, all of it.
 func planRun(c *command.Command, o runOptions, facts command.Facts) (runPlan, error) {
 	plan := runPlan{op: keyturn.RunCommand{Command: o.args, Plain: o.plain}, weak: map[string]string{}}
-	p := &planner{mounts: facts.Mounts, vars: map[string]wanted{}}
+	p := &planner{mounts: facts.Mounts, guest: facts.Actor.Kind != keyturn.Person, vars: map[string]wanted{}}
 	project := facts.Project
 	for _, s := range o.env {
 		p.flag(s)
@@ -85,6 +101,10 @@ func planRun(c *command.Command, o runOptions, facts command.Facts) (runPlan, er
 		}
 	}
 	plan.inherit = p.inherited(c.Environ)
+	if n := len(p.dropped); n > 0 {
+		slices.Sort(p.dropped)
+		plan.notices = append(plan.notices, "left out, since they change how programs run: "+keyturn.Clean(strings.Join(slices.Compact(p.dropped), ", ")))
+	}
 	for _, key := range command.SortedKeys(p.vars) {
 		w := p.vars[key]
 		if w.ref.IsZero() {
@@ -137,11 +157,19 @@ func (p *planner) correction(text string, err error, otherwise string) string {
 	return otherwise
 }
 
-// source reads REF[,prefix=P] of --env-from.
+// source reads REF[,prefix=P] of --env-from. A name may hold commas itself.
 func (p *planner) source(s string) (keyturn.Source, bool) {
 	text, prefix := s, ""
 	if i := strings.LastIndex(s, ",prefix="); i >= 0 {
 		text, prefix = s[:i], s[i+len(",prefix="):]
+	}
+	before, option, more := cutLast(text)
+	if p, o, ok := strings.Cut(prefix, ","); ok {
+		prefix, before, option, more = p, text, o, true
+	}
+	if name, _, set := strings.Cut(option, "="); more && (set || launch.ValidName(prefix)) && launch.ValidName(name) && p.known(before) {
+		p.fail(keyturn.E(keyturn.Invalid, "--env-from has no option '"+name+"'", "write REF[,prefix=P], for instance local/myapp,prefix=APP_"))
+		return keyturn.Source{}, false
 	}
 	ref, err := keyturn.ParseRef(text)
 	switch {
@@ -155,6 +183,21 @@ func (p *planner) source(s string) (keyturn.Source, bool) {
 		return keyturn.Source{Ref: ref, Prefix: prefix}, true
 	}
 	return keyturn.Source{}, false
+}
+
+// cutLast cuts s at its last comma.
+func cutLast(s string) (before, after string, found bool) {
+	if i := strings.LastIndexByte(s, ','); i >= 0 {
+		return s[:i], s[i+1:], true
+	}
+	return s, "", false
+}
+
+// known reports whether s is a reference into a mount that there is, and so no
+// value.
+func (p *planner) known(s string) bool {
+	ref, err := keyturn.ParseRef(s)
+	return err == nil && (strings.HasPrefix(s, keyturn.Scheme) || slices.Contains(p.mounts, ref.Mount()))
 }
 
 // file reads PATH=REF of --file.
@@ -209,6 +252,8 @@ func planFile(c *command.Command, p *planner, plan *runPlan, name string) error 
 		w := wanted{level: fileLevel, name: v.Name, value: v.Value}
 		if v.Ref != nil {
 			w.ref, w.value = *v.Ref, keyturn.Value{}
+		} else if p.drops(v.Name) {
+			continue
 		}
 		p.want(w)
 	}
@@ -223,7 +268,7 @@ func (p *planner) inherited(environ []string) []string {
 		name, value, ok := strings.Cut(kv, "=")
 		switch {
 		case !ok || name == "" || len(value) < len(keyturn.Scheme) || !strings.EqualFold(value[:len(keyturn.Scheme)], keyturn.Scheme):
-			if name != passphraseFile {
+			if name != passphraseFile && !p.drops(name) {
 				rest = append(rest, kv)
 			}
 			continue
@@ -269,8 +314,35 @@ func (p *planner) optional(op *keyturn.RunCommand, names []string, abs func(stri
 // is not read yet can change PATH.
 func (p runPlan) pathIsKnown() bool {
 	isPath := func(name string) bool { return variableKey(name) == "PATH" }
-	return len(p.op.From) == 0 && !slices.ContainsFunc(p.op.Env, func(b keyturn.Binding) bool { return isPath(b.Name) }) &&
-		!slices.ContainsFunc(p.plain, func(v launch.EnvVar) bool { return isPath(v.Name) })
+	return !slices.ContainsFunc(p.op.Env, func(b keyturn.Binding) bool { return isPath(b.Name) }) &&
+		(len(p.op.From) == 0 || slices.ContainsFunc(p.plain, func(v launch.EnvVar) bool { return isPath(v.Name) }))
+}
+
+// resolve finds the program that the command's name stands for. Where a value is to
+// decide PATH, and a person asks, that may have to wait until it is read.
+func (p *runPlan) resolve(c *command.Command, actor keyturn.Actor) (launch.Status, error) {
+	path, st, err := launch.Resolve(launch.Command{Args: p.op.Command, Inherit: p.inherit, Env: p.plain})
+	later := !p.pathIsKnown() && (len(p.op.From) == 0 || err != nil) && filepath.Base(p.op.Command[0]) == p.op.Command[0]
+	switch {
+	case later && actor.Kind == keyturn.Person:
+		path = ""
+	case later && err == nil:
+		return launch.Status{}, keyturn.E(keyturn.Invalid, "PATH is to come from a secret, and with it what "+keyturn.Clean(p.op.Command[0])+" is", "write the program with its path, or leave out PATH")
+	case err != nil:
+		return st, err
+	}
+	p.op.Program, p.op.Dir = path, realPath(c.Dir)
+	return launch.Status{}, nil
+}
+
+// same refuses what is not the program that was asked for any more.
+func (p runPlan) same(l launch.Command) (launch.Status, error) {
+	path, st, err := launch.Resolve(l)
+	if err != nil || p.op.Program == "" || path == p.op.Program {
+		return st, err
+	}
+	return launch.Status{}, keyturn.E(keyturn.Conflict, keyturn.Clean(p.op.Command[0])+" is "+keyturn.Clean(path)+" now, and not "+keyturn.Clean(p.op.Program),
+		"its place has changed, or a value changes PATH: write the program with its path")
 }
 
 // variables puts everything into the order in which the last of one name counts.
@@ -306,6 +378,57 @@ func (p runPlan) nameOf(d keyturn.Delivered) string {
 		}
 	}
 	return d.Ref.Secret().Short()
+}
+
+// placed says of each reference that failed which variable or file it was for. Of
+// one that the command line names that is clear; of others it is not.
+func (p runPlan) placed(err error) error {
+	var told *keyturn.Error
+	if !errors.As(err, &told) { // none, or an interrupt
+		return err
+	}
+	e := *told
+	if len(e.Each) == 0 {
+		e.Message += p.placeOf(&e)
+		return &e
+	}
+	e.Each = slices.Clone(e.Each)
+	for i, each := range e.Each {
+		one := *each
+		one.Message += p.placeOf(&one)
+		e.Each[i] = &one
+	}
+	return &e
+}
+
+func (p runPlan) placeOf(e *keyturn.Error) string {
+	ref := e.Ref
+	if ref.IsZero() || e.Code == keyturn.Denied { // which is about the secret
+		return ""
+	}
+	var places []string
+	for _, b := range p.op.Env {
+		if b.Ref == ref {
+			what := "variable "
+			if _, inherited := p.weak[variableKey(b.Name)]; inherited {
+				what = "inherited variable "
+			}
+			places = append(places, what+b.Name)
+		}
+	}
+	for _, b := range p.op.Files {
+		if b.Ref == ref {
+			places = append(places, "file "+keyturn.Clean(b.Name))
+		}
+	}
+	if len(places) == 0 {
+		return ""
+	}
+	which := ""
+	if !strings.Contains(e.Message, ref.Path()) {
+		which = ref.Short() + ", "
+	}
+	return " (" + which + "for the " + strings.Join(places, ", ") + ")"
 }
 
 // variableKey is a variable's name as this system tells names apart.

@@ -176,7 +176,7 @@ func (p *Platform) List(ctx context.Context, prefix string) iter.Seq2[keyturn.In
 			if err == nil {
 				info.Ref, err = keyturn.NewRef(p.mount, info.Path)
 				if err != nil {
-					err = keyturn.E(keyturn.Corrupt, "the store has a secret whose name no reference can hold", "'keyturn doctor' looks at the store").Because(err)
+					err = keyturn.E(keyturn.Corrupt, "the store has a secret whose name no reference can hold", "restore the store from a backup").Because(err)
 				}
 			}
 			if err != nil {
@@ -396,7 +396,7 @@ func parse(ref keyturn.Ref, v string) (int, error) {
 // number reads the version of what the store returned.
 func (p *Platform) number(ref keyturn.Ref, info keyturn.Info) (int, error) {
 	if !platform.IsNumber(info.Version) {
-		return 0, keyturn.E(keyturn.Corrupt, "a version of "+shown(ref)+" in the store has no number", "'keyturn doctor' looks at the store").About(ref)
+		return 0, keyturn.E(keyturn.Corrupt, "a version of "+shown(ref)+" in the store has no number", "restore the store from a backup").About(ref)
 	}
 	return strconv.Atoi(info.Version)
 }

@@ -1,0 +1,32 @@
+package cli_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn/internal/cli/command"
+)
+
+// TestEveryOperation: every command that does something has a name for it in the
+// JSON of its errors.
+func TestEveryOperation(t *testing.T) {
+	walk(t, func(cmd *cobra.Command, path string) {
+		if !cmd.HasSubCommands() && !command.Named(path) {
+			t.Errorf("%s has no operation in command/operations.go", path)
+		}
+	})
+}
+
+// TestInterrupted: a prompt that was interrupted counts as cancelled for whoever
+// records what came of an operation, and as itself for the exit status.
+func TestInterrupted(t *testing.T) {
+	if err := command.ErrInterrupted; !errors.Is(err, context.Canceled) || !errors.Is(err, command.ErrInterrupted) {
+		t.Error("an interrupt does not count as cancelled")
+	}
+	if errors.Is(context.Canceled, command.ErrInterrupted) {
+		t.Error("every cancellation counts as an interrupt")
+	}
+}

@@ -1,0 +1,115 @@
+package oversee
+
+import (
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/keyturn/keyturn"
+)
+
+// spoof is text that a terminal of so many columns would break where it imitates
+// the header of another request.
+func spoof(columns int) string {
+	lines := []string{"app.tmpl", "request aaaaaaaa   fingerprint good-good-good", "  who       user:anna", "  wants to  see what is known of local/harmless"}
+	var b strings.Builder
+	for _, l := range lines {
+		b.WriteString(l + strings.Repeat(" ", columns-len(l)))
+	}
+	return b.String()
+}
+
+// TestScreenCannotBeSpoofed: whatever an agent writes, the last lines are the
+// facts, nothing of the agent's begins a line, and no line is one that a terminal
+// breaks.
+func TestScreenCannotBeSpoofed(t *testing.T) {
+	ref := keyturn.MustRef("local/prod/db#password")
+	wide := strings.Repeat("界", 300)
+	for _, columns := range []int{78, 80, 120, 160} {
+		text := spoof(columns)
+		for name, op := range map[string]keyturn.Op{
+			"template": keyturn.RenderTemplate{Template: text, Secrets: []keyturn.Ref{ref}},
+			"out":      keyturn.RenderTemplate{Template: "a", Out: text, Secrets: []keyturn.Ref{ref}},
+			"command":  keyturn.RunCommand{Command: []string{"sh", "-c", text}, Program: "/bin/sh", Dir: "/" + text, Env: []keyturn.Binding{{Name: "A", Ref: ref}}},
+			"file":     keyturn.RunCommand{Command: []string{"sh"}, Files: []keyturn.Binding{{Name: "/" + text, Ref: ref}}},
+			"label":    keyturn.PutSecret{Ref: ref.Secret(), Candidate: "x", Labels: map[string]string{"a": text}},
+			"version":  keyturn.DestroySecret{Ref: ref.Secret(), Versions: []string{text}},
+			"wide":     keyturn.RenderTemplate{Template: wide, Secrets: []keyturn.Ref{ref}},
+			"long":     keyturn.RunCommand{Command: []string{strings.Repeat(text, 60)}, Env: []keyturn.Binding{{Name: "A", Ref: ref}}},
+		} {
+			r := keyturn.Request{Approval: keyturn.Approval{ID: "realreal", Fingerprint: "real-finger", Expires: time.Now()}, Op: op, Reason: text, Rule: text,
+				Actor: keyturn.Actor{Kind: keyturn.Agent, Name: "x", Detail: text}}
+			lines := screen(r, true)
+			facts := -1
+			for i, l := range lines {
+				if n := utf8.RuneCountInString(l); n > width || fitting(l, width) < len(l) {
+					t.Errorf("%s: a line of %d characters: %q", name, n, l)
+				}
+				if strings.HasPrefix(l, "request ") || strings.HasPrefix(l, "  who ") {
+					if !strings.Contains(l, "realreal") && !strings.Contains(l, "agent:x") {
+						t.Errorf("%s: %q", name, l)
+					}
+					if strings.HasPrefix(l, "request ") {
+						facts = i
+					}
+				}
+				text := strings.TrimPrefix(strings.TrimPrefix(l, margin), "    … ")
+				if strings.Contains(strings.TrimLeft(text, " "), "   ") && facts < 0 {
+					t.Errorf("%s: blanks are not counted: %q", name, l)
+				}
+			}
+			if facts < 0 {
+				t.Fatalf("%s: no header", name)
+			}
+			last := strings.Join(lines[facts:], "\n")
+			if n := len(lines) - facts; n > 24 {
+				t.Errorf("%s: the header has %d lines", name, n)
+			}
+			if !strings.Contains(last, "wants to") || !strings.Contains(last, "local/prod/db") {
+				t.Errorf("%s: the header does not tell: %s", name, last)
+			}
+			if name == "long" && (!strings.Contains(last, "too long to be shown") || !strings.Contains(strings.Join(lines, "\n"), "more bytes")) {
+				t.Errorf("nobody is told what is left out: %s", last)
+			}
+		}
+	}
+}
+
+// TestScreenTellsWhatDecides: everything an operation is judged by is in words.
+func TestScreenTellsWhatDecides(t *testing.T) {
+	ref := keyturn.MustRef("local/a#f")
+	day := time.Date(2026, 1, 24, 10, 0, 0, 0, time.UTC)
+	for _, x := range []struct {
+		op   keyturn.Op
+		want []string
+	}{
+		{keyturn.PutSecret{Ref: ref.Secret(), Candidate: "c", Generate: []keyturn.Generate{{Field: "key", Length: 24, Charset: "hex"}}, IfVersion: "3",
+			Mode: keyturn.Replace, Labels: map[string]string{"team": "web"}, Expires: day, Public: []string{"user"}},
+			[]string{"field key is generated, 24 characters, hex", "only if version 3", "does not name go", "label team = web", "2026-01-24T10:00:00Z", "no secret: user", "sealed already"}},
+		{keyturn.PutSecret{Ref: ref.Secret(), IfVersion: keyturn.None, Mode: keyturn.Merge}, []string{"no such secret", "does not name stay"}},
+		{keyturn.DestroySecret{Ref: ref.Secret(), Versions: []string{"1", "2"}}, []string{"version 1 is destroyed", "version 2 is destroyed"}},
+		{keyturn.RollbackSecret{Ref: ref.Secret(), To: "7"}, []string{"back to version 7", "make version 7 of local/a current"}},
+		{keyturn.RenderTemplate{Template: "t", Out: "o", Secrets: []keyturn.Ref{ref}}, []string{"template t", "into the file o"}},
+		{keyturn.RunCommand{Command: []string{"npm", "test"}, Program: "/opt/npm", Dir: "/home/a", Env: []keyturn.Binding{{Name: "E", Ref: ref, Optional: true}},
+			From: []keyturn.Source{{Ref: ref.Secret(), Prefix: "P_"}}, Files: []keyturn.Binding{{Name: "/f", Ref: ref}}, Project: "/p/keyturn.yaml"},
+			[]string{"program /opt/npm", "in the folder /home/a", "variable E = local/a#f (may be missing)", "variables P_… = all fields of local/a", "file /f = local/a#f", "project /p/keyturn.yaml"}},
+	} {
+		got := strings.Join(screen(keyturn.Request{Op: x.op, Rule: "the-rule"}, false), "\n")
+		for _, w := range append(x.want, "with --remember this would be written", "the-rule") {
+			if !strings.Contains(got, w) {
+				t.Errorf("%s: no %q in\n%s", x.op.Kind(), w, got)
+			}
+		}
+	}
+}
+
+func TestVisible(t *testing.T) {
+	for in, want := range map[string]string{
+		"a b  c": "a b  c", "a   b": "a␣×3b", strings.Repeat(" ", 78): "␣×78", "a\u00a0b": "a␣×1b", "a\u3000\u3000b": "a␣×2b", "a\u2800b": "a␣×1b", "a\x1bb": "a�b", "": "",
+	} {
+		if got := visible(in); got != want {
+			t.Errorf("%q is shown as %q, want %q", in, got, want)
+		}
+	}
+}
