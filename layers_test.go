@@ -30,7 +30,10 @@ var layers = []layer{
 		name: "pure packages", packages: []string{"rules", "leak", "audit/verify"},
 		because: "they decide, redact and verify by their arguments alone, so that doors may use them and anybody can check them",
 	}, {
-		name: "tools", packages: []string{"launch", "document", "config", "whois"},
+		name: "program", packages: []string{"launch/program"},
+		because: "finding a program needs no child process, and launch is large enough",
+	}, {
+		name: "tools", packages: []string{"launch", "document", "config", "whois"}, may: []string{"launch/program"},
 		because: "a tool holds no platform and no Service; doors may use it because it can do no secret any harm by itself",
 	}, {
 		name: "organs", packages: []string{"platform", "approval"},
@@ -95,9 +98,9 @@ var trades = []trade{
 	{"golang.org/x/crypto/argon2", []string{"approval", "state/rootkey"}, "passphrases are stretched where they are checked, nowhere else"},
 	{"golang.org/x/crypto/chacha20poly1305", []string{"state", "state/rootkey"}, "what is encrypted, state encrypts"},
 	{"golang.org/x/term", []string{"cli/command", "cli/secret", "launch"}, "only a prompt and a child's terminal switch echo and modes"},
-	{"golang.org/x/sys", []string{"launch", "whois", "app", "state", "state/rootkey"}, "system calls stay in the packages that have a file for each system"},
+	{"golang.org/x/sys", []string{"launch", "launch/program", "whois", "app", "state", "state/rootkey"}, "system calls stay in the packages that have a file for each system"},
 	{"os/exec", []string{"launch"}, "one package starts programs, without a shell, with the environment it was given"},
-	{"unsafe", []string{"whois"}, "one Windows call wants the size of its argument; nothing that holds a value goes around the type system"},
+	{"unsafe", []string{"whois", "launch"}, "two system calls take pointers: ancestors on Windows, and the default action of Ctrl-Z on Linux; nothing that holds a value goes around the type system"},
 }
 
 // testOnly may be imported by tests and by packages that exist for tests.

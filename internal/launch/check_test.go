@@ -12,8 +12,8 @@ import (
 	"github.com/keyturn/keyturn"
 )
 
-// Check says before the start what Run would say.
-func TestCheck(t *testing.T) {
+// Resolve says before the start what Run would say.
+func TestResolveSaysWhatRunSays(t *testing.T) {
 	dir := t.TempDir()
 	plain := filepath.Join(dir, "plain")
 	if err := os.WriteFile(plain, []byte("text"), 0o600); err != nil {
@@ -21,7 +21,7 @@ func TestCheck(t *testing.T) {
 	}
 	for _, args := range [][]string{nil, {""}, {"no-such-command-here"}, {plain}, {dir}, {filepath.Join(dir, "none")}, {"true"}} {
 		c := Command{Args: args, Inherit: os.Environ()}
-		before, err := Check(c)
+		_, before, err := Resolve(c)
 		if len(args) == 1 && args[0] == "true" {
 			if err != nil || before.Code != 0 || before.Started {
 				t.Errorf("%q: %+v, %v", args, before, err)
@@ -30,7 +30,7 @@ func TestCheck(t *testing.T) {
 		}
 		after, runErr := Run(context.Background(), c)
 		if err == nil || before != after || err.Error() != runErr.Error() {
-			t.Errorf("%q: Check says %+v, %v; Run %+v, %v", args, before, err, after, runErr)
+			t.Errorf("%q: Resolve says %+v, %v; Run %+v, %v", args, before, err, after, runErr)
 		}
 	}
 }

@@ -93,3 +93,15 @@ func (f *secretFile) overwrite() {
 	_ = f.f.Sync()
 	_ = f.f.Truncate(0)
 }
+
+// CheckFile reports that Run would not make a file at path, with the error of Run.
+// It is for asking before a secret is read.
+func CheckFile(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fileError(path, fs.ErrExist)
+	}
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+		return fileError(path, fs.ErrNotExist)
+	}
+	return nil
+}

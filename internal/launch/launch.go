@@ -55,22 +55,21 @@ import (
 	"context"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"syscall"
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/launch/program"
 )
 
 // Exit statuses of keyturn's own, as env(1) and the shells have them.
 const (
 	exitFailed        = 125 // keyturn itself failed
-	exitNotExecutable = 126
-	exitNotFound      = 127
+	exitNotExecutable = program.NotExecutable
+	exitNotFound      = program.NotFound
 	exitSignal        = 128 // plus the signal's number
 )
 
@@ -96,7 +95,10 @@ type File struct {
 // Command says what to run and how. Only Args is required.
 type Command struct {
 	Args []string // name, then arguments
-	Dir  string   // working folder of the child; empty: ours
+	// Program, if not empty, is what the name must stand for, as Resolve says it;
+	// another one is a Conflict, and is not started.
+	Program string
+	Dir     string // working folder of the child; empty: ours
 
 	Inherit []string // NAME=value, plain environment: usually os.Environ()
 	Env     []EnvVar // put over Inherit; of two with one name the last counts
@@ -143,33 +145,6 @@ type Status struct {
 	Started bool
 }
 
-// Check reports, without starting anything, that Run would not find the command
-// or could not execute it, with the status and the error of Run. It is for asking
-// before a secret is read: Run checks again. c.Env is not looked at.
-func Check(c Command) (Status, error) {
-	if len(c.Args) == 0 {
-		return Status{Code: exitFailed}, keyturn.E(keyturn.Invalid, "no command to run", "write it after --")
-	}
-	env, err := environment(c.Inherit, nil)
-	if err != nil {
-		return Status{Code: exitFailed}, err
-	}
-	_, code, err := lookPath(c.Args[0], c.Dir, env)
-	return Status{Code: code}, err
-}
-
-// CheckFile reports that Run would not make a file at path, with the error of Run.
-// Like Check it is for asking before a secret is read.
-func CheckFile(path string) error {
-	if _, err := os.Lstat(path); err == nil {
-		return fileError(path, fs.ErrExist)
-	}
-	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
-		return fileError(path, fs.ErrNotExist)
-	}
-	return nil
-}
-
 // Run runs c and waits for its end. While it runs it takes SIGINT, SIGQUIT,
 // SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 from the program and passes them to the
 // child, except those that the terminal has given the child already. One that
@@ -187,16 +162,13 @@ func CheckFile(path string) error {
 //
 // Run is safe for concurrent use as long as only one Command has a terminal.
 func Run(ctx context.Context, c Command) (Status, error) {
-	if len(c.Args) == 0 {
-		return Status{Code: exitFailed}, keyturn.E(keyturn.Invalid, "no command to run", "write it after --")
-	}
-	env, err := environment(c.Inherit, c.Env)
+	path, env, st, err := resolve(c)
 	if err != nil {
-		return Status{Code: exitFailed}, err
+		return st, err
 	}
-	path, code, err := lookPath(c.Args[0], c.Dir, env)
-	if err != nil {
-		return Status{Code: code}, err
+	if c.Program != "" && path != c.Program {
+		return Status{Code: exitFailed}, keyturn.E(keyturn.Conflict, keyturn.Clean(c.Args[0])+" is "+keyturn.Clean(path)+" now, and not "+keyturn.Clean(c.Program),
+			"its place has changed, or a value changes PATH: write the program with its path")
 	}
 
 	sigs := listen()
@@ -240,7 +212,7 @@ func Run(ctx context.Context, c Command) (Status, error) {
 	failures := []error{stopped, files.remove()}
 	failures = append(failures, w.drain(sigs.c, or(c.Linger, time.Second)))
 
-	st := p.status()
+	st = p.status()
 	err = first(failures)
 	if err != nil && st.Code == 0 {
 		st.Code = exitFailed

@@ -34,6 +34,11 @@ func TestResolve(t *testing.T) {
 	if path, st, err := Resolve(Command{Args: []string{"no-such-tool"}, Inherit: c.Inherit}); !errors.Is(err, keyturn.NotFound) || st.Code != exitNotFound || path != "" {
 		t.Errorf("none: %q, %+v, %v", path, st, err)
 	}
+	// Run starts no other program than the one that was found.
+	c.Program = filepath.Join(one, "tool")
+	if st, err := Run(t.Context(), c); !errors.Is(err, keyturn.Conflict) || st.Started || st.Code != exitFailed {
+		t.Errorf("another program: %+v, %v", st, err)
+	}
 	if _, st, err := Resolve(Command{}); err == nil || st.Code != exitFailed {
 		t.Errorf("no command: %+v, %v", st, err)
 	}

@@ -238,9 +238,7 @@ func start(c *command.Command, cmd *cobra.Command, r *running) (err error) {
 		ctx, cancel = context.WithDeadline(ctx, r.begun.Add(c.Timeout))
 		defer cancel()
 	}
-	if r.status, err = r.plan.same(l); err != nil {
-		return err
-	}
+	l.Program = r.plan.op.Program   // no other one, whatever has changed since it was asked about
 	if cmd.Context().Err() != nil { // a signal while everything was made ready
 		return command.ErrInterrupted
 	}

@@ -335,16 +335,6 @@ func (p *runPlan) resolve(c *command.Command, actor keyturn.Actor) (launch.Statu
 	return launch.Status{}, nil
 }
 
-// same refuses what is not the program that was asked for any more.
-func (p runPlan) same(l launch.Command) (launch.Status, error) {
-	path, st, err := launch.Resolve(l)
-	if err != nil || p.op.Program == "" || path == p.op.Program {
-		return st, err
-	}
-	return launch.Status{}, keyturn.E(keyturn.Conflict, keyturn.Clean(p.op.Command[0])+" is "+keyturn.Clean(path)+" now, and not "+keyturn.Clean(p.op.Program),
-		"its place has changed, or a value changes PATH: write the program with its path")
-}
-
 // variables puts everything into the order in which the last of one name counts.
 func (p runPlan) variables(d *keyturn.Delivery) []launch.EnvVar {
 	var out []launch.EnvVar

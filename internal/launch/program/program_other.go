@@ -1,6 +1,6 @@
 //go:build !unix
 
-package launch
+package program
 
 import (
 	"io/fs"
@@ -15,8 +15,8 @@ func hasDir(name string) bool { return strings.ContainsAny(name, `/\:`) }
 
 // executable returns path, or path with one of the endings of programs (the
 // child's PATHEXT), whichever is a file.
-func executable(path string, env []string) (string, error) {
-	exts, ok := lookup(env, "PATHEXT")
+func executable(path string, env Variables) (string, error) {
+	exts, ok := env("PATHEXT")
 	if !ok || exts == "" {
 		exts = ".COM;.EXE;.BAT;.CMD"
 	}

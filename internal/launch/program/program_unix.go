@@ -1,6 +1,6 @@
 //go:build unix
 
-package launch
+package program
 
 import (
 	"io/fs"
@@ -18,7 +18,7 @@ func hasDir(name string) bool { return strings.Contains(name, "/") }
 
 // executable returns path if it is a file that we may execute. A folder in the
 // way that is none or may not be entered counts as no such file.
-func executable(path string, _ []string) (string, error) {
+func executable(path string, _ Variables) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", &fs.PathError{Op: "exec", Path: path, Err: fs.ErrNotExist}
