@@ -42,6 +42,7 @@ func examples() map[string]keyturn.Op {
 			Project: "/home/a/keyturn.yaml", Pinned: []keyturn.Binding{{Name: "DB", Ref: ref}}, Plain: true},
 		"use-secret":      keyturn.UseSecret{Ref: ref},
 		"render-template": keyturn.RenderTemplate{Template: "app.tmpl", Out: "app.conf", Secrets: []keyturn.Ref{ref, pinned}},
+		"show-trust":      keyturn.ShowTrust{Path: "/home/a/keyturn.yaml"},
 		"trust-project":   keyturn.TrustProject{Path: "/home/a/keyturn.yaml", Pinned: []keyturn.Binding{{Name: "DB", Ref: ref}}},
 		"use-config":      keyturn.UseConfig{Path: "/home/a/.config/keyturn/keyturn.yaml"},
 		"list-requests":   keyturn.ListRequests{},

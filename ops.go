@@ -17,7 +17,7 @@ var kinds = []Op{
 	ListMounts{}, ListSecrets{}, GetSecret{}, RevealSecret{}, ListVersions{},
 	PutSecret{}, RollbackSecret{}, DeleteSecret{}, RestoreSecret{}, DestroySecret{},
 	RunCommand{}, UseSecret{}, RenderTemplate{},
-	TrustProject{}, UseConfig{}, ListRequests{}, ApproveRequest{},
+	ShowTrust{}, TrustProject{}, UseConfig{}, ListRequests{}, ApproveRequest{},
 	CreateStore{}, ListRecords{}, VerifyLog{},
 }
 
@@ -142,12 +142,15 @@ type RenderTemplate struct {
 	Secrets  []Ref  `json:"secrets"`
 }
 
-// TrustProject pins the set of references that a project's file asks for. With
-// Check it only answers what is pinned now.
+// ShowTrust asks for the set of references that a project's file was trusted with.
+type ShowTrust struct {
+	Path string `json:"path"` // absolute, of the project's file
+}
+
+// TrustProject pins the set of references that a project's file asks for.
 type TrustProject struct {
 	Path   string    `json:"path"` // absolute, of the project's file
 	Pinned []Binding `json:"pinned"`
-	Check  bool      `json:"check,omitempty"`
 }
 
 // UseConfig makes an operator's configuration file known to the store: agents and
@@ -265,6 +268,10 @@ func (o RenderTemplate) Plan() []Op {
 	}
 	return plan
 }
+
+func (ShowTrust) Kind() string { return "show-trust" }
+func (ShowTrust) Verb() Verb   { return Approve }
+func (ShowTrust) Refs() []Ref  { return nil }
 
 func (TrustProject) Kind() string { return "trust-project" }
 func (TrustProject) Verb() Verb   { return Approve }

@@ -110,7 +110,7 @@ type Filling struct {
 	Values map[Ref]Value
 }
 
-// Trusted answers TrustProject and UseConfig.
+// Trusted answers ShowTrust, TrustProject and UseConfig.
 type Trusted struct {
 	Receipt
 	Known  bool      // a set was pinned before

@@ -82,6 +82,9 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 		return b.renderTemplate(ctx, c)
 	case keyturn.UseConfig:
 		return b.useConfig(ctx, c, op)
+	case keyturn.ShowTrust:
+		before, known, err := b.pinned(ctx, op.Path)
+		return &keyturn.Trusted{Receipt: c.receipt(nil), Known: known, Before: before}, err
 	case keyturn.TrustProject:
 		return b.trustProject(ctx, c, op)
 	case keyturn.ListRequests:
@@ -102,7 +105,7 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 func changes(op keyturn.Op) bool {
 	switch op.(type) {
 	case keyturn.ListMounts, keyturn.ListSecrets, keyturn.GetSecret, keyturn.RevealSecret, keyturn.ListVersions,
-		keyturn.RunCommand, keyturn.UseSecret, keyturn.RenderTemplate, keyturn.ListRequests,
+		keyturn.RunCommand, keyturn.UseSecret, keyturn.RenderTemplate, keyturn.ListRequests, keyturn.ShowTrust,
 		keyturn.ListRecords, keyturn.VerifyLog:
 		return false
 	}

@@ -289,7 +289,7 @@ func TestOnlyPeopleSayYes(t *testing.T) {
 	for _, actor := range []keyturn.Actor{coder, other, ci} {
 		for _, op := range []keyturn.Op{
 			keyturn.ApproveRequest{ID: id}, keyturn.ApproveRequest{ID: id, Remember: true}, keyturn.ListRequests{},
-			keyturn.TrustProject{Path: "/p"}, keyturn.TrustProject{Path: "/p", Check: true},
+			keyturn.TrustProject{Path: "/p"}, keyturn.ShowTrust{Path: "/p"},
 			keyturn.RunCommand{Command: []string{"npm", "test"}, Env: runs(db).Env, Plain: true},
 			keyturn.PutSecret{Ref: web, Generate: []keyturn.Generate{{Field: "value"}}, Public: []string{"value"}},
 		} {

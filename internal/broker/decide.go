@@ -194,7 +194,7 @@ func forPeopleOnly(c *call) error {
 		what = "look through the requests"
 	case keyturn.ApproveRequest:
 		what = "say yes to a request"
-	case keyturn.TrustProject:
+	case keyturn.ShowTrust, keyturn.TrustProject:
 		what = "trust a project's file"
 	case keyturn.UseConfig:
 		what = "choose the configuration " + keyturn.Clean(op.Path)

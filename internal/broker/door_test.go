@@ -44,7 +44,7 @@ func ops() map[string]keyturn.Op {
 		keyturn.RevealSecret{Ref: dbPass}, keyturn.ListVersions{Ref: db}, generated(db), keyturn.RollbackSecret{Ref: db},
 		keyturn.DeleteSecret{Ref: db}, keyturn.RestoreSecret{Ref: old}, keyturn.DestroySecret{Ref: db},
 		runs(dbPass, web), keyturn.UseSecret{Ref: db}, keyturn.RenderTemplate{Template: "a.tmpl", Secrets: []keyturn.Ref{dbPass, web}},
-		keyturn.TrustProject{Path: "/p/keyturn.yaml", Pinned: []keyturn.Binding{{Name: "DB", Ref: db}}},
+		keyturn.ShowTrust{Path: "/p/keyturn.yaml"}, keyturn.TrustProject{Path: "/p/keyturn.yaml", Pinned: []keyturn.Binding{{Name: "DB", Ref: db}}},
 		keyturn.UseConfig{Path: "/c/keyturn.yaml"}, keyturn.ListRequests{}, keyturn.ApproveRequest{ID: "nosuchid"}, keyturn.CreateStore{Store: "s", RootKey: "file"},
 		keyturn.ListRecords{}, keyturn.VerifyLog{},
 	} {
@@ -74,6 +74,7 @@ var everyOp = map[string]struct{ person, agent, service, remote string }{
 	"run-command":     {"ok", "ask", "ask", "ask"},
 	"use-secret":      {"invalid", "invalid", "invalid", "invalid"},
 	"render-template": {"ok", "ask", "ask", "ask"},
+	"show-trust":      {"ok", "no", "no", "ask"},
 	"trust-project":   {"ok", "no", "no", "ask"},
 	"use-config":      {"ok", "no", "no", "ask"},
 	"list-requests":   {"ok", "no", "no", "ask"},

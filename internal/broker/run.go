@@ -238,11 +238,8 @@ func difference(old, now []keyturn.Binding) []string {
 func (b *Broker) trustProject(ctx context.Context, c *call, op keyturn.TrustProject) (keyturn.Result, error) {
 	out := &keyturn.Trusted{Receipt: c.receipt(nil)}
 	var err error
-	if out.Before, out.Known, err = b.pinned(ctx, op.Path); err != nil && (op.Check || keyturn.AsError(err).Code != keyturn.Corrupt) {
+	if out.Before, out.Known, err = b.pinned(ctx, op.Path); err != nil && keyturn.AsError(err).Code != keyturn.Corrupt {
 		return nil, err
-	}
-	if op.Check {
-		return out, nil
 	}
 	body, err := json.Marshal(pin{Path: op.Path, Pinned: op.Pinned})
 	if err != nil {

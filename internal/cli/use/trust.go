@@ -56,9 +56,7 @@ func trust(ctx context.Context, c *command.Command, s *command.Session, args []s
 		return keyturn.E(keyturn.NotFound, "no "+config.FileName+" in "+keyturn.Clean(folder)+" or above it", "'keyturn init --project' makes one")
 	}
 	op := keyturn.TrustProject{Path: realPath(project.File), Pinned: project.Bindings()}
-	check := op
-	check.Check = true
-	now, err := command.Ask[*keyturn.Trusted](ctx, c, s, check)
+	now, err := command.Ask[*keyturn.Trusted](ctx, c, s, keyturn.ShowTrust{Path: op.Path})
 	if err != nil {
 		return err
 	}
