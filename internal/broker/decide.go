@@ -166,6 +166,9 @@ func (v verdict) refusal(c *call) *keyturn.Error {
 	if v.never {
 		e.Hint = "the rule is at " + v.where + "; who keeps that file can change it"
 	}
+	if run, ok := c.op.(keyturn.RunCommand); ok && !v.never && len(run.Files) > 0 && c.actor.Kind != keyturn.Person {
+		e.Hint = strings.TrimPrefix(e.Hint+"\n", "\n") + "who asks for a file can read it: that takes a rule for reveal, too; a variable does not (--env)"
+	}
 	if c.op.Verb() == keyturn.Reveal && len(c.op.Refs()) == 1 {
 		r := c.op.Refs()[0]
 		e.Hint = strings.TrimPrefix(e.Hint+"\n", "\n") + "let a program use it without seeing it: keyturn run --env NAME=" + keyturn.Quote(r.Short()) + " -- COMMAND"

@@ -188,6 +188,8 @@ func blank(r rune) bool {
 func sentence(op keyturn.Op) string {
 	what := things(op.Refs())
 	switch op := op.(type) {
+	case keyturn.ListSecrets:
+		return "list the names below " + short(visible(strings.TrimPrefix(op.Under.String(), keyturn.Scheme)), 200)
 	case keyturn.RunCommand:
 		s := "run `" + short(commandLine(op.Command), 200) + "`"
 		if what != "" {
