@@ -25,8 +25,9 @@ type Actor struct {
 	Detail string `json:"detail,omitempty"`
 	// Session is a keyturn token or one process; never a protocol's session id.
 	Session string `json:"session,omitempty"`
-	// Also are further principals the actor was proven to be, as rules write
-	// them: "oidc:group:platform-sre".
+	// Also are further principals, as rules write them: those the actor was proven
+	// to be ("oidc:group:platform-sre"), and other agents whose marks were seen
+	// ("agent:codex"), which count for what is forbidden only.
 	Also []string `json:"also,omitempty"`
 }
 

@@ -95,7 +95,7 @@ func (s *Set) Decide(q Request) Decision {
 	if no := s.beforehand(q); no != "" {
 		return builtIn(no)
 	}
-	who, path := s.who(q.Actor), split(q.Path)
+	who, path := s.caller(q.Actor), split(q.Path)
 	var best, near *compiled
 	for i := range s.rules {
 		r := &s.rules[i]
@@ -144,7 +144,7 @@ func (s *Set) beforehand(q Request) string {
 }
 
 // about reports whether r speaks of this caller, verb and path.
-func (r *compiled) about(who map[Principal]bool, verb keyturn.Verb, path []string) bool {
+func (r *compiled) about(who caller, verb keyturn.Verb, path []string) bool {
 	return r.verb(verb) && r.whom(who) && slices.ContainsFunc(r.On, func(p Pattern) bool { return p.match(path) })
 }
 
@@ -152,8 +152,12 @@ func (r *compiled) verb(v keyturn.Verb) bool {
 	return slices.Contains(r.May, v) || slices.Contains(r.Never, v)
 }
 
-func (r *compiled) whom(who map[Principal]bool) bool {
-	return slices.ContainsFunc(r.who, func(p Principal) bool { return who[p] })
+func (r *compiled) whom(who caller) bool {
+	ids := who.is
+	if len(r.Never) > 0 {
+		ids = who.perhaps
+	}
+	return slices.ContainsFunc(r.who, func(p Principal) bool { return ids[p] })
 }
 
 // sinkAllowed reports whether r lets the value go where q wants it. People may
@@ -181,8 +185,8 @@ func (r *compiled) hasSink() bool { return len(r.run)+len(r.http)+len(r.Mounts) 
 // list, describe or use anything in a mount, or under a prefix of it ("local" or
 // "local/myapp"). Where it cannot tell, it says yes.
 func (s *Set) MayAny(actor keyturn.Actor, below string, remote bool) bool {
-	ids := s.who(actor)
-	if ids == nil || below == "" || !canonical(below) {
+	ids := s.caller(actor)
+	if ids.is == nil || below == "" || !canonical(below) {
 		return false
 	}
 	path := split(below)

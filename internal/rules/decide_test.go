@@ -370,3 +370,38 @@ func TestDecideAgainstReference(t *testing.T) {
 	}
 	t.Logf("deny, allow, approve: %v; dead rules: %d", seen, warned)
 }
+
+// An agent that shows the marks of several is forbidden what any of them is, and
+// allowed what the one is that it counts as.
+func TestAgentOfSeveralMarks(t *testing.T) {
+	s, err := New(Input{
+		Groups: []Group{{Name: "banned", Members: []string{"agent:codex"}, File: "k.yaml", Line: 1}},
+		Rules: []Source{
+			{Who: []string{"agents"}, May: []string{"list"}, On: []string{"local/**"}, File: "k.yaml", Line: 2},
+			{Who: []string{"agent:claude-code"}, Never: []string{"list"}, On: []string{"local/a"}, File: "k.yaml", Line: 3},
+			{Who: []string{"banned"}, Never: []string{"list"}, On: []string{"local/b"}, File: "k.yaml", Line: 4},
+			{Who: []string{"agent:claude-code"}, May: []string{"describe"}, On: []string{"local/c"}, File: "k.yaml", Line: 5},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := keyturn.Actor{Kind: keyturn.Agent, Name: "cowork"}
+	several := one
+	several.Also = []string{"agent:claude-code", "agent:codex", "user:anna", "everyone"}
+	for path, want := range map[string][2]Effect{"local/a": {Allow, Deny}, "local/b": {Allow, Deny}, "local/c": {Allow, Allow}} {
+		for i, actor := range []keyturn.Actor{one, several} {
+			if d := s.Decide(Request{Actor: actor, Verb: keyturn.List, Path: path}); d.Effect != want[i] || d.Never != (want[i] == Deny) {
+				t.Errorf("%s lists %s: %+v", actor.Name, path, d)
+			}
+			if d := s.Decide(Request{Actor: actor, Verb: keyturn.Describe, Path: path}); d.Effect != Deny || d.Never {
+				t.Errorf("%s describes %s: %+v", actor.Name, path, d)
+			}
+		}
+	}
+	// Nobody but an agent is any other by what is in Also.
+	person := keyturn.Actor{Kind: keyturn.Person, Name: "anna", Also: []string{"agent:claude-code"}}
+	if d := s.Decide(Request{Actor: person, Verb: keyturn.List, Path: "local/a"}); d.Effect != Allow {
+		t.Errorf("a person: %+v", d)
+	}
+}

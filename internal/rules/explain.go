@@ -40,7 +40,7 @@ func (s *Set) Explain(q Request) []string {
 // considered has a line for every rule that is about q.
 func (s *Set) considered(q Request, d Decision) []string {
 	var out []string
-	who, path := s.who(q.Actor), split(q.Path)
+	who, path := s.caller(q.Actor), split(q.Path)
 	for i := range s.rules {
 		r := &s.rules[i]
 		if !r.about(who, q.Verb, path) {

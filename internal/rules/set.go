@@ -1,8 +1,10 @@
 package rules
 
 import (
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/keyturn/keyturn"
 )
@@ -101,6 +103,28 @@ func (s *Set) who(actor keyturn.Actor) map[Principal]bool {
 		ids[name] = true
 	}
 	return ids
+}
+
+// caller is who asks: what they are, and what they may be as well. An agent that
+// shows the marks of several is one of them, and who can tell which: what any of
+// them is forbidden is forbidden to it.
+type caller struct {
+	is, perhaps map[Principal]bool
+}
+
+func (s *Set) caller(actor keyturn.Actor) caller {
+	c := caller{is: s.who(actor), perhaps: s.who(actor)}
+	if c.is == nil || actor.Kind != keyturn.Agent {
+		return c
+	}
+	for _, also := range actor.Also {
+		if name, ok := strings.CutPrefix(also, "agent:"); ok {
+			other := actor
+			other.Name = name
+			maps.Copy(c.perhaps, s.who(other))
+		}
+	}
+	return c
 }
 
 func (s *Set) hasPerson(group Principal) bool {

@@ -131,25 +131,41 @@ var files = []struct{ agent, path string }{
 	{"devin", "/opt/.devin"}, // vercel/vercel packages/detect-agent
 }
 
-// mark returns the first mark that the environment or the machine shows.
-func (s Source) mark(env []string) (found, bool) {
+// marks returns all marks that the environment and the machine show, the one that
+// is believed first.
+func (s Source) marks(env []string) []found {
+	var all []found
 	for _, m := range marks {
 		for _, v := range valuesOf(env, m.Variable) {
 			if !m.counts(v) {
 				continue
 			}
-			if m.Agent != "" {
-				return found{m.Agent, m.Variable}, true
+			name := m.Agent
+			if name == "" {
+				name = agentName(v)
 			}
-			return found{agentName(v), m.Variable}, true
+			all = append(all, found{name, m.Variable})
 		}
 	}
 	for _, f := range files {
 		if s.exists(f.path) {
-			return found{f.agent, f.path}, true
+			all = append(all, found{f.agent, f.path})
 		}
 	}
-	return found{}, false
+	return all
+}
+
+// others names the agents of all marks that are not the one called name, as
+// principals, sorted.
+func others(all []found, name string) []string {
+	var out []string
+	for _, f := range all {
+		if f.agent != name {
+			out = append(out, "agent:"+f.agent)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func (m Mark) counts(v string) bool {

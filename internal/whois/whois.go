@@ -72,13 +72,22 @@ type Process struct {
 //
 // Where environment and ancestors name different agents, the nearest ancestor
 // is believed: a variable is easily set, and is inherited by an agent that
-// another one started.
+// another one started. The others that were seen are in Also: rules forbid an
+// agent what they forbid any of them.
 func (s Source) Actor() keyturn.Actor {
 	a := keyturn.Actor{Name: s.userName(), Session: s.session()}
 	env := s.environ()
-	mark, byEnv := s.mark(env)
+	seen := s.marks(env)
+	var mark found
+	byEnv := len(seen) > 0
+	if byEnv {
+		mark = seen[0]
+	}
 	list, err := s.ancestors()
 	program, byAncestor := agentAmong(list)
+	if byAncestor {
+		seen = append(seen, program)
+	}
 	switch {
 	case byAncestor && (!byEnv || mark.agent != program.agent):
 		a.Kind, a.For, a.Name = keyturn.Agent, a.Name, program.agent
@@ -86,10 +95,12 @@ func (s Source) Actor() keyturn.Actor {
 		if byEnv {
 			a.Detail += ", and " + mark.mark
 		}
+		a.Also = others(seen, a.Name)
 		return a
 	case byEnv:
 		a.Kind, a.For, a.Name = keyturn.Agent, a.Name, mark.agent
 		a.Proof, a.Detail = ByEnvironment, mark.mark
+		a.Also = others(seen, a.Name)
 		return a
 	}
 	if err != nil {

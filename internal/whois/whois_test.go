@@ -3,6 +3,7 @@ package whois
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,7 +36,7 @@ func want(t *testing.T, s Source, w keyturn.Actor) {
 	w.Session = "s1"
 	g := s.Actor()
 	if g.Principal() != w.Principal() || g.For != w.For || g.Proof != w.Proof || g.Detail != w.Detail ||
-		g.Session != w.Session || len(g.Also) != 0 {
+		g.Session != w.Session || !slices.Equal(g.Also, w.Also) {
 		t.Errorf("Actor() = %+v\n      want %+v", g, w)
 	}
 }
@@ -102,7 +103,14 @@ func TestAgentNames(t *testing.T) {
 		want(t, source("AGENT="+in), agent(w, ByEnvironment, "AGENT"))
 	}
 	// A mark of a product is more than a name that anybody can take.
-	want(t, source("AI_AGENT=coder", "AGENT=coder", "GEMINI_CLI=1"), agent("gemini-cli", ByEnvironment, "GEMINI_CLI"))
+	want(t, source("AI_AGENT=coder", "AGENT=coder", "GEMINI_CLI=1"), also(agent("gemini-cli", ByEnvironment, "GEMINI_CLI"), "agent:coder"))
+	// Whoever adds a mark is still what the other marks say, for what is forbidden.
+	want(t, source("CLAUDECODE=1", "CODEX_CI=1", "GEMINI_CLI=1"), also(agent("claude-code", ByEnvironment, "CLAUDECODE"), "agent:codex", "agent:gemini-cli"))
+}
+
+func also(a keyturn.Actor, others ...string) keyturn.Actor {
+	a.Also = others
+	return a
 }
 
 func TestOwnMachineOfAnAgent(t *testing.T) {
@@ -165,8 +173,8 @@ func TestNearestAncestorNames(t *testing.T) {
 	// One that both show keeps its mark in the environment.
 	want(t, source("CLAUDECODE=1").under(claude), agent("claude-code", ByEnvironment, "CLAUDECODE"))
 	// An agent that another one started, and one that takes another's name.
-	want(t, source("CLAUDECODE=1").under(codex, claude), agent("codex", ByAncestor, "codex, and CLAUDECODE"))
-	want(t, source("AI_AGENT=coder").under(claude), agent("claude-code", ByAncestor, "claude, and AI_AGENT"))
+	want(t, source("CLAUDECODE=1").under(codex, claude), also(agent("codex", ByAncestor, "codex, and CLAUDECODE"), "agent:claude-code"))
+	want(t, source("AI_AGENT=coder").under(claude), also(agent("claude-code", ByAncestor, "claude, and AI_AGENT"), "agent:coder"))
 	far := make([]Process, maxAncestors)
 	want(t, source().under(append(far, claude)...), anna)
 }
