@@ -190,10 +190,12 @@ func (b *Book) Approve(ctx context.Context, id string, yes Yes, held map[string]
 }
 
 // Raise asks for more than was asked for when the request was made: whoever
-// approves may see rules that whoever asked did not bring along.
-func (b *Book) Raise(ctx context.Context, id string, needs Needs) error {
+// approves may see rules that whoever asked did not bring along. Both returns what
+// satisfies two Needs; it is given what is kept at that moment, so that of two who
+// approve at once neither undoes what the other raised.
+func (b *Book) Raise(ctx context.Context, id string, needs Needs, both func(kept, needs Needs) Needs) error {
 	_, err := b.update(ctx, id, func(r *Request) error {
-		r.Needs = needs
+		r.Needs = both(r.Needs, needs)
 		return nil
 	})
 	return err

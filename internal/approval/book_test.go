@@ -303,3 +303,20 @@ func TestIDs(t *testing.T) {
 		t.Errorf("%d different ids of 200", n)
 	}
 }
+
+// Raise works on what is kept at that moment, not on what its caller read before.
+func TestRaiseSeesWhatIsKept(t *testing.T) {
+	s := newItems()
+	b := approval.NewBook(s, s.Now)
+	id := ask(t, b, coder, get, approval.Needs{Approvals: 1}).ID
+	more := func(kept, needs approval.Needs) approval.Needs {
+		return approval.Needs{Approvals: max(kept.Approvals, needs.Approvals)}
+	}
+	for _, n := range []int{3, 2, 1} {
+		is(t, "raise", b.Raise(t.Context(), id, approval.Needs{Approvals: n}, more), "")
+	}
+	r, err := b.Find(t.Context(), id)
+	if err != nil || r.Needs.Approvals != 3 {
+		t.Errorf("needs %+v, %v", r.Needs, err)
+	}
+}

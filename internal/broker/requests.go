@@ -101,7 +101,7 @@ func (b *Broker) approveRequest(ctx context.Context, c *call, op keyturn.Approve
 			return nil, err
 		}
 	}
-	if err := b.book.Raise(ctx, op.ID, r.Needs); err != nil {
+	if err := b.book.Raise(ctx, op.ID, r.Needs, most); err != nil {
 		return nil, err
 	}
 	r, err = b.book.Approve(ctx, op.ID, approval.Yes{Actor: c.actor, Proof: proof}, held)
@@ -127,14 +127,16 @@ func (b *Broker) rejudge(r approval.Request, req keyturn.Request) (approval.Need
 		return r.Needs, err
 	}
 	now := c.verdict.needs
-	old := rules.Needs{Approvals: r.Needs.Approvals, From: r.Needs.From, Proof: r.Needs.Proof}
-	if old.Approvals > now.Approvals {
-		now.Approvals = old.Approvals
-	}
+	return most(r.Needs, approval.Needs{Approvals: now.Approvals, From: now.From, Proof: now.Proof}), nil
+}
+
+// most asks for what both do: the more approvals, the stronger proof, and somebody
+// of the group that now asks for, else of the one before.
+func most(before, now approval.Needs) approval.Needs {
 	if now.From == "" {
-		now.From = old.From
+		now.From = before.From
 	}
-	return approval.Needs{Approvals: max(1, now.Approvals), From: now.From, Proof: strongest(now.Proof, old.Proof)}, nil
+	return approval.Needs{Approvals: max(1, before.Approvals, now.Approvals), From: now.From, Proof: strongest(before.Proof, now.Proof)}
 }
 
 // strongest returns the stronger of two proofs; "" is the weakest.
