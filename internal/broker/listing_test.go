@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/approval"
 	"github.com/keyturn/keyturn/internal/broker"
 	"github.com/keyturn/keyturn/internal/rules"
 )
@@ -211,5 +212,21 @@ func TestRemote(t *testing.T) {
 	}
 	if _, err := w.Seal(t.Context(), web, values("value", "x")); err != nil {
 		t.Errorf("a value cannot be sealed for a request: %s", say(err))
+	}
+}
+
+// A refusal that is too large for the log to keep whole is not hidden by filters.
+func TestLargeRefusalIsListed(t *testing.T) {
+	w := newWorld(t)
+	large := keyturn.RunCommand{Command: []string{"npm", strings.Repeat("x", approval.MaxForm)}, Env: runs(dbPass).Env}
+	w.as(coder).no(keyturn.Denied, large)
+	for _, op := range []keyturn.ListRecords{{Op: "run-command"}, {Under: prefix("local/app")}, {Who: "agent:coder", Op: "run-command"}} {
+		_, yielded, err := w.as(anna).do(op)
+		if err != nil || len(yielded) != 1 {
+			t.Errorf("%+v lists %v, %v", op, yielded, err)
+		}
+	}
+	if _, yielded, err := w.do(keyturn.ListRecords{Who: "user:zoe", Op: "run-command"}); err != nil || len(yielded) != 0 {
+		t.Errorf("listed as somebody else's: %v, %v", yielded, err)
 	}
 }

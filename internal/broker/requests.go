@@ -252,7 +252,9 @@ func matches(f keyturn.ListRecords, r keyturn.Record, begun map[string]bool) boo
 	if f.Who != "" && (r.Actor == nil || r.Actor.Principal() != f.Who) {
 		return false
 	}
-	if f.Op != "" || !f.Under.IsZero() {
+	// A refusal too large to be kept whole says neither kind nor secret: it is shown
+	// rather than hidden, or its size would keep it out of sight.
+	if (f.Op != "" || !f.Under.IsZero()) && len(r.Op) > 0 {
 		op, err := keyturn.DecodeOp(r.Op)
 		if err != nil {
 			return false
