@@ -76,11 +76,22 @@ func DecodeRecord(data []byte) (Record, error) {
 }
 
 // LogEntry is one row of the audit log as a store keeps it: the bytes of a
-// record and a hash that links it to all rows before it.
+// record, and their hash in the log's Merkle tree.
 type LogEntry struct {
-	Seq  int64 // from 1, without gaps
-	Data []byte
-	Link [32]byte
+	Seq  int64    // from 1, without gaps
+	Data []byte   // nil where retention has dropped the record and kept its hash
+	Leaf [32]byte // SHA-256(0x00 ‖ Data), as RFC 6962 has it
+}
+
+// LogTop is where the audit log ends, and what the store holds beside it, at one
+// moment.
+type LogTop struct {
+	Last LogEntry // zero for an empty log
+	Tree []byte   // hashes of the tree's right edge, in the log's own form
+	// Generation counts the changes of everything beside the log, and Digest is a
+	// keyed hash over what is there at that generation.
+	Generation int64
+	Digest     [32]byte
 }
 
 // Item is a small encrypted row of keyturn's own state: a candidate, a request,
