@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/state/rows"
+	"github.com/keyturn/keyturn/internal/state/sqlite"
 	"github.com/ncruces/go-sqlite3"
 )
 
@@ -50,7 +52,7 @@ func TestOpenRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		key := bytes.Repeat([]byte{c.root}, 32)
-		db, err := Open(t.Context(), dir, func(string, string) ([]byte, error) { return key, nil }, Options{})
+		db, err := Open(t.Context(), dir, func(string, string, string) ([]byte, error) { return key, nil }, Options{})
 		if err == nil {
 			_, err = db.Read(t.Context(), "a", 1)
 			_ = db.Close()
@@ -67,10 +69,10 @@ func TestOpenRefused(t *testing.T) {
 	wantCode(t, "no store", err, keyturn.NotFound)
 	_, err = Peek(t.Context(), filepath.Join(t.TempDir(), "none"), Options{})
 	wantCode(t, "no folder", err, keyturn.NotFound)
-	_, err = Open(t.Context(), dir, func(string, string) ([]byte, error) { return []byte("short"), nil }, Options{})
+	_, err = Open(t.Context(), dir, func(string, string, string) ([]byte, error) { return []byte("short"), nil }, Options{})
 	wantCode(t, "short root key", err, keyturn.Sealed)
 	own := keyturn.E(keyturn.Denied, "no", "")
-	if _, err = Open(t.Context(), dir, func(string, string) ([]byte, error) { return nil, own }, Options{}); err != own {
+	if _, err = Open(t.Context(), dir, func(string, string, string) ([]byte, error) { return nil, own }, Options{}); err != own {
 		t.Errorf("keyfunc's error: %v", err)
 	}
 }
@@ -88,7 +90,7 @@ func TestPeek(t *testing.T) {
 		t.Errorf("%+v, want %+v", db.Stats(), f)
 	}
 	var asked [2]string
-	again, err := Open(t.Context(), dir, func(id, kind string) ([]byte, error) { asked = [2]string{id, kind}; return root[:], nil }, Options{})
+	again, err := Open(t.Context(), dir, func(id, kind, place string) ([]byte, error) { asked = [2]string{id, kind}; return root[:], nil }, Options{})
 	if err != nil || asked != [2]string{id, "keychain"} {
 		t.Fatalf("%v, %v", asked, err)
 	}
@@ -187,8 +189,8 @@ func TestDiskFull(t *testing.T) {
 	}
 	err = small.UpdateItem(t.Context(), "k", "1", func(it keyturn.Item) (keyturn.Item, error) { it.Body = []byte(big); return it, nil })
 	wantCode(t, "item", err, keyturn.Unavailable)
-	err = small.AppendLog(t.Context(), true, func(last keyturn.LogEntry) ([]keyturn.LogEntry, error) {
-		return []keyturn.LogEntry{{Seq: last.Seq + 1, Data: []byte(big)}}, nil
+	err = small.AppendLog(t.Context(), true, func(top keyturn.LogTop) ([]keyturn.LogEntry, []byte, error) {
+		return []keyturn.LogEntry{{Seq: top.Last.Seq + 1, Data: []byte(big)}}, nil, nil
 	})
 	wantCode(t, "log", err, keyturn.Unavailable)
 	if after := whole(small); fmt.Sprint(after) != fmt.Sprint(before) {
@@ -232,7 +234,7 @@ func TestLocked(t *testing.T) {
 	put(t, holder, "known", "f", "v")
 	db := reopen(t, dir, Options{Busy: 20 * time.Millisecond})
 	patient := reopen(t, dir, Options{})
-	err := holder.write(t.Context(), func(tx, *top) error {
+	err := holder.write(t.Context(), func(*tx, *rows.Top) error {
 		for doing, err := range every(db, t.Context(), "a", "v") {
 			wantCode(t, doing, err, keyturn.Unavailable)
 			if !strings.Contains(errText(err), "locked") {
@@ -278,7 +280,7 @@ func TestCancelled(t *testing.T) {
 	}
 	// Cancelled within: nothing may be left of it.
 	ctx, cancel := context.WithCancel(t.Context())
-	errs["log, within"] = db.AppendLog(ctx, true, func(last keyturn.LogEntry) ([]keyturn.LogEntry, error) { cancel(); return entry(last) })
+	errs["log, within"] = db.AppendLog(ctx, true, func(top keyturn.LogTop) ([]keyturn.LogEntry, []byte, error) { cancel(); return entry(top) })
 	ctx, cancel = context.WithCancel(t.Context())
 	errs["item, within"] = db.UpdateItem(ctx, "k", "1", func(it keyturn.Item) (keyturn.Item, error) { cancel(); it.Body = []byte("x"); return it, nil })
 	for doing, err := range errs {
@@ -303,15 +305,15 @@ func TestRollback(t *testing.T) {
 	}); !isCode(err, keyturn.Denied) || !errors.Is(err, own) {
 		t.Errorf("%v", err)
 	}
-	if err := db.AppendLog(t.Context(), true, func(last keyturn.LogEntry) ([]keyturn.LogEntry, error) {
-		e, _ := entry(last)
-		return append(e, keyturn.LogEntry{Seq: last.Seq + 3}), nil // a gap
+	if err := db.AppendLog(t.Context(), true, func(top keyturn.LogTop) ([]keyturn.LogEntry, []byte, error) {
+		e, _, _ := entry(top)
+		return append(e, keyturn.LogEntry{Seq: top.Last.Seq + 3}), nil, nil // a gap
 	}); !isCode(err, keyturn.Internal) {
 		t.Errorf("%v", err)
 	}
 	func() {
 		defer func() { _ = recover() }()
-		_ = db.AppendLog(t.Context(), true, func(keyturn.LogEntry) ([]keyturn.LogEntry, error) { panic("bug") })
+		_ = db.AppendLog(t.Context(), true, func(keyturn.LogTop) ([]keyturn.LogEntry, []byte, error) { panic("bug") })
 	}()
 	if after := whole(db); fmt.Sprint(after) != fmt.Sprint(before) {
 		t.Errorf("something changed:\n%v\n%v", before, after)
@@ -328,7 +330,7 @@ func TestErrors(t *testing.T) {
 		sqlite3.NOTADB: keyturn.Corrupt, sqlite3.CORRUPT: keyturn.Corrupt, sqlite3.CORRUPT_INDEX: keyturn.Corrupt,
 		sqlite3.CONSTRAINT_UNIQUE: keyturn.Corrupt, sqlite3.ERROR: keyturn.Corrupt, sqlite3.NOMEM: keyturn.Internal,
 	} {
-		got := keyturn.AsError(fail(t.Context(), "/somewhere/"+File, fmt.Errorf("wrapped: %w", err)))
+		got := keyturn.AsError(sqlite.Fail(t.Context(), "/somewhere/"+File, fmt.Errorf("wrapped: %w", err)))
 		if got.Code != want || got.Hint == "" || !strings.Contains(got.Message, "/somewhere") || !errors.Is(got, err) {
 			t.Errorf("%v: %s", err, errText(got))
 		}

@@ -7,61 +7,54 @@ import (
 	"database/sql"
 	"iter"
 	"slices"
-	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/state/codec"
+	"github.com/keyturn/keyturn/internal/state/rows"
+	"github.com/keyturn/keyturn/internal/state/sqlite"
+	"github.com/keyturn/keyturn/internal/state/table"
 )
-
-func (db *DB) sealItem(kind string, mac []byte, it keyturn.Item) []byte {
-	e := make(codec.Encoder, 0, len(it.Body)+64)
-	e.Text(it.ID)
-	e.Time(it.Expires)
-	e.Bytes(it.Body)
-	return seal(db.keys.item, e, db.keys.place("item", kind, string(mac)))
-}
-
-func (db *DB) openItem(kind string, mac, sealed []byte) (keyturn.Item, error) {
-	plain, err := unseal(db.keys.item, sealed, db.keys.place("item", kind, string(mac)))
-	d := codec.Decoder{Rest: plain}
-	it := keyturn.Item{ID: d.Text(), Expires: d.Time(), Body: d.Bytes()}
-	if err != nil || !d.Done() {
-		return keyturn.Item{}, db.damaged("an item of kind '" + keyturn.Clean(kind) + "' cannot be read")
-	}
-	return it, nil
-}
 
 func (db *DB) expired(it keyturn.Item) bool {
 	return !it.Expires.IsZero() && !db.now().Before(it.Expires)
 }
 
-// item returns a row that has not expired; its body is nil where there is none.
-func (db *DB) item(ctx context.Context, q querier, kind, id string) (keyturn.Item, error) {
-	out := keyturn.Item{ID: id}
-	mac := db.keys.mac("item", kind, id)
-	err := each(ctx, q, "SELECT body FROM item WHERE kind = ? AND id = ?", []any{db.keys.mac("kind", kind), mac}, func(r *sql.Rows) error {
-		var body []byte
-		if err := r.Scan(&body); err != nil {
+// someItems returns the rows of a kind that have not expired; the one with an id,
+// or all where id is empty.
+func (t *tx) someItems(ctx context.Context, kind, id string) (out []keyturn.Item, err error) {
+	kinds, ids := t.MACs("kind", kind), t.MACs("item", kind, id)
+	query, args := "SELECT kind, id, body FROM item WHERE kind IN (?, ?)", []any{kinds[0], kinds[1]}
+	if id != "" {
+		query, args = query+" AND id IN (?, ?)", append(args, ids[0], ids[1])
+	}
+	err = sqlite.Each(ctx, t, query, args, func(r *sql.Rows) error {
+		var kindMAC, mac, body []byte
+		if err := r.Scan(&kindMAC, &mac, &body); err != nil {
 			return err
 		}
-		it, err := db.openItem(kind, mac, body)
-		if err == nil && !db.expired(it) {
-			out = it
+		is, it, err := t.OpenItem(kindMAC, mac, body)
+		if err == nil && (is != kind || id != "" && it.ID != id) {
+			err = t.db.damaged("an item stands under another name")
+		}
+		if err == nil && !t.db.expired(it) {
+			out = append(out, it)
 		}
 		return err
 	})
+	if err == nil && id != "" && len(out) > 1 {
+		err = t.db.damaged("an item is there twice")
+	}
 	return out, err
 }
 
 // readItems runs do in one snapshot, in which the rows of all items are those that
 // the head tells of.
-func (db *DB) readItems(ctx context.Context, do func(tx) error) error {
-	return db.read(ctx, func(t tx) error {
-		h, err := db.top(ctx, t)
+func (db *DB) readItems(ctx context.Context, do func(*tx) error) error {
+	return db.read(ctx, func(t *tx) error {
+		h, err := t.top(ctx)
 		if err != nil {
 			return err
 		}
-		if _, err := db.itemsOf(ctx, t, h.items, nil); err != nil {
+		if _, err := table.CheckItems(ctx, t.Conn, t.Keys, h.Items, nil); err != nil {
 			return err
 		}
 		return do(t)
@@ -71,18 +64,20 @@ func (db *DB) readItems(ctx context.Context, do func(tx) error) error {
 // Item returns one item; NotFound where there is none or it has expired; Corrupt
 // where any item of any kind was changed or removed from outside.
 func (db *DB) Item(ctx context.Context, kind, id string) (keyturn.Item, error) {
-	var it keyturn.Item
-	err := db.readItems(ctx, func(t tx) (err error) {
-		it, err = db.item(ctx, t, kind, id)
+	var some []keyturn.Item
+	err := db.readItems(ctx, func(t *tx) (err error) {
+		if id != "" {
+			some, err = t.someItems(ctx, kind, id)
+		}
 		return err
 	})
 	if err != nil {
 		return keyturn.Item{}, err
 	}
-	if it.Body == nil {
+	if len(some) == 0 {
 		return keyturn.Item{}, keyturn.E(keyturn.NotFound, "no "+keyturn.Clean(kind)+" '"+keyturn.Clean(id)+"'", "")
 	}
-	return it, nil
+	return some[0], nil
 }
 
 // Items yields the items of a kind that have not expired, by id. It is one
@@ -90,18 +85,9 @@ func (db *DB) Item(ctx context.Context, kind, id string) (keyturn.Item, error) {
 func (db *DB) Items(ctx context.Context, kind string) iter.Seq2[keyturn.Item, error] {
 	return func(yield func(keyturn.Item, error) bool) {
 		var out []keyturn.Item
-		err := db.readItems(ctx, func(t tx) error {
-			return each(ctx, t, "SELECT id, body FROM item WHERE kind = ?", []any{db.keys.mac("kind", kind)}, func(r *sql.Rows) error {
-				var mac, body []byte
-				if err := r.Scan(&mac, &body); err != nil {
-					return err
-				}
-				it, err := db.openItem(kind, mac, body)
-				if err == nil && !db.expired(it) {
-					out = append(out, it)
-				}
-				return err
-			})
+		err := db.readItems(ctx, func(t *tx) (err error) {
+			out, err = t.someItems(ctx, kind, "")
+			return err
 		})
 		if err != nil {
 			yield(keyturn.Item{}, err)
@@ -122,37 +108,38 @@ func (db *DB) Items(ctx context.Context, kind string) iter.Seq2[keyturn.Item, er
 // was. Change must not write to the store itself. Expired items of the same kind
 // are removed on the way.
 func (db *DB) UpdateItem(ctx context.Context, kind, id string, change func(keyturn.Item) (keyturn.Item, error)) error {
-	return db.write(ctx, func(t tx, h *top) error {
-		kindMAC, mac, now := db.keys.mac("kind", kind), db.keys.mac("item", kind, id), db.now().Unix()
-		stay, err := db.itemsOf(ctx, t, h.items, func(k, i []byte, expires int64) bool {
-			return bytes.Equal(k, kindMAC) && (bytes.Equal(i, mac) || expires > 0 && expires <= now)
+	if id == "" {
+		return keyturn.E(keyturn.Internal, "an item has no id", "")
+	}
+	return db.write(ctx, func(t *tx, h *rows.Top) error {
+		kinds, ids, now := t.MACs("kind", kind), t.MACs("item", kind, id), db.now().Unix()
+		stay, err := table.CheckItems(ctx, t.Conn, t.Keys, h.Items, func(k, i []byte, expires int64) bool {
+			return among(k, kinds) && (among(i, ids) || expires > 0 && expires <= now)
 		})
 		if err != nil {
 			return err
 		}
-		old, err := db.item(ctx, t, kind, id)
+		old := keyturn.Item{ID: id}
+		some, err := t.someItems(ctx, kind, id)
 		if err != nil {
 			return err
+		}
+		if len(some) > 0 {
+			old = some[0]
 		}
 		it, err := change(old)
 		if err != nil {
 			return err
 		}
-		it.ID, h.items = id, stay
-		err = t.exec(ctx, "DELETE FROM item WHERE kind = ? AND (id = ? OR expires > 0 AND expires <= ?)", kindMAC, mac, now)
+		it.ID, h.Items = id, stay
+		err = t.exec(ctx, "DELETE FROM item WHERE kind IN (?, ?) AND (id IN (?, ?) OR expires > 0 AND expires <= ?)", kinds[0], kinds[1], ids[0], ids[1], now)
 		if err != nil || it.Body == nil {
 			return err
 		}
-		expires, body := collect(it.Expires), db.sealItem(kind, mac, it)
-		h.items.add(db.keys.itemTag(kindMAC, mac, expires, len(body), body[:nonceSize], body[len(body)-tagSize:]))
-		return t.exec(ctx, "INSERT INTO item (kind, id, expires, body) VALUES (?, ?, ?, ?)", kindMAC, mac, expires, body)
+		return table.PutItem(ctx, t.Conn, &h.Items, t.SealItem(kind, it), t.Keys)
 	})
 }
 
-// collect is the second from which a row can be removed: never before it expires.
-func collect(expires time.Time) int64 {
-	if expires.IsZero() {
-		return 0
-	}
-	return max(1, expires.Add(time.Second-1).Unix())
+func among(mac []byte, macs [2][]byte) bool {
+	return bytes.Equal(mac, macs[0]) || bytes.Equal(mac, macs[1])
 }

@@ -3,12 +3,16 @@ package state
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/keyturn/keyturn"
 )
@@ -30,9 +34,18 @@ func check(err error) {
 }
 
 // write appends 25 versions by compare-and-set, each with a record; or appends
-// until it is killed, and says after each what was acknowledged.
+// until it is killed, and says after each what was acknowledged; or gives the store
+// new keys again and again.
 func write(dir, mode string) {
 	ctx := context.Background()
+	if name, ok := strings.CutPrefix(mode, "upgrade "); ok {
+		key, err := os.ReadFile(filepath.Join("testdata", "format-1", name, "root.key"))
+		check(err)
+		fmt.Println("begin")
+		_, err = Open(ctx, dir, keyOf(key), Options{Tree: tree, Writer: "2.0.0"})
+		check(err)
+		return
+	}
 	db, err := Open(ctx, dir, rootOf, Options{})
 	check(err)
 	if mode == "short" { // as many short processes
@@ -45,6 +58,14 @@ func write(dir, mode string) {
 			db, err = Open(ctx, dir, rootOf, Options{})
 			check(err)
 		}
+		return
+	}
+	for rounds := 0; mode == "rekey" || mode == "rekeys" && rounds < 5; rounds++ {
+		check(db.Rekey(ctx, func(done, total int) { fmt.Println("moved", done, "of", total) }))
+		fmt.Println("rekeyed")
+	}
+	if mode == "rekeys" {
+		check(db.Close())
 		return
 	}
 	for done := 0; mode == "endless" || done < 25; {
@@ -62,8 +83,8 @@ func write(dir, mode string) {
 		}
 		check(err)
 		done++
-		err = db.AppendLog(ctx, done%2 == 0, func(last keyturn.LogEntry) ([]keyturn.LogEntry, error) {
-			return []keyturn.LogEntry{{Seq: last.Seq + 1, Data: []byte(next)}}, nil
+		err = db.AppendLog(ctx, done%2 == 0, func(top keyturn.LogTop) ([]keyturn.LogEntry, []byte, error) {
+			return []keyturn.LogEntry{{Seq: top.Last.Seq + 1, Data: []byte(next)}}, nil, nil
 		})
 		check(err)
 		check(db.UpdateItem(ctx, "k", "count", func(it keyturn.Item) (keyturn.Item, error) {
@@ -141,8 +162,8 @@ func TestShortProcesses(t *testing.T) {
 	_ = first.Close()
 	writers(t, dir, "short")
 	db := reopen(t, dir, Options{})
-	if last, err := db.LastLog(t.Context()); err != nil || last.Seq != 4*60*2 {
-		t.Errorf("%d records: %v", last.Seq, errText(err))
+	if last, err := db.LastLog(t.Context()); err != nil || last.Last.Seq != 4*60*2 {
+		t.Errorf("%d records: %v", last.Last.Seq, errText(err))
 	}
 	for _, err := range db.Log(t.Context(), 1) {
 		if err != nil {
@@ -202,10 +223,129 @@ func TestKilled(t *testing.T) {
 			t.Fatal(errText(err))
 		}
 		n := wholenessAfterKills(t, db)
-		if n < acknowledged || n > acknowledged+1 || int(last.Seq) > n {
-			t.Errorf("round %d: %d versions, %d acknowledged, %d records", round, n, acknowledged, last.Seq)
+		if n < acknowledged || n > acknowledged+1 || int(last.Last.Seq) > n {
+			t.Errorf("round %d: %d versions, %d acknowledged, %d records", round, n, acknowledged, last.Last.Seq)
 		}
 		_ = db.Close()
+	}
+}
+
+// TestRekeyProcesses writes and reads in three processes while two others give the
+// store new keys all the time.
+func TestRekeyProcesses(t *testing.T) {
+	t.Parallel()
+	db, dir := create(t, Options{})
+	for i := range 200 {
+		put(t, db, fmt.Sprint("more/", i), "value", "not a secret")
+	}
+	var running []*exec.Cmd
+	for _, mode := range []string{"", "rekeys", "", "rekeys", ""} {
+		cmd := writer(t, dir, mode)
+		cmd.Stdout = new(strings.Builder)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		running = append(running, cmd)
+	}
+	for _, cmd := range running {
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%v: %s", err, cmd.Stdout)
+		}
+	}
+	if n := wholeness(t, db); n != 75 {
+		t.Errorf("%d versions, want 75", n)
+	}
+	if it, err := db.Item(t.Context(), "k", "count"); err != nil || string(it.Body) != "75" {
+		t.Errorf("counted %s: %v", it.Body, errText(err))
+	}
+	for i := range 200 {
+		if _, err := db.Read(t.Context(), fmt.Sprint("more/", i), 1); err != nil {
+			t.Fatal(errText(err))
+		}
+	}
+	if _, newest := db.keys.Load().Epochs(); newest < 6 {
+		t.Errorf("the newest epoch is %d: it was hardly rekeyed", newest)
+	}
+}
+
+// TestRekeyKilled kills a rekey, and a writer beside it, at random moments; the next
+// goes on. Nothing is lost, and in the end nothing of the first keys is left.
+func TestRekeyKilled(t *testing.T) {
+	t.Parallel()
+	first, dir := create(t, Options{})
+	for i := range 300 {
+		put(t, first, fmt.Sprint("more/", i), "value", fmt.Sprint("not a secret ", i))
+	}
+	put(t, first, "shared", "n", "1")
+	addLog(t, first, 300)
+	setItem(t, first, "m", "1", "an item")
+	old := ciphertexts(t, first)
+	_ = first.Close()
+	acknowledged, midway := 1, 0
+	for round := range 25 {
+		beside := writer(t, dir, "endless")
+		said, err := beside.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := writer(t, dir, "rekey")
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(beside.Start(), cmd.Start()); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		for i := 0; i <= round%9 && lines.Scan(); i++ {
+			if strings.HasPrefix(lines.Text(), "failed") {
+				t.Fatal(lines.Text())
+			}
+		}
+		time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
+		_ = cmd.Process.Kill()
+		_ = beside.Process.Kill()
+		for lines.Scan() {
+		}
+		for lines := bufio.NewScanner(said); lines.Scan(); {
+			if _, err := fmt.Sscanf(lines.Text(), "done %d", &acknowledged); err != nil {
+				t.Fatal(lines.Text())
+			}
+		}
+		_, _ = cmd.Wait(), beside.Wait()
+		db := reopen(t, dir, Options{})
+		if is, err := db.Rekeying(t.Context()); err != nil {
+			t.Fatal(errText(err))
+		} else if is {
+			midway++
+		}
+		n := wholenessAfterKills(t, db)
+		if n < acknowledged || n > acknowledged+1 {
+			t.Errorf("round %d: %d versions, %d acknowledged", round, n, acknowledged)
+		}
+		acknowledged = n // what is there stays there
+		for i := range 300 {
+			if s, err := db.Read(t.Context(), fmt.Sprint("more/", i), 1); err != nil || string(s.Values["value"].Reveal()) != fmt.Sprint("not a secret ", i) {
+				t.Fatalf("round %d: secret %d: %s", round, i, errText(err))
+			}
+		}
+		if _, err := db.Item(t.Context(), "m", "1"); err != nil {
+			t.Fatal(errText(err))
+		}
+		_ = db.Close()
+	}
+	if midway < 5 {
+		t.Errorf("only %d of 25 kills came midway", midway)
+	}
+	db := reopen(t, dir, Options{})
+	for range 2 { // the first may only finish one of before
+		if err := db.Rekey(t.Context(), nil); err != nil {
+			t.Fatal(errText(err))
+		}
+	}
+	wholenessAfterKills(t, db)
+	if n := traces(contents(t, dir), old); n > 0 {
+		t.Errorf("%d pieces of what the first keys encrypted are left", n)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/state/seal"
 )
 
 // contents are all files in a folder, by name.
@@ -78,8 +79,8 @@ func TestAtRest(t *testing.T) {
 		if _, err := db.Append(ctx, fmt.Sprint(mark, "name/", i%20), -1, s); err != nil {
 			t.Fatal(errText(err))
 		}
-		err := db.AppendLog(ctx, i%2 == 0, func(last keyturn.LogEntry) ([]keyturn.LogEntry, error) {
-			return []keyturn.LogEntry{{Seq: last.Seq + 1, Data: []byte(mark + "record"), Link: [32]byte([]byte(mark + "link and so on, 32 bytes."))}}, nil
+		err := db.AppendLog(ctx, i%2 == 0, func(top keyturn.LogTop) ([]keyturn.LogEntry, []byte, error) {
+			return []keyturn.LogEntry{{Seq: top.Last.Seq + 1, Data: []byte(mark + "record"), Leaf: [32]byte([]byte(mark + "link and so on, 32 bytes."))}}, []byte(mark + "tree"), nil
 		})
 		if err != nil {
 			t.Fatal(errText(err))
@@ -121,7 +122,7 @@ func TestAtRest(t *testing.T) {
 // sealedOf returns the wrapped keys and ciphertexts of all versions of a secret.
 func sealedOf(t testing.TB, db *DB, name string) (out [][]byte) {
 	t.Helper()
-	rows, err := db.pool.Query("SELECT v.key, v.data FROM secret s JOIN version v ON v.secret = s.id WHERE s.name = ? AND v.key IS NOT NULL", db.keys.mac("name", name))
+	rows, err := db.pool.Query("SELECT v.key, v.data FROM secret s JOIN version v ON v.secret = s.id WHERE s.name = ? AND v.key IS NOT NULL", db.keys.Load().MAC("name", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +157,7 @@ func TestShredLeavesNothing(t *testing.T) {
 	t.Parallel()
 	db, dir := create(t, Options{})
 	ctx := t.Context()
-	value := func(i int) string { return string(random(1 + i*37%3000)) }
+	value := func(i int) string { return string(seal.Random(1 + i*37%3000)) }
 	for i := range 600 {
 		put(t, db, fmt.Sprint("s", i*7919%150), "value", value(i))
 	}
@@ -202,8 +203,8 @@ func TestShredBehindReader(t *testing.T) {
 	put(t, db, "a", "f", "v")
 	was := sealedOf(t, db, "a")
 	other := reopen(t, dir, Options{})
-	err := other.read(t.Context(), func(x tx) error {
-		if _, err := other.find(t.Context(), x, "a"); err != nil {
+	err := other.read(t.Context(), func(x *tx) error {
+		if _, err := x.find(t.Context(), "a"); err != nil {
 			return err
 		}
 		err := db.Shred(t.Context(), "a", []int{1})
@@ -254,3 +255,103 @@ func TestSecondLife(t *testing.T) {
 }
 
 func isCode(err error, c keyturn.Code) bool { return err != nil && keyturn.AsError(err).Code == c }
+
+// TestPruneLog drops the data of records, while others append: hashes, tree and the
+// rest stay, and nothing of the data is left.
+func TestPruneLog(t *testing.T) {
+	t.Parallel()
+	db, dir := create(t, Options{})
+	if n, err := db.PruneLog(t.Context(), 10); n != 0 || err != nil {
+		t.Errorf("of an empty log: %d, %v", n, errText(err))
+	}
+	addLog(t, db, 1600)
+	rows := func(db *DB) (out []keyturn.LogEntry) {
+		for e, err := range db.Log(t.Context(), 1) {
+			if err != nil {
+				t.Fatal(errText(err))
+			}
+			out = append(out, e)
+		}
+		return out
+	}
+	was := rows(db)
+	top, err := db.LastLog(t.Context())
+	if err != nil || string(top.Tree) != "tree 1600" || top.Last.Seq != 1600 {
+		t.Fatalf("%+v, %v", top, errText(err))
+	}
+	var old [][]byte
+	for _, e := range []int{1, 600, 1200} {
+		var data []byte
+		if err := db.pool.QueryRow("SELECT data FROM log WHERE seq = ?", e).Scan(&data); err != nil {
+			t.Fatal(err)
+		}
+		old = append(old, data)
+	}
+	if traces(contents(t, dir), old) == 0 {
+		t.Fatal("the search does not find what is there")
+	}
+	for _, c := range []struct{ before, want int64 }{{1, 0}, {0, 0}, {-5, 0}, {2, 1}, {1300, 1298}, {1300, 0}, {700, 0}} {
+		if n, err := db.PruneLog(t.Context(), c.before); n != c.want || err != nil {
+			t.Errorf("before %d: %d, %v", c.before, n, errText(err))
+		}
+	}
+	if n := traces(contents(t, dir), old); n > 0 {
+		t.Errorf("%d pieces are left", n)
+	}
+	other := reopen(t, dir, Options{})
+	for i, e := range rows(other) {
+		if e.Leaf != was[i].Leaf || e.Seq < 1300 != (e.Data == nil) || e.Seq >= 1300 && !bytes.Equal(e.Data, was[i].Data) {
+			t.Errorf("record %d is %+v", i+1, e)
+		}
+	}
+	if now, err := other.LastLog(t.Context()); err != nil || fmt.Sprint(now) != fmt.Sprint(top) {
+		t.Errorf("the end was %+v, is %+v, %v", top, now, errText(err))
+	}
+	// The last record stays whole: the next one is made of it.
+	if n, err := other.PruneLog(t.Context(), 1e9); n != 300 || err != nil {
+		t.Errorf("all: %d, %v", n, errText(err))
+	}
+	if now, err := db.LastLog(t.Context()); err != nil || string(now.Last.Data) != "record 1600" {
+		t.Errorf("the last record is %+v, %v", now.Last, errText(err))
+	}
+	addLog(t, db, 1)
+	for e, err := range db.Log(t.Context(), 1599) {
+		if err != nil || e.Seq == 1599 != (e.Data == nil) {
+			t.Errorf("record %d is %+v, %v", e.Seq, e, errText(err))
+		}
+	}
+}
+
+// TestLogTop: the generation counts the changes of secrets and items, and the digest
+// is another after each; the log's own growth is in neither.
+func TestLogTop(t *testing.T) {
+	t.Parallel()
+	db, dir := create(t, Options{})
+	seen := map[[32]byte]bool{}
+	at := int64(-1)
+	step := func(doing string, grows int64, do func()) {
+		t.Helper()
+		do()
+		top, err := db.LastLog(t.Context())
+		if err != nil {
+			t.Fatal(errText(err))
+		}
+		if at >= 0 && (top.Generation != at+grows || seen[top.Digest] != (grows == 0)) {
+			t.Errorf("%s: generation %d after %d, digest seen before: %v", doing, top.Generation, at, seen[top.Digest])
+		}
+		seen[top.Digest], at = true, top.Generation
+	}
+	step("new", 0, func() {})
+	step("a secret", 1, func() { put(t, db, "a", "f", "v") })
+	step("the same again", 1, func() { put(t, db, "a", "f", "v") })
+	step("an item", 1, func() { setItem(t, db, "k", "1", "body") })
+	step("records", 0, func() { addLog(t, db, 3) })
+	step("a mark", 1, func() { _, _ = db.Mark(t.Context(), "a", 1, keyturn.Deleted) })
+	step("a destroy", 1, func() { _ = db.Shred(t.Context(), "a", []int{1}) })
+	step("dropped records", 0, func() { _, _ = db.PruneLog(t.Context(), 3) })
+	step("another root key", 0, func() { _ = db.SetRoot(t.Context(), root, "file", "elsewhere") })
+	step("a failure", 0, func() { _, _ = db.Append(t.Context(), "a", 7, secretOf("f", "v")) })
+	step("an item gone", 1, func() { drop1(t, db, "k", "1") })
+	step("open again", 0, func() { _ = db.Close(); db = reopen(t, dir, Options{}) })
+	step("the secret gone", 1, func() { _ = db.Shred(t.Context(), "a", nil) })
+}

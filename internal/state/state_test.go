@@ -26,7 +26,7 @@ var (
 
 var root = [32]byte([]byte(strings.Repeat("R", 32)))
 
-func rootOf(string, string) ([]byte, error) { return root[:], nil }
+func rootOf(string, string, string) ([]byte, error) { return root[:], nil }
 
 func create(t testing.TB, o Options) (*DB, string) {
 	t.Helper()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/state/rows"
 	"github.com/ncruces/go-sqlite3/driver"
 	"pgregory.net/rapid"
 )
@@ -212,7 +213,7 @@ func TestSums(t *testing.T) {
 			case 0, 1:
 				_, err = db.Append(ctx, name, rapid.IntRange(-1, 2).Draw(r, "expect"), secretOf("f", "v"))
 			case 2:
-				_, err = db.Mark(ctx, name, n, rapid.SampledFrom(states[:2]).Draw(r, "state"))
+				_, err = db.Mark(ctx, name, n, rapid.SampledFrom(rows.States[:2]).Draw(r, "state"))
 			case 3:
 				numbers := []int{n}
 				if n == 3 {

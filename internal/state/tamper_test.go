@@ -47,11 +47,11 @@ func whole(db *DB) map[string]string {
 	}
 	say("state", db.VerifyState(ctx), "sound")
 	last, err := db.LastLog(ctx)
-	say("last", err, "%d %s", last.Seq, last.Data)
+	say("last", err, "%d %s %s %d %x", last.Last.Seq, last.Last.Data, last.Tree, last.Generation, last.Digest)
 	log := ""
 	for e, e2 := range db.Log(ctx, 1) {
 		err = e2
-		log += fmt.Sprintf("%d %s %x;", e.Seq, e.Data, e.Link[:2])
+		log += fmt.Sprintf("%d %s %x;", e.Seq, e.Data, e.Leaf[:2])
 	}
 	say("log", err, "%s", log)
 	for _, kind := range []string{"k", "l"} {
@@ -84,9 +84,9 @@ func setItem(t testing.TB, db *DB, kind, id, body string) {
 func addLog(t testing.TB, db *DB, n int) {
 	t.Helper()
 	for range n {
-		err := db.AppendLog(t.Context(), true, func(last keyturn.LogEntry) ([]keyturn.LogEntry, error) {
-			seq := last.Seq + 1
-			return []keyturn.LogEntry{{Seq: seq, Data: []byte(fmt.Sprint("record ", seq)), Link: [32]byte{last.Link[0] + 1, byte(seq)}}}, nil
+		err := db.AppendLog(t.Context(), true, func(top keyturn.LogTop) ([]keyturn.LogEntry, []byte, error) {
+			seq := top.Last.Seq + 1
+			return []keyturn.LogEntry{{Seq: seq, Data: []byte(fmt.Sprint("record ", seq)), Leaf: [32]byte{top.Last.Leaf[0] + 1, byte(seq)}}}, []byte(fmt.Sprint("tree ", seq)), nil
 		})
 		if err != nil {
 			t.Fatal(errText(err))
@@ -137,6 +137,11 @@ func tamperings(t *testing.T) []tampering {
 	shred := func(numbers ...int) func(*DB) {
 		return func(db *DB) { _ = db.Shred(t.Context(), "a", numbers) }
 	}
+	prune := func(db *DB) {
+		if n, err := db.PruneLog(t.Context(), 4); n != 3 || err != nil {
+			t.Error(n, errText(err))
+		}
+	}
 	out := []tampering{
 		{name: "newest lowered", forge: "UPDATE secret SET newest = 2 WHERE id = 1"},
 		{name: "newest version taken away", forge: "DELETE FROM version WHERE secret = 1 AND number = 3"},
@@ -177,6 +182,18 @@ func tamperings(t *testing.T) []tampering {
 		{name: "an older end of the log", steal: "CREATE TABLE old AS SELECT * FROM meta", change: func(db *DB) { addLog(t, db, 2) }, forge: "UPDATE meta SET v = (SELECT v FROM old WHERE k = 'head') WHERE k = 'head'"},
 		{name: "no end of the log", forge: "UPDATE meta SET v = x'' WHERE k = 'head'"},
 		{name: "no row for the end of the log", forge: "DELETE FROM meta WHERE k = 'head'"},
+		{name: "a dropped record back", steal: "CREATE TABLE old AS SELECT * FROM log", change: prune, forge: "REPLACE INTO log SELECT * FROM old WHERE seq = 2"},
+		{name: "all dropped records back", steal: "CREATE TABLE old AS SELECT * FROM log", change: prune, forge: "REPLACE INTO log SELECT * FROM old"},
+		{name: "the end of the log of before records were dropped", steal: "CREATE TABLE old AS SELECT * FROM meta", change: prune, forge: "UPDATE meta SET v = (SELECT v FROM old WHERE k = 'head') WHERE k = 'head'"},
+		{name: "a dropped record for a whole one", change: prune, forge: "UPDATE log SET data = (SELECT data FROM log WHERE seq = 1) WHERE seq = 4"},
+		{name: "a whole record for a dropped one", change: prune, forge: "UPDATE log SET data = (SELECT data FROM log WHERE seq = 4) WHERE seq = 1"},
+		{name: "a dropped record taken away", change: prune, forge: "DELETE FROM log WHERE seq = 2"},
+		{name: "a dropped record emptied", change: prune, forge: "UPDATE log SET data = x'' WHERE seq = 2"},
+		{name: "a record emptied", forge: "UPDATE log SET data = x'' WHERE seq = 2"},
+		{name: "no key of the log", forge: "DELETE FROM meta WHERE k = 'logkey'"},
+		{name: "the check of another root key", forge: "UPDATE meta SET v = CAST(substr(v, 2) || x'00' AS BLOB) WHERE k = 'check'"},
+		{name: "the place of the root key", forge: "UPDATE meta SET v = x'41' WHERE k = 'place'"},
+		{name: "an older format said", forge: "PRAGMA user_version = 1"},
 		{name: "item of another kind", forge: "UPDATE item SET kind = (SELECT kind FROM item GROUP BY kind HAVING count(*) = 1) WHERE id = (SELECT i.id FROM item i GROUP BY i.kind HAVING count(*) = 2)"},
 		{name: "master key gone", forge: "DELETE FROM meta WHERE k = 'master'"},
 		{name: "kind of root key", forge: "UPDATE meta SET v = CAST('keychain' AS BLOB) WHERE k = 'kind'"},
@@ -196,9 +213,11 @@ func tamperings(t *testing.T) []tampering {
 		{"log", "data", "seq = 4", "seq = 5"},
 		{"item", "body", "id = (SELECT min(id) FROM item)", "id = (SELECT max(id) FROM item)"},
 		{"meta", "v", "k = 'head'", "k = 'master'"},
+		{"meta", "v", "k = 'logkey'", "k = 'head'"},
+		{"meta", "v", "k = 'master'", "k = 'logkey'"},
 	} {
 		out = append(out, tampering{name: fmt.Sprintf("%s.%s exchanged: %s", c[0], c[1], c[3]), forge: fmt.Sprintf(swap, c[0], c[1], c[2], c[3])})
-		for _, at := range []string{"1", "20", "length(" + c[1] + ")"} {
+		for _, at := range []string{"1", "4", "5", "20", "length(" + c[1] + ")"} {
 			forge := fmt.Sprintf("UPDATE %s SET %s = CAST(substr(%[2]s, 1, %[4]s-1) || CASE substr(%[2]s, %[4]s, 1) WHEN x'41' THEN x'42' ELSE x'41' END || substr(%[2]s, %[4]s+1) AS BLOB) WHERE %[3]s", c[0], c[1], c[2], at)
 			out = append(out, tampering{name: fmt.Sprintf("%s.%s: byte %s, %s", c[0], c[1], at, c[3]), forge: forge})
 		}
@@ -227,7 +246,7 @@ func TestTampering(t *testing.T) {
 			before := whole(db)
 			_ = db.Close()
 			run(t, plain, c.forge)
-			db, err = Open(t.Context(), dir, rootOf, Options{})
+			db, err = Open(t.Context(), dir, rootOf, Options{Tree: tree})
 			if err != nil {
 				if e := keyturn.AsError(err); e.Code != keyturn.Corrupt && e.Code != keyturn.Sealed {
 					t.Errorf("open: %s", errText(err))

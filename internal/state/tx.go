@@ -2,54 +2,68 @@ package state
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
-	"errors"
-	"syscall"
 
-	"github.com/keyturn/keyturn"
-	"github.com/ncruces/go-sqlite3"
+	"github.com/keyturn/keyturn/internal/state/rows"
+	"github.com/keyturn/keyturn/internal/state/sqlite"
 )
 
-// tx is the connection of a transaction under way.
+// tx is a transaction under way: its connection, and the keys that fit what it
+// sees.
 type tx struct {
-	*sql.Conn
-	path string // of the database
+	sqlite.Conn
+	db *DB
+	*keys
+	after *keys // where the transaction changes them: for when it is committed
 }
 
-func (t tx) exec(ctx context.Context, query string, args ...any) error {
-	_, err := t.ExecContext(ctx, query, args...)
-	return err
+func (t *tx) exec(ctx context.Context, query string, args ...any) error {
+	return sqlite.Exec(ctx, t.Conn, query, args...)
 }
 
 // write runs do in one durable IMMEDIATE transaction, which no other writer of any
 // process can come between. It is committed if do returns nil and ctx has not
 // ended by then; else nothing has changed.
-func (db *DB) write(ctx context.Context, do func(tx, *top) error) error {
+func (db *DB) write(ctx context.Context, do func(*tx, *rows.Top) error) error {
 	db.changed.Store(true)
 	return db.transaction(ctx, true, do)
 }
 
 // transaction is write, which need not be durable. Do changes the head as it
 // changes the rows that the head stands for.
-func (db *DB) transaction(ctx context.Context, durable bool, do func(tx, *top) error) error {
-	return db.fail(ctx, db.locked(ctx, func(conn *sql.Conn) error {
-		return transact(ctx, tx{conn, db.path}, durable, func(t tx) error {
-			was, err := db.top(ctx, t)
+func (db *DB) transaction(ctx context.Context, durable bool, do func(*tx, *rows.Top) error) error {
+	var t *tx
+	err := db.locked(ctx, func(conn sqlite.Conn) error {
+		return sqlite.Write(ctx, conn, db.path, durable, func() error {
+			t = &tx{Conn: conn, db: db}
+			was, err := t.top(ctx)
 			if err != nil {
 				return err
 			}
-			is := was
-			if err := do(t, &is); err != nil || is == was {
+			is := *was
+			if err := do(t, &is); err != nil {
 				return err
 			}
-			return t.exec(ctx, "UPDATE meta SET v = ? WHERE k = 'head'", sealTop(db.keys, is))
+			if is.Items != was.Items || is.Secrets != was.Secrets {
+				is.Generation++
+			}
+			if t.after == nil && is.Same(was) {
+				return nil
+			}
+			sealer := tx{keys: t.keys}
+			if t.after != nil {
+				sealer.keys = t.after
+			}
+			return t.exec(ctx, "UPDATE meta SET v = ? WHERE k = 'head'", sealer.SealTop(&is))
 		})
-	}))
+	})
+	if err == nil && t.after != nil {
+		db.known(t.after)
+	}
+	return db.fail(ctx, err)
 }
 
 // locked runs do on a connection, alone among the writers of this process.
-func (db *DB) locked(ctx context.Context, do func(*sql.Conn) error) error {
+func (db *DB) locked(ctx context.Context, do func(sqlite.Conn) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -64,130 +78,55 @@ func (db *DB) locked(ctx context.Context, do func(*sql.Conn) error) error {
 		return err
 	}
 	defer conn.Close()
-	return do(conn)
+	if err := db.trust(ctx, conn); err != nil {
+		return err
+	}
+	err = do(conn)
+	if sqlite.SyncFailed(err) {
+		db.doubt.Store(true)
+		_ = db.trust(context.WithoutCancel(ctx), conn) // else the next writer does it
+	}
+	return err
 }
 
-func transact(ctx context.Context, t tx, durable bool, do func(tx) error) (err error) {
-	always := context.WithoutCancel(ctx)
-	if !durable {
-		if err := t.exec(ctx, "PRAGMA synchronous=NORMAL"); err != nil {
-			return errors.Join(err, drop(t.Conn))
-		}
-		defer func() {
-			if e := t.exec(always, "PRAGMA synchronous=FULL"); e != nil {
-				_ = drop(t.Conn) // so that no durable commit runs on it
-			}
-		}()
+// trust makes sure of what is in the WAL after a sync of it has failed. Linux tells of
+// such a failure once, forgets what it could not write, and calls the next sync a
+// success (https://lwn.net/Articles/752063/): records that were appended without a sync
+// of their own would then be a hole in the WAL, and a crash would take with it all that
+// was committed behind it. What can be read is still there, so it is moved into the
+// database, and the WAL begins anew, durably.
+func (db *DB) trust(ctx context.Context, conn sqlite.Conn) error {
+	if !db.doubt.Load() {
+		return nil
 	}
-	if err := t.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return err
+	err := sqlite.Checkpoint(ctx, conn)
+	if err == nil {
+		err = sqlite.Write(ctx, conn, db.path, true, func() error {
+			return sqlite.Exec(ctx, conn, "UPDATE meta SET v = v WHERE k = 'head'")
+		})
 	}
-	open := true
-	defer func() {
-		if open {
-			t.rollback(ctx)
-		}
-	}()
-	if err := do(t); err != nil {
-		return err
+	if err == nil {
+		db.doubt.Store(false)
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := t.exec(always, "COMMIT"); err != nil {
-		return uncertain(t.path, err)
-	}
-	open = false
-	return nil
-}
-
-// uncertain marks a failure of the disk at a commit: the change may be found
-// after a crash.
-func uncertain(path string, err error) error {
-	if !errors.Is(err, sqlite3.IOERR) || errors.Is(err, syscall.ENOSPC) ||
-		!errors.Is(err, sqlite3.IOERR_FSYNC) && diskFull(path) { // the log could not grow: nothing was committed
-		return err
-	}
-	return &keyturn.Error{Code: keyturn.Unavailable, Unknown: true, Err: err,
-		Message: "the disk failed while a change was written to the store", Hint: "look at the disk, then at 'keyturn history': the change may or may not be there"}
+	return err
 }
 
 // read runs do in one transaction that only reads: it sees one snapshot.
-func (db *DB) read(ctx context.Context, do func(tx) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	conn, err := db.pool.Conn(ctx)
-	if err != nil {
-		return db.fail(ctx, err)
-	}
-	defer conn.Close()
-	t := tx{conn, db.path}
-	if err := t.exec(ctx, "BEGIN"); err != nil {
-		return db.fail(ctx, err)
-	}
-	defer t.rollback(ctx)
-	return db.fail(ctx, do(t))
-}
-
-// rollback ends a transaction, whether the caller has left or not.
-func (t tx) rollback(ctx context.Context) {
-	if e := t.exec(context.WithoutCancel(ctx), "ROLLBACK"); e != nil && !autocommit(t.Conn) {
-		_ = drop(t.Conn)
-	}
-}
-
-// drop takes a connection whose state is unknown out of the pool.
-func drop(conn *sql.Conn) error {
-	return conn.Raw(func(any) error { return driver.ErrBadConn })
-}
-
-func autocommit(conn *sql.Conn) (is bool) {
-	_ = conn.Raw(func(c any) error {
-		if c, ok := c.(interface{ Raw() *sqlite3.Conn }); ok {
-			is = c.Raw().GetAutocommit()
-		}
-		return nil
-	})
-	return is
-}
-
-// querier is a connection in a transaction, or any one of the pool.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
-// each calls row for every row of a query. The connection is free again when it
-// returns.
-func each(ctx context.Context, q querier, query string, args []any, row func(*sql.Rows) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	rows, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := row(rows); err != nil {
+func (db *DB) read(ctx context.Context, do func(*tx) error) error {
+	return db.fail(ctx, sqlite.Read(ctx, db.pool, func(conn sqlite.Conn) error {
+		wrapped, err := masterRow(ctx, conn)
+		if err != nil {
 			return err
 		}
-	}
-	return rows.Err()
+		t := &tx{Conn: conn, db: db}
+		if err := t.use(ctx, wrapped); err != nil {
+			return err
+		}
+		return do(t)
+	}))
 }
 
-// wipe moves what the WAL holds into the database and empties it, so that neither
-// keeps what was deleted (secure_delete is on).
+// wipe has neither the database nor its WAL keep what was deleted or replaced.
 func (db *DB) wipe(ctx context.Context) error {
-	return db.fail(ctx, db.locked(ctx, func(conn *sql.Conn) error {
-		busy := 0
-		err := each(ctx, conn, "PRAGMA wal_checkpoint(TRUNCATE)", nil, func(r *sql.Rows) error {
-			var frames, moved int
-			return r.Scan(&busy, &frames, &moved)
-		})
-		if err == nil && busy != 0 {
-			err = sqlite3.BUSY
-		}
-		return err
-	}))
+	return db.fail(ctx, db.locked(ctx, func(conn sqlite.Conn) error { return sqlite.Wipe(ctx, conn) }))
 }

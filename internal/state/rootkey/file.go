@@ -15,34 +15,60 @@ import (
 	"github.com/keyturn/keyturn"
 )
 
-// FileName is the name of the key file in keyturn's folder.
+// FileName is the name of a new store's key file in keyturn's folder. One that
+// replaces it later has a name of its own, root-….key.
 const FileName = "root.key"
 
 const (
 	header = "keyturn root key v1\n"
 	store  = "keyturn.db" // as package state names it
+
+	maxFile = 4096 // bytes of a key file that are read
 )
 
-func newFile(dir string) ([]byte, string, error) {
+// Text is a root key as its file holds it.
+func Text(key []byte) string { return header + encode(key) + "\n" }
+
+// Parse reads what Text made; false where it is anything else.
+func Parse(text []byte) ([]byte, bool) {
+	body, ok := strings.CutPrefix(string(text), header)
+	key, whole := decode(strings.TrimSuffix(body, "\n"))
+	return key, ok && whole
+}
+
+func newFile(dir string) ([]byte, error) {
 	path := filepath.Join(dir, FileName)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, "", unwritable(path, err)
+		return nil, unwritable(path, err)
 	}
 	if _, err := os.Lstat(filepath.Join(dir, store)); err == nil {
-		return nil, "", keyturn.E(keyturn.Conflict, "there is a store already in '"+keyturn.Clean(dir)+"'", "use it, or move it away first, with its root key")
+		return nil, keyturn.E(keyturn.Conflict, "there is a store already in '"+keyturn.Clean(dir)+"'", "use it, or move it away first, with its root key")
 	}
 	sweep(path)
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		if err := write(path, header+encode(generate())+"\n"); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, "", unwritable(path, err)
+		if err := write(path, Text(generate())); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, unwritable(path, err)
 		}
 	}
 	// What is there now counts: another init may have been quicker.
-	key, err := loadFile(dir)
-	if err != nil {
-		return nil, "", err
+	return loadFile(dir, FileName)
+}
+
+// makeFile keeps text under a name that nothing has.
+func makeFile(dir, name, text string) error {
+	path := filepath.Join(dir, name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return unwritable(path, err)
 	}
-	return key, FileName, nil
+	sweep(filepath.Join(dir, "*.key"))
+	err := write(path, text)
+	if errors.Is(err, fs.ErrExist) {
+		return keyturn.E(keyturn.Conflict, "there is a root key already in '"+keyturn.Clean(path)+"'", "").Because(err)
+	}
+	if err != nil {
+		return unwritable(path, err)
+	}
+	return nil
 }
 
 // sweep removes what an init that was killed left behind an hour ago or longer: a
@@ -100,51 +126,78 @@ func syncDir(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-func loadFile(dir string) ([]byte, error) {
-	path := filepath.Join(dir, FileName)
-	shown := "'" + keyturn.Clean(path) + "'"
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, keyturn.E(keyturn.Sealed, "the root key is missing: there is no "+shown,
-			"put it back from a backup: without it nothing in the store can be read").Because(err)
-	}
+func loadFile(dir, name string) ([]byte, error) {
+	path := filepath.Join(dir, name)
+	text, err := readKey(path)
 	if err != nil {
-		return nil, keyturn.E(keyturn.Unavailable, "the root key "+shown+" cannot be read", "it must belong to you").Because(err)
+		return nil, err
 	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, keyturn.E(keyturn.Unavailable, "the root key "+shown+" cannot be read", "").Because(err)
-	}
-	if !fi.Mode().IsRegular() {
-		return nil, keyturn.E(keyturn.Invalid, shown+" is not a file", "the root key is a file with two lines")
-	}
-	if runtime.GOOS != "windows" && fi.Mode().Perm()&0o077 != 0 {
-		return nil, keyturn.E(keyturn.Invalid, "others can use the root key "+shown, "chmod 600 "+keyturn.Quote(path))
-	}
-	if !ours(fi) {
-		return nil, keyturn.E(keyturn.Invalid, "the root key "+shown+" belongs to another user", "chown it to yourself, if you trust where it comes from")
-	}
-	b, err := io.ReadAll(io.LimitReader(f, 1024))
-	if err != nil {
-		return nil, keyturn.E(keyturn.Unavailable, "the root key "+shown+" cannot be read", "").Because(err)
-	}
-	body, ok := strings.CutPrefix(string(b), header)
-	key, whole := decode(strings.TrimSuffix(body, "\n"))
-	if !ok || !whole {
-		return nil, keyturn.E(keyturn.Corrupt, shown+" is not a root key", "put it back from a backup; if there is no store yet, remove the file")
+	key, ok := Parse(text)
+	if !ok {
+		return nil, keyturn.E(keyturn.Corrupt, "'"+keyturn.Clean(path)+"' is not a root key", "put your copy of it back; if there is no store yet, remove the file")
 	}
 	return key, nil
 }
 
-func deleteFile(dir string) error {
+// readKey reads a key file that only its owner may use.
+func readKey(path string) ([]byte, error) {
+	b, err := private(path, "the root key", maxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, keyturn.E(keyturn.Sealed, "the root key is missing: there is no '"+keyturn.Clean(path)+"'",
+			"without it nothing in the store can be read: put your copy of it back, or restore a backup:\n"+
+				"keyturn store restore BACKUP --identity KEYFILE --replace").Because(err)
+	}
+	return b, err
+}
+
+// private reads a small file of ours that nobody else may use.
+func private(path, what string, limit int64) ([]byte, error) {
+	shown := what + " '" + keyturn.Clean(path) + "'"
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, keyturn.E(keyturn.Invalid, "there is no "+shown, "").Because(err)
+	}
+	if err != nil {
+		return nil, keyturn.E(keyturn.Unavailable, shown+" cannot be read", "it must belong to you").Because(err)
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, keyturn.E(keyturn.Unavailable, shown+" cannot be read", "").Because(err)
+	}
+	if m := fi.Mode(); !m.IsRegular() && m.Type() != fs.ModeNamedPipe {
+		return nil, keyturn.E(keyturn.Invalid, shown+" is not a file", "it must be a file of yours")
+	}
+	if runtime.GOOS != "windows" && fi.Mode().Perm()&0o077 != 0 {
+		return nil, keyturn.E(keyturn.Invalid, "others can use "+shown, "chmod 600 "+keyturn.Quote(path))
+	}
+	if !ours(fi) {
+		return nil, keyturn.E(keyturn.Invalid, shown+" belongs to another user", "chown it to yourself, if you trust where it comes from")
+	}
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, keyturn.E(keyturn.Unavailable, shown+" cannot be read", "").Because(err)
+	}
+	if int64(len(b)) > limit {
+		return nil, keyturn.E(keyturn.Corrupt, shown+" is too large", "it is something else: look for the right file")
+	}
+	return b, nil
+}
+
+func discardFile(dir string) error {
 	path := filepath.Join(dir, FileName)
 	if _, err := os.Lstat(filepath.Join(dir, store)); !errors.Is(err, fs.ErrNotExist) {
 		return keyturn.E(keyturn.Conflict, "the root key '"+keyturn.Clean(path)+"' stays: there is a store beside it", "").Because(err)
 	}
+	return removeFile(dir, FileName)
+}
+
+func removeFile(dir, name string) error {
+	path := filepath.Join(dir, name)
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return unwritable(path, err)
 	}
+	_ = syncDir(dir) // a name that comes back after a power cut is only untidy
 	return nil
 }
 

@@ -5,14 +5,15 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/zalando/go-keyring"
 )
 
-// Service is under which the keychain keeps root keys; the account is the store's
-// id.
+// Service is under which the keychain keeps root keys; the account begins with the
+// store's id.
 const Service = "keyturn"
 
 const (
@@ -35,48 +36,62 @@ func Available() error {
 	return noKeychain(err)
 }
 
-func newInKeychain(storeID string) ([]byte, string, error) {
-	_, err := within(unlockTime, func() (string, error) { return keyring.Get(Service, storeID) })
+// account is the keychain's account of a place, which check has found right.
+func account(place string) string { return strings.TrimPrefix(place, Service+"/") }
+
+func newInKeychain(storeID string) ([]byte, error) { return makeInKeychain(storeID) }
+
+func makeInKeychain(account string) ([]byte, error) {
+	_, err := within(unlockTime, func() (string, error) { return keyring.Get(Service, account) })
 	if err == nil {
-		return nil, "", keyturn.E(keyturn.Conflict, "the keychain has a root key already for the store "+keyturn.Clean(storeID), "a new store needs a new id")
+		return nil, keyturn.E(keyturn.Conflict, "the keychain has a root key already for the store "+keyturn.Clean(account), "a new store needs a new id")
 	}
 	if !errors.Is(err, keyring.ErrNotFound) {
-		return nil, "", noKeychain(err)
+		return nil, noKeychain(err)
 	}
 	key := generate()
+	if err := keep(account, encode(key)); err != nil {
+		return nil, err
+	}
+	return key, nil
+}
+
+// keep puts a secret into the keychain, and looks whether it is there.
+func keep(account, secret string) error {
 	got, err := within(unlockTime, func() (string, error) {
-		if err := keyring.Set(Service, storeID, encode(key)); err != nil {
+		if err := keyring.Set(Service, account, secret); err != nil {
 			return "", err
 		}
-		return keyring.Get(Service, storeID) // some keychains forget
+		return keyring.Get(Service, account) // some keychains forget
 	})
-	if err == nil && got != encode(key) {
+	if err == nil && got != secret {
 		err = errors.New("the keychain did not keep the root key")
 	}
 	if err != nil {
-		return nil, "", noKeychain(err)
+		return noKeychain(err)
 	}
-	return key, Service + "/" + storeID, nil
+	return nil
 }
 
-func loadFromKeychain(storeID string) ([]byte, error) {
-	s, err := within(unlockTime, func() (string, error) { return keyring.Get(Service, storeID) })
+func loadFromKeychain(account, storeID string) ([]byte, error) {
+	s, err := within(unlockTime, func() (string, error) { return keyring.Get(Service, account) })
 	if errors.Is(err, keyring.ErrNotFound) {
 		return nil, keyturn.E(keyturn.Sealed, "the keychain has no root key for the store "+keyturn.Clean(storeID),
-			"it may be in another user's keychain, or on the machine where the store was made").Because(err)
+			"it may be in another user's keychain, or on the machine where the store was made\n"+
+				"from a backup: keyturn store restore BACKUP --identity KEYFILE --replace").Because(err)
 	}
 	if err != nil {
 		return nil, noKeychain(err)
 	}
 	key, ok := decode(s)
 	if !ok {
-		return nil, keyturn.E(keyturn.Corrupt, "what the keychain has for the store "+keyturn.Clean(storeID)+" is not a root key", "put it back from a backup")
+		return nil, keyturn.E(keyturn.Corrupt, "what the keychain has for the store "+keyturn.Clean(storeID)+" is not a root key", "restore a backup with 'keyturn store restore'")
 	}
 	return key, nil
 }
 
-func deleteFromKeychain(storeID string) error {
-	_, err := within(unlockTime, func() (string, error) { return "", keyring.Delete(Service, storeID) })
+func deleteFromKeychain(account string) error {
+	_, err := within(unlockTime, func() (string, error) { return "", keyring.Delete(Service, account) })
 	if err != nil && !errors.Is(err, keyring.ErrNotFound) {
 		return noKeychain(err)
 	}

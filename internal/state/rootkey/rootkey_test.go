@@ -2,6 +2,7 @@ package rootkey
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -16,6 +17,11 @@ import (
 	"github.com/zalando/go-keyring"
 )
 
+var ctx = context.Background()
+
+// at keeps the root keys of a store in dir that nobody is asked about.
+func at(dir string) Keeper { return Keeper{Dir: dir, Store: "3f"} }
+
 func wantCode(t *testing.T, doing string, err error, want keyturn.Code) {
 	t.Helper()
 	if got := keyturn.AsError(err); got == nil && want != "" || got != nil && got.Code != want {
@@ -26,14 +32,14 @@ func wantCode(t *testing.T, doing string, err error, want keyturn.Code) {
 func TestFile(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "keyturn")
-	_, err := Load(File, dir, "")
+	_, err := at(dir).Load(ctx, File, FileName)
 	wantCode(t, "load without a file", err, keyturn.Sealed)
-	wantCode(t, "delete without a file", Delete(File, dir, ""), "")
-	key, place, err := New(File, dir, "")
+	wantCode(t, "delete without a file", at(dir).Discard(File, FileName), "")
+	key, place, err := at(dir).New(ctx, File)
 	if err != nil || len(key) != Size || place != FileName {
 		t.Fatalf("new: %d bytes at '%s': %v", len(key), place, err)
 	}
-	got, err := Load(File, dir, "")
+	got, err := at(dir).Load(ctx, File, FileName)
 	if err != nil || !bytes.Equal(got, key) {
 		t.Fatalf("load: another key, or %v", err)
 	}
@@ -48,7 +54,7 @@ func TestFile(t *testing.T) {
 	if len(entries) != 1 {
 		t.Errorf("%d files in the folder", len(entries))
 	}
-	again, _, err := New(File, dir, "") // after an init that was cut short
+	again, _, err := at(dir).New(ctx, File) // after an init that was cut short
 	if err != nil || !bytes.Equal(again, key) {
 		t.Errorf("new without a store took another key, or %v", err)
 	}
@@ -56,17 +62,17 @@ func TestFile(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, state.File), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = New(File, dir, "")
+	_, _, err = at(dir).New(ctx, File)
 	wantCode(t, "new beside a store", err, keyturn.Conflict)
-	wantCode(t, "delete beside a store", Delete(File, dir, ""), keyturn.Conflict)
-	if got, err := Load(File, dir, ""); err != nil || !bytes.Equal(got, key) {
+	wantCode(t, "delete beside a store", at(dir).Discard(File, FileName), keyturn.Conflict)
+	if got, err := at(dir).Load(ctx, File, FileName); err != nil || !bytes.Equal(got, key) {
 		t.Errorf("the key was lost: %v", err)
 	}
 	if err := os.Remove(filepath.Join(dir, state.File)); err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, "delete", Delete(File, dir, ""), "")
-	_, err = Load(File, dir, "")
+	wantCode(t, "delete", at(dir).Discard(File, FileName), "")
+	_, err = at(dir).Load(ctx, File, FileName)
 	wantCode(t, "load after delete", err, keyturn.Sealed)
 }
 
@@ -101,9 +107,9 @@ func TestFileRefused(t *testing.T) {
 		if err := errors.Join(os.WriteFile(path, []byte(c.text), 0o600), os.Chmod(path, c.mode)); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Load(File, dir, "")
+		_, err := at(dir).Load(ctx, File, FileName)
 		wantCode(t, name, err, c.want)
-		_, _, err = New(File, dir, "")
+		_, _, err = at(dir).New(ctx, File)
 		wantCode(t, name+", new", err, c.want)
 		if err == nil {
 			continue
@@ -116,7 +122,7 @@ func TestFileRefused(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, FileName), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Load(File, dir, "")
+	_, err := at(dir).Load(ctx, File, FileName)
 	wantCode(t, "a folder", err, keyturn.Invalid)
 }
 
@@ -127,7 +133,7 @@ func TestFileRace(t *testing.T) {
 	var keys [8][]byte
 	var wg sync.WaitGroup
 	for i := range keys {
-		wg.Go(func() { keys[i], _, _ = New(File, dir, "") })
+		wg.Go(func() { keys[i], _, _ = at(dir).New(ctx, File) })
 	}
 	wg.Wait()
 	for _, k := range keys {
@@ -139,16 +145,26 @@ func TestFileRace(t *testing.T) {
 
 func TestKinds(t *testing.T) {
 	t.Parallel()
-	for _, k := range Kinds() {
-		if k != File && k != Keychain {
-			t.Errorf("unknown kind '%s'", k)
+	k := at(t.TempDir())
+	for _, kind := range Kinds() {
+		place, err := k.Place(kind)
+		if err != nil || k.check(kind, place) != nil {
+			t.Errorf("a place of kind '%s': '%s', %v, %v", kind, place, err, k.check(kind, place))
+		}
+		// The place stands in the store, where anybody can change it.
+		for _, bad := range []string{"", "..", "/etc/passwd", "../" + place, place + "/x", place + ".new-12345678", "root-zzzzzzzz.key", "passphrase-.key", "keyturn/another", "keyturn/", "root.key\x00"} {
+			_, err := k.Load(ctx, kind, bad)
+			wantCode(t, "load at "+bad, err, keyturn.Corrupt)
+			_, err = k.Make(ctx, kind, bad)
+			wantCode(t, "make at "+bad, err, keyturn.Corrupt)
+			wantCode(t, "remove at "+bad, k.Remove(kind, bad), keyturn.Corrupt)
 		}
 	}
-	_, _, err := New("other", t.TempDir(), "")
+	_, _, err := k.New(ctx, "other")
 	wantCode(t, "new", err, keyturn.Invalid)
-	_, err = Load("", t.TempDir(), "")
+	_, err = k.Load(ctx, "", FileName)
 	wantCode(t, "load", err, keyturn.Invalid)
-	wantCode(t, "delete", Delete("other", t.TempDir(), ""), keyturn.Invalid)
+	wantCode(t, "discard", k.Discard("other", ""), keyturn.Invalid)
 	if store != state.File {
 		t.Errorf("the store is named %s, not %s", state.File, store)
 	}
@@ -164,34 +180,52 @@ func TestKeychain(t *testing.T) {
 	if err := Available(); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Load(Keychain, "", "id")
+	k := Keeper{Store: "id"}
+	_, err := k.Load(ctx, Keychain, "keyturn/id")
 	wantCode(t, "load of nothing", err, keyturn.Sealed)
-	key, place, err := New(Keychain, "", "id")
+	key, place, err := k.New(ctx, Keychain)
 	if err != nil || len(key) != Size || place != "keyturn/id" {
 		t.Fatalf("new: '%s', %v", place, err)
 	}
-	if got, err := Load(Keychain, "", "id"); err != nil || !bytes.Equal(got, key) {
+	if got, err := k.Load(ctx, Keychain, place); err != nil || !bytes.Equal(got, key) {
 		t.Fatalf("load: another key, or %v", err)
 	}
-	_, _, err = New(Keychain, "", "id")
+	_, _, err = k.New(ctx, Keychain)
 	wantCode(t, "new over another", err, keyturn.Conflict)
+	second, err := k.Place(Keychain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := k.Make(ctx, Keychain, second)
+	if err != nil || bytes.Equal(other, key) {
+		t.Fatalf("a second root key: %v", err)
+	}
+	if got, err := k.Load(ctx, Keychain, second); err != nil || !bytes.Equal(got, other) {
+		t.Fatalf("load of the second: another key, or %v", err)
+	}
+	wantCode(t, "remove the second", k.Remove(Keychain, second), "")
+	_, err = k.Load(ctx, Keychain, second)
+	wantCode(t, "load of the second, removed", err, keyturn.Sealed)
+	if got, err := k.Load(ctx, Keychain, place); err != nil || !bytes.Equal(got, key) {
+		t.Fatalf("the first went with the second: %v", err)
+	}
 	_ = keyring.Set(Service, "bad", "short")
-	_, err = Load(Keychain, "", "bad")
+	_, err = Keeper{Store: "bad"}.Load(ctx, Keychain, "keyturn/bad")
 	wantCode(t, "load of something else", err, keyturn.Corrupt)
-	wantCode(t, "delete", Delete(Keychain, "", "id"), "")
-	wantCode(t, "delete again", Delete(Keychain, "", "id"), "")
+	wantCode(t, "discard", k.Discard(Keychain, place), "")
+	wantCode(t, "discard again", k.Discard(Keychain, place), "")
 
 	keyring.MockInitWithError(errors.New("no such service"))
-	for doing, err := range map[string]error{"available": Available(), "delete": Delete(Keychain, "", "id")} {
+	for doing, err := range map[string]error{"available": Available(), "discard": k.Discard(Keychain, place)} {
 		wantCode(t, doing, err, keyturn.Unavailable)
 	}
-	_, _, err = New(Keychain, "", "id")
+	_, _, err = k.New(ctx, Keychain)
 	wantCode(t, "new", err, keyturn.Unavailable)
 	if e := keyturn.AsError(err); !strings.Contains(e.Hint, "--key file") {
 		t.Errorf("hint: %s", e.Hint)
 	}
 	session = func() string { return "no D-Bus session bus" }
-	_, err = Load(Keychain, "", "id")
+	_, err = k.Load(ctx, Keychain, place)
 	wantCode(t, "load without a session", err, keyturn.Unavailable)
 	if e := keyturn.AsError(err); !strings.Contains(e.Message, "no D-Bus session bus") {
 		t.Errorf("message: %s", e.Message)

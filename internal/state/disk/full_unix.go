@@ -1,6 +1,6 @@
 //go:build unix
 
-package state
+package disk
 
 import (
 	"path/filepath"
@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// diskFull reports whether nothing more can be written beside path: SQLite calls
+// Full reports whether nothing more can be written beside path: SQLite calls
 // a write-ahead log that cannot grow a mere input/output error.
-func diskFull(path string) bool {
+func Full(path string) bool {
 	var s unix.Statfs_t
 	if err := unix.Statfs(filepath.Dir(path), &s); err != nil {
 		return false

@@ -1,4 +1,4 @@
-package state
+package sqlite
 
 import (
 	"context"
@@ -7,19 +7,17 @@ import (
 	"syscall"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/state/disk"
 	"github.com/ncruces/go-sqlite3"
 )
 
-const hintRestore = "'keyturn audit verify' tells how far the log is whole; restore the store from a backup, with its -wal file and its root key"
+// HintRestore is the next step where a store is damaged.
+const HintRestore = "'keyturn audit verify' tells how far the log is whole; restore the store from a backup, with its -wal file and its root key"
 
-// fail makes of any error the one that leaves: the context's own where it has
+// Fail makes of any error the one that leaves: the context's own where it has
 // ended (the driver says "interrupted" then), a keyturn.Error as it is, and what
-// SQLite says by its code.
-func (db *DB) fail(ctx context.Context, err error) error {
-	return fail(ctx, db.path, err)
-}
-
-func fail(ctx context.Context, path string, err error) error {
+// SQLite says of the database at path by its code.
+func Fail(ctx context.Context, path string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -45,25 +43,20 @@ func fail(ctx context.Context, path string, err error) error {
 	switch {
 	case is(syscall.ENOTDIR):
 		return e(keyturn.Invalid, shown+" cannot be a store: a part of its path is a file", "KEYTURN_HOME names the folder that keyturn may use")
-	case is(sqlite3.FULL, syscall.ENOSPC), is(sqlite3.CANTOPEN, sqlite3.IOERR) && diskFull(path):
+	case is(sqlite3.FULL, syscall.ENOSPC), is(sqlite3.CANTOPEN, sqlite3.IOERR) && disk.Full(path):
 		return e(keyturn.Unavailable, "the disk is full: "+shown+" cannot grow", "make room on that disk, then try again; nothing was changed")
 	case is(sqlite3.BUSY, sqlite3.LOCKED):
 		return e(keyturn.Unavailable, "the store "+shown+" is locked by another process", "see which keyturn process is still running, then try again")
 	case is(sqlite3.READONLY, sqlite3.PERM, fs.ErrPermission, syscall.EROFS):
 		return e(keyturn.Unavailable, "the store "+shown+" cannot be written", "its folder and its files must belong to you and be writable: look with 'ls -la'")
 	case is(sqlite3.NOTADB):
-		return e(keyturn.Corrupt, shown+" is not a keyturn store", hintRestore)
+		return e(keyturn.Corrupt, shown+" is not a keyturn store", HintRestore)
 	case is(sqlite3.CORRUPT, sqlite3.IOERR_SHORT_READ):
-		return e(keyturn.Corrupt, "the store "+shown+" is damaged", hintRestore)
+		return e(keyturn.Corrupt, "the store "+shown+" is damaged", HintRestore)
 	case is(sqlite3.CONSTRAINT, sqlite3.ERROR, sqlite3.MISMATCH):
-		return e(keyturn.Corrupt, "the store "+shown+" is not built as keyturn builds it", hintRestore)
+		return e(keyturn.Corrupt, "the store "+shown+" is not built as keyturn builds it", HintRestore)
 	case is(sqlite3.CANTOPEN, sqlite3.IOERR):
 		return e(keyturn.Unavailable, "the store "+shown+" cannot be read or written", "look at the disk and at the permissions of the folder")
 	}
 	return e(keyturn.Internal, "the store "+shown+" failed in a way that keyturn did not expect", "this is a bug: please report it with the output of the same command and -v")
-}
-
-// damaged is the error for a row that was changed from outside.
-func (db *DB) damaged(what string) error {
-	return keyturn.E(keyturn.Corrupt, "the store '"+keyturn.Clean(db.path)+"' was damaged or changed from outside: "+what, hintRestore)
 }

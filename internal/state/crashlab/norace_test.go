@@ -1,0 +1,5 @@
+//go:build !race
+
+package crashlab_test
+
+const race = false
