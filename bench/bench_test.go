@@ -41,6 +41,7 @@ func TestRatios(t *testing.T) {
 	t.Logf("%s %s/%s, %d CPUs", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 	t.Run("Process", process)
 	t.Run("Redactor", redactor)
+	t.Run("Audit", gets)
 	t.Run("Size", size)
 }
 
@@ -267,7 +268,9 @@ const flat = 2.0
 func size(t *testing.T) {
 	m, p := machine(t), build(t)
 	ctx := context.Background()
-	db, err := state.Open(ctx, m.Store, func(id, kind string) ([]byte, error) { return rootkey.Load(kind, m.Store, id) }, state.Options{})
+	db, err := state.Open(ctx, m.Store, func(id, kind, place string) ([]byte, error) {
+		return rootkey.Keeper{Dir: m.Store, Store: id}.Load(ctx, kind, place)
+	}, state.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

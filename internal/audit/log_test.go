@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -62,7 +63,7 @@ func check(t *testing.T, l *audit.Log, want int64) {
 	}
 }
 
-func TestAppendLinksRows(t *testing.T) {
+func TestAppendGrowsTheTree(t *testing.T) {
 	s, c := &store{}, &clock{now: start}
 	l := audit.New(s, c.Now)
 	for _, batch := range [][]keyturn.Record{{intent("a")}, {outcome("a"), intent("b"), intent("c")}, {outcome("c")}} {
@@ -74,13 +75,12 @@ func TestAppendLinksRows(t *testing.T) {
 	if got := phases(s); got != "intent a, outcome a, intent b, intent c, outcome c" {
 		t.Errorf("the log is %s", got)
 	}
-	// The links, computed by hand.
-	var prev [32]byte
+	// The leaves and the root, computed by hand: ((0 1) (2 3)) 4.
+	var leaves [][32]byte
 	for i, e := range s.rows {
-		leaf := sha256.Sum256(append([]byte{0}, e.Data...))
-		prev = sha256.Sum256(append(append([]byte{2}, prev[:]...), leaf[:]...))
-		if e.Seq != int64(i+1) || e.Link != prev {
-			t.Errorf("row %d has the number %d and the link %x, want %x", i+1, e.Seq, e.Link, prev)
+		leaves = append(leaves, sha256.Sum256(append([]byte{0}, e.Data...)))
+		if e.Seq != int64(i+1) || e.Leaf != leaves[i] {
+			t.Errorf("row %d has the number %d and the leaf %x, want %x", i+1, e.Seq, e.Leaf, leaves[i])
 		}
 		r, err := keyturn.DecodeRecord(e.Data)
 		if err != nil {
@@ -94,8 +94,14 @@ func TestAppendLinksRows(t *testing.T) {
 			t.Errorf("row %d: format %d, time %s", i+1, r.Format, r.Time)
 		}
 	}
+	node := func(a, b [32]byte) [32]byte { return sha256.Sum256(append(append([]byte{1}, a[:]...), b[:]...)) }
+	left := node(node(leaves[0], leaves[1]), node(leaves[2], leaves[3]))
+	root := node(left, leaves[4])
+	if want := append(left[:], leaves[4][:]...); !bytes.Equal(s.top.Tree, want) {
+		t.Errorf("the edge is %x, want %x", s.top.Tree, want)
+	}
 	n, head, err := l.Verify(t.Context())
-	if err != nil || n != 5 || head != hex.EncodeToString(prev[:]) {
+	if err != nil || n != 5 || head != hex.EncodeToString(root[:]) {
 		t.Errorf("verify says %d, %s, %v", n, head, err)
 	}
 	if !cmp.Equal(s.durable, []bool{true, true, true}) {
@@ -237,7 +243,11 @@ func TestStoreFails(t *testing.T) {
 		"a locked store":      {err: keyturn.E(keyturn.Sealed, "locked", ""), want: keyturn.Sealed},
 		"a bug":               {err: keyturn.E(keyturn.Internal, "bug", ""), want: keyturn.Unavailable},
 		"a cancelled context": {ctx: cancelled, want: keyturn.Unavailable},
-		"a damaged last row":  {damage: func(s *store) { s.head.Data = []byte("{}") }, want: keyturn.Corrupt},
+		"an edge too short":   {damage: func(s *store) { s.top.Tree = s.top.Tree[1:] }, want: keyturn.Corrupt},
+		"no edge":             {damage: func(s *store) { s.top.Tree = nil }, want: keyturn.Corrupt},
+		"an edge too long":    {damage: func(s *store) { s.top.Tree = append(s.top.Tree, s.top.Tree...) }, want: keyturn.Corrupt},
+		"another edge":        {damage: func(s *store) { s.top.Tree[3] ^= 1 }, want: keyturn.Corrupt},
+		"a damaged last row":  {damage: func(s *store) { s.top.Last.Data = []byte("{}") }, want: keyturn.Corrupt},
 	} {
 		s := &store{}
 		l := audit.New(s, nil)
@@ -300,7 +310,7 @@ func TestRecords(t *testing.T) {
 	l := audit.New(s, nil)
 	must(t, l.Append(t.Context(), intent("a"), intent("b")))
 	var ids []string
-	for r, err := range l.Records(t.Context()) {
+	for r, err := range l.Records(t.Context(), nil) {
 		must(t, err)
 		ids = append(ids, r.ID)
 	}
@@ -309,7 +319,7 @@ func TestRecords(t *testing.T) {
 	}
 	s.rows[0].Data = []byte(`{"v":9}`)
 	n := 0
-	for _, err := range l.Records(t.Context()) {
+	for _, err := range l.Records(t.Context(), nil) {
 		if n++; !errors.Is(err, keyturn.Corrupt) {
 			t.Errorf("a damaged row gives %v", err)
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -14,49 +15,49 @@ import (
 	"pgregory.net/rapid"
 )
 
-// relink makes rows from number from on fit those before them, as somebody would
-// who can write the store and knows how it works.
-func relink(rows []keyturn.LogEntry, from int) {
-	var prev [32]byte
-	if from > 0 {
-		prev = rows[from-1].Link
-	}
+// refit gives rows from number from on their numbers and leaves, as somebody would
+// who can write the store's rows and knows how it works.
+func refit(rows []keyturn.LogEntry, from int) []keyturn.LogEntry {
 	for i := from; i < len(rows); i++ {
 		rows[i].Seq = int64(i + 1)
-		rows[i].Link = verify.Link(prev, verify.Leaf(rows[i].Data))
-		prev = rows[i].Link
+		if rows[i].Data != nil {
+			rows[i].Leaf = verify.Leaf(rows[i].Data)
+		}
 	}
+	return rows
 }
 
+// topOf is the end that fits rows, as somebody makes it who holds every key.
+func topOf(rows []keyturn.LogEntry, was keyturn.LogTop) keyturn.LogTop {
+	var edge verify.Edge
+	was.Last = keyturn.LogEntry{}
+	for _, e := range rows {
+		edge.Add(e.Leaf)
+		was.Last = e
+	}
+	was.Tree = edge.Bytes()
+	return was
+}
+
+type mutation = func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry
+
 // mutations change a log; they may leave it as it was, which is no mutation.
-var mutations = map[string]func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry{
+var mutations = map[string]mutation{
 	"delete": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
 		i := at(t, rows)
 		return slices.Delete(rows, i, i+1)
 	},
-	"delete and renumber": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
+	"delete and refit": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
 		i := at(t, rows)
-		rows = slices.Delete(rows, i, i+1)
-		for j := range rows {
-			rows[j].Seq = int64(j + 1)
-		}
-		return rows
-	},
-	"delete and relink": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
-		i := at(t, rows)
-		rows = slices.Delete(rows, i, i+1)
-		relink(rows, i)
-		return rows
+		return refit(slices.Delete(rows, i, i+1), i)
 	},
 	"duplicate": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
 		i := at(t, rows)
 		return slices.Insert(rows, at(t, rows), rows[i])
 	},
-	"duplicate and relink": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
+	"duplicate and refit": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
 		i, j := at(t, rows), at(t, rows)
-		rows = slices.Insert(rows, j, rows[i])
-		relink(rows, j)
-		return rows
+		return refit(slices.Insert(rows, j, rows[i]), j)
 	},
 	"swap": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
 		i, j := at(t, rows), at(t, rows)
@@ -68,43 +69,51 @@ var mutations = map[string]func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.L
 		rows[i].Data, rows[j].Data = rows[j].Data, rows[i].Data
 		return rows
 	},
-	"swap and relink": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
+	"swap and refit": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
 		i, j := at(t, rows), at(t, rows)
 		rows[i].Data, rows[j].Data = rows[j].Data, rows[i].Data
-		relink(rows, min(i, j))
-		return rows
+		return refit(rows, min(i, j))
 	},
 	"edit a byte": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
 		d := rows[at(t, rows)].Data
 		d[rapid.IntRange(0, len(d)-1).Draw(t, "byte")] ^= byte(rapid.IntRange(1, 255).Draw(t, "bits"))
 		return rows
 	},
-	"edit a byte and relink": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
+	"edit a byte and refit": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
 		i := at(t, rows)
 		d := rows[i].Data
 		d[rapid.IntRange(0, len(d)-1).Draw(t, "byte")] ^= byte(rapid.IntRange(1, 255).Draw(t, "bits"))
-		relink(rows, i)
-		return rows
+		return refit(rows, i)
 	},
 	"edit a record": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
 		i := at(t, rows)
 		rows[i].Data = bytes.Replace(rows[i].Data, []byte("anna"), []byte("anne"), 1)
-		relink(rows, i)
-		return rows
+		return refit(rows, i)
 	},
-	"edit a link": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
-		rows[at(t, rows)].Link[rapid.IntRange(0, 31).Draw(t, "byte")] ^= 1
+	"edit a leaf": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
+		rows[at(t, rows)].Leaf[rapid.IntRange(0, 31).Draw(t, "byte")] ^= 1
 		return rows
 	},
 	"edit a number": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
 		rows[at(t, rows)].Seq += int64(rapid.SampledFrom([]int{-1, 1, 2, 1 << 40}).Draw(t, "by"))
 		return rows
 	},
+	"drop a content": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
+		if i := at(t, rows); i > 0 { // of the first one it is what retention does
+			rows[i].Data = nil
+		}
+		return rows
+	},
+	"drop a content and edit its leaf": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
+		for i := range rows[:at(t, rows)+1] {
+			rows[i].Data = nil
+		}
+		rows[0].Leaf[9] ^= 64
+		return rows
+	},
 	"truncate the end": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry { return rows[:at(t, rows)] },
 	"truncate the begin": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
-		rows = rows[at(t, rows)+1:]
-		relink(rows, 0)
-		return rows
+		return refit(rows[at(t, rows)+1:], 0)
 	},
 	"fork": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
 		i := at(t, rows)
@@ -113,14 +122,14 @@ var mutations = map[string]func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.L
 		for range n {
 			rows = append(rows, keyturn.LogEntry{Data: forged(len(rows))})
 		}
-		relink(rows, i)
-		return rows
+		return refit(rows, i)
 	},
 	"insert": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
 		i := at(t, rows)
-		rows = slices.Insert(rows, i, keyturn.LogEntry{Data: forged(i)})
-		relink(rows, i)
-		return rows
+		return refit(slices.Insert(rows, i, keyturn.LogEntry{Data: forged(i)}), i)
+	},
+	"append": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
+		return refit(append(rows, keyturn.LogEntry{Data: forged(len(rows))}), len(rows))
 	},
 }
 
@@ -138,48 +147,73 @@ func forged(i int) []byte {
 	return data
 }
 
+func clone(rows []keyturn.LogEntry) []keyturn.LogEntry {
+	rows = slices.Clone(rows)
+	for i := range rows {
+		rows[i].Data = bytes.Clone(rows[i].Data)
+	}
+	return rows
+}
+
+func same(a, b keyturn.LogEntry) bool {
+	return a.Seq == b.Seq && a.Leaf == b.Leaf && bytes.Equal(a.Data, b.Data)
+}
+
+// Every change of the rows is found without a checkpoint: who makes it cannot
+// write the store's own end of the log. Who can, is found by a checkpoint that was
+// kept elsewhere, exactly where what it covers was changed.
 func TestVerifyFindsEveryMutation(t *testing.T) {
-	const each = 300 // mutations of one log
-	tried := map[string]int{}
-	total := 0
-	names := slices.Sorted(func(yield func(string) bool) {
-		for n := range mutations {
-			if !yield(n) {
-				return
-			}
-		}
-	})
+	const each = 150 // mutations of one log
+	tried, withKeys := map[string]int{}, map[string]int{}
+	total, fooled, spared := 0, 0, 0
+	names := slices.Sorted(maps.Keys(mutations))
 	rapid.Check(t, func(t *rapid.T) {
-		s, c := &store{}, &clock{now: start}
+		s, c := &store{top: keyturn.LogTop{Generation: 7}}, &clock{now: start}
 		l := audit.New(s, c.Now)
 		randomLog(t, l, c)
-		if n, _, err := l.Verify(context.Background()); err != nil || n != int64(len(s.rows)) {
-			t.Fatalf("the log itself: %d, %v", n, err)
+		held, covers, err := l.Checkpoint(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		randomLog(t, l, c)
+		if r, err := l.VerifyAgainst(context.Background(), held); err != nil || r.Size != int64(len(s.rows)) || r.Consistent() != r.Size-covers.Size {
+			t.Fatalf("the log itself: %+v, %v", r, err)
 		}
 		whole := s.rows
 		for range each {
 			name := rapid.SampledFrom(names).Draw(t, "mutation")
-			rows := slices.Clone(whole)
-			for i := range rows {
-				rows[i].Data = bytes.Clone(rows[i].Data)
-			}
-			rows = mutations[name](t, rows)
-			if slices.EqualFunc(rows, whole, func(a, b keyturn.LogEntry) bool {
-				return a.Seq == b.Seq && a.Link == b.Link && bytes.Equal(a.Data, b.Data)
-			}) {
+			rows := mutations[name](t, clone(whole))
+			if slices.EqualFunc(rows, whole, same) {
 				continue
 			}
-			changed := &store{rows: rows, head: s.head}
+			changed := &store{rows: rows, top: s.top}
 			if n, _, err := audit.New(changed, nil).Verify(context.Background()); !errors.Is(err, keyturn.Corrupt) {
 				t.Fatalf("%s: verify says %d, %v", name, n, err)
 			}
 			tried[name]++
 			total++
+
+			owned := &store{rows: rows, top: topOf(rows, s.top)}
+			_, _, err := audit.New(owned, nil).Verify(context.Background())
+			_, heldErr := audit.New(owned, nil).VerifyAgainst(context.Background(), held)
+			n := int(covers.Size)
+			untouched := len(rows) >= n && slices.EqualFunc(rows[:n], whole[:n], func(a, b keyturn.LogEntry) bool { return a.Leaf == b.Leaf })
+			switch {
+			case !untouched && !errors.Is(heldErr, keyturn.Corrupt):
+				t.Fatalf("%s by who holds the keys, below the checkpoint: %v", name, heldErr)
+			case untouched && (err == nil) != (heldErr == nil):
+				t.Fatalf("%s by who holds the keys, behind the checkpoint: %v without, %v with it", name, err, heldErr)
+			case err == nil && heldErr != nil:
+				fooled++ // without the checkpoint nobody would know
+				withKeys[name]++
+			case untouched:
+				spared++
+			}
 		}
 	})
-	t.Logf("%d mutations: %v", total, tried)
-	if total < 10_000 && !testing.Short() || len(tried) != len(mutations) {
-		t.Errorf("only %d mutations, %d of %d kinds", total, len(tried), len(mutations))
+	t.Logf("%d mutations: %v; by who holds the keys %d found by the checkpoint alone: %v; %d behind it", total, tried, fooled, withKeys, spared)
+	if total < 10_000 && !testing.Short() || len(tried) != len(mutations) || fooled == 0 || spared == 0 {
+		t.Errorf("only %d mutations, %d of %d kinds; %d and %d by who holds the keys", total, len(tried), len(mutations), fooled, spared)
 	}
 }
 
@@ -188,7 +222,7 @@ func randomLog(t *rapid.T, l *audit.Log, c *clock) {
 	var open []string
 	for i := range rapid.IntRange(2, 12).Draw(t, "steps") {
 		c.add(1000 * 1000)
-		id := fmt.Sprint(i)
+		id := fmt.Sprint(c.Now().UnixMilli(), "-", i)
 		var records []keyturn.Record
 		switch rapid.IntRange(0, 3).Draw(t, "step") {
 		case 0:

@@ -13,17 +13,18 @@ import (
 type store struct {
 	mu      sync.Mutex
 	rows    []keyturn.LogEntry
-	head    keyturn.LogEntry // kept in a place of its own
-	durable []bool           // of each append that wrote something
+	top     keyturn.LogTop // kept in a place of its own
+	durable []bool         // of each append that wrote something
 	// fail decides about each append: an error before anything is written, one
 	// after all of it is written, or none.
-	fail func() (before, after error)
-	slow bool // waits for the end of the context
+	fail  func() (before, after error)
+	slow  bool // waits for the end of the context
+	other int  // another store has another key
 	// state is what VerifyState says.
 	state error
 }
 
-func (s *store) AppendLog(ctx context.Context, durable bool, next func(keyturn.LogEntry) ([]keyturn.LogEntry, error)) error {
+func (s *store) AppendLog(ctx context.Context, durable bool, next func(keyturn.LogTop) ([]keyturn.LogEntry, []byte, error)) error {
 	if s.slow {
 		<-ctx.Done()
 	}
@@ -36,14 +37,15 @@ func (s *store) AppendLog(ctx context.Context, durable bool, next func(keyturn.L
 	if s.fail != nil {
 		before, after = s.fail()
 	}
-	rows, err := next(s.head)
+	rows, tree, err := next(s.top)
 	if before != nil || err != nil {
 		return cmpOr(before, err)
 	}
 	for _, e := range rows {
 		e.Data = slices.Clone(e.Data)
-		s.rows, s.head = append(s.rows, e), e
+		s.rows, s.top.Last = append(s.rows, e), e
 	}
+	s.top.Tree = tree
 	s.durable = append(s.durable, durable)
 	return after
 }
@@ -61,11 +63,26 @@ func (s *store) Log(_ context.Context, from int64) iter.Seq2[keyturn.LogEntry, e
 	}
 }
 
-func (s *store) LastLog(context.Context) (keyturn.LogEntry, error) {
+func (s *store) LastLog(context.Context) (keyturn.LogTop, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.head, nil
+	return s.top, nil
 }
+
+func (s *store) PruneLog(_ context.Context, before int64) (n int64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, e := range s.rows {
+		if e.Seq < before && e.Data != nil {
+			s.rows[i].Data = nil
+			n++
+		}
+	}
+	return n, nil
+}
+
+// LogKey is plainly fake.
+func (s *store) LogKey() [32]byte { return [32]byte{'k', 'e', 'y', byte(s.other)} }
 
 func (s *store) VerifyState(context.Context) error { return s.state }
 

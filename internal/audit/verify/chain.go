@@ -1,93 +1,146 @@
-// Package verify checks an audit log row by row. It is pure: it needs neither a
-// store nor a key, so that a log can be checked far from where it was written.
+// Package verify checks an audit log: rows one by one, checkpoints, and whole
+// exported files. It is pure: it needs neither a store nor a configuration nor a
+// secret key, so that a log can be checked far from where it was written.
+//
+// The log is a Merkle tree as in RFC 6962, by the Go project's tlog; checkpoints
+// are signed notes in the form of C2SP's tlog-checkpoint.
 package verify
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"time"
 
 	"github.com/keyturn/keyturn"
 )
 
-// Leaf returns the hash of one record's bytes as a Merkle tree takes it (RFC
-// 6962, section 2.1: a leading zero byte).
-func Leaf(data []byte) [32]byte {
-	h := sha256.New()
-	h.Write([]byte{0})
-	h.Write(data)
-	return [32]byte(h.Sum(nil))
-}
-
-// Link returns the hash that joins a record to all before it. The leading byte
-// keeps it apart from the leaves and nodes of a Merkle tree.
-func Link(prev [32]byte, leaf [32]byte) [32]byte {
-	h := sha256.New()
-	h.Write([]byte{2})
-	h.Write(prev[:])
-	h.Write(leaf[:])
-	return [32]byte(h.Sum(nil))
-}
-
-// Chain checks rows in their order. The zero Chain expects the first row.
+// Chain checks rows in their order and grows their tree. The zero Chain expects
+// the first row; After makes one that begins later.
 type Chain struct {
-	size int64
-	link [32]byte
-	last time.Time
-	open map[string]bool // operations with an intent and no outcome yet
+	edge    Edge
+	skipped int64 // rows before the first that was seen
+	pruned  int64 // rows without content
+	orphans int64 // outcomes whose intent was skipped or pruned
+	last    time.Time
+	open    map[string]bool // operations with an intent and no outcome yet
 }
 
-// Next checks the next row: numbered without a gap, linked to the row before,
+// After returns a Chain that expects the row behind those of edge.
+func After(edge Edge) Chain { return Chain{edge: edge, skipped: edge.size} }
+
+// Next checks the next row: numbered without a gap, its leaf that of its bytes,
 // readable in its canonical form, not older than the row before, and an outcome
-// only after its intent. It returns the record, or a Corrupt error that names
-// the row.
-func (c *Chain) Next(e keyturn.LogEntry) (keyturn.Record, error) {
-	bad := func(why string, cause error) (keyturn.Record, error) {
-		return keyturn.Record{}, keyturn.E(keyturn.Corrupt,
-			fmt.Sprintf("the audit log was changed from outside: record %d %s", e.Seq, why),
-			fmt.Sprintf("records 1 to %d are whole; compare with a backup or an exported copy", c.size)).Because(cause)
+// only after its intent. It returns the record, or a Corrupt error that names the
+// row; a row that was refused changes nothing. A row whose content retention has
+// dropped has a leaf only, and gives a zero Record: such rows come before all
+// others.
+func (c *Chain) Next(e keyturn.LogEntry) (keyturn.Record, error) { return c.next(e, read(e)) }
+
+// content is what can be said of a row by itself, without those before it.
+type content struct {
+	fits   bool // the leaf is that of the bytes
+	record keyturn.Record
+	err    error
+}
+
+func read(e keyturn.LogEntry) (c content) {
+	if e.Data == nil {
+		return c
 	}
-	if e.Seq != c.size+1 {
-		return bad(fmt.Sprintf("stands where record %d should", c.size+1), nil)
+	if c.fits = Leaf(e.Data) == e.Leaf; c.fits {
+		c.record, c.err = keyturn.DecodeRecord(e.Data)
 	}
-	link := Link(c.link, Leaf(e.Data))
-	if link != e.Link {
-		return bad("does not fit the records before it", nil)
-	}
-	r, err := keyturn.DecodeRecord(e.Data)
+	return c
+}
+
+func (c *Chain) next(e keyturn.LogEntry, is content) (keyturn.Record, error) {
+	r, err := c.check(e, is)
 	if err != nil {
-		return bad("cannot be read", err)
+		return keyturn.Record{}, err
 	}
+	if e.Data == nil {
+		c.pruned++
+	} else {
+		c.last = r.Time
+	}
+	switch r.Phase {
+	case keyturn.Intent:
+		if c.open == nil {
+			c.open = map[string]bool{}
+		}
+		c.open[r.ID] = true
+	case keyturn.Outcome:
+		if !c.open[r.ID] {
+			c.orphans++
+		}
+		delete(c.open, r.ID)
+	}
+	c.edge.Add(e.Leaf)
+	return r, nil
+}
+
+func (c *Chain) check(e keyturn.LogEntry, is content) (keyturn.Record, error) {
+	bad := func(why string, cause error) (keyturn.Record, error) {
+		return keyturn.Record{}, changed(e.Seq, c.skipped, c.edge.size, why, cause)
+	}
+	if e.Seq != c.edge.size+1 {
+		return bad(fmt.Sprintf("stands where record %d should", c.edge.size+1), nil)
+	}
+	if e.Data == nil {
+		if c.skipped+c.pruned != c.edge.size {
+			return bad("has no content, though older records have theirs", nil)
+		}
+		return keyturn.Record{}, nil
+	}
+	if !is.fits {
+		return bad("does not fit its hash", nil)
+	}
+	if is.err != nil {
+		return bad("cannot be read", is.err)
+	}
+	r := is.record
 	if r.Time.Before(c.last) {
 		return bad("is older than the record before it", nil)
-	}
-	if c.open == nil {
-		c.open = map[string]bool{}
 	}
 	switch r.Phase {
 	case keyturn.Intent:
 		if c.open[r.ID] {
 			return bad("begins an operation that had begun", nil)
 		}
-		c.open[r.ID] = true
 	case keyturn.Outcome:
-		if !c.open[r.ID] {
+		if !c.open[r.ID] && c.orphans >= c.skipped+c.pruned {
 			return bad("ends an operation that had not begun", nil)
 		}
-		delete(c.open, r.ID)
 	case keyturn.Refusal:
 	default:
 		return bad("has an unknown phase", nil)
 	}
-	c.size, c.link, c.last = e.Seq, link, r.Time
 	return r, nil
 }
 
-// Size is the number of rows checked so far.
-func (c *Chain) Size() int64 { return c.size }
+// changed is the error of a row that is not right, behind good ones.
+func changed(seq, skipped, good int64, why string, cause error) error {
+	whole := fmt.Sprintf("records %d to %d are whole", skipped+1, good)
+	if good == skipped {
+		whole = "no record before it was looked at"
+		if skipped == 0 {
+			whole = "nothing is whole"
+		}
+	}
+	return keyturn.E(keyturn.Corrupt, fmt.Sprintf("the audit log was changed from outside: record %d %s", seq, why),
+		whole+"; compare with a backup or an exported copy").Because(cause)
+}
 
-// Head is the link of the last row checked.
-func (c *Chain) Head() [32]byte { return c.link }
+// Size is the number of the last row checked; 0 for none.
+func (c *Chain) Size() int64 { return c.edge.size }
+
+// Head is the root of the tree of all rows so far.
+func (c *Chain) Head() Hash { return c.edge.Root() }
+
+// Edge is the right edge of that tree.
+func (c *Chain) Edge() Edge { return c.edge }
+
+// Pruned is the number of rows whose content retention has dropped.
+func (c *Chain) Pruned() int64 { return c.pruned }
 
 // Open is the number of operations whose outcome was never recorded: those cut
 // short, and those still under way.

@@ -2,6 +2,7 @@ package oversee
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"slices"
 	"strconv"
@@ -20,11 +21,17 @@ func Audit(c *command.Command) *cobra.Command {
 		Use:   "audit",
 		Short: "Show and check the log of every operation",
 		Long: `Show and check the log of every operation: who asked for what, which rule or
-approval let it through or not, and what came of it. No value is in it.`,
+approval let it through or not, and what came of it. No value is in it.
+
+The log is a Merkle tree. Keep a checkpoint of it where nobody of this machine
+can write: with it anybody can show, also far from here and from an exported file
+alone, that up to then nothing was changed, removed or added.`,
 		Example: `  keyturn audit list --since 24h
-  keyturn audit verify`,
+  keyturn audit checkpoint --out checkpoint.txt
+  keyturn audit export --out audit.jsonl
+  keyturn audit verify audit.jsonl --checkpoint checkpoint.txt`,
 	}
-	group.AddCommand(auditListCommand(c), auditVerifyCommand(c))
+	group.AddCommand(auditListCommand(c), auditVerifyCommand(c), auditExportCommand(c), auditCheckpointCommand(c), auditPruneCommand(c))
 	return group
 }
 
@@ -234,11 +241,21 @@ func listRecords(ctx context.Context, c *command.Command, s *command.Session, o 
 	if err != nil {
 		return err
 	}
+	notice := ""
+	if res.Pruned != nil && *res.Pruned > 0 {
+		notice = fmt.Sprintf("%d older records are pruned: only their hashes are kept", *res.Pruned)
+	}
 	if c.JSON() {
 		doc := command.Success(keyturn.ListRecords{}.Kind(), res.Receipt)
 		list := inOrder(deeds)
 		doc.Records = &list
+		if notice != "" {
+			doc.Notices = []string{notice}
+		}
 		return c.Print(doc)
+	}
+	if notice != "" {
+		c.Say("%s", notice)
 	}
 	rows := [][]string{}
 	for _, d := range deeds {
@@ -314,40 +331,4 @@ func subject(op keyturn.Op) string {
 		return "-"
 	}
 	return strings.Join(names, " ")
-}
-
-func auditVerifyCommand(c *command.Command) *cobra.Command {
-	return &cobra.Command{
-		Use:   "verify",
-		Short: "Check that the log was not changed from outside",
-		Long: `Check every record of the log, its place in the chain, and that the log ends where
-the store says it does. Damage ends with exit status 12 and names the first
-record that is not right.
-
-Whoever holds the root key can write another whole log. Only a checkpoint that
-is kept elsewhere shows that this one is complete; without one the answer is
-"consistent". Keep the head that is printed, to compare it later.`,
-		Example: `  keyturn audit verify
-  keyturn audit verify -o json`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return verifyLog(ctx, c, s) })
-		},
-	}
-}
-
-func verifyLog(ctx context.Context, c *command.Command, s *command.Session) error {
-	res, err := command.Ask[*keyturn.Verified](ctx, c, s, keyturn.VerifyLog{})
-	if err != nil {
-		return err
-	}
-	if c.JSON() {
-		doc := command.Success(keyturn.VerifyLog{}.Kind(), res.Receipt)
-		doc.Log = &command.LogDoc{Size: res.Size, Head: res.Head, Consistent: true}
-		return c.Print(doc)
-	}
-	if err := c.Line("%d records, consistent; head %s", res.Size, res.Head); err != nil {
-		return err
-	}
-	return c.Line("consistent, not complete: no checkpoint was given")
 }

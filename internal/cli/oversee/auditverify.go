@@ -1,0 +1,159 @@
+package oversee
+
+import (
+	"context"
+	"encoding/hex"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/audit/verify"
+	"github.com/keyturn/keyturn/internal/cli/command"
+)
+
+type verifyOptions struct {
+	file       string // "" is the store's own log
+	checkpoint string // a file
+	key        string
+	held       []byte // what the checkpoint's file holds
+}
+
+func auditVerifyCommand(c *command.Command) *cobra.Command {
+	var o verifyOptions
+	cmd := &cobra.Command{
+		Use:   "verify [FILE]",
+		Short: "Check that the log was not changed from outside",
+		Long: `Check every record of the log, its place in the tree, that the log ends where the
+store says it does, and that secrets and approvals are all there. Damage ends with
+exit status 12 and names the first record that is not right.
+
+With FILE check an exported log, by itself: no store, no configuration and no key
+of yours is needed. FILE can be - for standard input.
+
+Whoever holds the store's keys can write another whole log. Only a checkpoint that
+is kept elsewhere shows that this one is complete; without one the answer is
+"consistent, not complete". With one the log is complete and unchanged up to the
+checkpoint, and records behind it are consistent only. For the store's own log the
+state beside it is held against the checkpoint too: an old copy is found.
+
+--key says which log an exported file must be of; 'keyturn audit checkpoint -o json'
+tells the key of yours.`,
+		Example: `  keyturn audit verify
+  keyturn audit verify --checkpoint checkpoint.txt
+  keyturn audit verify audit.jsonl --checkpoint checkpoint.txt`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if o.checkpoint != "" {
+				if o.held, err = c.Input(o.checkpoint); err != nil {
+					return err
+				}
+				if len(o.held) == 0 || len(o.held) > verify.MaxCheckpoint {
+					return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(o.checkpoint)+"' is not a checkpoint", "'keyturn audit checkpoint' makes one")
+				}
+			}
+			if len(args) == 1 {
+				o.file = args[0]
+				return verifyFile(c, o)
+			}
+			if o.key != "" {
+				return keyturn.E(keyturn.Invalid, "--key is for an exported file; the store knows its own key", "name the file, or leave --key out")
+			}
+			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return verifyLog(ctx, c, s, o) })
+		},
+	}
+	cmd.Flags().StringVar(&o.checkpoint, "checkpoint", "", "hold the log against the checkpoint in `FILE`, that you kept elsewhere")
+	cmd.Flags().StringVar(&o.key, "key", "", "the verifier key (`VKEY`) of the log that FILE must be of")
+	return cmd
+}
+
+func verifyLog(ctx context.Context, c *command.Command, s *command.Session, o verifyOptions) error {
+	res, err := command.Ask[*keyturn.Verified](ctx, c, s, keyturn.VerifyLog{Checkpoint: string(o.held)})
+	if err != nil {
+		return err
+	}
+	doc := command.LogDoc{Size: res.Size, Head: res.Head, Pruned: res.Pruned, Consistent: true, Restored: restoredDocs(res.Restored)}
+	if res.Held != nil {
+		doc.Checkpoint = checkpointDoc(*res.Held)
+	}
+	return sound(c, command.Success(keyturn.VerifyLog{}.Kind(), res.Receipt), doc)
+}
+
+// verifyFile needs nothing but the file: no store is opened and nothing is recorded.
+func verifyFile(c *command.Command, o verifyOptions) error {
+	if o.file == "-" && o.checkpoint == "-" {
+		return keyturn.E(keyturn.Invalid, "standard input cannot be the log and the checkpoint at once", "put one of them into a file")
+	}
+	in := c.In
+	if o.file != "-" {
+		f, err := os.Open(c.Abs(o.file))
+		if err != nil {
+			return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(o.file)+"' cannot be read", "check that it exists and that you may read it").Because(err)
+		}
+		defer f.Close()
+		in = f
+	}
+	r, err := verify.File(in, verify.Held{Checkpoint: o.held, Key: strings.TrimSpace(o.key)})
+	if err != nil {
+		return err
+	}
+	doc := command.LogDoc{Size: r.Size, Head: hex.EncodeToString(r.Root[:]), Pruned: r.Pruned, Consistent: true,
+		Key: r.Key, Signed: checkpointDoc(toldBy(*r.Made)), Restored: restoredDocs(r.Restored)}
+	if r.First > 1 {
+		doc.First = r.First
+	}
+	if r.Against != nil {
+		doc.Checkpoint = checkpointDoc(toldBy(*r.Against))
+	}
+	return sound(c, command.Answer{Operation: keyturn.VerifyLog{}.Kind(), Status: "success"}, doc)
+}
+
+func toldBy(v verify.Checkpoint) keyturn.Checkpoint {
+	return keyturn.Checkpoint{Origin: v.Origin, Size: v.Size, Head: hex.EncodeToString(v.Root[:]), Generation: v.Generation, Time: v.Time}
+}
+
+func checkpointDoc(k keyturn.Checkpoint) *command.CheckpointDoc {
+	return &command.CheckpointDoc{Origin: k.Origin, Size: k.Size, Head: k.Head, Generation: k.Generation, Time: command.Stamp(k.Time)}
+}
+
+// sound tells what was found of a log that is whole as far as it can be seen.
+func sound(c *command.Command, answer command.Answer, doc command.LogDoc) error {
+	if doc.Checkpoint != nil {
+		doc.CompleteTo = doc.Checkpoint.Size
+		doc.Complete = doc.CompleteTo == doc.Size
+	}
+	if c.JSON() {
+		answer.Log = &doc
+		return c.Print(answer)
+	}
+	what := count(doc.Size, "record")
+	if doc.First > 1 {
+		what = count(doc.Size-doc.First+1, "record") + " from " + number(doc.First) + " on"
+	}
+	if err := c.Line("%s, consistent; head %s", what, doc.Head); err != nil {
+		return err
+	}
+	if doc.Pruned > 0 {
+		if err := c.Line("%s of them pruned: their hashes are whole, their content is gone", number(doc.Pruned)); err != nil {
+			return err
+		}
+	}
+	for _, d := range doc.Restored {
+		if err := c.Line("%s", restoredLine(d)); err != nil {
+			return err
+		}
+	}
+	if doc.Key != "" {
+		if err := c.Line("by the key %s", keyturn.Clean(doc.Key)); err != nil {
+			return err
+		}
+	}
+	if k := doc.Checkpoint; k == nil {
+		return c.Line("consistent, not complete: no checkpoint was given")
+	} else if doc.Complete {
+		return c.Line("complete and unchanged up to record %d, by your checkpoint of %s", k.Size, k.Time)
+	}
+	return c.Line("complete and unchanged up to record %d, by your checkpoint of %s; %s after it consistent only",
+		doc.Checkpoint.Size, doc.Checkpoint.Time, count(doc.Size-doc.CompleteTo, "record"))
+}

@@ -1,0 +1,36 @@
+package oversee
+
+import (
+	"fmt"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
+)
+
+// restoredDocs tell of backups that were restored, from what the log says.
+func restoredDocs(list []keyturn.Restoration) []command.RestoredDoc {
+	var docs []command.RestoredDoc
+	for _, r := range list {
+		d := command.RestoredDoc{Record: r.Record, Made: command.Stamp(r.Made), Backup: r.Backup, Replaced: r.Replaced, Unread: r.Unread}
+		if r.Replaced != nil {
+			d.Lost = max(0, r.Replaced.Size-r.Backup.Size)
+		}
+		docs = append(docs, d)
+	}
+	return docs
+}
+
+// restoredLine says it to people: what of an earlier log is not in this one.
+func restoredLine(d command.RestoredDoc) string {
+	line := fmt.Sprintf("record %d: restored from a backup of %s", d.Record, d.Made)
+	switch {
+	case d.Unread:
+		line += ", over a store that could not be read: what its log held is not known"
+	case d.Replaced == nil:
+	case d.Lost > 0:
+		line += fmt.Sprintf(", over a newer log: its records %d to %d are not in this one (head %s)", d.Backup.Size+1, d.Replaced.Size, keyturn.Clean(d.Replaced.Root))
+	default:
+		line += ", over a log of " + count(d.Replaced.Size, "record")
+	}
+	return line
+}
