@@ -45,8 +45,9 @@ real: build ## the longer tests against the real thing
 bench: ## ratios, measured side by side in one run; takes a few minutes
 	KEYTURN_BENCH=1 $(GO) test -count=1 -timeout 60m -run TestRatios -v ./bench
 
-soak: ## the full counts: 200 kill -9 and more
-	KEYTURN_SOAK=200 $(GO) test -count=1 -timeout 60m -run 'Kill|Crash|Soak' -v ./internal/world ./internal/state
+soak: ## the full counts: 1,000 kill -9 (a third each of puts, rekeys, migrations) and 100,000 crashes of a simulated disk; half an hour
+	KEYTURN_SOAK_IMAGES=100000 $(GO) test -count=1 -timeout 60m -run '^TestCrash' -v ./internal/state/...
+	KEYTURN_SOAK=340 $(GO) test -count=1 -timeout 60m -run Kill -v ./internal/world
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME

@@ -39,16 +39,37 @@ var layers = []layer{
 		name: "organs", packages: []string{"platform", "approval"},
 		because: "an organ does one thing and declares the small interface it needs; siblings that know each other become one lump",
 	}, {
+		name: "forwarding", packages: []string{"audit/forward"}, may: []string{"audit/verify"},
+		because: "a place that records are sent on to gets them as the lines that a verifier reads, and needs no log for it",
+	}, {
+		name: "backup's form", packages: []string{"backup"},
+		because: "how a store is laid out in a file and encrypted to its readers; it knows no store, so that a backup can be read without one",
+	}, {
 		name: "audit", packages: []string{"audit"}, may: []string{"audit/verify"},
 		because: "the log is written by the same arithmetic that verifies it, and needs of its store only a small interface",
 	}, {
 		name: "plain form", packages: []string{"state/codec"},
 		because: "how plain bytes are laid out before state encrypts them; it knows no store",
 	}, {
+		name: "durable files", packages: []string{"state/disk"},
+		because: "the steps by which a file gets its name; it knows no store",
+	}, {
+		name: "keys", packages: []string{"state/seal"}, may: []string{"state/codec"},
+		because: "what is encrypted under which key, and nothing of where it is kept",
+	}, {
+		name: "SQLite", packages: []string{"state/sqlite"}, may: []string{"state/disk"},
+		because: "how the database is opened and its transactions run, and nothing of what is in it",
+	}, {
+		name: "rows", packages: []string{"state/rows"}, may: []string{"state/codec", "state/seal"},
+		because: "what rows hold and how they are bound together, whatever database they are in",
+	}, {
+		name: "tables", packages: []string{"state/table"}, may: []string{"state/codec", "state/rows", "state/seal", "state/sqlite"},
+		because: "what goes over whole tables, in transactions of whoever calls: it opens no store",
+	}, {
 		name: "root key", packages: []string{"state/rootkey"},
 		because: "where the root key is kept is nobody's business but state's",
 	}, {
-		name: "state", packages: []string{"state"}, may: []string{"state/rootkey", "state/codec"},
+		name: "state", packages: []string{"state"}, may: []string{"state/codec", "state/disk", "state/rows", "state/seal", "state/sqlite", "state/table"},
 		because: "the store keeps bytes for organs that each declare what they need; it must not know what the bytes mean",
 	}, {
 		name: "platforms", packages: []string{"platform/local"}, may: []string{"platform"},
@@ -70,10 +91,13 @@ var layers = []layer{
 		name: "commands that hand values on", packages: []string{"cli/use"}, may: []string{"cli/command", "launch", "document", "config", "leak"},
 		because: door,
 	}, {
-		name: "commands that watch over", packages: []string{"cli/oversee"}, may: []string{"cli/command", "config", "rules"},
+		name: "commands that watch over", packages: []string{"cli/oversee"}, may: []string{"cli/command", "config", "rules", "audit/verify"},
 		because: door,
 	}, {
-		name: "doors", packages: []string{"cli"}, may: []string{"cli/command", "cli/secret", "cli/use", "cli/oversee", "config"},
+		name: "commands about the store", packages: []string{"cli/store"}, may: []string{"cli/command"},
+		because: door,
+	}, {
+		name: "doors", packages: []string{"cli"}, may: []string{"cli/command", "cli/secret", "cli/use", "cli/oversee", "cli/store", "config"},
 		because: door,
 	}, {
 		name: "wiring", packages: []string{"app", "cmd/keyturn"}, may: []string{everything},
@@ -89,28 +113,31 @@ type trade struct {
 }
 
 var trades = []trade{
-	{"github.com/spf13/cobra", []string{"cli", "cli/command", "cli/secret", "cli/use", "cli/oversee"}, "only the command line has commands and flags"},
+	{"github.com/spf13/cobra", []string{"cli", "cli/command", "cli/secret", "cli/use", "cli/oversee", "cli/store"}, "only the command line has commands and flags"},
 	{"github.com/spf13/pflag", []string{"cli", "cli/command"}, "cobra's flags by their types, so that errors about flags are in our own words"},
-	{"github.com/ncruces/go-sqlite3", []string{"state"}, "one package speaks SQL, so that another driver or engine is one package's work (docs/adr/0001)"},
+	{"github.com/ncruces/go-sqlite3", []string{"state/sqlite"}, "one package knows the driver, so that another driver or engine is one package's work (docs/adr/0001)"},
 	{"github.com/creack/pty", []string{"launch"}, "only the launcher starts programs"},
 	{"github.com/zalando/go-keyring", []string{"state/rootkey"}, "only the root key is kept in a keychain"},
 	{"go.yaml.in/yaml/v3", []string{"config"}, "one package reads YAML, with its limits against hostile files"},
+	{"filippo.io/age", []string{"backup"}, "backups are encrypted to their readers in one package"},
+	{"golang.org/x/crypto/ssh", []string{"backup"}, "an SSH key may open a backup; nothing here connects to anything"},
 	{"golang.org/x/crypto/argon2", []string{"approval", "state/rootkey"}, "passphrases are stretched where they are checked, nowhere else"},
-	{"golang.org/x/crypto/chacha20poly1305", []string{"state", "state/rootkey"}, "what is encrypted, state encrypts"},
+	{"golang.org/x/crypto/chacha20poly1305", []string{"state/rootkey"}, "what is encrypted, state encrypts"},
+	{"golang.org/x/mod/sumdb", []string{"audit/verify"}, "trees, proofs and signed notes are verified by one pure package, and made by the same arithmetic"},
 	{"golang.org/x/term", []string{"cli/command", "cli/secret", "launch"}, "only a prompt and a child's terminal switch echo and modes"},
-	{"golang.org/x/sys", []string{"launch", "launch/program", "whois", "app", "state", "state/rootkey"}, "system calls stay in the packages that have a file for each system"},
+	{"golang.org/x/sys", []string{"audit/forward", "launch", "launch/program", "whois", "app", "state/disk", "state/rootkey"}, "system calls stay in the packages that have a file for each system"},
 	{"os/exec", []string{"launch"}, "one package starts programs, without a shell, with the environment it was given"},
 	{"unsafe", []string{"whois", "launch"}, "two system calls take pointers: ancestors on Windows, and the default action of Ctrl-Z on Linux; nothing that holds a value goes around the type system"},
 }
 
 // testOnly may be imported by tests and by packages that exist for tests.
 var testOnly = []string{
-	"testing", module + "/internal/platform/platformtest", module + "/internal/world",
+	"testing", module + "/internal/platform/platformtest", module + "/internal/world", module + "/internal/state/crashlab",
 	"pgregory.net/rapid", "github.com/rogpeppe/go-internal", "github.com/google/go-cmp",
 }
 
 // testSupport are packages that exist for tests, beside _test.go files.
-var testSupport = []string{"platform/platformtest", "world"}
+var testSupport = []string{"platform/platformtest", "world", "state/crashlab"}
 
 func TestLayers(t *testing.T) {
 	rows := map[string]layer{}
@@ -221,10 +248,14 @@ var reveals = map[string]string{
 	"internal/cli/use/render.go":      "a filled template goes to its file or to standard output: its purpose",
 	"internal/cli/use/run.go":         "the values of a command are what its output is redacted of",
 	"internal/cli/command/answer.go":  "get --reveal -o json prints the fields: its purpose",
-	"internal/state/secrets.go":       "values are encrypted before they are written",
+	"internal/state/rows/secret.go":   "values are encrypted before they are written",
 	"internal/launch/env.go":          "a child's environment",
 	"internal/launch/files.go":        "a child's files",
 	"internal/approval/passphrase.go": "a passphrase is stretched to be compared",
+
+	"internal/state/rootkey/passphrase.go": "a passphrase is stretched to open the root key",
+	"internal/backup/keys.go":              "a passphrase opens a backup, or the key to one",
+	"internal/backup/ssh.go":               "a passphrase opens an SSH key",
 }
 
 func TestReveal(t *testing.T) {

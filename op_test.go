@@ -50,6 +50,19 @@ func examples() map[string]keyturn.Op {
 		"create-store":    keyturn.CreateStore{Store: "0123", RootKey: "file"},
 		"list-records":    keyturn.ListRecords{Who: "agent:x", Op: "put-secret", Under: under, Since: day},
 		"verify-log":      keyturn.VerifyLog{},
+		"verify-log-held": keyturn.VerifyLog{Checkpoint: "keyturn.local/log/0\n1\n…\n\n— keyturn.local/log/0 …\n"},
+		"export-log":      keyturn.ExportLog{From: 7, Since: day, Follow: true},
+		"export-log-all":  keyturn.ExportLog{},
+		"make-checkpoint": keyturn.MakeCheckpoint{},
+		"prune-log":       keyturn.PruneLog{Before: day},
+		"rekey-store":     keyturn.RekeyStore{RootKey: "passphrase"},
+		"rekey-store-as":  keyturn.RekeyStore{},
+		"backup-store":    keyturn.BackupStore{To: "/backup/a.age", Recipients: []string{"age1qqq", "ssh-ed25519 AAAA"}, Overwrite: true},
+		"backup-store-pw": keyturn.BackupStore{To: "/backup/a.age", Passphrase: true},
+		"unlock-store":    keyturn.UnlockStore{Seconds: 28800},
+		"lock-store":      keyturn.LockStore{},
+		"restore-store": keyturn.RestoreStore{Store: "0123", RootKey: "file", Backup: keyturn.LogMark{Size: 7, Root: "ab"}, Made: day,
+			Replaced: &keyturn.LogMark{Size: 9, Root: "cd"}, Unread: true},
 	}
 }
 

@@ -18,7 +18,8 @@ var kinds = []Op{
 	PutSecret{}, RollbackSecret{}, DeleteSecret{}, RestoreSecret{}, DestroySecret{},
 	RunCommand{}, UseSecret{}, RenderTemplate{},
 	ShowTrust{}, TrustProject{}, UseConfig{}, ListRequests{}, ApproveRequest{},
-	CreateStore{}, ListRecords{}, VerifyLog{},
+	CreateStore{}, ListRecords{}, VerifyLog{}, ExportLog{}, MakeCheckpoint{}, PruneLog{},
+	RekeyStore{}, BackupStore{}, UnlockStore{}, LockStore{}, RestoreStore{},
 }
 
 // ListMounts asks for the mounts that the caller may do anything in, with their
@@ -185,9 +186,6 @@ type ListRecords struct {
 	Since time.Time `json:"since,omitzero"` // operations that began no earlier
 }
 
-// VerifyLog checks the audit log from its first record to its last.
-type VerifyLog struct{}
-
 // Kind, Verb and Refs of each operation.
 
 func (ListMounts) Kind() string { return "list-mounts" }
@@ -296,10 +294,6 @@ func (CreateStore) Refs() []Ref  { return nil }
 func (ListRecords) Kind() string { return "list-records" }
 func (ListRecords) Verb() Verb   { return Administer }
 func (ListRecords) Refs() []Ref  { return nil }
-
-func (VerifyLog) Kind() string { return "verify-log" }
-func (VerifyLog) Verb() Verb   { return Administer }
-func (VerifyLog) Refs() []Ref  { return nil }
 
 func uses(refs []Ref) []Op {
 	var plan []Op

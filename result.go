@@ -147,11 +147,7 @@ type Approved struct {
 type Records struct {
 	Receipt
 	Records iter.Seq2[Record, error]
-}
-
-// Verified answers VerifyLog.
-type Verified struct {
-	Receipt
-	Size int64  // records
-	Head string // hash of the last link
+	// Pruned counts, while Records is ranged over, those whose content retention
+	// has dropped: they match no filter and are not among Records.
+	Pruned *int64
 }

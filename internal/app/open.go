@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/broker"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
@@ -31,27 +33,29 @@ func (m machine) open(ctx context.Context, how command.How) (*command.Session, e
 	if err := expected(facts); err != nil {
 		return nil, err
 	}
-	db, err := state.Open(ctx, facts.Home, func(id, kind string) ([]byte, error) {
-		return rootkey.Load(kind, facts.Home, id)
-	}, m.stateOptions())
+	keeper, err := m.openStore(ctx, how, facts)
 	if err != nil {
 		return nil, err
 	}
-	s, err := m.session(ctx, how, facts, db)
+	s, err := m.session(ctx, how, facts, keeper)
 	if err != nil {
-		_ = db.Close()
+		_ = keeper.close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (m machine) stateOptions() state.Options { return state.Options{Writer: version(), Now: m.Now} }
+func (m machine) stateOptions() state.Options {
+	return state.Options{Writer: version(), Now: m.Now, Tree: verify.Append}
+}
 
-func (m machine) session(ctx context.Context, how command.How, facts command.Facts, db *state.DB) (*command.Session, error) {
+func (m machine) session(ctx context.Context, how command.How, facts command.Facts, keeper *storeKeeper) (*command.Session, error) {
+	db := keeper.db
+	log, forwarded := m.auditLog(facts, db)
 	var b *broker.Broker
 	b = broker.New(broker.Config{
 		Mounts: &mounts{db: db, operator: facts.Operator, open: map[string]*platform.Mount{}},
-		Rules:  facts.Rules, Log: audit.New(db, m.Now), Items: db,
+		Rules:  facts.Rules, Log: log, Items: db, Store: keeper,
 		WhoIs: whoIs(facts.Actor), Prover: how.Prompt, Remember: m.remember(how, func(file string) error {
 			_, err := b.Do(ctx, keyturn.UseConfig{Path: file})
 			return err
@@ -61,23 +65,33 @@ func (m machine) session(ctx context.Context, how command.How, facts command.Fac
 		Now:           m.Now,
 	})
 	if err := knownConfig(ctx, b, facts); err != nil {
+		forwarded()
 		return nil, err
 	}
-	return &command.Session{Service: b, Facts: facts, Store: storeFacts(db), Close: func() error {
+	return &command.Session{Service: b, Facts: facts, Store: storeFacts(db), StoreState: keeper.state, Close: func() error {
 		err := b.Flush()
-		if closeErr := db.Close(); err == nil {
+		forwarded()
+		if closeErr := keeper.close(); err == nil {
 			err = closeErr
 		}
 		return err
 	}}, nil
 }
 
-func storeFacts(db *state.DB) command.StoreFacts {
-	f := db.Stats()
-	if f.Kind == rootkey.File {
-		f.Place = filepath.Join(filepath.Dir(f.Path), f.Place)
+// peek tells of the store what can be known without its root key.
+func (m machine) peek(ctx context.Context, how command.How) (command.StoreFacts, error) {
+	home, err := m.home(how)
+	if err != nil {
+		return command.StoreFacts{}, err
 	}
-	return command.StoreFacts{ID: f.ID, Path: f.Path, RootKey: f.Kind, KeyAt: f.Place}
+	f, err := state.Peek(ctx, home, m.stateOptions())
+	return factsOf(f), err
+}
+
+func storeFacts(db *state.DB) command.StoreFacts { return factsOf(db.Stats()) }
+
+func factsOf(f state.Facts) command.StoreFacts {
+	return command.StoreFacts{ID: f.ID, Path: f.Path, RootKey: f.Kind, KeyAt: spotOf(f).shown(filepath.Dir(f.Path))}
 }
 
 // knownConfig keeps an agent from choosing the rules it is judged by: it may use
@@ -115,11 +129,10 @@ func (m machine) create(ctx context.Context, how command.How, kind string) (comm
 			"'keyturn status' tells about it")
 	}
 	if kind == "" {
-		if kind = rootkey.File; how.Home == "" && rootkey.Available() == nil {
-			kind = rootkey.Keychain
-		}
+		kind = usualKind(how)
 	}
-	key, where, err := rootkey.New(kind, facts.Home, op.Store)
+	keys := m.keys(how, facts, op.Store)
+	key, where, err := keys.New(ctx, kind)
 	if err != nil {
 		return command.Created{}, err
 	}
@@ -128,38 +141,47 @@ func (m machine) create(ctx context.Context, how command.How, kind string) (comm
 	opts.ID, opts.Kind, opts.Place = op.Store, kind, where
 	db, err := state.Create(ctx, facts.Home, [32]byte(key), opts)
 	if err != nil {
-		_ = rootkey.Delete(kind, facts.Home, op.Store)
+		_ = keys.Discard(kind, where)
 		return command.Created{}, err
 	}
-	defer db.Close()
+	keeper := &storeKeeper{machine: m, how: how, facts: facts, db: db, keys: keys, at: spot{kind, where}, root: bytes.Clone(key)}
+	defer keeper.close()
 	op.RootKey = kind
-	id, err := recordCreation(ctx, audit.New(db, m.Now), op, facts.Actor, d.Where())
-	if err != nil {
+	if err := recordOwn(ctx, audit.New(db, m.Now), op.Store, op, facts.Actor, d.Where()); err != nil {
 		return command.Created{}, err
 	}
-	made := command.Created{StoreFacts: storeFacts(db), AuditID: id}
+	made := command.Created{StoreFacts: storeFacts(db), AuditID: op.Store}
 	if facts.Operator == nil {
 		return made, nil
 	}
-	s, err := m.session(ctx, how, facts, db) // makes the configuration known
+	s, err := m.session(ctx, how, facts, keeper) // makes the configuration known
 	if err != nil {
 		return made, err
 	}
 	return made, s.Close()
 }
 
-func recordCreation(ctx context.Context, log *audit.Log, op keyturn.CreateStore, actor keyturn.Actor, rule string) (string, error) {
+// usualKind is where a new root key is kept when nobody says it.
+func usualKind(how command.How) string {
+	if how.Home == "" && rootkey.Available() == nil {
+		return rootkey.Keychain
+	}
+	return rootkey.File
+}
+
+// recordOwn records what the program itself did where there was no door yet.
+func recordOwn(ctx context.Context, log *audit.Log, id string, op keyturn.Op, actor keyturn.Actor, rule string) error {
 	form, err := keyturn.EncodeOp(op)
 	if err != nil {
-		return "", err
+		return err
 	}
 	hash, err := keyturn.HashOp(op)
 	if err != nil {
-		return "", err
+		return err
 	}
-	intent := keyturn.Record{ID: op.Store, Phase: keyturn.Intent, Actor: &actor, Door: "cli", Op: form, OpHash: hash.String(), Rule: rule}
-	outcome := keyturn.Record{ID: op.Store, Phase: keyturn.Outcome, Status: "success"}
-	return op.Store, log.Append(ctx, intent, outcome)
+	intent := keyturn.Record{ID: id, Phase: keyturn.Intent, Actor: &actor, Door: "cli", Op: form, OpHash: hash.String(), Rule: rule}
+	outcome := keyturn.Record{ID: id, Phase: keyturn.Outcome, Status: "success"}
+	return log.Append(ctx, intent, outcome)
 }
 
 // mounts opens the configured platforms when they are first used.

@@ -94,8 +94,16 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 	case keyturn.ListRecords:
 		return b.listRecords(ctx, c, op)
 	case keyturn.VerifyLog:
-		size, head, err := b.Log.Verify(ctx)
-		return &keyturn.Verified{Receipt: c.receipt(nil), Size: size, Head: head}, err
+		return b.verifyLog(ctx, c, op)
+	case keyturn.ExportLog:
+		return b.exportLog(ctx, c, op)
+	case keyturn.MakeCheckpoint:
+		return b.makeCheckpoint(ctx, c)
+	case keyturn.PruneLog:
+		n, err := b.Log.Prune(ctx, op.Before)
+		return &keyturn.Pruned{Receipt: c.receipt(nil), Records: n}, err
+	case keyturn.RekeyStore, keyturn.BackupStore, keyturn.UnlockStore, keyturn.LockStore:
+		return b.keepStore(ctx, c)
 	}
 	return nil, keyturn.E(keyturn.Unsupported, "'"+c.op.Kind()+"' cannot be asked for here", "")
 }
@@ -106,7 +114,7 @@ func changes(op keyturn.Op) bool {
 	switch op.(type) {
 	case keyturn.ListMounts, keyturn.ListSecrets, keyturn.GetSecret, keyturn.RevealSecret, keyturn.ListVersions,
 		keyturn.RunCommand, keyturn.UseSecret, keyturn.RenderTemplate, keyturn.ListRequests, keyturn.ShowTrust,
-		keyturn.ListRecords, keyturn.VerifyLog:
+		keyturn.ListRecords, keyturn.VerifyLog, keyturn.ExportLog, keyturn.MakeCheckpoint:
 		return false
 	}
 	return true // an operation that was forgotten here is taken for a change
@@ -137,6 +145,8 @@ func valid(op keyturn.Op) error {
 		}
 	case keyturn.PutSecret:
 		return validPut(op)
+	case keyturn.PruneLog:
+		return validPrune(op)
 	}
 	return nil
 }

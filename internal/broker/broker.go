@@ -59,6 +59,8 @@ type Config struct {
 	Remember func(rules.Rule) (where string, err error)
 	// RuleLine is a rule in one line, as Remember writes it.
 	RuleLine func(rules.Rule) (string, error)
+	// Store is keyturn's own store as a whole; nil where there is none here.
+	Store Store
 	// ConfirmReveal asks even a person for the passphrase before a value is shown.
 	ConfirmReveal bool
 	// Remote tells that callers come over a network, where nobody may do anything
@@ -192,6 +194,9 @@ func (b *Broker) conclude(ctx context.Context, c *call, res keyturn.Result, err 
 			return res, nil
 		case *keyturn.Records:
 			res.Records = ending(b, c, res.Records)
+			return res, nil
+		case *keyturn.Exported:
+			res.Lines = ending(b, c, res.Lines)
 			return res, nil
 		}
 	}

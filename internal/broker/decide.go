@@ -199,6 +199,12 @@ func forPeopleOnly(c *call) error {
 		what = "say yes to a request"
 	case keyturn.ShowTrust, keyturn.TrustProject:
 		what = "trust a project's file"
+	case keyturn.PruneLog:
+		what = "drop records of the log"
+	case keyturn.RekeyStore, keyturn.UnlockStore, keyturn.LockStore:
+		what = "look after the store's keys"
+	case keyturn.BackupStore, keyturn.RestoreStore:
+		what = "back up or restore the whole store"
 	case keyturn.UseConfig:
 		what = "choose the configuration " + keyturn.Clean(op.Path)
 	case keyturn.PutSecret:

@@ -46,7 +46,8 @@ func ops() map[string]keyturn.Op {
 		runs(dbPass, web), keyturn.UseSecret{Ref: db}, keyturn.RenderTemplate{Template: "a.tmpl", Secrets: []keyturn.Ref{dbPass, web}},
 		keyturn.ShowTrust{Path: "/p/keyturn.yaml"}, keyturn.TrustProject{Path: "/p/keyturn.yaml", Pinned: []keyturn.Binding{{Name: "DB", Ref: db}}},
 		keyturn.UseConfig{Path: "/c/keyturn.yaml"}, keyturn.ListRequests{}, keyturn.ApproveRequest{ID: "nosuchid"}, keyturn.CreateStore{Store: "s", RootKey: "file"},
-		keyturn.ListRecords{}, keyturn.VerifyLog{},
+		keyturn.ListRecords{}, keyturn.VerifyLog{}, keyturn.ExportLog{}, keyturn.MakeCheckpoint{}, keyturn.PruneLog{Before: start.AddDate(-1, 0, 0)},
+		keyturn.RekeyStore{}, keyturn.BackupStore{To: "/b", Recipients: []string{"age1"}}, keyturn.UnlockStore{Seconds: 60}, keyturn.LockStore{}, keyturn.RestoreStore{Store: "s"},
 	} {
 		all[op.Kind()] = op
 	}
@@ -82,6 +83,14 @@ var everyOp = map[string]struct{ person, agent, service, remote string }{
 	"create-store":    {"ok", "ask", "ask", "ask"},
 	"list-records":    {"ok", "ask", "ask", "ask"},
 	"verify-log":      {"ok", "ask", "ask", "ask"},
+	"export-log":      {"ok", "ask", "ask", "ask"},
+	"make-checkpoint": {"ok", "ask", "ask", "ask"},
+	"prune-log":       {"ok", "no", "no", "ask"},
+	"rekey-store":     {"ok", "no", "no", "ask"},
+	"backup-store":    {"ok", "no", "no", "ask"},
+	"unlock-store":    {"ok", "no", "no", "ask"},
+	"lock-store":      {"ok", "no", "no", "ask"},
+	"restore-store":   {"ok", "no", "no", "ask"},
 }
 
 // answer says what came of an operation, in the words of everyOp.
@@ -215,6 +224,8 @@ func drawOp(t *rapid.T, names []keyturn.Ref) keyturn.Op {
 		keyturn.RunCommand{Command: []string{"npm", "test"}, Env: runs(several...).Env, Plain: true}, keyturn.UseSecret{Ref: ref},
 		keyturn.RenderTemplate{Template: "t", Secrets: several}, keyturn.TrustProject{Path: "/p"}, keyturn.ListRequests{},
 		keyturn.ApproveRequest{ID: "nosuchid"}, keyturn.CreateStore{Store: "s"}, keyturn.ListRecords{}, keyturn.VerifyLog{},
+		keyturn.ExportLog{}, keyturn.MakeCheckpoint{}, keyturn.PruneLog{Before: start},
+		keyturn.RekeyStore{}, keyturn.BackupStore{To: "/b"}, keyturn.LockStore{},
 	}).Draw(t, "op")
 }
 

@@ -190,9 +190,9 @@ func TestListRecords(t *testing.T) {
 		"of nobody in no way": {keyturn.ListRecords{Who: "user:zoe"}, 0},
 	} {
 		v := newWorld(t)
-		v.rows = slices.Clone(w.rows)
+		v.rows, v.tree = slices.Clone(w.rows), w.tree
 		_ = w.Flush()
-		v.rows = slices.Clone(w.rows)
+		v.rows, v.tree = slices.Clone(w.rows), w.tree
 		_, yielded, err := v.do(c.op)
 		if err != nil || len(yielded) != c.want {
 			t.Errorf("%s: %d records, %v; want %d", what, len(yielded), err, c.want)

@@ -225,10 +225,14 @@ func (b *Broker) listRecords(ctx context.Context, c *call, op keyturn.ListRecord
 	if err := b.Log.Flush(ctx); err != nil {
 		return nil, err
 	}
-	return &keyturn.Records{Receipt: c.receipt(nil), Records: func(yield func(keyturn.Record, error) bool) {
-		begun := map[string]bool{}
-		for r, err := range b.Log.Records(ctx) {
-			if err == nil && !matches(op, r, begun) {
+	filter := recordFilter{ListRecords: op, begun: map[string]bool{}}
+	if !op.Under.IsZero() {
+		filter.hidden = b.Log.HidePrefix(op.Under)
+	}
+	pruned := new(int64)
+	return &keyturn.Records{Receipt: c.receipt(nil), Pruned: pruned, Records: func(yield func(keyturn.Record, error) bool) {
+		for r, err := range b.Log.Records(ctx, pruned) {
+			if err == nil && !filter.matches(r) {
 				continue
 			}
 			if !yield(r, err) || err != nil {
@@ -238,12 +242,19 @@ func (b *Broker) listRecords(ctx context.Context, c *call, op keyturn.ListRecord
 	}}, nil
 }
 
+// recordFilter applies the filters of an operation to records one by one.
+type recordFilter struct {
+	keyturn.ListRecords
+	hidden keyturn.Prefix  // Under, as it stands in records whose names are hidden
+	begun  map[string]bool // intents that matched
+}
+
 // matches applies the filters. An outcome names neither actor nor secret: it goes
 // where its intent, which begun remembers, went.
-func matches(f keyturn.ListRecords, r keyturn.Record, begun map[string]bool) bool {
+func (f *recordFilter) matches(r keyturn.Record) bool {
 	if r.Phase == keyturn.Outcome {
-		ok := begun[r.ID]
-		delete(begun, r.ID)
+		ok := f.begun[r.ID]
+		delete(f.begun, r.ID)
 		return ok
 	}
 	if r.Time.Before(f.Since) {
@@ -262,12 +273,12 @@ func matches(f keyturn.ListRecords, r keyturn.Record, begun map[string]bool) boo
 		if f.Op != "" && op.Kind() != f.Op {
 			return false
 		}
-		if !f.Under.IsZero() && !touches(op, f.Under) {
+		if !f.Under.IsZero() && !touches(op, f.Under) && !touches(op, f.hidden) {
 			return false
 		}
 	}
 	if r.Phase == keyturn.Intent {
-		begun[r.ID] = true
+		f.begun[r.ID] = true
 	}
 	return true
 }

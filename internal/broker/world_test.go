@@ -66,6 +66,7 @@ type world struct {
 	now    time.Time
 	events []event
 	rows   []keyturn.LogEntry
+	tree   []byte
 	items  map[string]keyturn.Item // by kind and id
 }
 
@@ -346,7 +347,7 @@ func (w *world) UpdateItem(ctx context.Context, kind, id string, change func(key
 // logStore is the world as an audit.Store.
 type logStore world
 
-func (s *logStore) AppendLog(ctx context.Context, durable bool, next func(keyturn.LogEntry) ([]keyturn.LogEntry, error)) error {
+func (s *logStore) AppendLog(ctx context.Context, durable bool, next func(keyturn.LogTop) ([]keyturn.LogEntry, []byte, error)) error {
 	s.mu.Lock()
 	fail := s.logFail
 	s.mu.Unlock()
@@ -357,14 +358,14 @@ func (s *logStore) AppendLog(ctx context.Context, durable bool, next func(keytur
 	if err := errors.Join(before, ctx.Err()); err != nil {
 		return err
 	}
-	last, _ := s.LastLog(ctx)
-	rows, err := next(last) // looks at the clock; one Log is one writer
+	top, _ := s.LastLog(ctx)
+	rows, tree, err := next(top) // looks at the clock; one Log is one writer
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rows = append(s.rows, rows...)
+	s.rows, s.tree = append(s.rows, rows...), tree
 	var e event
 	for _, row := range rows {
 		r, err := keyturn.DecodeRecord(row.Data)
@@ -392,14 +393,28 @@ func (s *logStore) Log(_ context.Context, from int64) iter.Seq2[keyturn.LogEntry
 	}
 }
 
-func (s *logStore) LastLog(context.Context) (keyturn.LogEntry, error) {
+func (s *logStore) LastLog(context.Context) (keyturn.LogTop, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.rows) == 0 {
-		return keyturn.LogEntry{}, nil
+		return keyturn.LogTop{}, nil
 	}
-	return s.rows[len(s.rows)-1], nil
+	return keyturn.LogTop{Last: s.rows[len(s.rows)-1], Tree: s.tree, Generation: 1}, nil
 }
+
+func (s *logStore) PruneLog(_ context.Context, before int64) (n int64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, e := range s.rows {
+		if e.Seq < before && e.Data != nil {
+			s.rows[i].Data = nil
+			n++
+		}
+	}
+	return n, nil
+}
+
+func (s *logStore) LogKey() [32]byte { return [32]byte{1} }
 
 func (s *logStore) VerifyState(context.Context) error { return nil }
 

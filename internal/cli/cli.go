@@ -19,6 +19,7 @@ import (
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/cli/oversee"
 	"github.com/keyturn/keyturn/internal/cli/secret"
+	"github.com/keyturn/keyturn/internal/cli/store"
 	"github.com/keyturn/keyturn/internal/cli/use"
 )
 
@@ -129,7 +130,7 @@ func commands() []func(*command.Command) *cobra.Command {
 	return []func(*command.Command) *cobra.Command{
 		quickstartCommand, initCommand, statusCommand, secret.Put, secret.Get,
 		use.Run, use.Render, use.Trust, oversee.Approve,
-		secret.List, secret.History, secret.Rollback, secret.Delete, secret.Restore, secret.Destroy, oversee.Audit,
+		secret.List, secret.History, secret.Rollback, secret.Delete, secret.Restore, secret.Destroy, store.Store, oversee.Audit,
 		oversee.Rules, oversee.Config, completionCommand, versionCommand,
 	}
 }

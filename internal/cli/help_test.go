@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"filippo.io/age"
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/cli"
@@ -19,6 +20,9 @@ var notRun = map[string]string{
 	"keyturn put local/myapp password":    "asks on a terminal",
 	"keyturn approve k3m9x2ab":            "asks on a terminal, and the request is made up",
 	"keyturn approve k3m9x2ab --remember": "asks on a terminal, and the request is made up",
+	"keyturn store unlock":                "needs a store under a passphrase and a keychain",
+	"keyturn store unlock --for 30m":      "needs a store under a passphrase and a keychain",
+	"keyturn store lock":                  "needs a store under a passphrase",
 }
 
 // walk visits every command but the root, help and what is hidden.
@@ -150,5 +154,21 @@ func furnished(t *testing.T, path string) *world.Machine {
 	m.Must("", append([]string{"put", "local/myapp", "--generate", "password"}, fields...)...)
 	m.Must("", "put", "local/myapp", "--generate", "password", "--merge")
 	m.Must("", "trust", "--yes")
+	if path == "audit verify" { // something to verify, and to hold it against
+		m.Must("", "audit", "checkpoint", "--out", "checkpoint.txt")
+		m.Must("", "audit", "export", "--out", "audit.jsonl")
+	}
+	if strings.HasPrefix(path, "store") {
+		id, err := age.GenerateX25519Identity()
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(filepath.Join(m.Work, "key.txt"), id.String()+"\n", 0o600)
+		write(filepath.Join(m.Work, "recipients.txt"), id.Recipient().String()+"\n", 0o600)
+		write(filepath.Join(m.Work, "passphrase.txt"), "correct horse battery\n", 0o600)
+		if path == "store" || path == "store restore" {
+			m.Must("", "store", "backup", "--to", "keyturn.age", "--recipients-file", "recipients.txt")
+		}
+	}
 	return m
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,9 @@ func initCommand(c *command.Command) *cobra.Command {
 		Long: `Make the local store: an encrypted file that only its root key opens.
 
 The root key is kept in the system's keychain where there is one, else in a file
-that only you can read. With --project a keyturn.yaml is made in this folder,
+that only you can read. With --key passphrase that file opens only with a
+passphrase, which is asked for, or read from the file that
+KEYTURN_PASSPHRASE_FILE names; see 'keyturn store unlock'. With --project a keyturn.yaml is made in this folder,
 for 'keyturn run' to find.`,
 		Example: `  keyturn init
   keyturn init --key file
@@ -36,33 +39,19 @@ for 'keyturn run' to find.`,
 			return initStore(cmd.Context(), c, o)
 		},
 	}
-	cmd.Flags().StringVar(&o.key, "key", "", "keep the root key in the `keychain|file`")
+	cmd.Flags().StringVar(&o.key, "key", "", "keep the root key in the `keychain|file`, or under a passphrase")
 	cmd.Flags().BoolVar(&o.project, "project", false, "make a keyturn.yaml in this folder, too")
-	oneOf(cmd, "key", "keychain", "file")
+	oneOf(cmd, "key", "keychain", "file", "passphrase")
 	return cmd
 }
 
 func storeOf(f command.StoreFacts) *command.StoreDoc {
-	return &command.StoreDoc{ID: f.ID, Path: f.Path, RootKey: f.RootKey, KeyAt: f.KeyAt, Protects: protects(f.RootKey)}
-}
-
-// protects says what the place of the root key protects from, and from what not.
-func protects(kind string) []string {
-	if kind == "keychain" {
-		return []string{
-			"protects: a stolen disk or a copied store file, as long as your login password is not known",
-			"does not protect: against programs that you run yourself, an agent's among them: your keychain is open to them",
-		}
-	}
-	return []string{
-		"protects: a copy of the store file without the key file; other users of this machine",
-		"does not protect: against whoever gets both files (a stolen disk that is not encrypted, a backup of the folder), or against programs that you run yourself, an agent's among them",
-	}
+	return &command.StoreDoc{ID: f.ID, Path: f.Path, RootKey: f.RootKey, KeyAt: f.KeyAt, Protects: command.Protects(f.RootKey)}
 }
 
 func initStore(ctx context.Context, c *command.Command, o initOptions) error {
-	if o.key != "" && o.key != "keychain" && o.key != "file" {
-		return keyturn.E(keyturn.Invalid, "the root key can be kept in the keychain or a file, not in '"+keyturn.Clean(o.key)+"'", "say --key keychain or --key file")
+	if !slices.Contains([]string{"", "keychain", "file", "passphrase"}, o.key) {
+		return keyturn.E(keyturn.Invalid, "the root key can be kept in the keychain, a file, or under a passphrase, not in '"+keyturn.Clean(o.key)+"'", "say --key keychain, --key file or --key passphrase")
 	}
 	project := ""
 	if o.project {
@@ -111,13 +100,16 @@ func tellStore(c *command.Command, made command.Created) error {
 	if err := c.Line("its root key is in %s", keyturn.Clean(made.KeyAt)); err != nil {
 		return err
 	}
-	for _, p := range protects(made.RootKey) {
+	for _, p := range command.Protects(made.RootKey) {
 		if err := c.Line("  %s", p); err != nil {
 			return err
 		}
 	}
-	if made.RootKey == "file" {
+	switch made.RootKey {
+	case "file":
 		return c.Line("keep a copy of the key file somewhere else: without it nothing opens the store")
+	case "passphrase":
+		return c.Line("keep the passphrase, and a copy of that file somewhere else: without both nothing opens the store")
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 		"onterminal": onTerminal,
 		"bytes":      writeBytes,
 		"forge":      forge,
+		"agekey":     ageKey,
 	})
 }
 

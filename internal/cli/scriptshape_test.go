@@ -18,6 +18,7 @@ var shapes = []struct {
 }{
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?`), "TIME"},
 	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), "HASH"},
+	{regexp.MustCompile(`("store": |"id": )"[0-9a-f]{32}"`), `${1}"STORE"`},
 	{regexp.MustCompile(`\bprocess-[0-9a-f]{32}\b`), "PROCESS"},
 	{regexp.MustCompile(`\b[0-9a-hjkmnp-tv-z]{26}\b`), "ID"},
 	{regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}\b`), "FINGERPRINT"},

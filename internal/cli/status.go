@@ -21,13 +21,41 @@ protects from; and who keyturn takes you for.`,
   keyturn status -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return status(ctx, c, s) })
+			err := c.Do(cmd, func(ctx context.Context, s *command.Session) error { return status(ctx, c, s) })
+			if e := keyturn.AsError(err); e != nil && e.Code == keyturn.Sealed {
+				return locked(cmd.Context(), c, e)
+			}
+			return err
 		},
 	}
 }
 
+// locked tells what can be known of a store that cannot be opened.
+func locked(ctx context.Context, c *command.Command, e *keyturn.Error) error {
+	facts, err := c.Peek(ctx, c.How())
+	if err != nil {
+		return e
+	}
+	if c.JSON() {
+		told := c.ErrorDoc(e)
+		doc := command.Answer{Operation: "check-status", Status: "error", Store: storeOf(facts), Error: &told}
+		if err := c.Print(doc); err != nil {
+			return err
+		}
+		return command.ExitStatus(e.Code.Exit())
+	}
+	if err := c.Line("store     %s\nroot key  %s  (%s)", keyturn.Clean(facts.Path), keyturn.Clean(facts.KeyAt), keyturn.Clean(facts.RootKey)); err != nil {
+		return err
+	}
+	return e
+}
+
 func status(ctx context.Context, c *command.Command, s *command.Session) error {
 	res, err := command.Ask[*keyturn.Mounts](ctx, c, s, keyturn.ListMounts{Probe: true})
+	if err != nil {
+		return err
+	}
+	keys, err := s.StoreState(ctx)
 	if err != nil {
 		return err
 	}
@@ -44,6 +72,7 @@ func status(ctx context.Context, c *command.Command, s *command.Session) error {
 			list = append(list, c.MountDoc(m))
 		}
 		doc.Mounts, doc.Store, doc.Caller, doc.Notices = &list, storeOf(s.Store), &s.Actor, standing(s.Actor)
+		doc.Store.Unlocked, doc.Store.Unfinished = command.Stamp(keys.Unlocked), keys.Unfinished
 		if len(failed) > 0 {
 			doc.Status = "partial"
 			for _, e := range failed {
@@ -53,7 +82,7 @@ func status(ctx context.Context, c *command.Command, s *command.Session) error {
 		if err := c.Print(doc); err != nil {
 			return err
 		}
-	} else if err := statusText(c, s, res.Mounts); err != nil {
+	} else if err := statusText(c, s, keys, res.Mounts); err != nil {
 		return err
 	}
 	if len(failed) > 0 {
@@ -62,7 +91,7 @@ func status(ctx context.Context, c *command.Command, s *command.Session) error {
 	return nil
 }
 
-func statusText(c *command.Command, s *command.Session, mounts []keyturn.MountInfo) error {
+func statusText(c *command.Command, s *command.Session, keys command.StoreState, mounts []keyturn.MountInfo) error {
 	rows := [][]string{}
 	for _, m := range mounts {
 		rows = append(rows, []string{m.Mount, m.Platform, health(m.Health), keyturn.Clean(m.Target)})
@@ -71,7 +100,7 @@ func statusText(c *command.Command, s *command.Session, mounts []keyturn.MountIn
 		return err
 	}
 	lines := []string{"", "store     " + keyturn.Clean(s.Store.Path), "root key  " + keyturn.Clean(s.Store.KeyAt)}
-	for _, p := range protects(s.Store.RootKey) {
+	for _, p := range keyLines(s.Store.RootKey, keys) {
 		lines = append(lines, "          "+p)
 	}
 	lines = append(lines, "you are   "+keyturn.Clean(s.Actor.Principal())+"  ("+found(s.Actor)+")")
@@ -90,6 +119,22 @@ func statusText(c *command.Command, s *command.Session, mounts []keyturn.MountIn
 	}
 	lines = append(lines, "rules     "+strings.Join(files, ", "))
 	return c.Line("%s", strings.Join(lines, "\n"))
+}
+
+// keyLines say how the root key is kept, and what is to be done about it.
+func keyLines(kind string, keys command.StoreState) []string {
+	lines := command.Protects(kind)
+	if kind == "passphrase" {
+		lock := "locked: each command needs the passphrase; 'keyturn store unlock' asks once"
+		if !keys.Unlocked.IsZero() {
+			lock = "unlocked until " + command.When(keys.Unlocked) + "; 'keyturn store lock' ends that"
+		}
+		lines = append([]string{lock}, lines...)
+	}
+	if keys.Unfinished {
+		lines = append(lines, "a change of its keys is unfinished: 'keyturn store rekey' goes on with it")
+	}
+	return lines
 }
 
 func health(h *keyturn.Health) string {

@@ -47,6 +47,7 @@ func (o *Operator) Entries() []Entry {
 	if len(o.Notify.On) > 0 {
 		add("notify.on", strings.Join(o.Notify.On, ", "), o.Notify.Line)
 	}
+	o.auditEntries(add)
 	return out
 }
 

@@ -22,6 +22,7 @@ type Operator struct {
 	// "passphrase", or "" for nothing.
 	Confirm string
 	Notify  Notify
+	Audit   Audit
 	// Unchecked says why owner and mode were not checked; "" where they were.
 	Unchecked string
 
@@ -79,7 +80,7 @@ func ParseOperator(name string, data []byte) (*Operator, error) {
 	if err != nil || top == nil {
 		return o, err
 	}
-	pairs, err := f.mapping(top, "the operator's file", "mounts", "groups", "rules", "reveal", "notify")
+	pairs, err := f.mapping(top, "the operator's file", "mounts", "groups", "rules", "reveal", "notify", "audit")
 	if err != nil {
 		for _, p := range []string{"env", "expect", "never"} {
 			if strings.HasSuffix(err.Error(), "unknown key '"+p+"' in the operator's file") {
@@ -101,6 +102,8 @@ func ParseOperator(name string, data []byte) (*Operator, error) {
 		case "notify":
 			o.Notify, err = f.notify(p.node)
 			o.Notify.Line = p.line
+		case "audit":
+			o.Audit, err = f.audit(p.node)
 		}
 		if err != nil {
 			return nil, err

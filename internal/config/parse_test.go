@@ -30,6 +30,13 @@ rules:
   - {who: everyone, never: [reveal],      on: ["prod/**"]}
 reveal: {confirm: passphrase}
 notify: {webhook: "https://hooks.example.com/T0/s3cret", on: [pending, halted, expiring]}
+audit:
+  identifiers: hmac
+  forward:
+    - {file: /var/log/keyturn.jsonl, required: true}
+    - {syslog: "tls://logs.example.com:6514"}
+    - {syslog: local}
+    - {syslog: "tcp://10.0.0.1:601"}
 `
 
 const projectExample = `env:                       # all that run needs
@@ -61,6 +68,8 @@ func TestOperator(t *testing.T) {
 		`rules[2] = {who: "agent:coder", may: [use], on: ["prod/github/token"], http: ["POST api.github.com/repos/acme/** header:Authorization"], mounts: [k8s], hosts: [ci-1]}`,
 		`rules[3] = {who: everyone, never: [reveal], on: ["prod/**"]}`,
 		"reveal.confirm = passphrase", "notify.webhook = https://hooks.example.com/…", "notify.on = pending, halted, expiring",
+		"audit.identifiers = hmac", "audit.forward[0] = file /var/log/keyturn.jsonl, required", "audit.forward[1] = syslog tls://logs.example.com:6514",
+		"audit.forward[2] = syslog local", "audit.forward[3] = syslog tcp://10.0.0.1:601",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"unicode/utf16"
 
+	"filippo.io/age"
+
 	"github.com/keyturn/keyturn/internal/world"
 )
 
@@ -162,6 +164,18 @@ func (c *tour) write(t *testing.T, name, text string) string {
 	return path
 }
 
+// keys brings along what backups and root keys need.
+func (c *tour) keys(t *testing.T) {
+	t.Helper()
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.write(t, "key.txt", id.String()+"\n")
+	c.write(t, "recipients.txt", id.Recipient().String()+"\n")
+	c.write(t, "words", "correct horse battery\n")
+}
+
 // put goes every way in, and ways in that fail.
 func (c *tour) put(t *testing.T) {
 	t.Helper()
@@ -206,15 +220,44 @@ func (c *tour) look() {
 			{"get", "local/c/json"}, {"get", "local/c/json#password"}, {"list"}, {"list", "local/"}, {"list", "local/c", "--shallow"},
 			{"history", "local/c/json"}, {"status"}, {"config", "check"}, {"version"}, {"help"},
 			{"rules", "explain", "agents", "use", "local/c/json"}, {"trust"}, {"approve"}, {"approve", "23456789"},
-			{"audit", "list"}, {"audit", "verify"}, {"completion", "bash"},
+			{"audit", "list"}, {"audit", "verify"}, {"audit", "checkpoint"}, {"audit", "export", "--out", "audit.jsonl"},
+			{"audit", "prune", "--older-than", "1d", "--yes"}, {"completion", "bash"},
 		} {
 			c.any(c.m, "", append(slices.Clone(args), json...)...)
 			c.any(c.agent, "", append(slices.Clone(args), json...)...)
 		}
 	}
+	c.store()
 	c.ok("", "rollback", "local/c/json", "--to", "1")
 	c.ok("", "delete", "local/c/json")
 	c.ok("", "restore", "local/c/json")
+}
+
+// store changes keys, makes backups and restores them, in ways that fail too. A
+// backup of the canary must be opened to find it.
+func (c *tour) store() {
+	key, recipients := filepath.Join(c.in, "key.txt"), filepath.Join(c.in, "recipients.txt")
+	words := filepath.Join(c.in, "words")
+	file := filepath.Join(c.m.Work, "b.age")
+	c.ok("", "store", "backup", "--to", file, "--recipients-file", recipients, "-v")
+	c.ok("", "store", "backup", "--to", file, "--passphrase-file", words, "-o", "json", "--yes")
+	c.ok("", "store", "backup", "--to", file, "--recipients-file", recipients, "--yes")
+	c.bad("", "store", "backup", "--to", file, "--recipients-file", recipients, "-v")
+	c.bad("", "store", "backup", "--to", file+"2", "--recipient", c.v, "-v")
+	c.bad("", "store", "backup", "--to", file+"2", "--passphrase-file", filepath.Join(c.in, "value"), "--recipients-file", recipients)
+	c.ok("", "store", "restore", file, "--identity", key, "--check", "-v")
+	c.bad("", "store", "restore", file, "--identity", key, "-v", "-o", "json")
+	c.bad("", "store", "restore", file, "--identity", filepath.Join(c.in, "value"), "--check", "-v", "-o", "json")
+	c.bad("", "store", "restore", filepath.Join(c.in, "value"), "--identity", key, "--check", "-v", "-o", "json")
+	c.ok("", "store", "restore", file, "--identity", key, "--replace", "--yes", "--key", "file", "-o", "json")
+	c.ok("", "store", "rekey", "--key", "passphrase", "--new-passphrase-file", words, "--yes", "-v")
+	c.bad("", "get", "local/c/json", "-v")
+	known := c.m.As("KEYTURN_PASSPHRASE_FILE=" + words)
+	c.any(known, "", "store", "unlock", "-v")
+	c.any(known, "", "store", "lock", "-v")
+	c.any(c.m.As("KEYTURN_PASSPHRASE_FILE="+filepath.Join(c.in, "value")), "", "get", "local/c/json", "-v", "-o", "json")
+	c.any(c.agent, "", "store", "backup", "--to", file, "--recipients-file", recipients, "-v")
+	c.any(known, "", "store", "rekey", "--key", "file", "--yes", "-o", "json", "-v")
 }
 
 // use hands the value to programs that print it, to files and to templates.
@@ -224,7 +267,8 @@ func (c *tour) use(t *testing.T) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	const rules = "rules:\n  - {who: agents, may: [use], on: [\"local/c/json\"], run: [\"sh -c **\"]}\n"
+	rules := "rules:\n  - {who: agents, may: [use], on: [\"local/c/json\"], run: [\"sh -c **\"]}\n" +
+		"audit: {forward: [{file: " + filepath.Join(c.m.Work, "forwarded.jsonl") + "}, {file: /nonexistent/folder/audit.jsonl}]}\n"
 	if err := os.WriteFile(filepath.Join(dir, "keyturn.yaml"), []byte(rules), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -259,6 +303,11 @@ func (c *tour) use(t *testing.T) {
 	c.ok("", "quickstart")
 	c.ok("", "audit", "verify")
 	c.ok("", "audit", "list", "-o", "json")
+	c.ok("", "audit", "checkpoint", "--out", filepath.Join(c.m.Work, "checkpoint.txt"))
+	c.ok("", "audit", "export", "--out", filepath.Join(c.m.Work, "audit.jsonl"))
+	c.ok("", "audit", "verify", filepath.Join(c.m.Work, "audit.jsonl"), "--checkpoint", filepath.Join(c.m.Work, "checkpoint.txt"))
+	c.bad("", "audit", "verify", filepath.Join(c.m.Work, "checkpoint.txt"), "-v")
+	c.ok("", "audit", "prune", "--older-than", "1ns", "--yes")
 	c.ok("", "destroy", "local/c/json", "--yes")
 	c.ok("", "destroy", "local/c/literal", "--versions", "1", "--yes")
 }
@@ -270,6 +319,7 @@ func (c *tour) use(t *testing.T) {
 func TestCanary(t *testing.T) {
 	m, v := world.New(t), canary()
 	c := &tour{m: m, agent: m.As("AI_AGENT=canary"), v: v, in: t.TempDir()}
+	c.keys(t)
 	c.put(t)
 	c.look()
 	c.use(t)

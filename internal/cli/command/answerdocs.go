@@ -14,10 +14,13 @@ type Answer struct {
 	Folders   []string          `json:"folders,omitempty"` // of a shallow listing
 	Mounts    *[]MountDoc       `json:"mounts,omitempty"`
 	Store     *StoreDoc         `json:"store,omitempty"`
+	Backup    *BackupDoc        `json:"backup,omitempty"`
 	Decision  *DecisionDoc      `json:"decision,omitempty"`
 	Settings  *[]SettingDoc     `json:"settings,omitempty"`
 	Records   *[]keyturn.Record `json:"records,omitempty"`
 	Log       *LogDoc           `json:"log,omitempty"`
+	Made      *CheckpointDoc    `json:"checkpoint,omitempty"`
+	Count     *int64            `json:"count,omitempty"` // of records that were exported or pruned
 	Caller    *keyturn.Actor    `json:"caller,omitempty"`
 	Command   *CommandDoc       `json:"command,omitempty"`
 	Project   *ProjectDoc       `json:"project,omitempty"`
@@ -95,12 +98,41 @@ type RequestDoc struct {
 
 // LogDoc is what was found of the audit log. Checkpoint is null where none was
 // given to compare with: then the log is consistent, which does not say complete.
+// With one it is complete and unchanged up to record CompleteTo, and consistent
+// behind it.
 type LogDoc struct {
-	Size       int64   `json:"size"`
-	Head       string  `json:"head"`
-	Consistent bool    `json:"consistent"`
-	Complete   bool    `json:"complete"`
-	Checkpoint *string `json:"checkpoint"`
+	First      int64          `json:"first,omitempty"` // of an exported file that begins later
+	Size       int64          `json:"size"`
+	Head       string         `json:"head"` // root of the tree
+	Pruned     int64          `json:"pruned,omitempty"`
+	Consistent bool           `json:"consistent"`
+	Complete   bool           `json:"complete"` // all of it
+	CompleteTo int64          `json:"complete_to,omitempty"`
+	Checkpoint *CheckpointDoc `json:"checkpoint"`
+	Key        string         `json:"key,omitempty"`    // verifier key, of a file as it says itself
+	Signed     *CheckpointDoc `json:"signed,omitempty"` // the checkpoint at the end of a file
+	Restored   []RestoredDoc  `json:"restored,omitempty"`
+}
+
+// RestoredDoc is a record that tells of a restored backup.
+type RestoredDoc struct {
+	Record   int64            `json:"record"` // its number
+	Made     string           `json:"made_time"`
+	Backup   keyturn.LogMark  `json:"backup"`             // end of the backup's log
+	Replaced *keyturn.LogMark `json:"replaced,omitempty"` // end of the log that was there
+	Lost     int64            `json:"records_lost,omitempty"`
+	Unread   bool             `json:"unread,omitempty"` // there was a store, and it could not be read
+}
+
+// CheckpointDoc is what log and state were at one moment.
+type CheckpointDoc struct {
+	Origin     string `json:"origin"`
+	Size       int64  `json:"size"`
+	Head       string `json:"head"`
+	Generation int64  `json:"generation"`
+	Time       string `json:"time"`
+	Signed     string `json:"signed,omitempty"` // as a signed note, where it was made
+	Key        string `json:"key,omitempty"`    // that verifies it
 }
 
 // SettingDoc is one entry of a configuration file, and where it stands.
@@ -118,6 +150,22 @@ type StoreDoc struct {
 	RootKey  string   `json:"root_key"`
 	KeyAt    string   `json:"root_key_at"`
 	Protects []string `json:"protects"`
+	// Unlocked is until when a passphrase need not be given.
+	Unlocked   string `json:"unlocked_until,omitempty"`
+	Unfinished bool   `json:"rekey_unfinished,omitempty"`
+}
+
+// BackupDoc is a backup that was made, checked or restored.
+type BackupDoc struct {
+	Path     string           `json:"path"`
+	Store    string           `json:"store"` // its id
+	Made     string           `json:"made_time,omitempty"`
+	Writer   string           `json:"made_by,omitempty"` // version of keyturn
+	Size     int64            `json:"size,omitempty"`    // bytes
+	Log      keyturn.LogMark  `json:"log"`
+	Checked  bool             `json:"checked,omitempty"`  // and not installed
+	Replaced *keyturn.LogMark `json:"replaced,omitempty"` // end of the log that was there
+	Aside    string           `json:"moved_aside,omitempty"`
 }
 
 // StepDoc is one step of the demonstration.

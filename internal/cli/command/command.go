@@ -27,6 +27,10 @@ type Program struct {
 	Open func(ctx context.Context, how How) (*Session, error)
 	// Create makes a new store. It is an operation before there is a door.
 	Create func(ctx context.Context, how How, rootKey string) (Created, error)
+	// Restore puts a backup in the place of a store, for which there is no door yet.
+	Restore func(ctx context.Context, how How, o RestoreOptions) (Restored, error)
+	// Peek tells of the store without opening it.
+	Peek func(ctx context.Context, how How) (StoreFacts, error)
 	// Facts tells about configuration and caller without opening the store.
 	Facts func(how How) (Facts, error)
 }
@@ -37,13 +41,22 @@ type How struct {
 	Home   string // "" for the usual place; set by quickstart, which reads no configuration
 	Demo   bool   // the caller counts as a person: everything is made up and thrown away
 	Prompt Prompt // asks the person
+
+	// Of commands about the store as a whole.
+
+	Anew             bool                  // the passphrase is asked for even where the store is unlocked
+	Silent           bool                  // nobody is asked for it
+	NewPassphrase    string                // file that holds the passphrase to be set; "": asked for
+	BackupPassphrase string                // file that holds the passphrase of a backup; "": asked for
+	Progress         func(done, total int) // of long work; nil: nobody looks
 }
 
 // Command is one run of one command.
 type Command struct {
 	*Program
 	shared
-	Name string // below "keyturn", once it is known: "audit list"
+	Name string     // below "keyturn", once it is known: "audit list"
+	With func(*How) // adds to How what one command needs; nil for nothing
 	args []string
 }
 
@@ -180,7 +193,13 @@ func (c *Command) Do(cmd *cobra.Command, f func(ctx context.Context, s *Session)
 }
 
 // How tells which store and configuration this run is about.
-func (c *Command) How() How { return How{Config: c.config, Prompt: c.Prompt()} }
+func (c *Command) How() How {
+	h := How{Config: c.config, Prompt: c.Prompt()}
+	if c.With != nil {
+		c.With(&h)
+	}
+	return h
+}
 
 // Ask does op through the door, and with --wait once more each time that an
 // approval may have come.

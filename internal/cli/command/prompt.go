@@ -150,7 +150,30 @@ func (q Prompt) Passphrase(ctx context.Context, about string, fresh bool) (keytu
 	}
 	fmt.Fprintln(q.out, "You have no keyturn passphrase yet. It proves that it is you, and not a program of")
 	fmt.Fprintln(q.out, "yours, who says yes. It cannot be read back: remember it.")
-	first, err := q.Secret(ctx, "A new passphrase, "+about)
+	return q.Twice(ctx, "A new passphrase, "+about)
+}
+
+// StorePassphrase asks for the passphrase of the local store: for a new one, twice,
+// where fresh is set. A try after the first tells that the last was wrong; once is
+// how to be asked only once, told at the first.
+func (q Prompt) StorePassphrase(ctx context.Context, fresh bool, try int, once string) (keyturn.Value, error) {
+	if fresh {
+		fmt.Fprintln(q.out, "The passphrase opens the local store. It cannot be read back, and without it there")
+		fmt.Fprintln(q.out, "is no way into the store but a backup: keep it.")
+		return q.Twice(ctx, "A new passphrase of the local store")
+	}
+	if try > 1 {
+		fmt.Fprintln(q.out, "that is not the passphrase")
+	} else if once != "" {
+		fmt.Fprintln(q.out, "the local store is locked  ("+once+")")
+	}
+	return q.Secret(ctx, "Passphrase of the local store")
+}
+
+// Twice asks for something new without echo, twice: Invalid where the answers are
+// not the same.
+func (q Prompt) Twice(ctx context.Context, question string) (keyturn.Value, error) {
+	first, err := q.Secret(ctx, question)
 	if err != nil {
 		return keyturn.Value{}, err
 	}

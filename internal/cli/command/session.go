@@ -1,6 +1,9 @@
 package command
 
 import (
+	"context"
+	"time"
+
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/rules"
@@ -11,6 +14,8 @@ type Session struct {
 	Service keyturn.Service
 	Facts
 	Store StoreFacts
+	// StoreState tells more of the local store, which takes a moment.
+	StoreState func(ctx context.Context) (StoreState, error)
 	// Close records what still has to be, and closes the store.
 	Close func() error
 }
@@ -29,8 +34,40 @@ type Facts struct {
 type StoreFacts struct {
 	ID      string
 	Path    string
-	RootKey string // "keychain" or "file"
+	RootKey string // "keychain", "file" or "passphrase"
 	KeyAt   string // where the root key is kept
+}
+
+// StoreState is what changes about the local store's keys.
+type StoreState struct {
+	// Unlocked is until when the passphrase is not asked for; zero where each
+	// command needs it, or there is none.
+	Unlocked time.Time
+	// Unfinished tells that a change of the keys was cut short.
+	Unfinished bool
+}
+
+// RestoreOptions say what is restored, and how.
+type RestoreOptions struct {
+	File       string   // the backup
+	Identities []string // files of private keys
+	Passphrase bool     // the backup was made with one
+	RootKey    string   // the kind of the new root key; "": what init would take
+	Check      bool     // verify it, and install nothing
+	Replace    bool     // an older or newer store with the same id is moved aside
+	// Confirm asks before a store is moved aside.
+	Confirm func(ctx context.Context, question string) error
+}
+
+// Restored tells of a backup that was restored, or checked.
+type Restored struct {
+	StoreFacts // of the restored store; only its id where it was only checked
+	AuditID    string
+	Made       time.Time       // when the backup was made
+	Writer     string          // version of the keyturn that made it
+	Log        keyturn.LogMark // where its log ends
+	Replaced   *keyturn.LogMark
+	Aside      string // the folder with the files of the store that was there
 }
 
 // Created tells of a new store.

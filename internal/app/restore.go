@@ -1,0 +1,338 @@
+package app
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/backup"
+	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/rules"
+	"github.com/keyturn/keyturn/internal/state"
+	"github.com/keyturn/keyturn/internal/state/rootkey"
+)
+
+// restoring is one restore on its way: a backup is opened and verified in a private
+// folder, made a store of its own there, and then published.
+type restoring struct {
+	machine
+	how   command.How
+	o     command.RestoreOptions
+	facts command.Facts
+	rule  string
+
+	dir      string // private, below the home folder
+	manifest backup.Manifest
+	root     []byte // the backup's root key
+	found    *found // the store that is there already; nil for none
+	out      command.Restored
+}
+
+// restore puts a backup into the home folder, or only verifies it.
+func (m machine) restore(ctx context.Context, how command.How, o command.RestoreOptions) (command.Restored, error) {
+	r := &restoring{machine: m, how: how, o: o}
+	var err error
+	if r.facts, err = m.facts(how); err != nil {
+		return r.out, err
+	}
+	if err := r.allowed(); err != nil {
+		return r.out, err
+	}
+	home := r.facts.Home
+	if _, err := os.Lstat(home); errors.Is(err, fs.ErrNotExist) {
+		defer os.Remove(home) // which fails where anything is in it
+	}
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return r.out, unwritten(home, err)
+	}
+	release, err := rootkey.Hold(home)
+	if err != nil {
+		return r.out, err
+	}
+	defer release()
+	if r.dir, err = scratch(home, "restore-"); err != nil {
+		return r.out, err
+	}
+	defer os.RemoveAll(r.dir)
+	if err := r.unpack(ctx); err != nil {
+		return r.out, err
+	}
+	defer clear(r.root)
+	if o.Check {
+		return r.out, r.verify(ctx)
+	}
+	if err := r.verify(ctx); err != nil {
+		return r.out, err
+	}
+	if r.found, err = r.look(ctx); err != nil {
+		return r.out, err
+	}
+	if err := r.replaces(ctx); err != nil {
+		return r.out, err
+	}
+	return r.out, r.install(ctx)
+}
+
+// allowed decides as broker would: there is no door before there is a store.
+func (r *restoring) allowed() error {
+	op := keyturn.RestoreStore{}
+	d := r.facts.Rules.Decide(rules.Request{Actor: r.facts.Actor, Verb: op.Verb()})
+	if r.facts.Actor.Kind == keyturn.Person && d.Effect == rules.Allow {
+		r.rule = d.Where()
+		return nil
+	}
+	why := d.Why
+	if r.facts.Actor.Kind != keyturn.Person {
+		why = "only a person may back up or restore the whole store"
+	}
+	e := keyturn.E(keyturn.Denied, r.facts.Actor.Principal()+" may not restore a store: "+why, "a person has to do it, at a terminal of their own")
+	e.By = "rule"
+	return e
+}
+
+// unpack decrypts the backup into the private folder.
+func (r *restoring) unpack(ctx context.Context) error {
+	src, err := os.Open(r.abs(r.o.File))
+	if errors.Is(err, fs.ErrNotExist) {
+		return keyturn.E(keyturn.NotFound, "there is no backup '"+keyturn.Clean(r.o.File)+"'", "name the file that 'keyturn store backup' made").Because(err)
+	}
+	if err != nil {
+		return keyturn.E(keyturn.Unavailable, "the backup '"+keyturn.Clean(r.o.File)+"' cannot be read", "check that you may read it").Because(err)
+	}
+	defer src.Close()
+	ids, err := r.identities(ctx)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(r.dir, state.File)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return unwritten(path, err)
+	}
+	var key []byte
+	r.manifest, key, err = backup.Read(src, ids, cancelled{ctx, f})
+	defer clear(key)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return unwritten(path, err)
+	}
+	var ok bool
+	if r.root, ok = rootkey.Parse(key); !ok {
+		return brokenBackup(nil)
+	}
+	r.out.ID, r.out.Made, r.out.Writer = r.manifest.Store, r.manifest.Time, r.manifest.Writer
+	r.out.Log = keyturn.LogMark{Size: r.manifest.Log.Size, Root: r.manifest.Log.Root}
+	return nil
+}
+
+// identities are what the person brings to open the backup.
+func (r *restoring) identities(ctx context.Context) (ids backup.Identities, err error) {
+	for _, name := range r.o.Identities {
+		text, err := command.ReadFile(r.abs(name))
+		if err != nil {
+			return ids, err
+		}
+		more, err := backup.ParseIdentities(text, func() (keyturn.Value, error) {
+			if !r.how.Prompt.Possible() {
+				return keyturn.Value{}, keyturn.E(keyturn.Invalid, "the identity '"+keyturn.Clean(name)+"' has a passphrase of its own, and there is no terminal to ask for it", "do it in a terminal")
+			}
+			return r.how.Prompt.Secret(ctx, "Passphrase of the identity "+name)
+		})
+		clear(text)
+		if err != nil {
+			return ids, err
+		}
+		ids = ids.And(more)
+	}
+	if r.o.Passphrase {
+		pass, err := r.backupPassphrase(ctx, r.how, false)
+		if err != nil {
+			return ids, err
+		}
+		more, err := backup.PassphraseIdentity(pass)
+		if err != nil {
+			return ids, err
+		}
+		ids = ids.And(more)
+	}
+	if ids.Empty() {
+		return ids, keyturn.E(keyturn.Invalid, "nothing was given that could open the backup", "say --identity KEYFILE, or --passphrase")
+	}
+	return ids, nil
+}
+
+func brokenBackup(err error) error {
+	e := keyturn.E(keyturn.Corrupt, "what is in the backup is not a whole store", "nothing was restored; take an older backup").Because(err)
+	if err != nil {
+		e.Message += ": " + keyturn.AsError(err).Message
+	}
+	return e
+}
+
+// verify opens the store of the backup with its own root key, and checks all of it:
+// each record of its log, what is kept beside the log, and that both are what its
+// maker signed.
+func (r *restoring) verify(ctx context.Context) error {
+	db, err := r.unpacked(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	log := audit.New(db, r.Now)
+	report, err := log.VerifyAgainst(ctx, []byte(r.manifest.Log.Checkpoint))
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return brokenBackup(err)
+	}
+	if db.Stats().ID != r.manifest.Store || report.Size != r.manifest.Log.Size || hex.EncodeToString(report.Root[:]) != r.manifest.Log.Root {
+		return brokenBackup(nil)
+	}
+	return nil
+}
+
+// unpacked opens the store in the private folder with the backup's root key.
+func (r *restoring) unpacked(ctx context.Context) (*state.DB, error) {
+	db, err := state.Open(ctx, r.dir, func(string, string, string) ([]byte, error) { return r.root, nil }, r.stateOptions())
+	if e := keyturn.AsError(err); e != nil && e.Code != keyturn.Invalid && e.Code != keyturn.Unavailable && ctx.Err() == nil {
+		return nil, brokenBackup(err)
+	}
+	return db, err
+}
+
+// replaces refuses to put a backup in the place of a store, unless that is what is
+// wanted.
+func (r *restoring) replaces(ctx context.Context) error {
+	f := r.found
+	if f == nil {
+		return nil
+	}
+	if f.id != "" && f.id != r.manifest.Store {
+		return keyturn.E(keyturn.Conflict, "there is another store at '"+keyturn.Clean(f.path())+"', not an older or newer one of the backup's", "restore to another folder: KEYTURN_HOME=DIR keyturn store restore …")
+	}
+	if !r.o.Replace {
+		return keyturn.E(keyturn.Conflict, "there is a store already at '"+keyturn.Clean(f.path())+"': "+r.compared(),
+			"--replace moves its files aside (nothing is deleted) and puts the backup in its place, which the log then tells")
+	}
+	return r.o.Confirm(ctx, "Move that store aside and put the backup in its place? "+capital(r.compared()))
+}
+
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return string(s[0]-'a'+'A') + s[1:]
+}
+
+// compared says how the backup and the store that is there differ.
+func (r *restoring) compared() string {
+	f := r.found
+	switch {
+	case f.mark == nil:
+		return "it cannot be read (" + f.why + "), so whether it is newer than the backup is not known"
+	case f.forked:
+		return fmt.Sprintf("its log and the backup's went different ways; it has %s records, the backup %s", count(f.mark.Size), count(r.manifest.Log.Size))
+	case f.mark.Size > r.manifest.Log.Size:
+		return "the backup is older by " + records(f.mark.Size-r.manifest.Log.Size)
+	}
+	return "its log ends where the backup's does"
+}
+
+func count(n int64) string { return strconv.FormatInt(n, 10) }
+
+func records(n int64) string {
+	if n == 1 {
+		return "one record of the log"
+	}
+	return count(n) + " records of the log"
+}
+
+// install makes the unpacked store one of its own, with a root key of its own and a
+// record of where it comes from, and publishes it.
+func (r *restoring) install(ctx context.Context) error {
+	kind := r.o.RootKey
+	if kind == "" {
+		kind = usualKind(r.how)
+	}
+	keys := r.keys(r.how, r.facts, r.manifest.Store)
+	place, err := keys.Place(kind)
+	if err != nil {
+		return err
+	}
+	root, err := keys.Make(ctx, kind, place)
+	if err != nil {
+		return err
+	}
+	defer clear(root)
+	published := false
+	defer func() {
+		if !published {
+			_ = keys.Remove(kind, place)
+		}
+	}()
+	if err := r.settle(ctx, [rootkey.Size]byte(root), spot{kind, place}); err != nil {
+		return err
+	}
+	if r.found != nil {
+		if err := r.found.moveAside(r.facts.Home, r.Now()); err != nil {
+			return err
+		}
+		r.out.Aside = r.found.dir
+	}
+	// Once it may be published its root key stays, whatever is told.
+	published = true
+	if err := state.Restore(ctx, r.facts.Home, filepath.Join(r.dir, state.File), r.stateOptions()); err != nil {
+		if _, there := os.Lstat(filepath.Join(r.facts.Home, state.File)); errors.Is(there, fs.ErrNotExist) {
+			published = false
+			if r.found != nil && r.found.moved {
+				err = errors.Join(err, r.found.moveBack(r.facts.Home))
+			}
+		}
+		return err
+	}
+	if r.found != nil {
+		r.found.done()
+	}
+	path := filepath.Join(r.facts.Home, state.File)
+	r.out.StoreFacts = command.StoreFacts{ID: r.manifest.Store, Path: path, RootKey: kind, KeyAt: spot{kind, place}.shown(r.facts.Home)}
+	return nil
+}
+
+// settle gives the unpacked store its root key and the record of its restoring.
+func (r *restoring) settle(ctx context.Context, root [rootkey.Size]byte, at spot) error {
+	db, err := r.unpacked(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := db.SetRoot(ctx, root, at.Kind, at.Place); err != nil {
+		return err
+	}
+	if err := writeChange(ctx, db, nil); err != nil { // it spoke of places elsewhere
+		return err
+	}
+	op := keyturn.RestoreStore{Store: r.manifest.Store, RootKey: at.Kind, Backup: r.out.Log, Made: r.manifest.Time.UTC()}
+	if r.found != nil {
+		op.Replaced, op.Unread = r.found.mark, r.found.mark == nil
+		r.out.Replaced = r.found.mark
+	}
+	id := keyturn.NewID(r.Now())
+	if err := recordOwn(ctx, audit.New(db, r.Now), id, op, r.facts.Actor, r.rule); err != nil {
+		return err
+	}
+	r.out.AuditID = id
+	return db.Close()
+}

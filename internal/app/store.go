@@ -1,0 +1,250 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/state"
+	"github.com/keyturn/keyturn/internal/state/rootkey"
+)
+
+// storeKeeper does what is about the open store as a whole. It satisfies
+// broker.Store.
+type storeKeeper struct {
+	machine
+	how   command.How
+	facts command.Facts
+	db    *state.DB
+
+	mu   sync.Mutex // of what follows: another process may change the root key
+	keys rootkey.Keeper
+	at   spot   // where the root key was looked for last
+	root []byte // the root key there; nil where it was not to be had
+}
+
+// load is the store's keyfunc: it gets a root key and keeps it at hand.
+func (s *storeKeeper) load(ctx context.Context) state.Keyfunc {
+	return func(id, kind, place string) ([]byte, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.keys = s.machine.keys(s.how, s.facts, id)
+		if at := (spot{kind, place}); s.at != at || s.root == nil {
+			clear(s.root)
+			s.at, s.root = at, nil
+			key, err := s.keys.Load(ctx, kind, place)
+			if err != nil {
+				return nil, err
+			}
+			s.root = key
+		}
+		return bytes.Clone(s.root), nil
+	}
+}
+
+// held is where the store's root key is now, by what the store itself says.
+func (s *storeKeeper) held(ctx context.Context) (spot, error) {
+	f, err := state.Peek(ctx, s.facts.Home, s.stateOptions())
+	return spotOf(f), err
+}
+
+func (s *storeKeeper) close() error {
+	clear(s.root)
+	return s.db.Close()
+}
+
+// Unlock implements broker.Store.
+func (s *storeKeeper) Unlock(_ context.Context, op keyturn.UnlockStore) (*keyturn.Unlocked, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at.Kind != rootkey.Passphrase {
+		return nil, s.noLock()
+	}
+	until := s.Now().Add(time.Duration(min(op.Seconds, int64(rootkey.MaxUnlock/time.Second)+1)) * time.Second).UTC().Truncate(time.Second)
+	return &keyturn.Unlocked{Until: until}, s.keys.Unlock(s.at.Place, s.root, until)
+}
+
+// Lock implements broker.Store.
+func (s *storeKeeper) Lock(context.Context) error {
+	if s.at.Kind != rootkey.Passphrase {
+		return s.noLock()
+	}
+	return s.keys.Lock()
+}
+
+func (s *storeKeeper) noLock() error {
+	return keyturn.E(keyturn.Invalid, "the local store has no lock: its root key is in "+keyturn.Clean(s.at.shown(s.facts.Home)), "'keyturn store rekey --key passphrase' has a passphrase protect it")
+}
+
+// state tells what changes about the store's keys.
+func (s *storeKeeper) state(ctx context.Context) (command.StoreState, error) {
+	var out command.StoreState
+	s.mu.Lock()
+	keys, at := s.keys, s.at
+	s.mu.Unlock()
+	if at.Kind == rootkey.Passphrase {
+		out.Unlocked = keys.Unlocked(at.Place)
+	}
+	begun, err := s.begun(ctx)
+	if err != nil {
+		return out, err
+	}
+	rekeying, err := s.db.Rekeying(ctx)
+	out.Unfinished = begun != nil || rekeying
+	return out, err
+}
+
+// A change of the root key is written down in the store before anything happens, so
+// that whoever comes after one that was cut short knows both places.
+const (
+	changeKind = "root key"
+	changeID   = "change"
+)
+
+type rootChange struct {
+	From spot `json:"from"`
+	To   spot `json:"to"`
+}
+
+// begun returns the change that was begun and has not ended; nil for none.
+func (s *storeKeeper) begun(ctx context.Context) (*rootChange, error) {
+	it, err := s.db.Item(ctx, changeKind, changeID)
+	if errors.Is(err, keyturn.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var c rootChange
+	if err := json.Unmarshal(it.Body, &c); err != nil {
+		return nil, keyturn.E(keyturn.Corrupt, "what is known of a change of the root key cannot be read", "restore the store from a backup").Because(err)
+	}
+	return &c, nil
+}
+
+func writeChange(ctx context.Context, db *state.DB, c *rootChange) error {
+	return db.UpdateItem(ctx, changeKind, changeID, func(keyturn.Item) (keyturn.Item, error) {
+		if c == nil {
+			return keyturn.Item{}, nil
+		}
+		body, err := json.Marshal(c)
+		return keyturn.Item{Body: body}, err
+	})
+}
+
+// Rekey implements broker.Store. At every moment the root key that the store names
+// is kept and opens it: the new one is stored, then named, and the old one goes
+// last, once nothing is encrypted under it.
+func (s *storeKeeper) Rekey(ctx context.Context, op keyturn.RekeyStore) (*keyturn.Rekeyed, error) {
+	release, err := rootkey.Hold(s.facts.Home)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	now, err := s.held(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &keyturn.Rekeyed{}
+	left, err := s.begun(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if left != nil && left.To == now { // the keys of the rows are what is left to change
+		if err := s.finish(ctx, left, now); err != nil {
+			return nil, err
+		}
+		out.Resumed = true
+	} else if left != nil {
+		if err := s.undo(ctx, left, now); err != nil {
+			return nil, err
+		}
+	}
+	kind := op.RootKey
+	if kind == "" {
+		kind = now.Kind
+	}
+	if !out.Resumed || kind != now.Kind {
+		if now, err = s.change(ctx, now, kind); err != nil {
+			return nil, err
+		}
+	}
+	out.RootKey, out.KeyAt = now.Kind, now.shown(s.facts.Home)
+	return out, nil
+}
+
+// undo forgets a change that was cut short before the store had named its root key.
+func (s *storeKeeper) undo(ctx context.Context, c *rootChange, now spot) error {
+	if c.From == now { // else it is of another place: the store was restored since
+		_ = s.keys.Remove(c.To.Kind, c.To.Place) // one that stays opens nothing
+	}
+	return writeChange(ctx, s.db, nil)
+}
+
+// change gives the store a new root key of a kind, and new keys of all else.
+func (s *storeKeeper) change(ctx context.Context, from spot, kind string) (spot, error) {
+	place, err := s.keys.Place(kind)
+	if err != nil {
+		return from, err
+	}
+	c := &rootChange{From: from, To: spot{kind, place}}
+	if err := writeChange(ctx, s.db, c); err != nil {
+		return from, err
+	}
+	key, err := s.keys.Make(ctx, kind, place)
+	if err == nil {
+		err = s.db.SetRoot(ctx, [rootkey.Size]byte(key), kind, place)
+	}
+	if err != nil {
+		// Whether the store names it is what counts, not what the error says.
+		ctx := context.WithoutCancel(ctx)
+		if now, heldErr := s.held(ctx); heldErr == nil && now == from {
+			_ = s.undo(ctx, c, now)
+		}
+		return from, err
+	}
+	s.mu.Lock()
+	clear(s.root)
+	s.at, s.root = c.To, key
+	s.mu.Unlock()
+	return c.To, s.finish(ctx, c, c.To)
+}
+
+// finish does what follows once the store has named its new root key.
+func (s *storeKeeper) finish(ctx context.Context, c *rootChange, now spot) error {
+	if err := s.db.Rekey(ctx, s.how.Progress); err != nil {
+		return err
+	}
+	if c.From != now {
+		if err := s.keys.Remove(c.From.Kind, c.From.Place); err != nil {
+			return err
+		}
+	}
+	if c.From.Kind == rootkey.Passphrase {
+		_ = s.keys.Lock() // what may stay in the keychain opens nothing any more
+	}
+	return writeChange(ctx, s.db, nil)
+}
+
+// scratch makes a private folder beside the store, and removes those that others
+// who were killed left behind a day ago or longer.
+func scratch(home, prefix string) (string, error) {
+	old, _ := filepath.Glob(filepath.Join(home, prefix+"*"))
+	for _, dir := range old {
+		if fi, err := os.Lstat(dir); err == nil && fi.IsDir() && time.Since(fi.ModTime()) > 24*time.Hour {
+			_ = os.RemoveAll(dir)
+		}
+	}
+	dir, err := os.MkdirTemp(home, prefix)
+	if err != nil {
+		return "", keyturn.E(keyturn.Unavailable, "nothing can be written in '"+keyturn.Clean(home)+"'", "it must be yours and writable, on a disk that is not full").Because(err)
+	}
+	return dir, nil
+}

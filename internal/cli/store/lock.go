@@ -1,0 +1,92 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
+)
+
+func unlockCommand(c *command.Command) *cobra.Command {
+	limit := 8 * time.Hour
+	cmd := &cobra.Command{
+		Use:   "unlock",
+		Short: "Ask for the store's passphrase once, for some hours",
+		Long: `Ask for the passphrase of a store that one protects, and keep its root key in the
+system's keychain for a while, so that no command asks again: those of programs
+that you run among them. 'keyturn store lock' ends that.
+
+Where there is no keychain each command asks at a terminal; elsewhere the file
+that KEYTURN_PASSPHRASE_FILE names is read, which only you may be able to read.`,
+		Example: `  keyturn store unlock
+  keyturn store unlock --for 30m`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			op := keyturn.UnlockStore{Seconds: int64(limit / time.Second)}
+			if op.Seconds < 1 || limit > 30*24*time.Hour {
+				return keyturn.E(keyturn.Invalid, "--for takes a time of up to 30 days", "say --for 8h")
+			}
+			c.With = func(h *command.How) { h.Anew = true }
+			return do(c, cmd, func(ctx context.Context, s *command.Session) error {
+				res, err := command.Ask[*keyturn.Unlocked](ctx, c, s, op)
+				if err != nil {
+					return err
+				}
+				if c.JSON() {
+					return c.Print(lockDoc(op.Kind(), s, res))
+				}
+				return c.Line("unlocked until %s; 'keyturn store lock' ends that", command.When(res.Until))
+			})
+		},
+	}
+	cmd.Flags().DurationVar(&limit, "for", limit, "for how long (`DUR`)")
+	return cmd
+}
+
+func lockCommand(c *command.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "lock",
+		Short: "Forget what unlock kept: the passphrase is asked for again",
+		Long: `Forget what 'keyturn store unlock' kept in the keychain. Commands that already run
+go on with what they have.`,
+		Example: "  keyturn store lock",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c.With = func(h *command.How) { h.Silent = true }
+			op := keyturn.LockStore{}
+			var at *command.Session
+			var res *keyturn.Unlocked
+			err := do(c, cmd, func(ctx context.Context, s *command.Session) (err error) {
+				at = s
+				res, err = command.Ask[*keyturn.Unlocked](ctx, c, s, op)
+				return err
+			})
+			already := err != nil && keyturn.AsError(err).Code == keyturn.Sealed
+			if err != nil && !already {
+				return err
+			}
+			if c.JSON() {
+				if already {
+					return c.Print(command.Answer{Operation: op.Kind(), Platform: "local", Mount: "local", Status: "success"})
+				}
+				return c.Print(lockDoc(op.Kind(), at, res))
+			}
+			if already {
+				return c.Line("the store is locked already")
+			}
+			return c.Line("locked")
+		},
+	}
+}
+
+func lockDoc(kind string, s *command.Session, res *keyturn.Unlocked) command.Answer {
+	doc := command.Success(kind, res.Receipt)
+	f := s.Store
+	doc.Platform, doc.Mount = "local", "local"
+	doc.Store = &command.StoreDoc{ID: f.ID, Path: f.Path, RootKey: f.RootKey, KeyAt: f.KeyAt,
+		Protects: command.Protects(f.RootKey), Unlocked: command.Stamp(res.Until)}
+	return doc
+}

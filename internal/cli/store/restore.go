@@ -1,0 +1,110 @@
+package store
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
+)
+
+func restoreCommand(c *command.Command) *cobra.Command {
+	var o command.RestoreOptions
+	var passphrase, newPassphrase string
+	cmd := &cobra.Command{
+		Use:   "restore FILE",
+		Short: "Put a backup in the place of the store, or only verify it",
+		Long: `Restore a store from a backup, into the usual folder or the one that KEYTURN_HOME
+names. All of it is verified first: that nothing is missing or changed, that its
+keys open it, every record of its log. It gets a new root key, and the next
+record of its log says that it was restored, and from what.
+
+Where the same store is there already it says by how many records of the log the
+backup is older, and stops. --replace moves that store's files into a folder
+beside it (nothing is deleted) and writes into the restored log what was replaced;
+it asks on a terminal, and needs --yes elsewhere. Another store is never replaced.
+
+With --check the backup is verified and nothing is installed.`,
+		Example: `  keyturn store restore keyturn.age --identity key.txt --check
+  KEYTURN_HOME=$HOME/restored keyturn store restore keyturn.age --identity key.txt --key file`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.File, o.Passphrase = args[0], o.Passphrase || passphrase != ""
+			if err := checkKind(o.RootKey); err != nil {
+				return err
+			}
+			if len(o.Identities) == 0 && !o.Passphrase {
+				return command.Usage("--identity names the file of the private key that opens the backup; or say --passphrase")
+			}
+			if o.Check && (o.Replace || o.RootKey != "") {
+				return command.Usage("--check installs nothing: leave out --replace and --key")
+			}
+			o.Confirm = func(ctx context.Context, question string) error {
+				return sure(ctx, c, question, "keyturn store restore … --replace")
+			}
+			c.With = func(h *command.How) { h.BackupPassphrase, h.NewPassphrase = passphrase, newPassphrase }
+			return restore(cmd.Context(), c, o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&o.Identities, "identity", nil, "a `FILE` with a private key that opens it: of age, or of SSH; several times for several")
+	f.BoolVar(&o.Passphrase, "passphrase", false, "it was made with a passphrase, which is asked for")
+	f.StringVar(&passphrase, "passphrase-file", "", "read that passphrase from `FILE`, which only you can read")
+	keyFlag(cmd, &o.RootKey, "keep the new root key in the `keychain|file`, or under a passphrase")
+	f.StringVar(&newPassphrase, "new-passphrase-file", "", "with --key passphrase: read the new one from `FILE`")
+	f.BoolVar(&o.Check, "check", false, "verify it, and install nothing")
+	f.BoolVar(&o.Replace, "replace", false, "move the same store's files aside, if it is there")
+	return cmd
+}
+
+func restore(ctx context.Context, c *command.Command, o command.RestoreOptions) error {
+	if c.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.Timeout)
+		defer cancel()
+	}
+	res, err := c.Restore(ctx, c.How(), o)
+	if err != nil {
+		return err
+	}
+	if o.Check {
+		return checked(c, o, res)
+	}
+	done := "restored " + keyturn.Clean(res.Path)
+	if c.JSON() {
+		doc := backupDoc(o, res)
+		doc.AuditID, doc.Target = res.AuditID, "local "+res.Path
+		doc.Store = &command.StoreDoc{ID: res.ID, Path: res.Path, RootKey: res.RootKey, KeyAt: res.KeyAt, Protects: command.Protects(res.RootKey)}
+		return command.Done(done, c.Print(doc))
+	}
+	lines := []string{
+		"restored the store of " + command.When(res.Made) + "  " + c.Dim("→ local "+keyturn.Clean(res.Path)),
+		"its new root key is in " + keyturn.Clean(res.KeyAt),
+	}
+	if res.Aside != "" {
+		lines = append(lines, "the store that was there is now in "+keyturn.Clean(res.Aside)+"; the log tells of it")
+	}
+	for _, l := range lines {
+		if err := c.Line("%s", l); err != nil {
+			return command.Done(done, err)
+		}
+	}
+	return nil
+}
+
+func backupDoc(o command.RestoreOptions, res command.Restored) command.Answer {
+	return command.Answer{Operation: keyturn.RestoreStore{}.Kind(), Platform: "local", Mount: "local", Status: "success",
+		Backup: &command.BackupDoc{Path: o.File, Store: res.ID, Made: command.Stamp(res.Made), Writer: res.Writer, Log: res.Log,
+			Checked: o.Check, Replaced: res.Replaced, Aside: res.Aside}}
+}
+
+func checked(c *command.Command, o command.RestoreOptions, res command.Restored) error {
+	if c.JSON() {
+		return c.Print(backupDoc(o, res))
+	}
+	if err := c.Line("the backup is whole: store %s as of %s, made by keyturn %s", keyturn.Clean(res.ID), command.When(res.Made), keyturn.Clean(res.Writer)); err != nil {
+		return err
+	}
+	return c.Line("%d records of the log, verified; head %s", res.Log.Size, keyturn.Clean(res.Log.Root))
+}
