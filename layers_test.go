@@ -27,14 +27,26 @@ var layers = []layer{
 		name: "words", packages: []string{"keyturn"},
 		because: "the vocabulary is what all others speak: if it knew any of them, nothing could be read by itself",
 	}, {
-		name: "pure packages", packages: []string{"rules", "leak", "audit/verify"},
+		name: "pure packages", packages: []string{"rules/template", "leak", "audit/verify"},
 		because: "they decide, redact and verify by their arguments alone, so that doors may use them and anybody can check them",
+	}, {
+		name: "rules", packages: []string{"rules"}, may: []string{"rules/template"},
+		because: "pure as they are, and large enough without the reading of commands",
 	}, {
 		name: "program", packages: []string{"launch/program"},
 		because: "finding a program needs no child process, and launch is large enough",
 	}, {
 		name: "tools", packages: []string{"launch", "document", "config", "whois"}, may: []string{"launch/program"},
 		because: "a tool holds no platform and no Service; doors may use it because it can do no secret any harm by itself",
+	}, {
+		name: "files of other tools", packages: []string{"document/imports", "document/judge", "document/scalar"},
+		because: "they read what others left behind, by their arguments alone, and know no file of ours",
+	}, {
+		name: "files to migrate", packages: []string{"document/migrate"}, may: []string{"document", "document/imports", "document/judge", "document/scalar"},
+		because: "a tool as document is; it reads .env files as 'run --env-file' does, and others' references as imports does",
+	}, {
+		name: "clipboard", packages: []string{"launch/clipboard"}, may: []string{"launch/program"},
+		because: "a clipboard's tools are programs that get a value on standard input; it knows no command and no store",
 	}, {
 		name: "organs", packages: []string{"platform", "approval"},
 		because: "an organ does one thing and declares the small interface it needs; siblings that know each other become one lump",
@@ -78,27 +90,55 @@ var layers = []layer{
 		name: "conformance suite", packages: []string{"platform/platformtest"}, may: []string{"platform"},
 		because: "it proves what package platform asks for, and nothing that only one platform has",
 	}, {
+		name: "parts of the door-keeper", packages: []string{"broker/generate", "broker/candidate", "broker/trust", "broker/migration", "broker/budget", "broker/records"},
+		because: "each is one thing that broker needs and tests by itself: it reaches no platform and decides nothing",
+	}, {
+		name: "what makes sense", packages: []string{"broker/wellformed"}, may: []string{"broker/generate", "broker/migration"},
+		because: "an operation is judged by itself, before anybody is asked",
+	}, {
+		name: "what rules say of a whole", packages: []string{"broker/verdict"}, may: []string{"rules"},
+		because: "it puts decisions together and makes none",
+	}, {
+		name: "what is remembered", packages: []string{"broker/remember"}, may: []string{"rules", "rules/template", "approval"},
+		because: "it writes a rule of a request; who may have it remembered is decided before",
+	}, {
+		name: "what can be carried", packages: []string{"broker/carry"}, may: []string{"platform"},
+		because: "it compares what platforms state of themselves with what a secret has; it asks no platform",
+	}, {
 		name: "door-keeper", packages: []string{"broker"},
-		may:     []string{"platform", "approval", "audit", "audit/verify", "rules", "leak"},
+		may:     []string{"platform", "approval", "audit", "audit/verify", "rules", "leak", "broker/generate", "broker/candidate", "broker/trust", "broker/migration", "broker/carry", "broker/budget", "broker/records", "broker/wellformed", "broker/verdict", "broker/remember"},
 		because: "the one door takes organs by their interfaces: it knows no store, no vendor, no command line",
 	}, {
 		name: "what commands are made of", packages: []string{"cli/command"}, may: []string{"config", "rules"},
 		because: "it knows no command and no use of a value: what every command needs and nothing that only one does",
 	}, {
-		name: "commands about secrets", packages: []string{"cli/secret"}, may: []string{"cli/command", "document"},
+		name: "choosing on the screen", packages: []string{"cli/pick"}, may: []string{"cli/command"},
+		because: "it shows names and takes keys; whose names they are is the command's business",
+	}, {
+		name: "commands about secrets", packages: []string{"cli/secret"}, may: []string{"cli/command", "cli/pick", "document", "launch/clipboard"},
 		because: door,
 	}, {
 		name: "commands that hand values on", packages: []string{"cli/use"}, may: []string{"cli/command", "launch", "document", "config", "leak"},
 		because: door,
 	}, {
-		name: "commands that watch over", packages: []string{"cli/oversee"}, may: []string{"cli/command", "config", "rules", "audit/verify"},
-		because: door,
-	}, {
 		name: "commands about the store", packages: []string{"cli/store"}, may: []string{"cli/command"},
 		because: door,
 	}, {
-		name: "doors", packages: []string{"cli"}, may: []string{"cli/command", "cli/secret", "cli/use", "cli/oversee", "cli/store", "config"},
+		name: "commands that move values", packages: []string{"cli/move"},
+		may:     []string{"cli/command", "config", "document", "document/migrate", "document/imports"},
 		because: door,
+	}, {
+		name: "commands that watch over", packages: []string{"cli/oversee"}, may: []string{"cli/command", "config", "rules", "audit/verify"},
+		because: door,
+	}, {
+		name: "commands about health", packages: []string{"cli/health"}, may: []string{"cli/command", "config"},
+		because: door,
+	}, {
+		name: "doors", packages: []string{"cli"}, may: []string{"cli/command", "cli/secret", "cli/use", "cli/oversee", "cli/move", "cli/health", "cli/store", "config", "rules"},
+		because: door,
+	}, {
+		name: "release", packages: []string{"release"},
+		because: "a program of its own that packs what was built; no part of keyturn, and nothing imports it",
 	}, {
 		name: "wiring", packages: []string{"app", "cmd/keyturn"}, may: []string{everything},
 		because: "the only place where everything meets",
@@ -113,20 +153,20 @@ type trade struct {
 }
 
 var trades = []trade{
-	{"github.com/spf13/cobra", []string{"cli", "cli/command", "cli/secret", "cli/use", "cli/oversee", "cli/store"}, "only the command line has commands and flags"},
+	{"github.com/spf13/cobra", []string{"cli", "cli/command", "cli/secret", "cli/use", "cli/oversee", "cli/move", "cli/health", "cli/store"}, "only the command line has commands and flags"},
 	{"github.com/spf13/pflag", []string{"cli", "cli/command"}, "cobra's flags by their types, so that errors about flags are in our own words"},
 	{"github.com/ncruces/go-sqlite3", []string{"state/sqlite"}, "one package knows the driver, so that another driver or engine is one package's work (docs/adr/0001)"},
 	{"github.com/creack/pty", []string{"launch"}, "only the launcher starts programs"},
 	{"github.com/zalando/go-keyring", []string{"state/rootkey"}, "only the root key is kept in a keychain"},
-	{"go.yaml.in/yaml/v3", []string{"config"}, "one package reads YAML, with its limits against hostile files"},
-	{"filippo.io/age", []string{"backup"}, "backups are encrypted to their readers in one package"},
+	{"go.yaml.in/yaml/v3", []string{"config", "document/scalar", "document/migrate", "document/imports"}, "YAML is read where its files are known, each package with its limits against hostile files"},
+	{"filippo.io/age", []string{"backup", "document/imports"}, "backups are encrypted to their readers in one package; a file of sops is opened in another"},
 	{"golang.org/x/crypto/ssh", []string{"backup"}, "an SSH key may open a backup; nothing here connects to anything"},
 	{"golang.org/x/crypto/argon2", []string{"approval", "state/rootkey"}, "passphrases are stretched where they are checked, nowhere else"},
 	{"golang.org/x/crypto/chacha20poly1305", []string{"state/rootkey"}, "what is encrypted, state encrypts"},
 	{"golang.org/x/mod/sumdb", []string{"audit/verify"}, "trees, proofs and signed notes are verified by one pure package, and made by the same arithmetic"},
-	{"golang.org/x/term", []string{"cli/command", "cli/secret", "launch"}, "only a prompt and a child's terminal switch echo and modes"},
+	{"golang.org/x/term", []string{"cli/command", "cli/pick", "cli/secret", "launch"}, "only a prompt, a choice on the screen and a child's terminal switch echo and modes"},
 	{"golang.org/x/sys", []string{"audit/forward", "launch", "launch/program", "whois", "app", "state/disk", "state/rootkey"}, "system calls stay in the packages that have a file for each system"},
-	{"os/exec", []string{"launch"}, "one package starts programs, without a shell, with the environment it was given"},
+	{"os/exec", []string{"launch", "launch/clipboard"}, "one package starts programs for people, and one the tools of a clipboard: without a shell, with the environment it was given"},
 	{"unsafe", []string{"whois", "launch"}, "two system calls take pointers: ancestors on Windows, and the default action of Ctrl-Z on Linux; nothing that holds a value goes around the type system"},
 }
 
@@ -241,21 +281,25 @@ func TestForbiddenPackages(t *testing.T) {
 
 // reveals lists the only files in which a Value may be opened.
 var reveals = map[string]string{
-	"value.go":                        "the type itself: length and comparison",
-	"internal/document/reveal.go":     "a rendered file holds the values it was asked for",
-	"internal/broker/put.go":          "a sealed candidate's values are encrypted into state",
-	"internal/cli/secret/get.go":      "get --reveal prints one field: its purpose",
-	"internal/cli/use/render.go":      "a filled template goes to its file or to standard output: its purpose",
-	"internal/cli/use/run.go":         "the values of a command are what its output is redacted of",
-	"internal/cli/command/answer.go":  "get --reveal -o json prints the fields: its purpose",
-	"internal/state/rows/secret.go":   "values are encrypted before they are written",
-	"internal/launch/env.go":          "a child's environment",
-	"internal/launch/files.go":        "a child's files",
-	"internal/approval/passphrase.go": "a passphrase is stretched to be compared",
-
-	"internal/state/rootkey/passphrase.go": "a passphrase is stretched to open the root key",
-	"internal/backup/keys.go":              "a passphrase opens a backup, or the key to one",
-	"internal/backup/ssh.go":               "a passphrase opens an SSH key",
+	"value.go":                               "the type itself: length and comparison",
+	"internal/document/reveal.go":            "a rendered file holds the values it was asked for",
+	"internal/document/migrate/reveal.go":    "values of a file that is moved are judged by their shape, and compared",
+	"internal/broker/carry/carry.go":         "fields are packed into the one value of a platform without fields",
+	"internal/broker/candidate/candidate.go": "a sealed candidate's values are encrypted into state",
+	"internal/broker/migration/text.go":      "what migrated files held is encrypted into state",
+	"internal/cli/secret/copy.go":            "get --copy puts one field on the clipboard: its purpose",
+	"internal/cli/secret/get.go":             "get --reveal prints one field: its purpose",
+	"internal/cli/move/migrateback.go":       "the text of a migrated file goes back into the file",
+	"internal/cli/use/render.go":             "a filled template goes to its file or to standard output: its purpose",
+	"internal/cli/use/run.go":                "the values of a command are what its output is redacted of",
+	"internal/cli/command/answer.go":         "get --reveal -o json prints the fields: its purpose",
+	"internal/launch/env.go":                 "a child's environment",
+	"internal/launch/files.go":               "a child's files",
+	"internal/approval/passphrase.go":        "a passphrase is stretched to be compared",
+	"internal/state/rows/secret.go":          "values are encrypted before they are written",
+	"internal/state/rootkey/passphrase.go":   "a passphrase is stretched to open the root key",
+	"internal/backup/keys.go":                "a passphrase opens a backup, or the key to one",
+	"internal/backup/ssh.go":                 "a passphrase opens an SSH key",
 }
 
 func TestReveal(t *testing.T) {
@@ -289,7 +333,7 @@ var calls = []struct {
 	only      []string
 	because   string
 }{
-	{"os", "Exit", []string{"cmd/keyturn"}, "it skips what closes the store and writes the last records; return a status instead"},
+	{"os", "Exit", []string{"cmd/keyturn", "release"}, "it skips what closes the store and writes the last records; return a status instead"},
 	{"syscall", "Exit", nil, "it skips what closes the store and writes the last records; return a status instead"},
 	{"os", "Getenv", []string{"app", "state/rootkey"}, "the environment arrives as a field, so that tests and rules see the same one"},
 	{"os", "LookupEnv", []string{"app"}, "the environment arrives as a field, so that tests and rules see the same one"},

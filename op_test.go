@@ -42,6 +42,10 @@ func examples() map[string]keyturn.Op {
 			Project: "/home/a/keyturn.yaml", Pinned: []keyturn.Binding{{Name: "DB", Ref: ref}}, Plain: true},
 		"use-secret":      keyturn.UseSecret{Ref: ref},
 		"render-template": keyturn.RenderTemplate{Template: "app.tmpl", Out: "app.conf", Secrets: []keyturn.Ref{ref, pinned}},
+		"copy-secret":     keyturn.CopySecret{From: pinned, To: ref.Secret(), IfVersion: keyturn.None, Mode: keyturn.Replace, Lossy: true, Verify: true},
+		"copy-field":      keyturn.CopySecret{From: ref, To: keyturn.MustRef("local/web#key")},
+		"diff-secrets":    keyturn.DiffSecrets{A: pinned, B: ref},
+		"write-secret":    keyturn.WriteSecret{Ref: ref},
 		"show-trust":      keyturn.ShowTrust{Path: "/home/a/keyturn.yaml"},
 		"trust-project":   keyturn.TrustProject{Path: "/home/a/keyturn.yaml", Pinned: []keyturn.Binding{{Name: "DB", Ref: ref}}},
 		"use-config":      keyturn.UseConfig{Path: "/home/a/.config/keyturn/keyturn.yaml"},
@@ -63,6 +67,13 @@ func examples() map[string]keyturn.Op {
 		"lock-store":      keyturn.LockStore{},
 		"restore-store": keyturn.RestoreStore{Store: "0123", RootKey: "file", Backup: keyturn.LogMark{Size: 7, Root: "ab"}, Made: day,
 			Replaced: &keyturn.LogMark{Size: 9, Root: "cd"}, Unread: true},
+		"migrate-secrets": keyturn.MigrateSecrets{Ref: ref.Secret(), Fields: []string{"DB_PASS", "KEY"}, Candidate: "0c1x2y", Texts: "0c1x2z", Replace: true,
+			Files: []keyturn.MigratedFile{{Path: "/home/a/.env", Mode: "0640"}, {Path: "/home/a/keyturn.yaml", New: true}}},
+		"resume-migration": keyturn.ResumeMigration{Ref: ref.Secret(), ID: "0c1x2y", Texts: "0c1x2z"},
+		"revert-migration": keyturn.RevertMigration{Ref: ref.Secret(), ID: "0c1x2y", Texts: "0c1x2z", Out: "/home/a/old"},
+		"finish-migration": keyturn.FinishMigration{Ref: ref.Secret(), ID: "0c1x2y"},
+		"forget-migration": keyturn.ForgetMigration{Ref: ref.Secret(), ID: "0c1x2y"},
+		"list-migrations":  keyturn.ListMigrations{},
 	}
 }
 

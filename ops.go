@@ -17,6 +17,8 @@ var kinds = []Op{
 	ListMounts{}, ListSecrets{}, GetSecret{}, RevealSecret{}, ListVersions{},
 	PutSecret{}, RollbackSecret{}, DeleteSecret{}, RestoreSecret{}, DestroySecret{},
 	RunCommand{}, UseSecret{}, RenderTemplate{},
+	CopySecret{}, DiffSecrets{}, WriteSecret{},
+	MigrateSecrets{}, ResumeMigration{}, RevertMigration{}, FinishMigration{}, ForgetMigration{}, ListMigrations{},
 	ShowTrust{}, TrustProject{}, UseConfig{}, ListRequests{}, ApproveRequest{},
 	CreateStore{}, ListRecords{}, VerifyLog{}, ExportLog{}, MakeCheckpoint{}, PruneLog{},
 	RekeyStore{}, BackupStore{}, UnlockStore{}, LockStore{}, RestoreStore{},

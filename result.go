@@ -92,6 +92,9 @@ type Delivered struct {
 	Value  Value
 	Public bool   // need not be redacted
 	Label  string // what redacted text may say; "" where the caller may not know the name
+	// Expires is when the secret should have been replaced, for a notice; zero where
+	// it never does, or is not the caller's to know.
+	Expires time.Time
 }
 
 // Delivery answers RunCommand. Its values go into the command's environment and
@@ -126,6 +129,8 @@ type Request struct {
 	Created time.Time
 	Needs   int // approvals
 	Given   int
+	// Opens tells who could see a value by it who cannot now; "" for nobody.
+	Opens string
 	// Rule is what --remember would write, and Broad why it cannot: one of them.
 	Rule, Broad string
 }

@@ -2,10 +2,10 @@ package broker
 
 import (
 	"context"
-	"fmt"
 	"iter"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/broker/trust"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/rules"
 )
@@ -80,10 +80,14 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 		return b.runCommand(ctx, c, op)
 	case keyturn.RenderTemplate:
 		return b.renderTemplate(ctx, c)
+	case keyturn.CopySecret:
+		return b.copySecret(ctx, c, op)
+	case keyturn.DiffSecrets:
+		return b.diffSecrets(ctx, c, op)
 	case keyturn.UseConfig:
-		return b.useConfig(ctx, c, op)
+		return &keyturn.Trusted{Receipt: c.receipt(nil)}, trust.UseConfig(ctx, b.Items, op.Path)
 	case keyturn.ShowTrust:
-		before, known, err := b.pinned(ctx, op.Path)
+		before, known, err := trust.Pinned(ctx, b.Items, op.Path)
 		return &keyturn.Trusted{Receipt: c.receipt(nil), Known: known, Before: before}, err
 	case keyturn.TrustProject:
 		return b.trustProject(ctx, c, op)
@@ -93,6 +97,18 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 		return b.approveRequest(ctx, c, op)
 	case keyturn.ListRecords:
 		return b.listRecords(ctx, c, op)
+	case keyturn.MigrateSecrets:
+		return b.migrateSecrets(ctx, c, op)
+	case keyturn.ResumeMigration:
+		return b.resumeMigration(ctx, c, op)
+	case keyturn.RevertMigration:
+		return b.revertMigration(ctx, c, op)
+	case keyturn.FinishMigration:
+		return b.finishMigration(ctx, c, op)
+	case keyturn.ForgetMigration:
+		return b.forgetMigration(ctx, c, op)
+	case keyturn.ListMigrations:
+		return b.listMigrations(ctx, c)
 	case keyturn.VerifyLog:
 		return b.verifyLog(ctx, c, op)
 	case keyturn.ExportLog:
@@ -113,42 +129,11 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 func changes(op keyturn.Op) bool {
 	switch op.(type) {
 	case keyturn.ListMounts, keyturn.ListSecrets, keyturn.GetSecret, keyturn.RevealSecret, keyturn.ListVersions,
-		keyturn.RunCommand, keyturn.UseSecret, keyturn.RenderTemplate, keyturn.ListRequests, keyturn.ShowTrust,
-		keyturn.ListRecords, keyturn.VerifyLog, keyturn.ExportLog, keyturn.MakeCheckpoint:
+		keyturn.RunCommand, keyturn.UseSecret, keyturn.RenderTemplate, keyturn.DiffSecrets, keyturn.ListRequests, keyturn.ShowTrust,
+		keyturn.ListRecords, keyturn.VerifyLog, keyturn.ExportLog, keyturn.MakeCheckpoint, keyturn.ListMigrations:
 		return false
 	}
 	return true // an operation that was forgotten here is taken for a change
-}
-
-// maxRefs is how many references one operation may have.
-const maxRefs = 1000
-
-// valid refuses operations that make no sense, whoever asks.
-func valid(op keyturn.Op) error {
-	refs := op.Refs()
-	if len(refs) > maxRefs {
-		return keyturn.E(keyturn.Invalid, fmt.Sprintf("this operation names more than %d secrets", maxRefs), "name fewer at once")
-	}
-	for _, r := range refs {
-		if r.IsZero() {
-			return keyturn.E(keyturn.Invalid, "a reference is missing", "write MOUNT/NAME, for instance local/myapp")
-		}
-	}
-	switch op := op.(type) {
-	case keyturn.ListSecrets:
-		if op.Under.IsZero() {
-			return keyturn.E(keyturn.Invalid, "a prefix is missing", "write MOUNT/, for instance local/")
-		}
-	case keyturn.RunCommand:
-		if len(op.Command) == 0 || op.Command[0] == "" {
-			return keyturn.E(keyturn.Invalid, "no command was given", "write it behind --, for instance: keyturn run -- npm start")
-		}
-	case keyturn.PutSecret:
-		return validPut(op)
-	case keyturn.PruneLog:
-		return validPrune(op)
-	}
-	return nil
 }
 
 // on finds the mount of ref and has do act on it.

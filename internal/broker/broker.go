@@ -18,6 +18,9 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/approval"
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/broker/trust"
+	"github.com/keyturn/keyturn/internal/broker/verdict"
+	"github.com/keyturn/keyturn/internal/broker/wellformed"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/rules"
 )
@@ -95,7 +98,7 @@ type call struct {
 	actor    keyturn.Actor
 	from     keyturn.Call
 	parent   *call
-	verdict  verdict
+	verdict  verdict.Verdict
 	approval string            // id of the approval it runs under
 	held     map[string]string // what it was approved for: a version, or "", by secret
 	children []*call           // of a composite operation
@@ -113,8 +116,10 @@ func (b *Broker) Do(ctx context.Context, op keyturn.Op) (keyturn.Result, error) 
 	if err := b.decide(c); err != nil {
 		return nil, b.refuse(ctx, c, err)
 	}
-	if err := b.trusted(ctx, c); err != nil {
-		return nil, b.refuse(ctx, c, err)
+	if run, ok := c.op.(keyturn.RunCommand); ok {
+		if err := trust.Project(ctx, b.Items, c.actor, run); err != nil {
+			return nil, b.refuse(ctx, c, err)
+		}
 	}
 	// 3: has whoever must say yes said yes, to this and nothing else?
 	if err := b.approve(ctx, c); err != nil {
@@ -144,7 +149,7 @@ func (b *Broker) receive(ctx context.Context, op keyturn.Op) (*call, error) {
 	if formErr != nil {
 		return c, formErr
 	}
-	return c, valid(c.op)
+	return c, wellformed.Check(c.op)
 }
 
 // take fixes what c does by the canonical form of op: what is hashed, approved
@@ -289,7 +294,7 @@ func (b *Broker) refuse(ctx context.Context, c *call, why error) error {
 func (c *call) intent() keyturn.Record {
 	actor := c.actor
 	r := keyturn.Record{ID: c.id, Phase: keyturn.Intent, Actor: &actor, Door: c.from.Door, Op: c.form,
-		OpHash: c.hash.String(), Rule: c.verdict.where, Approval: c.approval, Reason: limit(keyturn.Clean(c.from.Reason), 500)}
+		OpHash: c.hash.String(), Rule: c.verdict.Where, Approval: c.approval, Reason: limit(keyturn.Clean(c.from.Reason), 500)}
 	if c.parent != nil {
 		r.Parent = c.parent.id
 	}
@@ -310,7 +315,11 @@ func (c *call) outcome(res keyturn.Result, err error) keyturn.Record {
 	switch res := res.(type) {
 	case *keyturn.Changed:
 		r.Version = res.Secret.Version
+	case *keyturn.Copied:
+		r.Version = res.To.Version
 	case *keyturn.Described:
+		r.Version = res.Secret.Version
+	case *keyturn.Migrated:
 		r.Version = res.Secret.Version
 	case *keyturn.Revealed:
 		r.Version = res.Secret.Version

@@ -54,6 +54,9 @@ func TestNoValueComesOut(t *testing.T) {
 				if kind == "put-secret" {
 					op = put() // refused: a field would vanish
 				}
+				if kind == "migrate-secrets" {
+					op = w.as(actor).migrating(db, "/p/.env", map[string]string{"A": secret(6), "B": secret(7)})
+				}
 				if kind == "approve-request" {
 					w.Rules = ruleSet(t)
 					op = keyturn.ApproveRequest{ID: w.ask(put(), keyturn.Denied), Remember: true}

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,39 +9,36 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/approval"
+	"github.com/keyturn/keyturn/internal/broker/verdict"
 	"github.com/keyturn/keyturn/internal/rules"
 )
-
-// verdict is what the rules say of one whole operation.
-type verdict struct {
-	effect rules.Effect
-	needs  rules.Needs
-	ruled  bool   // a rule asks for approvals
-	where  string // file and line of the rule, or "default"
-	why    string
-	never  bool     // no person can say yes to it
-	refs   []string // those that are refused
-}
 
 // decide judges c with all its parts, and refuses what no approval could let
 // through.
 func (b *Broker) decide(c *call) error {
-	c.verdict.where = "built in"
-	if _, ok := c.op.(keyturn.UseSecret); ok {
+	c.verdict.Where = "built in"
+	switch c.op.(type) {
+	case keyturn.UseSecret:
 		return keyturn.E(keyturn.Invalid, "a value is used by a command, not by itself", "see 'keyturn run --help'")
+	case keyturn.WriteSecret:
+		return keyturn.E(keyturn.Invalid, "a value is written by a copy or a migration, not by itself", "see 'keyturn put --help'")
 	}
 	if err := forPeopleOnly(c); err != nil {
 		return err
 	}
-	c.verdict = b.judge(c)
-	if c.verdict.never {
-		return c.verdict.refusal(c)
+	if err := b.plan(c); err != nil {
+		return err
 	}
-	return b.plan(c)
+	c.verdict = b.judge(c)
+	if c.verdict.Never {
+		return refusal(c)
+	}
+	return nil
 }
 
-// plan prepares the children of a composite operation. Each is decided by
-// itself: what the parent's approval covers is the plan, not more.
+// plan prepares the children of a composite operation. Each is judged by itself,
+// with its own verb and references, and recorded with what was said of it; what is
+// said of the parent is what is said of all of them.
 func (b *Broker) plan(c *call) error {
 	comp, ok := c.op.(keyturn.Composite)
 	if !ok {
@@ -60,27 +56,38 @@ func (b *Broker) plan(c *call) error {
 			}
 		}
 		child.verdict = b.judge(child)
-		if child.verdict.never || child.verdict.effect != rules.Allow && c.verdict.effect == rules.Allow {
-			return child.verdict.refusal(child)
-		}
 		c.children = append(c.children, child)
 	}
 	return nil
 }
 
-// judge asks the rules about every reference of c and takes the strictest
-// answer: a never, then a refusal, then approvals; of approvals all that any of
-// the rules asks for.
-func (b *Broker) judge(c *call) verdict {
+// judge asks the rules about every part of c, which are the children of a
+// composite operation and else its references, and takes the strictest answer: a
+// never, then a refusal, then approvals; of approvals all that any of the rules
+// asks for.
+func (b *Broker) judge(c *call) verdict.Verdict {
+	if len(c.children) > 0 {
+		all := c.children[0].verdict
+		for _, child := range c.children[1:] {
+			all = all.And(child.verdict)
+		}
+		if op, ok := c.op.(keyturn.CopySecret); ok && all.Effect != rules.Deny {
+			all = b.launders(c.actor, op, all)
+		}
+		return all
+	}
 	var paths []string
 	switch op := c.op.(type) {
-	case keyturn.ListMounts:
+	case keyturn.ListMounts, keyturn.ListMigrations:
 		// Anyone may ask: the answer holds only what they may see.
-		return verdict{effect: rules.Allow, where: "filtered"}
+		return verdict.Verdict{Effect: rules.Allow, Where: "filtered"}
+	case keyturn.ResumeMigration, keyturn.FinishMigration:
+		// What was let through once is ended by whoever began it; see migrationOf.
+		return verdict.Verdict{Effect: rules.Allow, Where: "owner"}
 	case keyturn.ListSecrets:
 		path := strings.TrimSuffix(strings.TrimPrefix(op.Under.String(), keyturn.Scheme), "/")
 		if b.Rules.MayAny(c.actor, path, b.Remote) {
-			return verdict{effect: rules.Allow, where: "filtered"}
+			return verdict.Verdict{Effect: rules.Allow, Where: "filtered"}
 		}
 		paths = append(paths, path)
 	}
@@ -93,80 +100,41 @@ func (b *Broker) judge(c *call) verdict {
 		paths = []string{""}
 	}
 	verbs := []keyturn.Verb{c.op.Verb()}
-	if run, ok := c.op.(keyturn.RunCommand); ok && (run.Plain || len(run.Files) > 0 && c.actor.Kind != keyturn.Person) {
+	if run, ok := commandOf(c); ok && (run.Plain || len(run.Files) > 0 && c.actor.Kind != keyturn.Person) {
 		// What is not redacted is shown, and who asks for a file can read it.
 		verbs = append(verbs, keyturn.Reveal)
 	}
-	var all verdict
+	var all verdict.Verdict
 	for i, path := range paths {
 		for j, verb := range verbs {
 			d := b.Rules.Decide(rules.Request{Actor: c.actor, Verb: verb, Path: path, Sink: sinkOf(c), Remote: b.Remote})
-			v := verdict{effect: d.Effect, needs: d.Needs, ruled: d.Effect == rules.Approve, why: d.Why, where: d.Where(), never: d.Never}
-			if v.effect == rules.Deny && path != "" {
-				v.refs = []string{path}
-			}
+			v := verdict.Of(d, c.op.Verb(), path)
 			if i+j == 0 {
 				all = v
 			} else {
-				all = all.and(v)
+				all = all.And(v)
 			}
 		}
 	}
 	return all
 }
 
-// and is the verdict of two together. Refusing one of them does not take away
-// the approvals that a rule asks for the other.
-func (v verdict) and(w verdict) verdict {
-	out := v
-	if w.stricter(v) {
-		out = w
-	}
-	out.refs = slices.Clone(v.refs)
-	for _, r := range w.refs {
-		if !slices.Contains(out.refs, r) {
-			out.refs = append(out.refs, r)
-		}
-	}
-	out.ruled = v.ruled || w.ruled
-	out.needs.Approvals = max(v.needs.Approvals, w.needs.Approvals)
-	if out.needs.Proof = v.needs.Proof; slices.Index(rules.Proofs(), w.needs.Proof) > slices.Index(rules.Proofs(), v.needs.Proof) {
-		out.needs.Proof = w.needs.Proof
-	}
-	out.needs.From = cmp.Or(v.needs.From, w.needs.From)
-	if v.needs.From != "" && w.needs.From != "" && v.needs.From != w.needs.From && !out.never {
-		out.effect, out.never = rules.Deny, true
-		out.why = "a part needs a yes from " + v.needs.From + " and a part one from " + w.needs.From + ": ask for them one by one"
-	} else if out.effect == rules.Approve {
-		out.why = out.needs.String() + " needed, at " + out.where
-	}
-	return out
-}
-
-func (v verdict) stricter(w verdict) bool {
-	if v.never != w.never {
-		return v.never
-	}
-	if v.effect != w.effect {
-		return v.effect == rules.Deny || v.effect == rules.Approve && w.effect == rules.Allow
-	}
-	return v.needs.Approvals > w.needs.Approvals
-}
-
-// refusal is the error of a verdict that lets nothing through.
-func (v verdict) refusal(c *call) *keyturn.Error {
+// refusal is the error of a call whose verdict lets it not through.
+func refusal(c *call) *keyturn.Error {
+	v := c.verdict
 	what := string(c.op.Verb())
 	if list, ok := c.op.(keyturn.ListSecrets); ok {
 		what += " anything in " + strings.TrimSuffix(strings.TrimPrefix(list.Under.String(), keyturn.Scheme), "/")
-	} else if len(v.refs) > 0 {
-		what += " " + strings.Join(v.refs, ", ")
+	} else if no := v.Refuses(); no != "" {
+		what = no
 	}
-	e := keyturn.E(keyturn.Denied, c.actor.Principal()+" may not "+what+": "+v.why, "")
+	e := keyturn.E(keyturn.Denied, c.actor.Principal()+" may not "+what+": "+v.Why, "")
 	e.By = "rule"
-	if v.never {
-		e.Hint = "the rule is at " + v.where + "; who keeps that file can change it"
+	e.Hint = v.Hint
+	if v.Never {
+		e.Hint = "the rule is at " + v.Where + "; who keeps that file can change it"
 	}
-	if run, ok := c.op.(keyturn.RunCommand); ok && !v.never && len(run.Files) > 0 && c.actor.Kind != keyturn.Person {
+	if run, ok := c.op.(keyturn.RunCommand); ok && !v.Never && len(run.Files) > 0 && c.actor.Kind != keyturn.Person {
 		e.Hint = strings.TrimPrefix(e.Hint+"\n", "\n") + "who asks for a file can read it: that takes a rule for reveal, too; a variable does not (--env)"
 	}
 	if c.op.Verb() == keyturn.Reveal && len(c.op.Refs()) == 1 {
@@ -176,11 +144,47 @@ func (v verdict) refusal(c *call) *keyturn.Error {
 	return e
 }
 
-// sinkOf says where a value would go: rules may tie use to a command.
-func sinkOf(c *call) rules.Sink {
+// commandOf is the command that c starts, or is a part of starting.
+func commandOf(c *call) (keyturn.RunCommand, bool) {
 	for p := c; p != nil; p = p.parent {
 		if run, ok := p.op.(keyturn.RunCommand); ok {
-			return rules.Sink{Run: run.Command}
+			return run, true
+		}
+	}
+	return keyturn.RunCommand{}, false
+}
+
+// launders makes of what is said of the parts of a copy what is said of it: refused
+// where it would let somebody reveal a value who may not where it comes from.
+func (b *Broker) launders(actor keyturn.Actor, op keyturn.CopySecret, v verdict.Verdict) verdict.Verdict {
+	from, to := op.From.Path(), op.To.Path()
+	o, yes := b.Rules.Launders(actor, from, to, b.Remote)
+	if !yes {
+		return v
+	}
+	bad := verdict.Verdict{Why: o.Why, Where: "default", No: []verdict.Refused{{Verb: "copy", Path: from + " to " + to}}}
+	if o.Rule != nil {
+		bad.Where = o.Rule.Where.String()
+	}
+	says := rules.Rule{Who: []string{actor.Principal()}, May: []keyturn.Verb{keyturn.Use}, On: []rules.Pattern{rules.Literal(from)},
+		Mounts: []string{rules.Literal(to).String()}}
+	if line, err := b.RuleLine(says); err == nil {
+		bad.Hint = "if that is meant, a rule says so in the operator's configuration: " + line
+	}
+	return v.And(bad)
+}
+
+// sinkOf says where a value would go: rules may tie use to a command, or to the
+// mount that it is written to.
+func sinkOf(c *call) rules.Sink {
+	for p := c; p != nil; p = p.parent {
+		switch op := p.op.(type) {
+		case keyturn.RunCommand:
+			return rules.Sink{Run: op.Command}
+		case keyturn.CopySecret:
+			return rules.Sink{Mount: op.To.Mount(), To: op.To.Path()}
+		case keyturn.DiffSecrets:
+			return rules.Sink{Within: true}
 		}
 	}
 	return rules.Sink{}
@@ -227,7 +231,7 @@ func forPeopleOnly(c *call) error {
 // approve lets c through where the rules allow it, or where an approval for
 // exactly this operation of this caller is there and still fits.
 func (b *Broker) approve(ctx context.Context, c *call) error {
-	if c.verdict.effect != rules.Allow {
+	if c.verdict.Effect != rules.Allow {
 		if err := b.approved(ctx, c); err != nil {
 			return err
 		}
@@ -238,10 +242,10 @@ func (b *Broker) approve(ctx context.Context, c *call) error {
 // approved finds the approval that c can run under. Where there is none it makes
 // a request that a person can answer.
 func (b *Broker) approved(ctx context.Context, c *call) error {
-	needs := c.verdict.needs
+	needs := c.verdict.Needs
 	needs.Approvals = max(1, needs.Approvals)
 	req, err := b.book.Ask(ctx, c.actor, c.form, c.hash, limit(keyturn.Clean(c.from.Reason), 500),
-		approval.Needs{Approvals: needs.Approvals, From: needs.From, Proof: needs.Proof}, c.verdict.ruled)
+		approval.Needs{Approvals: needs.Approvals, From: needs.From, Proof: needs.Proof}, c.verdict.Ruled)
 	if err != nil {
 		return err
 	}
@@ -256,9 +260,9 @@ func (b *Broker) approved(ctx context.Context, c *call) error {
 		c.approval = req.ID // spent in act, once the intent is on record
 		return nil
 	}
-	e := c.verdict.refusal(c)
-	if c.verdict.effect == rules.Approve {
-		e = keyturn.E(keyturn.Pending, "this waits for an approval: "+c.verdict.why, "")
+	e := refusal(c)
+	if c.verdict.Effect == rules.Approve {
+		e = keyturn.E(keyturn.Pending, "this waits for an approval: "+c.verdict.Why, "")
 	}
 	e.Approval = &keyturn.Approval{ID: req.ID, Fingerprint: c.hash.Fingerprint(), Expires: req.Expires}
 	e.Hint = strings.TrimPrefix(e.Hint+"\n", "\n") + "a person says yes with: keyturn approve " + req.ID +

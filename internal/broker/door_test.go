@@ -44,10 +44,14 @@ func ops() map[string]keyturn.Op {
 		keyturn.RevealSecret{Ref: dbPass}, keyturn.ListVersions{Ref: db}, generated(db), keyturn.RollbackSecret{Ref: db},
 		keyturn.DeleteSecret{Ref: db}, keyturn.RestoreSecret{Ref: old}, keyturn.DestroySecret{Ref: db},
 		runs(dbPass, web), keyturn.UseSecret{Ref: db}, keyturn.RenderTemplate{Template: "a.tmpl", Secrets: []keyturn.Ref{dbPass, web}},
+		keyturn.WriteSecret{Ref: db}, keyturn.CopySecret{From: db, To: copied, Verify: true}, keyturn.DiffSecrets{A: db, B: web},
 		keyturn.ShowTrust{Path: "/p/keyturn.yaml"}, keyturn.TrustProject{Path: "/p/keyturn.yaml", Pinned: []keyturn.Binding{{Name: "DB", Ref: db}}},
 		keyturn.UseConfig{Path: "/c/keyturn.yaml"}, keyturn.ListRequests{}, keyturn.ApproveRequest{ID: "nosuchid"}, keyturn.CreateStore{Store: "s", RootKey: "file"},
 		keyturn.ListRecords{}, keyturn.VerifyLog{}, keyturn.ExportLog{}, keyturn.MakeCheckpoint{}, keyturn.PruneLog{Before: start.AddDate(-1, 0, 0)},
 		keyturn.RekeyStore{}, keyturn.BackupStore{To: "/b", Recipients: []string{"age1"}}, keyturn.UnlockStore{Seconds: 60}, keyturn.LockStore{}, keyturn.RestoreStore{Store: "s"},
+		keyturn.MigrateSecrets{Ref: db, Fields: []string{"password"}, Candidate: "x"}, keyturn.ResumeMigration{Ref: db, ID: "x"},
+		keyturn.RevertMigration{Ref: db, ID: "x"}, keyturn.FinishMigration{Ref: db, ID: "x"}, keyturn.ForgetMigration{Ref: db, ID: "x"},
+		keyturn.ListMigrations{},
 	} {
 		all[op.Kind()] = op
 	}
@@ -74,6 +78,9 @@ var everyOp = map[string]struct{ person, agent, service, remote string }{
 	"destroy-secret":  {"ok", "ask", "ask", "ask"},
 	"run-command":     {"ok", "ask", "ask", "ask"},
 	"use-secret":      {"invalid", "invalid", "invalid", "invalid"},
+	"write-secret":    {"invalid", "invalid", "invalid", "invalid"},
+	"copy-secret":     {"ok", "ask", "ask", "ask"},
+	"diff-secrets":    {"ok", "ask", "ask", "ask"},
 	"render-template": {"ok", "ask", "ask", "ask"},
 	"show-trust":      {"ok", "no", "no", "ask"},
 	"trust-project":   {"ok", "no", "no", "ask"},
@@ -91,6 +98,13 @@ var everyOp = map[string]struct{ person, agent, service, remote string }{
 	"unlock-store":    {"ok", "no", "no", "ask"},
 	"lock-store":      {"ok", "no", "no", "ask"},
 	"restore-store":   {"ok", "no", "no", "ask"},
+
+	"migrate-secrets":  {"ok", "ask", "ask", "ask"},
+	"resume-migration": {"ok", "ok", "ok", "ok"},
+	"revert-migration": {"ok", "ask", "ask", "ask"},
+	"finish-migration": {"ok", "ok", "ok", "ok"},
+	"forget-migration": {"ok", "ask", "ask", "ask"},
+	"list-migrations":  {"empty", "empty", "empty", "empty"},
 }
 
 // answer says what came of an operation, in the words of everyOp.
@@ -99,6 +113,9 @@ func answer(res keyturn.Result, err error) string {
 	switch {
 	case e == nil:
 		if m, ok := res.(*keyturn.Mounts); ok && len(m.Mounts) == 0 {
+			return "empty"
+		}
+		if m, ok := res.(*keyturn.Migrations); ok && len(m.Migrations) == 0 {
 			return "empty"
 		}
 		return "ok"
@@ -222,6 +239,8 @@ func drawOp(t *rapid.T, names []keyturn.Ref) keyturn.Op {
 		keyturn.RollbackSecret{Ref: ref.Secret()}, keyturn.DeleteSecret{Ref: ref.Secret()}, keyturn.RestoreSecret{Ref: ref.Secret()},
 		keyturn.DestroySecret{Ref: ref.Secret()}, runs(several...), keyturn.RunCommand{Command: []string{"rm", "-r"}, Env: runs(several...).Env},
 		keyturn.RunCommand{Command: []string{"npm", "test"}, Env: runs(several...).Env, Plain: true}, keyturn.UseSecret{Ref: ref},
+		keyturn.CopySecret{From: ref, To: copied, Mode: keyturn.Replace, Verify: true}, keyturn.CopySecret{From: web, To: ref.Secret(), Mode: keyturn.Merge},
+		keyturn.DiffSecrets{A: ref, B: several[0]}, keyturn.WriteSecret{Ref: ref},
 		keyturn.RenderTemplate{Template: "t", Secrets: several}, keyturn.TrustProject{Path: "/p"}, keyturn.ListRequests{},
 		keyturn.ApproveRequest{ID: "nosuchid"}, keyturn.CreateStore{Store: "s"}, keyturn.ListRecords{}, keyturn.VerifyLog{},
 		keyturn.ExportLog{}, keyturn.MakeCheckpoint{}, keyturn.PruneLog{Before: start},
@@ -332,6 +351,8 @@ func checkIntents(t *rapid.T, w *world, op keyturn.Op, from int, res keyturn.Res
 		values = len(res.Env)
 	case *keyturn.Filling:
 		values = len(res.Values)
+	case *keyturn.Copied, *keyturn.Differences:
+		values = 1
 	}
 	if values > 0 && !announced {
 		t.Fatalf("%s: a value came out without a durable intent", op.Kind())
@@ -359,7 +380,7 @@ func TestNoRuleNoAccess(t *testing.T) {
 			} else {
 				s.May = verbs
 				if slices.Contains(verbs, "use") {
-					s.Run = []string{"npm *"}
+					s.Run, s.Mounts = []string{"npm *"}, []string{"local", "prod"}
 				}
 				if rapid.IntRange(0, 3).Draw(rt, "needs") == 0 {
 					s.Needs, s.Approvals, s.From = true, rapid.IntRange(1, 3).Draw(rt, "k"), rapid.SampledFrom([]string{"", "sre", "dba"}).Draw(rt, "from")
@@ -373,19 +394,36 @@ func TestNoRuleNoAccess(t *testing.T) {
 			actor, op := rapid.SampledFrom(actors).Draw(rt, "actor"), drawOp(rt, names)
 			decide := func(verb keyturn.Verb, path string) rules.Decision {
 				q := rules.Request{Actor: actor, Verb: verb, Path: path, Remote: far}
-				if run, ok := op.(keyturn.RunCommand); ok {
-					q.Sink.Run = run.Command
+				switch op := op.(type) {
+				case keyturn.RunCommand:
+					q.Sink.Run = op.Command
+				case keyturn.CopySecret:
+					q.Sink.Mount, q.Sink.To = op.To.Mount(), op.To.Path()
+				case keyturn.DiffSecrets:
+					q.Sink.Within = true
 				}
 				return w.Rules.Decide(q)
 			}
 			ok := actor.Principal() != ""
 			neverSaid := false
-			for _, r := range op.Refs() {
-				d := decide(op.Verb(), r.Path())
+			parts := []keyturn.Op{op}
+			if comp, is := op.(keyturn.Composite); is {
+				parts = comp.Plan()
+			}
+			if cp, is := op.(keyturn.CopySecret); is {
+				_, opens := w.Rules.Launders(actor, cp.From.Path(), cp.To.Path(), far)
+				ok = ok && !opens
+			}
+			for _, part := range parts {
+				r := part.Refs()
+				if len(r) == 0 {
+					continue
+				}
+				d := decide(part.Verb(), r[0].Path())
 				ok = ok && d.Effect == rules.Allow
 				neverSaid = neverSaid || d.Never
 				if run, is := op.(keyturn.RunCommand); is && run.Plain {
-					d := decide(keyturn.Reveal, r.Path())
+					d := decide(keyturn.Reveal, r[0].Path())
 					ok, neverSaid = ok && d.Effect == rules.Allow && actor.Kind == keyturn.Person, neverSaid || d.Never
 				}
 			}

@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"encoding/hex"
-	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/audit"
@@ -49,12 +48,4 @@ func (b *Broker) makeCheckpoint(ctx context.Context, c *call) (keyturn.Result, e
 	}
 	key, err := b.Log.VerifierKey()
 	return &keyturn.Checkpointed{Receipt: c.receipt(nil), Checkpoint: told(made), Signed: string(signed), Key: key}, err
-}
-
-// validPrune wants a time in one spelling.
-func validPrune(op keyturn.PruneLog) error {
-	if op.Before.IsZero() || op.Before.Location() != time.UTC {
-		return keyturn.E(keyturn.Invalid, "it is not said which records are to be dropped", "name an age: keyturn audit prune --older-than 400d")
-	}
-	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/broker"
+	"github.com/keyturn/keyturn/internal/broker/candidate"
 )
 
 func values(pairs ...string) map[string]keyturn.Value {
@@ -119,7 +119,7 @@ func TestApprovedPut(t *testing.T) {
 func TestSealIsBounded(t *testing.T) {
 	w := newWorld(t)
 	n := w.mark()
-	for i := range broker.MaxCandidates {
+	for i := range candidate.Max {
 		w.as(coder).seal(web, values("value", fmt.Sprint(i)))
 	}
 	_, err := w.Seal(t.Context(), web, values("value", "one more"))

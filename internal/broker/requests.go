@@ -3,11 +3,12 @@ package broker
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/approval"
+	"github.com/keyturn/keyturn/internal/broker/records"
+	"github.com/keyturn/keyturn/internal/broker/remember"
 	"github.com/keyturn/keyturn/internal/rules"
 )
 
@@ -27,6 +28,11 @@ func (b *Broker) listRequests(ctx context.Context, c *call) (keyturn.Result, err
 			continue
 		}
 		req.Rule, req.Broad = b.offered(r, req)
+		if op, ok := req.Op.(keyturn.CopySecret); ok {
+			if o, yes := b.Rules.Launders(r.Actor, op.From.Path(), op.To.Path(), b.Remote); yes {
+				req.Opens = o.Why
+			}
+		}
 		out.Requests = append(out.Requests, req)
 	}
 	return out, nil
@@ -34,7 +40,7 @@ func (b *Broker) listRequests(ctx context.Context, c *call) (keyturn.Result, err
 
 // offered is the rule that --remember would write, or why there is none.
 func (b *Broker) offered(r approval.Request, req keyturn.Request) (line, broad string) {
-	rule, err := remembered(r, req)
+	rule, err := remember.Rule(r, req)
 	if err == nil {
 		line, err = b.RuleLine(rule)
 	}
@@ -93,7 +99,7 @@ func (b *Broker) approveRequest(ctx context.Context, c *call, op keyturn.Approve
 	out := &keyturn.Approved{Receipt: c.receipt(nil)}
 	if op.Remember {
 		// First the rule: where it cannot be written, nothing was approved.
-		rule, err := remembered(r, req)
+		rule, err := remember.Rule(r, req)
 		if err != nil {
 			return nil, err
 		}
@@ -126,7 +132,7 @@ func (b *Broker) rejudge(r approval.Request, req keyturn.Request) (approval.Need
 	if err := b.decide(c); err != nil {
 		return r.Needs, err
 	}
-	now := c.verdict.needs
+	now := c.verdict.Needs
 	return most(r.Needs, approval.Needs{Approvals: now.Approvals, From: now.From, Proof: now.Proof}), nil
 }
 
@@ -136,15 +142,7 @@ func most(before, now approval.Needs) approval.Needs {
 	if now.From == "" {
 		now.From = before.From
 	}
-	return approval.Needs{Approvals: max(1, before.Approvals, now.Approvals), From: now.From, Proof: strongest(before.Proof, now.Proof)}
-}
-
-// strongest returns the stronger of two proofs; "" is the weakest.
-func strongest(a, b string) string {
-	if slices.Index(rules.Proofs(), a) < slices.Index(rules.Proofs(), b) {
-		return b
-	}
-	return a
+	return approval.Needs{Approvals: max(1, before.Approvals, now.Approvals), From: now.From, Proof: rules.Strongest(before.Proof, now.Proof)}
 }
 
 // mayApprove holds what the rules ask of whoever says yes to r, which is for op.
@@ -173,121 +171,16 @@ func (b *Broker) mayApprove(actor keyturn.Actor, proof string, r approval.Reques
 	return nil
 }
 
-// remembered is the narrowest rule that lets a request through from now on. It is
-// Invalid for what no narrow rule could say.
-func remembered(r approval.Request, req keyturn.Request) (rules.Rule, error) {
-	cannot := func(why string) (rules.Rule, error) {
-		return rules.Rule{}, keyturn.E(keyturn.Invalid, "this cannot be remembered: "+why, "approve it once, without --remember")
-	}
-	if len(req.Op.Refs()) == 0 {
-		return cannot("it is about no secret, so the rule would be about all")
-	}
-	if r.Ruled {
-		return cannot("a rule of yours asks for approvals each time")
-	}
-	switch op := req.Op.(type) {
-	case keyturn.DestroySecret:
-		if len(op.Versions) > 0 {
-			return cannot("a rule would be about the whole secret, not about these versions")
-		}
-	case keyturn.RenderTemplate:
-		return cannot("a rule would be about revealing, not about this template")
-	case keyturn.PutSecret:
-		return cannot("a rule would be about any value, not about this one")
-	case keyturn.RunCommand:
-		if len(op.Files) > 0 {
-			return cannot("whoever asks can read the file")
-		}
-	default:
-		if slices.ContainsFunc(op.Refs(), func(ref keyturn.Ref) bool { return ref != ref.Secret() }) {
-			return cannot("a rule would be about the whole secret, not about this field or version")
-		}
-	}
-	rule := narrow(req)
-	if _, err := rules.Parse(rule.Source()); err != nil {
-		return cannot(err.Error())
-	}
-	return rule, nil
-}
-
-func narrow(req keyturn.Request) rules.Rule {
-	r := rules.Rule{Who: []string{req.Actor.Principal()}, May: []keyturn.Verb{req.Op.Verb()}}
-	for _, ref := range req.Op.Refs() {
-		r.On = append(r.On, rules.Literal(ref.Path()))
-	}
-	if run, ok := req.Op.(keyturn.RunCommand); ok {
-		r.Run = []string{rules.Template(run.Command)}
-	}
-	return r
-}
-
 func (b *Broker) listRecords(ctx context.Context, c *call, op keyturn.ListRecords) (keyturn.Result, error) {
 	if err := b.Log.Flush(ctx); err != nil {
 		return nil, err
 	}
-	filter := recordFilter{ListRecords: op, begun: map[string]bool{}}
-	if !op.Under.IsZero() {
-		filter.hidden = b.Log.HidePrefix(op.Under)
-	}
 	pruned := new(int64)
-	return &keyturn.Records{Receipt: c.receipt(nil), Pruned: pruned, Records: func(yield func(keyturn.Record, error) bool) {
-		for r, err := range b.Log.Records(ctx, pruned) {
-			if err == nil && !filter.matches(r) {
-				continue
-			}
-			if !yield(r, err) || err != nil {
-				return
-			}
-		}
-	}}, nil
-}
-
-// recordFilter applies the filters of an operation to records one by one.
-type recordFilter struct {
-	keyturn.ListRecords
-	hidden keyturn.Prefix  // Under, as it stands in records whose names are hidden
-	begun  map[string]bool // intents that matched
-}
-
-// matches applies the filters. An outcome names neither actor nor secret: it goes
-// where its intent, which begun remembers, went.
-func (f *recordFilter) matches(r keyturn.Record) bool {
-	if r.Phase == keyturn.Outcome {
-		ok := f.begun[r.ID]
-		delete(f.begun, r.ID)
-		return ok
+	hidden := keyturn.Prefix{}
+	if !op.Under.IsZero() {
+		hidden = b.Log.HidePrefix(op.Under)
 	}
-	if r.Time.Before(f.Since) {
-		return false
-	}
-	if f.Who != "" && (r.Actor == nil || r.Actor.Principal() != f.Who) {
-		return false
-	}
-	// A refusal too large to be kept whole says neither kind nor secret: it is shown
-	// rather than hidden, or its size would keep it out of sight.
-	if (f.Op != "" || !f.Under.IsZero()) && len(r.Op) > 0 {
-		op, err := keyturn.DecodeOp(r.Op)
-		if err != nil {
-			return false
-		}
-		if f.Op != "" && op.Kind() != f.Op {
-			return false
-		}
-		if !f.Under.IsZero() && !touches(op, f.Under) && !touches(op, f.hidden) {
-			return false
-		}
-	}
-	if r.Phase == keyturn.Intent {
-		f.begun[r.ID] = true
-	}
-	return true
-}
-
-func touches(op keyturn.Op, under keyturn.Prefix) bool {
-	if list, ok := op.(keyturn.ListSecrets); ok {
-		return strings.HasPrefix(list.Under.String(), under.String())
-	}
-	return slices.ContainsFunc(op.Refs(), under.Holds)
+	return &keyturn.Records{Receipt: c.receipt(nil), Pruned: pruned, Records: records.Filter(op, hidden, b.Log.Records(ctx, pruned))}, nil
 }
 
 // Flush records the outcomes that wait for a later commit. Call it before the

@@ -2,13 +2,12 @@ package broker
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/broker/trust"
 	"github.com/keyturn/keyturn/internal/platform"
 )
 
@@ -112,6 +111,9 @@ func (b *Broker) deliver(c *call, name string, ref keyturn.Ref, field string, s 
 	if b.may(c.actor, keyturn.List, ref) || b.may(c.actor, keyturn.Describe, ref) {
 		d.Label = keyturn.Clean(d.Ref.Short())
 	}
+	if b.may(c.actor, keyturn.Describe, ref) {
+		d.Expires = s.Expires
+	}
 	return d
 }
 
@@ -170,103 +172,12 @@ func (b *Broker) renderTemplate(ctx context.Context, c *call) (keyturn.Result, e
 	return out, nil
 }
 
-const projectKind = "project"
-
-type pin struct {
-	Path   string            `json:"path"`
-	Pinned []keyturn.Binding `json:"pinned"`
-}
-
-// trusted refuses a command whose project asks for references that no person has
-// said yes to. Which of the command's references are the project's is for the
-// caller to say, who could as well name them without the project: what is pinned
-// is what the file asks for, also where the caller put another in its place.
-func (b *Broker) trusted(ctx context.Context, c *call) error {
-	op, ok := c.op.(keyturn.RunCommand)
-	if !ok || op.Project == "" {
-		return nil
-	}
-	have, known, err := b.pinned(ctx, op.Project)
-	if err != nil || known && slices.Equal(have, op.Pinned) {
-		return err
-	}
-	message := keyturn.Clean(op.Project) + " asks for secrets and is not trusted yet"
-	if known {
-		message = keyturn.Clean(op.Project) + " asks for other secrets than those you trusted"
-	}
-	if c.actor.Kind != keyturn.Person {
-		have = nil // what the file asked for once is nothing for them to know
-	}
-	e := keyturn.E(keyturn.Denied, message, strings.Join(difference(have, op.Pinned), "\n")+
-		"\nlook at it, then say: keyturn trust   (in CI: --trust-project)")
-	e.By = "person"
-	return e
-}
-
-// pinned is the set that a person trusts in a project's file.
-func (b *Broker) pinned(ctx context.Context, path string) (set []keyturn.Binding, known bool, err error) {
-	it, err := b.Items.Item(ctx, projectKind, path)
-	if errors.Is(err, keyturn.NotFound) {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, err
-	}
-	var have pin
-	if err := json.Unmarshal(it.Body, &have); err != nil {
-		return nil, false, keyturn.E(keyturn.Corrupt, "the trust in a project cannot be read", "").Because(err)
-	}
-	return have.Pinned, true, nil
-}
-
-// difference lists what was added and taken away, a line each.
-func difference(old, now []keyturn.Binding) []string {
-	var lines []string
-	for _, p := range now {
-		if !slices.Contains(old, p) {
-			lines = append(lines, "+ "+p.Name+" = "+p.Ref.Short())
-		}
-	}
-	for _, p := range old {
-		if !slices.Contains(now, p) {
-			lines = append(lines, "- "+p.Name+" = "+p.Ref.Short())
-		}
-	}
-	return lines
-}
-
 func (b *Broker) trustProject(ctx context.Context, c *call, op keyturn.TrustProject) (keyturn.Result, error) {
-	out := &keyturn.Trusted{Receipt: c.receipt(nil)}
-	var err error
-	if out.Before, out.Known, err = b.pinned(ctx, op.Path); err != nil && keyturn.AsError(err).Code != keyturn.Corrupt {
-		return nil, err
-	}
-	body, err := json.Marshal(pin{Path: op.Path, Pinned: op.Pinned})
-	if err != nil {
-		return nil, keyturn.E(keyturn.Internal, "a pin has no form", "").Because(err)
-	}
-	err = b.Items.UpdateItem(ctx, projectKind, op.Path, func(keyturn.Item) (keyturn.Item, error) {
-		return keyturn.Item{ID: op.Path, Body: body}, nil
-	})
-	return out, err
-}
-
-const configKind = "config"
-
-// useConfig makes an operator's file known: agents and services may be judged by
-// it from now on.
-func (b *Broker) useConfig(ctx context.Context, c *call, op keyturn.UseConfig) (keyturn.Result, error) {
-	err := b.Items.UpdateItem(ctx, configKind, op.Path, func(keyturn.Item) (keyturn.Item, error) {
-		return keyturn.Item{ID: op.Path, Body: []byte("{}")}, nil
-	})
-	return &keyturn.Trusted{Receipt: c.receipt(nil)}, err
+	before, known, err := trust.Pin(ctx, b.Items, op.Path, op.Pinned)
+	return &keyturn.Trusted{Receipt: c.receipt(nil), Known: known, Before: before}, err
 }
 
 // KnowsConfig reports whether a person has used an operator's file.
 func (b *Broker) KnowsConfig(ctx context.Context, path string) (bool, error) {
-	_, err := b.Items.Item(ctx, configKind, path)
-	if errors.Is(err, keyturn.NotFound) {
-		return false, nil
-	}
-	return err == nil, err
+	return trust.KnowsConfig(ctx, b.Items, path)
 }

@@ -39,6 +39,7 @@ var (
 	old    = keyturn.MustRef("local/app/old") // deleted
 	api    = keyturn.MustRef("prod/api")
 	absent = keyturn.MustRef("local/app/dbs")
+	copied = keyturn.MustRef("prod/copied")
 )
 
 // event is one thing that happened, in the order of all things.

@@ -21,8 +21,8 @@ func quickstartCommand(c *command.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "quickstart",
 		Short: "See it work, in a temporary folder",
-		Long: `See it work: a store is made in a temporary folder, a made-up .env is put into
-it, a program runs with these secrets, and the log tells of it. No store and no
+		Long: `See it work: a store is made in a temporary folder, a made-up .env is
+migrated into it, a program runs with these secrets, and the log tells of it. No store and no
 keychain of yours is touched, no configuration is read, and the folder is removed
 at the end.
 
@@ -76,7 +76,7 @@ func quickstart(ctx context.Context, c *command.Command) (err error) {
 			return err
 		}
 	}
-	next := []string{"keyturn init", "keyturn put local/myapp --from-env .env", "keyturn run --env-from local/myapp -- COMMAND"}
+	next := []string{"keyturn init", "keyturn migrate .env --to local/myapp", "keyturn run --env-file .env -- COMMAND"}
 	if c.JSON() {
 		return c.Print(command.Answer{Operation: "quickstart", Platform: "local", Mount: "local", Status: "success", Steps: d.steps, Next: next})
 	}
@@ -114,7 +114,7 @@ func (d *demo) script() []step {
 		child, base64 = []string{"cmd", "/c", "echo connecting with %DATABASE_PASSWORD%"}, []string{"cmd", "/c", "echo key=%STRIPE_KEY%"}
 	}
 	run := func(says string, command []string) step {
-		line := "keyturn run --env-from local/shop -- "
+		line := "keyturn run --env-file .env -- "
 		for i, a := range command {
 			if i == len(command)-1 {
 				line += "'" + a + "'"
@@ -122,13 +122,13 @@ func (d *demo) script() []step {
 				line += a + " "
 			}
 		}
-		return step{says, line, append([]string{"run", "--env-from", "local/shop", "--"}, command...), d.redacted}
+		return step{says, line, append([]string{"run", "--env-file", d.env, "--"}, command...), d.redacted}
 	}
 	return []step{
 		{"A store, encrypted, its key in a file beside it:", "keyturn init --key file", []string{"init", "--key", "file"}, none},
 		{"A file as every project has one (these values are made up):", "cat .env", nil, none},
-		{"Its values go into the store:", "keyturn put local/shop --from-env .env", []string{"put", "local/shop", "--from-env", d.env}, d.silent},
-		{"What is known of them, without showing any:", "keyturn get local/shop", []string{"get", "local/shop"}, d.silent},
+		{"Its secrets move into the store:", "keyturn migrate .env --to local/shop", []string{"migrate", ".env", "--to", "local/shop"}, d.silent},
+		{"References are left, which anybody may read:", "cat .env", nil, d.silent},
 		run("A program gets them, and its output does not show them:", child),
 		run("Not in disguise either:", base64),
 		{"Every use is on record:", "keyturn audit list", []string{"audit", "list"}, d.silent},

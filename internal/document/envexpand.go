@@ -44,6 +44,20 @@ func (f EnvFile) Expand(lookup func(name string) (keyturn.Value, bool)) ([]Varia
 	return out, x.notices, nil
 }
 
+// Each returns the variable of every entry as it is in its place, those that a
+// later line replaces included. Where an entry cannot be expanded its error, as
+// of Expand, is at the same index of errs, and what it was made of counts as it
+// was written.
+func (f EnvFile) Each(lookup func(name string) (keyturn.Value, bool)) (vars []Variable, errs []error) {
+	x := expander{file: f, lookup: lookup, have: map[string]Variable{}}
+	vars, errs = make([]Variable, len(f.Entries)), make([]error, len(f.Entries))
+	for i, e := range f.Entries {
+		vars[i], errs[i] = x.entry(e)
+		x.have[e.Name] = vars[i]
+	}
+	return vars, errs
+}
+
 type expander struct {
 	file    EnvFile
 	lookup  func(string) (keyturn.Value, bool)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/rules/template"
 )
 
 // Effect is what is decided. The zero Effect denies.
@@ -29,8 +30,8 @@ func (e Effect) String() string {
 	return "deny"
 }
 
-// Sink is where a value would go under the verb use. At most one of Run, HTTP
-// and Mount is set. The zero Sink is none: agents and services are allowed
+// Sink is where a value would go under the verb use. At most one of Run, HTTP,
+// Mount and Within is set. The zero Sink is none: agents and services are allowed
 // nothing with it, whatever rules say.
 type Sink struct {
 	Run []string // a command and its arguments, as they would be started
@@ -38,11 +39,15 @@ type Sink struct {
 	Host  string
 	HTTP  *HTTPRequest
 	Mount string // written to a secret of this mount
+	To    string // with Mount: the path of that secret
+	// Within tells that it goes nowhere: it is compared, and only what is the same
+	// comes out. Who may use it in any way may do that.
+	Within bool
 }
 
 func (s Sink) count() int {
 	n := 0
-	for _, set := range []bool{len(s.Run) > 0, s.HTTP != nil, s.Mount != ""} {
+	for _, set := range []bool{len(s.Run) > 0, s.HTTP != nil, s.Mount != "", s.Within} {
 		if set {
 			n++
 		}
@@ -171,11 +176,18 @@ func (r *compiled) sinkAllowed(q Request) bool {
 	case q.Sink.count() != 1:
 		return false
 	case len(q.Sink.Run) > 0:
-		return atHost && slices.ContainsFunc(r.run, func(c Command) bool { return c.Match(q.Sink.Run) })
+		return atHost && slices.ContainsFunc(r.run, func(c template.Command) bool { return c.Match(q.Sink.Run) })
 	case q.Sink.HTTP != nil:
 		return slices.ContainsFunc(r.http, func(e Endpoint) bool { return e.Match(*q.Sink.HTTP) })
+	case q.Sink.Within:
+		return r.hasSink()
 	}
-	return slices.Contains(r.Mounts, q.Sink.Mount)
+	return slices.Contains(r.Mounts, q.Sink.Mount) || r.names(q.Sink.To)
+}
+
+// names reports whether mounts names that very secret, by a pattern below a mount.
+func (r *compiled) names(path string) bool {
+	return path != "" && canonical(path) && slices.ContainsFunc(r.to, func(p Pattern) bool { return p.Match(path) })
 }
 
 // hasSink reports whether r names any sink that an agent could use.
@@ -263,8 +275,14 @@ func (s Sink) String() string {
 	if s.HTTP != nil {
 		out = append(out, "by the request "+quote(s.HTTP.Method+" "+s.HTTP.Host+s.HTTP.Path+" "+s.HTTP.Place))
 	}
-	if s.Mount != "" {
+	switch {
+	case s.To != "":
+		out = append(out, "by writing it to "+quote(s.To))
+	case s.Mount != "":
 		out = append(out, "by writing it to "+quote(s.Mount))
+	}
+	if s.Within {
+		out = append(out, "by comparing it")
 	}
 	if len(out) == 0 {
 		return "without a command, request or mount to use it"

@@ -266,6 +266,10 @@ func reference(rules []Source, groups map[string][]string, q Request) (Effect, i
 		}
 		if q.Verb == keyturn.Use && q.Actor.Kind != keyturn.Person {
 			fits := q.Sink.Mount != "" && slices.Contains(r.Mounts, q.Sink.Mount) && q.Sink.Run == nil
+			for _, m := range r.Mounts {
+				fits = fits || q.Sink.Run == nil && q.Sink.To != "" && strings.Contains(m, "/") && naive(strings.Split(m, "/"), strings.Split(q.Sink.To, "/"))
+			}
+			fits = fits || q.Sink.Within && len(r.Run)+len(r.HTTP)+len(r.Mounts) > 0
 			if q.Sink.Run != nil && q.Sink.Mount == "" && slices.Contains(r.Run, strings.Join(q.Sink.Run, " ")) {
 				fits = r.Hosts == nil && q.Sink.Host == "" || r.Hosts != nil && q.Sink.Host == r.Hosts[0]
 			}
@@ -314,7 +318,7 @@ func TestDecideAgainstReference(t *testing.T) {
 				s.Run = some([]string{"x", "x y", "z"}, 2).Draw(t, "commands")
 			}
 			if rapid.Bool().Draw(t, "to") {
-				s.Mounts = some([]string{"a", "b"}, 1).Draw(t, "mounts")
+				s.Mounts = some([]string{"a", "b", "a/x/*", "b/**"}, 2).Draw(t, "mounts")
 			}
 			if rapid.IntRange(0, 3).Draw(t, "at") == 0 {
 				s.Hosts = []string{"h1"}
@@ -344,7 +348,7 @@ func TestDecideAgainstReference(t *testing.T) {
 				Actor: keyturn.Actor{Kind: rapid.SampledFrom([]keyturn.ActorKind{keyturn.Person, keyturn.Agent, keyturn.ServiceKind, keyturn.Person, keyturn.Agent, ""}).Draw(t, "kind"),
 					Name: rapid.SampledFrom([]string{"a", "b", "c", ""}).Draw(t, "name"), Also: rapid.SampledFrom([][]string{nil, nil, {"oidc:group:x"}, {"oidc:sub:y", "user:a", "sre"}}).Draw(t, "also")},
 				Verb: keyturn.Verb(rapid.SampledFrom(verbs).Draw(t, "verb")), Path: drawPath.Draw(t, "path"), Remote: rapid.Bool().Draw(t, "remote"),
-				Sink: rapid.SampledFrom([]Sink{{}, {Run: []string{"x"}}, {Run: []string{"x", "y"}}, {Run: []string{"x"}, Host: "h1"}, {Run: []string{"x"}, Host: "h2"}, {Mount: "a"}, {Run: []string{"x"}, Mount: "a"}}).Draw(t, "sink"),
+				Sink: rapid.SampledFrom([]Sink{{}, {Run: []string{"x"}}, {Run: []string{"x", "y"}}, {Run: []string{"x"}, Host: "h1"}, {Run: []string{"x"}, Host: "h2"}, {Mount: "a"}, {Mount: "a", To: "a/x/y"}, {Mount: "b", To: "b/z"}, {Within: true}, {Run: []string{"x"}, Mount: "a"}}).Draw(t, "sink"),
 			}
 			want, n := reference(rules, groups, q)
 			d := s.Decide(q)

@@ -5,10 +5,11 @@
 //
 //	principal.go  who: "agents", "user:anna", "oidc:group:sre"
 //	pattern.go    on which secrets: "local/myapp/**"
-//	template.go   use by which commands: "npm run *"
+//	template/     use by which commands: "npm run *"
 //	http.go       use by which requests: "POST api.github.com/repos/** header:Authorization"
 //	rule.go       Source, as a file says it; Rule, checked; Set, all of them
 //	decide.go     Set.Decide: allow, deny, or so many approvals
+//	launder.go    Set.Launders: whether a copy would open what is closed
 //	explain.go    Set.Explain: the same answer with its reasons
 //	lint.go       Set.Lint: rules that cannot mean what they say
 //

@@ -69,8 +69,8 @@ func (s *Set) lintUse(r *compiled, warn func(message, hint string)) {
 		warn("hosts is about commands, but this rule has no run", `add run: ["npm test"]`)
 	}
 	for i, c := range r.run {
-		switch prog := c.words[0].text; {
-		case c.anything():
+		switch prog := c.Program(); {
+		case c.Anything():
 			warn(quote(r.Run[i])+" runs any code, so it lets the caller see the value", "name the whole command")
 		case strings.HasPrefix(prog, "./") || strings.HasPrefix(prog, "../"):
 			warn(quote(r.Run[i])+" is a file of whatever folder the caller is in", "name a program that the caller cannot change")
@@ -107,7 +107,11 @@ func (s *Set) lintApprovals(r *compiled, warn func(message, hint string)) {
 
 // lintMounts finds patterns and sinks of mounts that do not exist.
 func lintMounts(r *compiled, mounts []string, warn func(message, hint string)) {
-	names := slices.Clone(r.Mounts)
+	var names []string
+	for _, m := range r.Mounts {
+		name, _, _ := strings.Cut(m, "/")
+		names = append(names, name)
+	}
 	for _, p := range r.On {
 		if first := p.segments[0]; first != single && first != deep {
 			names = append(names, first)

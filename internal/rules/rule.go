@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/rules/template"
 )
 
 // Limits of a set of rules.
@@ -62,6 +63,14 @@ type Needs struct {
 // Proofs lists the proofs of an approval, the weakest first.
 func Proofs() []string { return []string{"passphrase", "ssh", "passkey"} }
 
+// Strongest returns the stronger of two proofs; "" is the weakest.
+func Strongest(a, b string) string {
+	if slices.Index(Proofs(), a) < slices.Index(Proofs(), b) {
+		return b
+	}
+	return a
+}
+
 // Accepts reports whether an approval with that proof is strong enough.
 func (n Needs) Accepts(proof string) bool {
 	have := slices.Index(Proofs(), proof)
@@ -76,9 +85,9 @@ type Rule struct {
 
 	// The sinks that use is tied to. Agents and services use nothing without one;
 	// people may use any command.
-	Run    []string // command templates, see Command
+	Run    []string // command templates, see template.Command
 	HTTP   []string // see Endpoint
-	Mounts []string // a value may be written to these mounts
+	Mounts []string // a value may be written to these mounts, or to what these patterns match
 	// Hosts are the machines where a launcher may start a command of Run. Without
 	// any it is only the machine of the broker itself.
 	Hosts []string
@@ -110,8 +119,9 @@ func (r Rule) Source() Source {
 type compiled struct {
 	Rule
 	who  []Principal
-	run  []Command
+	run  []template.Command
 	http []Endpoint
+	to   []Pattern // those of Mounts that are patterns
 }
 
 // Parse checks a rule. It is Invalid, with file and line in the message, for
@@ -161,15 +171,23 @@ func compile(s Source) (compiled, error) {
 	if c.On, err = each(s.On, ParsePattern); err != nil {
 		return fail(err)
 	}
-	if c.run, err = each(s.Run, ParseCommand); err != nil {
+	if c.run, err = each(s.Run, template.Parse); err != nil {
 		return fail(err)
 	}
 	if c.http, err = each(s.HTTP, ParseEndpoint); err != nil {
 		return fail(err)
 	}
 	for _, m := range s.Mounts {
-		if m == "" || strings.Contains(m, "/") || !canonical(m) {
-			return bad(quote(m)+" is not the name of a mount", "write the mount alone, for instance mounts: [k8s]")
+		mount, _, below := strings.Cut(m, "/")
+		if mount == "" || !canonical(mount) {
+			return bad(quote(m)+" is not the name of a mount", `write a mount, for instance mounts: [k8s], or a pattern below one, mounts: ["k8s/web/*"]`)
+		}
+		if below {
+			p, err := ParsePattern(m)
+			if err != nil {
+				return fail(err)
+			}
+			c.to = append(c.to, p)
 		}
 	}
 	for _, h := range s.Hosts {

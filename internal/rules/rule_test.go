@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/rules/template"
 )
 
 func TestRuleErrors(t *testing.T) {
@@ -39,7 +40,10 @@ func TestRuleErrors(t *testing.T) {
 		{func(s *Source) { s.Run = []string{"npm test; rm"} }, "is not a command template", "quotes"},
 		{func(s *Source) { s.HTTP = []string{"POST x"} }, "is not an http sink", "METHOD"},
 		{func(s *Source) { s.Mounts = []string{"K8s"} }, "not the name of a mount", ""},
-		{func(s *Source) { s.Mounts = []string{"k8s/x"} }, "not the name of a mount", ""},
+		{func(s *Source) { s.Mounts = []string{"*/x"} }, "not the name of a mount", ""},
+		{func(s *Source) { s.Mounts = []string{"/x"} }, "not the name of a mount", ""},
+		{func(s *Source) { s.Mounts = []string{"k8s/"} }, "ends in a slash", ""},
+		{func(s *Source) { s.Mounts = []string{"k8s/a*"} }, "stands for a whole segment", ""},
 		{func(s *Source) { s.Hosts = []string{"ci:22"} }, "not the name of a machine", "port"},
 		{func(s *Source) { s.Hosts = []string{"*"} }, "not the name of a machine", ""},
 		{func(s *Source) { s.Needs = true }, "no number of approvals", "approvals: 1"},
@@ -116,7 +120,7 @@ func TestSourceRoundTrip(t *testing.T) {
 		t.Error(d)
 	}
 	// The rule that 'approve --remember' makes.
-	made := Rule{Who: []string{"agent:coder"}, May: []keyturn.Verb{keyturn.Use}, On: []Pattern{Literal("local/my%20app/a*b")}, Run: []string{Template([]string{"sh", "-c", "echo '*' $X"})}}
+	made := Rule{Who: []string{"agent:coder"}, May: []keyturn.Verb{keyturn.Use}, On: []Pattern{Literal("local/my%20app/a*b")}, Run: []string{template.Of([]string{"sh", "-c", "echo '*' $X"})}}
 	if _, err := Parse(made.Source()); err != nil {
 		t.Error(err)
 	}

@@ -218,7 +218,8 @@ func (c *tour) look() {
 	for _, json := range [][]string{nil, {"-o", "json", "-v"}} {
 		for _, args := range [][]string{
 			{"get", "local/c/json"}, {"get", "local/c/json#password"}, {"list"}, {"list", "local/"}, {"list", "local/c", "--shallow"},
-			{"history", "local/c/json"}, {"status"}, {"config", "check"}, {"version"}, {"help"},
+			{"history", "local/c/json"}, {"status"}, {"doctor"}, {"list", "--pick"},
+			{"get", "local/c/json#password", "--copy"}, {"__complete", "get", "local/c/"}, {"__complete", "get", "local/c/json#"}, {"config", "check"}, {"version"}, {"help"},
 			{"rules", "explain", "agents", "use", "local/c/json"}, {"trust"}, {"approve"}, {"approve", "23456789"},
 			{"audit", "list"}, {"audit", "verify"}, {"audit", "checkpoint"}, {"audit", "export", "--out", "audit.jsonl"},
 			{"audit", "prune", "--older-than", "1d", "--yes"}, {"completion", "bash"},
@@ -228,6 +229,13 @@ func (c *tour) look() {
 		}
 	}
 	c.store()
+	c.ok("", "copy", "local/c/json", "local/c/copy", "--verify", "-v")
+	c.ok("", "copy", "local/c/json#password", "local/c/copy#other", "-o", "json")
+	c.bad("", "copy", "local/c/stdin", "local/c/file", "-v") // fields would vanish
+	c.any(c.agent, "", "copy", "local/c/json", "local/c/agent", "-v", "-o", "json")
+	c.ok("", "diff", "local/c/json", "local/c/copy", "-v")
+	c.bad("", "diff", "local/c/json", "local/c/file", "--exit-code", "-o", "json", "-v")
+	c.any(c.agent, "", "diff", "local/c/json", "local/c/copy", "-v")
 	c.ok("", "rollback", "local/c/json", "--to", "1")
 	c.ok("", "delete", "local/c/json")
 	c.ok("", "restore", "local/c/json")
@@ -312,6 +320,47 @@ func (c *tour) use(t *testing.T) {
 	c.ok("", "destroy", "local/c/literal", "--versions", "1", "--yes")
 }
 
+// migrate moves the value out of files of all kinds, and in ways that fail.
+func (c *tour) migrate(t *testing.T) {
+	t.Helper()
+	v := strings.ReplaceAll(c.v, "'", "")
+	q := strings.ReplaceAll(v, `"`, "")
+	js, _ := json.Marshal(map[string]any{"database": map[string]string{"password": c.v, "host": "db"}})
+	env := c.write(t, "m.env", "A_TOKEN='"+v+"' # c\nPORT=80\n")
+	for i, json := range [][]string{{"-v"}, {"-o", "json", "-v"}} {
+		out := filepath.Join(c.in, fmt.Sprint("out", i))
+		if err := os.Mkdir(out, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		with := func(args ...string) []string { return append(append([]string{"migrate"}, args...), json...) }
+		c.ok("", with(env, "--to", "local/m/env", "--dry-run")...)
+		c.any(c.agent, "", with(env, "--to", "local/m/agent")...)
+		c.ok("", with(env, "--to", "local/m/env")...)
+		c.any(c.m, "", with(env, "--to", "local/m/env")...)
+		c.ok("", with("--list")...)
+		c.any(c.agent, "", with("--list")...)
+		c.any(c.agent, "", with("--rollback")...)
+		c.ok("", with("--rollback")...)
+		c.ok("", with("--rollback", "--out", out, env)...) // where a person asked for it
+		c.any(c.m, "", with(c.write(t, "m.json", string(js)), "--to", "local/m/json")...)
+		c.any(c.m, "", with("--rollback")...)
+		c.any(c.m, "", with(c.write(t, "compose.yaml", "services:\n  db:\n    environment:\n      DB_PASSWORD: '"+v+"'\n"), "--to", "local/m/compose")...)
+		c.any(c.m, "", with("--rollback")...)
+		c.any(c.m, "", with(c.write(t, "s.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData:\n  p: '"+v+"'\n"), "--to", "local/m/k8s", "--as", "template")...)
+		c.any(c.m, "", with("--rollback")...)
+		c.any(c.m, "", with(c.write(t, "doppler.json", `{"DOPPLER_PROJECT": "x", "DOPPLER_CONFIG": "x", "DOPPLER_ENVIRONMENT": "x", "P": "`+q+`"}`), "--to", "local/m/doppler")...)
+		// Ways that fail.
+		c.ok("", "put", "local/m/other", "A_TOKEN=another")
+		c.bad("", with(env, "--to", "local/m/other")...)
+		c.bad("", with(c.write(t, "broken.env", "A_TOKEN='"+v), "--to", "local/m/broken")...)
+		c.bad("", with(c.write(t, "broken.json", `{"a": "`+q), "--to", "local/m/broken")...)
+		c.bad("", with(c.write(t, "broken.yaml", "a: ["+q+"\n  b: {"), "--to", "local/m/broken")...)
+		c.bad("", with(env, "--to", "nowhere/m")...)
+		c.bad("", with(c.write(t, "kt.env", "A_TOKEN=kt://"+q[3:20]+" x\n"), "--to", "local/m/broken")...)
+	}
+	c.ok("", "migrate", "--forget", env, "--yes")
+}
+
 // TestCanary puts a marked value through every command, by every way in and with
 // mistakes, as a person and as an agent; then everything that was written
 // anywhere is searched for it: standard output and error, the store, the working
@@ -321,6 +370,7 @@ func TestCanary(t *testing.T) {
 	c := &tour{m: m, agent: m.As("AI_AGENT=canary"), v: v, in: t.TempDir()}
 	c.keys(t)
 	c.put(t)
+	c.migrate(t)
 	c.look()
 	c.use(t)
 	shown, commands := 0, map[string]bool{}

@@ -1,4 +1,6 @@
-package rules
+// Package template reads command templates: which commands a value may be handed
+// to, "npm run *". It is pure, and starts nothing.
+package template
 
 import (
 	"slices"
@@ -38,8 +40,8 @@ type word struct {
 	any  bool // *
 }
 
-// ParseCommand reads a template; Invalid with the reason where it is none.
-func ParseCommand(s string) (Command, error) {
+// Parse reads a template; Invalid with the reason where it is none.
+func Parse(s string) (Command, error) {
 	bad := func(why, hint string) (Command, error) {
 		return Command{}, keyturn.E(keyturn.Invalid, quote(s)+" is not a command template: "+why, hint)
 	}
@@ -65,11 +67,11 @@ func ParseCommand(s string) (Command, error) {
 			c.words = append(c.words, word{text: w.text})
 		case i == 0:
 			return bad("the program must be named", "a rule that hands a value to every program is one that may reveal it")
-		case w.plain == single:
+		case w.plain == "*":
 			c.words = append(c.words, word{any: true})
-		case w.plain == deep && i == len(words)-1:
+		case w.plain == "**" && i == len(words)-1:
 			c.rest = true
-		case w.plain == deep:
+		case w.plain == "**":
 			return bad("** is for the end only", "write * for each argument before the last")
 		default:
 			return bad("'*' stands for a whole argument", "write * between blanks; a star that is meant goes into single quotes: '"+w.text+"'")
@@ -94,9 +96,9 @@ func (c Command) Match(argv []string) bool {
 	return true
 }
 
-// Template writes the template that matches argv and nothing else; "" for no
+// Of writes the template that matches argv and nothing else; "" for no
 // command, and for one that no template can hold (too long, or not text).
-func Template(argv []string) string {
+func Of(argv []string) string {
 	if len(argv) == 0 {
 		return ""
 	}
@@ -105,7 +107,7 @@ func Template(argv []string) string {
 		out[i] = keyturn.Quote(a)
 	}
 	s := strings.Join(out, " ")
-	if c, err := ParseCommand(s); err != nil || !c.Match(argv) {
+	if c, err := Parse(s); err != nil || !c.Match(argv) {
 		return ""
 	}
 	return s
@@ -192,18 +194,32 @@ func quotedPart(s string, text *strings.Builder) (n int, why, hint string) {
 	return 0, "a quote is not closed", "add the closing " + s[:1]
 }
 
+// Program is the first word of c, as it is typed.
+func (c Command) Program() string {
+	if len(c.words) == 0 {
+		return ""
+	}
+	return c.words[0].text
+}
+
 // interpreters run whatever their arguments say.
 var interpreters = []string{"sh", "bash", "dash", "zsh", "ksh", "fish", "env", "xargs", "eval", "sudo", "ssh",
 	"python", "python3", "node", "deno", "perl", "ruby", "php", "pwsh", "powershell", "cmd", "docker", "npx"}
 
-// anything reports whether c lets its caller run any code: an interpreter with a
+// Anything reports whether c lets its caller run any code: an interpreter with a
 // free argument.
-func (c Command) anything() bool {
-	if len(c.words) == 0 {
-		return false
-	}
-	prog := c.words[0].text
+func (c Command) Anything() bool {
+	prog := c.Program()
 	prog = prog[strings.LastIndexAny(prog, `/\`)+1:]
 	free := c.rest || slices.ContainsFunc(c.words, func(w word) bool { return w.any })
 	return free && slices.Contains(interpreters, strings.TrimSuffix(prog, ".exe"))
+}
+
+// quote shows text of a file in a message: cleaned, and cut where it is long.
+func quote(s string) string {
+	const most = 80
+	if r := []rune(s[:min(len(s), 8*most)]); len(r) > most || len(s) > 8*most {
+		s = string(r[:min(len(r), most)]) + "…"
+	}
+	return "'" + keyturn.Clean(s) + "'"
 }

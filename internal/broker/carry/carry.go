@@ -1,0 +1,187 @@
+// Package carry says what of a secret another platform can keep, and makes the
+// write that takes it there. It is pure: it reads a Spec, an Info and values, and
+// asks nobody.
+package carry
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform"
+)
+
+// Left tells in words what of a version does not go along to a platform that
+// states to: nothing where all does. It reads no value. Names of labels and fields
+// are not in it, since who copies need not be one who may know them. Versions and
+// history never go along and are not told of here.
+func Left(from keyturn.Info, to platform.Spec) []string {
+	var left []string
+	if !to.Fields && from.Fields != nil && !slices.Equal(from.Fields, []string{platform.Blob}) {
+		left = append(left, "its fields as fields: "+to.Platform+" keeps one value, so they become one JSON object")
+	}
+	if kept := labels(from.Labels, to.Labels); len(kept) < len(from.Labels) {
+		what := "its labels"
+		if len(kept) > 0 {
+			what = strconv.Itoa(len(from.Labels)-len(kept)) + " of its labels"
+		}
+		left = append(left, what)
+	}
+	if len(from.Public) > 0 && !to.Public {
+		left = append(left, "that some of its fields are public: there all are secret")
+	}
+	if !from.Expires.IsZero() && !to.Expires {
+		left = append(left, "when it should be replaced")
+	}
+	return left
+}
+
+// labels are those that fit; none where there are too many.
+func labels(have map[string]string, l platform.LabelLimits) map[string]string {
+	out := map[string]string{}
+	for k, v := range have {
+		if k != "" && len(k) <= l.Key && len(v) <= l.Value && keyturn.Clean(k) == k && keyturn.Clean(v) == v {
+			out[k] = v
+		}
+	}
+	if len(out) > l.Max {
+		return nil
+	}
+	return out
+}
+
+// Fits refuses what no value could change: fields that the platform of to cannot
+// name, or too many of them. Where the fields are not known it refuses nothing.
+func Fits(from keyturn.Info, ref keyturn.Ref, to platform.Spec) error {
+	if !to.Fields {
+		return nil
+	}
+	for _, f := range from.Fields {
+		if why := to.FieldNames.Problem(f); why != "" {
+			return keyturn.E(keyturn.Invalid, "a field cannot have the same name on "+to.Platform+": "+keyturn.Clean(why),
+				strings.TrimSpace("copy it by itself, to another name: SRC#FIELD DST#FIELD\n"+to.FieldNames.Allowed)).About(ref)
+		}
+	}
+	if to.MaxFields > 0 && len(from.Fields) > to.MaxFields {
+		return keyturn.E(keyturn.Invalid, "it has more fields than "+to.Platform+" keeps in one secret", "copy them to several secrets").About(ref)
+	}
+	return nil
+}
+
+// Whole is the write that takes all of a version to a platform that states spec,
+// where now is what is there, zero for nothing. Where the platform keeps one value,
+// that is the field "value" byte for byte, or else all fields as one JSON object,
+// which takes text: for other bytes it is Unsupported.
+func Whole(from keyturn.Secret, now keyturn.Info, spec platform.Spec, mode string) (platform.Put, error) {
+	put := platform.Put{Values: from.Values, Mode: mode}
+	if !spec.Fields {
+		v, err := pack(from.Values)
+		if err != nil {
+			return put, err
+		}
+		put.Values = map[string]keyturn.Value{platform.Blob: v}
+	}
+	if spec.Labels.Max > 0 {
+		if kept := labels(from.Labels, spec.Labels); len(kept) > 0 {
+			put.Labels = kept
+			if mode == keyturn.Merge {
+				put.Labels = maps.Clone(now.Labels)
+				if put.Labels == nil {
+					put.Labels = map[string]string{}
+				}
+				maps.Copy(put.Labels, kept)
+			}
+		}
+	}
+	if spec.Public {
+		put.Public = public(from, now, mode)
+	}
+	if spec.Expires {
+		put.Expires = from.Expires
+		if mode == keyturn.Merge && put.Expires.IsZero() {
+			put.Expires = now.Expires
+		}
+	}
+	return put, nil
+}
+
+// public are the fields of the new version that are not secret: those of the
+// version that is copied, and under a merge those that stay as they are.
+func public(from keyturn.Secret, now keyturn.Info, mode string) []string {
+	out := []string{} // not nil: marks of what is there now are not for new values
+	for f := range from.Values {
+		if slices.Contains(from.Public, f) {
+			out = append(out, f)
+		}
+	}
+	if mode == keyturn.Merge {
+		for _, f := range now.Public {
+			if _, anew := from.Values[f]; !anew {
+				out = append(out, f)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Field is the write that takes one value to one field; what else is there stays.
+func Field(v keyturn.Value, field string, now keyturn.Info, spec platform.Spec) platform.Put {
+	put := platform.Put{Values: map[string]keyturn.Value{field: v}, Mode: keyturn.Merge}
+	if spec.Expires {
+		put.Expires = now.Expires
+	}
+	return put
+}
+
+// pack makes one value of fields: the field "value" alone as it is, all else as a
+// JSON object with its keys sorted.
+func pack(values map[string]keyturn.Value) (keyturn.Value, error) {
+	if v, ok := values[platform.Blob]; ok && len(values) == 1 {
+		return v, nil
+	}
+	members := map[string]string{}
+	for f, v := range values {
+		b := v.Reveal()
+		if !utf8.Valid(b) {
+			return keyturn.Value{}, keyturn.E(keyturn.Unsupported, "a field that is not text cannot be part of a JSON object",
+				"copy it by itself, byte for byte: SRC#FIELD DST#"+platform.Blob)
+		}
+		members[f] = string(b)
+	}
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(members); err != nil {
+		return keyturn.Value{}, keyturn.E(keyturn.Internal, "the fields have no JSON form", "")
+	}
+	return keyturn.NewValue(bytes.TrimSuffix(out.Bytes(), []byte("\n"))), nil
+}
+
+// Compare tells of each field of two versions whether both hold the same bytes, in
+// time that depends on lengths only. The fields come sorted.
+func Compare(a, b map[string]keyturn.Value) []keyturn.FieldDifference {
+	all := maps.Clone(a)
+	maps.Copy(all, b)
+	out := make([]keyturn.FieldDifference, 0, len(all))
+	for _, f := range slices.Sorted(maps.Keys(all)) {
+		v, inA := a[f]
+		w, inB := b[f]
+		d := keyturn.FieldDifference{Field: f, Is: keyturn.Different}
+		switch {
+		case !inB:
+			d.Is = keyturn.OnlyA
+		case !inA:
+			d.Is = keyturn.OnlyB
+		case v.Equal(w):
+			d.Is = keyturn.Same
+		}
+		out = append(out, d)
+	}
+	return out
+}

@@ -1,0 +1,105 @@
+package migration
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/keyturn/keyturn"
+)
+
+// maxFiles is how many files one migration writes.
+const maxFiles = 200
+
+// Valid refuses migrations that make no sense.
+func Valid(op keyturn.MigrateSecrets) error {
+	switch {
+	case op.Ref.Version() != "" || op.Ref.Field() != "":
+		return keyturn.E(keyturn.Invalid, "a migration goes into a whole secret, as a new version", "write --to MOUNT/NAME")
+	case len(op.Fields) == 0 && len(op.Files) == 0 || (len(op.Fields) == 0) != (op.Candidate == "") || (len(op.Files) == 0) != (op.Texts == ""):
+		return keyturn.E(keyturn.Invalid, "a migration names its fields with their values, and its files with their texts", "")
+	case !slices.IsSorted(op.Fields) || len(slices.Compact(slices.Clone(op.Fields))) != len(op.Fields):
+		return keyturn.E(keyturn.Invalid, "the fields of a migration must be sorted", "")
+	case len(op.Files) > maxFiles:
+		return keyturn.E(keyturn.Invalid, fmt.Sprintf("a migration writes at most %d files", maxFiles), "name fewer at once")
+	}
+	seen := map[string]bool{}
+	for _, f := range op.Files {
+		if !filepath.IsAbs(f.Path) || filepath.Clean(f.Path) != f.Path || seen[f.Path] {
+			return keyturn.E(keyturn.Invalid, "the files of a migration are absolute paths, each once", "")
+		}
+		if seen[f.Path] = true; f.New {
+			continue
+		}
+		if mode, err := strconv.ParseUint(f.Mode, 8, 32); err != nil || mode > 0o7777 {
+			return keyturn.E(keyturn.Invalid, "the mode of a migrated file is octal", "for instance 0644")
+		}
+	}
+	return nil
+}
+
+// TextsOf returns the texts of files from the values of a candidate, "before-N"
+// and "after-N".
+func TextsOf(files []keyturn.MigratedFile, sealed map[string]keyturn.Value) ([]Text, error) {
+	out := make([]Text, len(files))
+	for i, f := range files {
+		before, had := sealed["before-"+strconv.Itoa(i)]
+		after, will := sealed["after-"+strconv.Itoa(i)]
+		if had == f.New || !will {
+			return nil, keyturn.E(keyturn.Invalid, "the texts of the files are not all there", "")
+		}
+		out[i] = Text{Before: before, After: after}
+	}
+	return out, nil
+}
+
+// Compare tells what each file of m holds; now has the present texts, "now-N".
+// Whole files are compared, so nothing can be guessed bit by bit.
+func Compare(m keyturn.Migration, texts []Text, now map[string]keyturn.Value) []keyturn.MigrationFile {
+	out := make([]keyturn.MigrationFile, len(m.Files))
+	for i, f := range m.Files {
+		text, there := now["now-"+strconv.Itoa(i)]
+		holds := keyturn.HoldsOther
+		switch {
+		case there && text.Equal(texts[i].After):
+			holds = keyturn.HoldsAfter
+		case there != f.New && (!there || text.Equal(texts[i].Before)):
+			holds = keyturn.HoldsBefore
+		}
+		out[i] = keyturn.MigrationFile{MigratedFile: f, Holds: holds}
+	}
+	return out
+}
+
+// Differs is the error of fields that hold other values already.
+func Differs(ref keyturn.Ref, fields []string) error {
+	const most = 20
+	list := fmt.Sprint(fields)
+	if len(fields) > most {
+		list = fmt.Sprintf("%v and %d more", fields[:most], len(fields)-most)
+	}
+	return keyturn.E(keyturn.Conflict, ref.Short()+" has other values already in "+list,
+		"nothing was changed; say another --to, leave them out with --keep NAME, or make a new version of them with --replace").About(ref)
+}
+
+// Unread is the error of a secret that does not hold what was stored in it.
+func Unread(ref keyturn.Ref, err error) error {
+	e := keyturn.E(keyturn.Conflict, ref.Short()+" does not hold what was stored in it", "somebody else may have written meanwhile; no file was changed: look with 'keyturn history "+keyturn.Quote(ref.Short())+"', then try again").About(ref)
+	if err != nil {
+		return e.Because(err)
+	}
+	return e
+}
+
+// NotNow is the error of what cannot be done in m's phase.
+func NotNow(m keyturn.Migration) error {
+	e := keyturn.E(keyturn.Conflict, "the migration "+m.ID+" is "+m.Phase, "'keyturn migrate --list' shows all")
+	switch m.Phase {
+	case keyturn.MigrationBegun:
+		e.Hint = "nothing was stored for sure and no file was changed: give the command again as it was"
+	case keyturn.MigrationReverting:
+		e.Hint = "go on with: keyturn migrate --rollback " + m.ID
+	}
+	return e
+}

@@ -1,0 +1,295 @@
+package move
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/config"
+)
+
+// list shows the migrations that are kept.
+func (m *migrator) list(ctx context.Context) error {
+	all, err := command.Ask[*keyturn.Migrations](ctx, m.Command, m.s, keyturn.ListMigrations{})
+	if err != nil {
+		return err
+	}
+	if m.JSON() {
+		doc := command.Success(keyturn.ListMigrations{}.Kind(), all.Receipt)
+		list := []command.MigrationDoc{}
+		for _, x := range all.Migrations {
+			list = append(list, command.JournalDoc(x))
+		}
+		doc.Migrations = &list
+		return m.Print(doc)
+	}
+	var rows [][]string
+	for _, x := range all.Migrations {
+		var files []string
+		for _, f := range x.Files {
+			files = append(files, keyturn.Clean(f.Path))
+		}
+		phase := x.Phase
+		if x.Open() && x.Phase != keyturn.MigrationBegun {
+			phase += ", cut off"
+		}
+		rows = append(rows, []string{x.ID, command.When(x.Began), phase, keyturn.Clean(x.Ref.Short()), strings.Join(files, " ")})
+	}
+	if len(rows) == 0 && m.OnTerminal() {
+		return m.Line("no migrations are kept")
+	}
+	return m.Columns([]string{"ID", "BEGAN", "PHASE", "INTO", "FILES"}, rows)
+}
+
+// find returns the one migration that the argument means: by its id, by a file,
+// or the last one that want takes.
+func (m *migrator) find(ctx context.Context, want func(keyturn.Migration) bool) (keyturn.Migration, error) {
+	all, err := command.Ask[*keyturn.Migrations](ctx, m.Command, m.s, keyturn.ListMigrations{})
+	if err != nil {
+		return keyturn.Migration{}, err
+	}
+	for _, x := range slices.Backward(all.Migrations) {
+		switch {
+		case len(m.o.files) == 0 && want(x):
+			return x, nil
+		case len(m.o.files) > 0 && (x.ID == m.o.files[0] || samePath(m.Command, m.o.files[0], x) && want(x)):
+			return x, nil
+		}
+	}
+	what := "there is no such migration"
+	if len(m.o.files) > 0 {
+		what = "no migration of '" + keyturn.Clean(m.o.files[0]) + "'"
+	}
+	return keyturn.Migration{}, keyturn.E(keyturn.NotFound, what, "'keyturn migrate --list' shows all")
+}
+
+// present opens the files of x as they are now, and seals them to be compared.
+func (m *migrator) present(ctx context.Context, x keyturn.Migration) (files []source, candidate string, err error) {
+	texts := map[string]keyturn.Value{}
+	for i, f := range x.Files {
+		s, err := openSource(f.Path, f.Path)
+		if err != nil {
+			return nil, "", err
+		}
+		if s.path != f.Path {
+			return nil, "", keyturn.E(keyturn.Conflict, "'"+keyturn.Clean(f.Path)+"' is a link now", "put the file back to its place, or see --out")
+		}
+		if s.there() {
+			texts["now-"+strconv.Itoa(i)] = keyturn.NewValue(s.data)
+		}
+		files = append(files, s)
+	}
+	if len(texts) > 0 {
+		candidate, err = m.s.Service.Seal(ctx, x.Ref, texts)
+	}
+	return files, candidate, err
+}
+
+func (m *migrator) locked(x keyturn.Migration, do func() error) error {
+	var paths []string
+	for _, f := range x.Files {
+		paths = append(paths, f.Path)
+	}
+	unlock, err := lockFolders(paths)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return do()
+}
+
+// resume goes on with a migration that was cut off.
+func (m *migrator) resume(ctx context.Context) error {
+	x, err := m.find(ctx, func(x keyturn.Migration) bool { return x.Phase == keyturn.MigrationStored })
+	if err != nil {
+		return err
+	}
+	return m.locked(x, func() error { return m.goOn(ctx, x) })
+}
+
+// goOn writes the files of x that are not written yet, and ends it.
+func (m *migrator) goOn(ctx context.Context, x keyturn.Migration) error {
+	now, candidate, err := m.present(ctx, x)
+	if err != nil {
+		return err
+	}
+	res, err := command.Ask[*keyturn.MigrationFiles](ctx, m.Command, m.s, keyturn.ResumeMigration{Ref: x.Ref, ID: x.ID, Texts: candidate})
+	if err != nil {
+		return err
+	}
+	changes := make([]change, len(res.Files))
+	for i, f := range res.Files {
+		if f.Holds == keyturn.HoldsOther {
+			return keyturn.E(keyturn.Conflict, keyturn.Clean(f.Path)+" was changed since the migration was cut off, and is left as it is",
+				"put it back to what it was and try again; or see what it held: keyturn migrate --rollback "+x.ID+" --out FOLDER").About(x.Ref)
+		}
+		changes[i] = change{path: f.Path, before: now[i].data, had: now[i].there(), after: bytesOf(f.After), has: true,
+			mode: modeOf(f.MigratedFile), temp: tempName(f.Path, x.ID, i)}
+	}
+	if err := m.apply(ctx, x.ID, changes); err != nil {
+		return err
+	}
+	end, err := command.Ask[*keyturn.Migrated](ctx, m.Command, m.s, keyturn.FinishMigration{Ref: x.Ref, ID: x.ID})
+	if err != nil {
+		return unfinished(x.ID, err)
+	}
+	if slices.ContainsFunc(x.Files, func(f keyturn.MigratedFile) bool { return filepath.Base(f.Path) == config.FileName }) {
+		m.Say("note: before the first run, look at %s and say: keyturn trust", config.FileName)
+	}
+	said := "went on with the migration " + x.ID + ", which was cut off: " + counted(len(x.Fields), "value") + " in " + keyturn.Clean(x.Ref.Short())
+	return m.ended(end, keyturn.MigrateSecrets{}.Kind(), said, "wrote "+pathsOf(x)+"; take it back with: keyturn migrate --rollback "+x.ID)
+}
+
+// rollback writes back what the files held, or puts it elsewhere.
+func (m *migrator) rollback(ctx context.Context) error {
+	x, err := m.find(ctx, func(x keyturn.Migration) bool {
+		return x.Phase != keyturn.MigrationBegun && (x.Phase != keyturn.MigrationReverted || m.o.out != "")
+	})
+	if err != nil {
+		return err
+	}
+	if m.o.out != "" {
+		return m.extract(ctx, x)
+	}
+	return m.locked(x, func() error { return m.revert(ctx, x) })
+}
+
+func (m *migrator) revert(ctx context.Context, x keyturn.Migration) error {
+	_, candidate, err := m.present(ctx, x)
+	if err != nil {
+		return err
+	}
+	res, err := command.Ask[*keyturn.MigrationFiles](ctx, m.Command, m.s, keyturn.RevertMigration{Ref: x.Ref, ID: x.ID, Texts: candidate})
+	if err != nil {
+		return err
+	}
+	for i, f := range slices.Backward(res.Files) {
+		ch := change{path: f.Path, before: bytesOf(f.After), had: true, after: bytesOf(f.Before), has: !f.New,
+			mode: modeOf(f.MigratedFile), temp: tempName(f.Path, x.ID, i)}
+		if err := ch.apply(); err != nil {
+			e := *keyturn.AsError(err)
+			e.Hint = strings.TrimPrefix(e.Hint+"\n", "\n") + "every file is whole; then go on with: keyturn migrate --rollback " + x.ID
+			return &e
+		}
+	}
+	end, err := command.Ask[*keyturn.Migrated](ctx, m.Command, m.s, keyturn.FinishMigration{Ref: x.Ref, ID: x.ID})
+	if err != nil {
+		return err
+	}
+	said := "taken back: " + pathsOf(x) + " as before the migration " + x.ID
+	return m.ended(end, keyturn.RevertMigration{}.Kind(), said,
+		keyturn.Clean(x.Ref.Short())+" stays in the store; if nothing uses it: keyturn delete "+keyturn.Quote(x.Ref.Short()))
+}
+
+// extract writes what the files held into a folder, and leaves them as they are.
+func (m *migrator) extract(ctx context.Context, x keyturn.Migration) error {
+	folder := m.Abs(m.o.out)
+	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+		return keyturn.E(keyturn.Invalid, "there is no folder '"+keyturn.Clean(m.o.out)+"'", "make it first, where nobody else can read: mkdir -m 700 "+keyturn.Quote(m.o.out))
+	}
+	var targets []string
+	for i, f := range x.Files {
+		name := filepath.Base(f.Path)
+		if slices.ContainsFunc(x.Files[:i], func(g keyturn.MigratedFile) bool { return filepath.Base(g.Path) == name }) {
+			name = strconv.Itoa(i) + "-" + name
+		}
+		path := filepath.Join(folder, name)
+		if _, err := os.Lstat(path); err == nil && !f.New {
+			return keyturn.E(keyturn.Conflict, "'"+keyturn.Clean(path)+"' is there already", "say another folder, or remove it")
+		}
+		targets = append(targets, path)
+	}
+	res, err := command.Ask[*keyturn.MigrationFiles](ctx, m.Command, m.s, keyturn.RevertMigration{Ref: x.Ref, ID: x.ID, Out: folder})
+	if err != nil {
+		return err
+	}
+	var wrote []string
+	for i, f := range res.Files {
+		if f.New {
+			continue
+		}
+		ch := change{path: targets[i], after: bytesOf(f.Before), has: true, mode: fs.FileMode(0o600), temp: tempName(targets[i], x.ID, i)}
+		if err := ch.apply(); err != nil {
+			return err
+		}
+		wrote = append(wrote, targets[i])
+	}
+	if m.JSON() {
+		doc := command.Success(keyturn.RevertMigration{}.Kind(), res.Receipt)
+		d := command.JournalDoc(res.Migration)
+		doc.Migration, doc.Artifacts = &d, wrote
+		return m.Print(doc)
+	}
+	for _, w := range wrote {
+		if err := m.Line("wrote %s, for its owner only", keyturn.Clean(w)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forget destroys what is kept of a migration.
+func (m *migrator) forget(ctx context.Context) error {
+	x, err := m.find(ctx, func(keyturn.Migration) bool { return true })
+	if err != nil {
+		return err
+	}
+	what := "what " + pathsOf(x) + " held before the migration " + x.ID
+	if !m.Yes {
+		if m.JSON() || !m.Prompt().Possible() {
+			return keyturn.E(keyturn.Invalid, "this destroys "+what+" for ever, and there is nobody to ask", "say it: keyturn migrate --forget "+x.ID+" --yes").About(x.Ref)
+		}
+		yes, err := m.Prompt().Confirm(ctx, "Destroy "+what+", for ever?")
+		if err != nil {
+			return err
+		}
+		if !yes {
+			return command.SaidNo()
+		}
+	}
+	end, err := command.Ask[*keyturn.Migrated](ctx, m.Command, m.s, keyturn.ForgetMigration{Ref: x.Ref, ID: x.ID})
+	if err != nil {
+		return err
+	}
+	return m.ended(end, keyturn.ForgetMigration{}.Kind(), "destroyed "+what)
+}
+
+// ended prints the answer of what is about a migration that was there.
+func (m *migrator) ended(res *keyturn.Migrated, kind, said string, next ...string) error {
+	if m.JSON() {
+		doc := command.Success(kind, res.Receipt)
+		doc.Mount = res.Migration.Ref.Mount()
+		d := command.JournalDoc(res.Migration)
+		doc.Migration = &d
+		if kind != (keyturn.ForgetMigration{}).Kind() {
+			for _, f := range res.Migration.Files {
+				doc.Artifacts = append(doc.Artifacts, f.Path)
+			}
+		}
+		return command.Done(said, m.Print(doc))
+	}
+	for _, l := range append([]string{said}, next...) {
+		if err := m.Line("%s", l); err != nil {
+			return command.Done(said, err)
+		}
+	}
+	return nil
+}
+
+func pathsOf(x keyturn.Migration) string {
+	var out []string
+	for _, f := range x.Files {
+		out = append(out, keyturn.Clean(f.Path))
+	}
+	return strings.Join(out, ", ")
+}
+
+// bytesOf is the one place here that looks into a value: the text of a file, on
+// its way back into the file.
+func bytesOf(v keyturn.Value) []byte { return v.Reveal() }

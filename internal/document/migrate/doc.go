@@ -1,0 +1,43 @@
+// Package migrate reads the files that people keep secrets in, says which of
+// their values it takes for secrets and why, and rewrites them so that the
+// secrets are references: .env files, compose files, manifests of Kubernetes
+// Secrets, and plain JSON and YAML.
+//
+// It is made of functions over bytes: no file, no platform and no Service. A
+// caller reads a file, asks [Read] for its entries, narrows them with
+// [File.Choose], stores the fields of the entries that move under one secret,
+// and writes what [File.Rewrite] gives back. Until then nothing is changed.
+//
+// What is not replaced is kept byte by byte: values are replaced by their
+// offsets, and no file is ever printed anew from what was parsed. Rewrite checks
+// its own work before it returns: the new text is read again, and must hold the
+// same entries, with references where values were.
+//
+// No error, notice or reason quotes a value.
+package migrate
+
+import (
+	"strconv"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/document/scalar"
+)
+
+// Limits of what is read, beside document.MaxSize.
+const (
+	MaxEntries = scalar.MaxLeaves // values of one file
+	maxDepth   = scalar.MaxDepth
+	maxNodes   = scalar.MaxNodes
+)
+
+// bad makes the error of a place in a file; line 0 means the whole file.
+func bad(file string, line int, message, hint string) *keyturn.Error {
+	at := keyturn.Clean(file)
+	if at == "" {
+		at = "input"
+	}
+	if line > 0 {
+		at += ":" + strconv.Itoa(line)
+	}
+	return keyturn.E(keyturn.Invalid, at+": "+message, hint)
+}
