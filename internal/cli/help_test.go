@@ -16,9 +16,11 @@ import (
 
 // notRun are lines of examples that cannot run here.
 var notRun = map[string]string{
-	"keyturn put local/myapp password":    "asks on a terminal",
-	"keyturn approve k3m9x2ab":            "asks on a terminal, and the request is made up",
-	"keyturn approve k3m9x2ab --remember": "asks on a terminal, and the request is made up",
+	"keyturn put local/myapp password":                "asks on a terminal",
+	"keyturn list --pick":                             "needs a terminal",
+	"keyturn get local/myapp --field password --copy": "needs a terminal and a clipboard",
+	"keyturn approve k3m9x2ab":                        "asks on a terminal, and the request is made up",
+	"keyturn approve k3m9x2ab --remember":             "asks on a terminal, and the request is made up",
 }
 
 // walk visits every command but the root, help and what is hidden.
@@ -138,6 +140,11 @@ func furnished(t *testing.T, path string) *world.Machine {
 	if path == "put" || path == "rollback" { // before anything was put there
 		env, fields = "A_TOKEN=a token\nLOG_LEVEL=debug\n", nil
 	}
+	if path == "migrate" {
+		env = "A_TOKEN=a made-up token\nLOG_LEVEL=debug\n"
+		write(filepath.Join(m.Work, "compose.yaml"), "services:\n  db:\n    environment:\n      POSTGRES_USER: shop\n      POSTGRES_PASSWORD: made-up\n", 0o600)
+		write(filepath.Join(m.Work, "secret.yaml"), "apiVersion: v1\nkind: Secret\nmetadata: {name: shop}\nstringData:\n  password: made-up\n", 0o600)
+	}
 	write(filepath.Join(m.Work, ".env"), env, 0o600)
 	write(filepath.Join(m.Work, "app.conf.tmpl"), `password = {{ "kt://local/myapp#password" | json }}`+"\n", 0o600)
 	write(filepath.Join(m.Work, "server"), "#!/bin/sh\nexit 0\n", 0o700)
@@ -150,5 +157,9 @@ func furnished(t *testing.T, path string) *world.Machine {
 	m.Must("", append([]string{"put", "local/myapp", "--generate", "password"}, fields...)...)
 	m.Must("", "put", "local/myapp", "--generate", "password", "--merge")
 	m.Must("", "trust", "--yes")
+	if path == "diff" {
+		m.Must("", "copy", "local/myapp", "local/myapp-test")
+		m.Must("", "copy", "local/myapp#password", "local/worker#DB_PASSWORD")
+	}
 	return m
 }

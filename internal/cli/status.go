@@ -3,12 +3,16 @@ package cli
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
 )
+
+// expiryLimit is how long the command may look for secrets that expire.
+const expiryLimit = time.Second
 
 func statusCommand(c *command.Command) *cobra.Command {
 	return &cobra.Command{
@@ -37,6 +41,13 @@ func status(ctx context.Context, c *command.Command, s *command.Session) error {
 			failed = append(failed, m.Health.Err)
 		}
 	}
+	var local []string // a listing elsewhere is not worth a notice
+	for _, m := range res.Mounts {
+		if m.Platform == "local" && m.Health != nil && m.Health.Err == nil {
+			local = append(local, m.Mount)
+		}
+	}
+	expiring := command.Expiring(ctx, s, local, expiryLimit)
 	if c.JSON() {
 		doc := command.Success("check-status", res.Receipt)
 		list := []command.MountDoc{}
@@ -44,6 +55,9 @@ func status(ctx context.Context, c *command.Command, s *command.Session) error {
 			list = append(list, c.MountDoc(m))
 		}
 		doc.Mounts, doc.Store, doc.Caller, doc.Notices = &list, storeOf(s.Store), &s.Actor, standing(s.Actor)
+		if expiring != "" {
+			doc.Notices = append(doc.Notices, expiring)
+		}
 		if len(failed) > 0 {
 			doc.Status = "partial"
 			for _, e := range failed {
@@ -53,8 +67,13 @@ func status(ctx context.Context, c *command.Command, s *command.Session) error {
 		if err := c.Print(doc); err != nil {
 			return err
 		}
-	} else if err := statusText(c, s, res.Mounts); err != nil {
-		return err
+	} else {
+		if err := statusText(c, s, res.Mounts); err != nil {
+			return err
+		}
+		if expiring != "" {
+			c.Say("note: %s", expiring)
+		}
 	}
 	if len(failed) > 0 {
 		return command.ExitStatus(keyturn.Join("", failed...).Code.Exit())
@@ -65,7 +84,7 @@ func status(ctx context.Context, c *command.Command, s *command.Session) error {
 func statusText(c *command.Command, s *command.Session, mounts []keyturn.MountInfo) error {
 	rows := [][]string{}
 	for _, m := range mounts {
-		rows = append(rows, []string{m.Mount, m.Platform, health(m.Health), keyturn.Clean(m.Target)})
+		rows = append(rows, []string{m.Mount, m.Platform, healthOf(m.Health), keyturn.Clean(m.Target)})
 	}
 	if err := c.Table([]string{"MOUNT", "PLATFORM", "STATE", "TARGET"}, rows); err != nil {
 		return err
@@ -92,7 +111,7 @@ func statusText(c *command.Command, s *command.Session, mounts []keyturn.MountIn
 	return c.Line("%s", strings.Join(lines, "\n"))
 }
 
-func health(h *keyturn.Health) string {
+func healthOf(h *keyturn.Health) string {
 	switch {
 	case h == nil:
 		return "-"

@@ -29,6 +29,8 @@ type Program struct {
 	Create func(ctx context.Context, how How, rootKey string) (Created, error)
 	// Facts tells about configuration and caller without opening the store.
 	Facts func(how How) (Facts, error)
+	// Inspect looks at the store and its surroundings without opening it.
+	Inspect func(ctx context.Context, how How) (Inspection, error)
 }
 
 // How tells which store and configuration a command is about.

@@ -11,6 +11,9 @@ type Session struct {
 	Service keyturn.Service
 	Facts
 	Store StoreFacts
+	// Unfinished is asked by doctor, beside the migrations: each other kind of work
+	// that can be cut short has one.
+	Unfinished []UnfinishedWork
 	// Close records what still has to be, and closes the store.
 	Close func() error
 }
