@@ -14,10 +14,17 @@ GORACE      ?= atexit_sleep_ms=0
 # Tools run at a pinned version and stay out of go.mod.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+CYCLONEDX   := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
 SYSTEMS     := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: build test lint unit real bench soak fuzz cross vuln clean
+# A release depends on the source, the version and the time of its commit alone.
+EPOCH       ?= $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null))
+DIST        ?= dist
+FOR_RELEASE := CGO_ENABLED=0 GOFLAGS= GOEXPERIMENT= GOAMD64=v1 GOARM64=v8.0
+RELEASE     := $(FOR_RELEASE) $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS) -buildid='
+
+.PHONY: build test lint unit real bench soak fuzz cross release reproducible vuln clean
 
 build: ## bin/keyturn
 	$(BUILD) -o bin/keyturn$(EXE) ./cmd/keyturn
@@ -64,9 +71,31 @@ cross: ## builds for every system, without cgo
 		GOOS=$$os GOARCH=$$arch CGO_ENABLED=0 $(GO) vet -trimpath ./...; \
 	done
 
+release: ## dist: archives for every system, their bills of materials (CycloneDX), SHA256SUMS
+	@[ -n "$(EPOCH)" ] || { echo "no commit to take the time from: say EPOCH=SECONDS" >&2; exit 1; }
+	@case "$(VERSION)" in *-dirty) echo "NOTICE: there are changes that are in no commit: nobody else can build this version";; esac
+	rm -rf bin/release $(DIST)
+	mkdir -p bin/release/sboms bin/release/completions
+	@set -e; for s in $(SYSTEMS); do \
+		os=$${s%/*}; arch=$${s#*/}; ext=; [ $$os = windows ] && ext=.exe; \
+		echo "building for $$os/$$arch"; \
+		GOOS=$$os GOARCH=$$arch $(RELEASE) -o bin/release/$$os-$$arch/keyturn$$ext ./cmd/keyturn; \
+		$(FOR_RELEASE) $(GO) run -trimpath $(CYCLONEDX) bin -json -std -noserial -notimestamp -version '$(VERSION)' \
+			-output bin/release/sboms/$$os-$$arch.cdx.json bin/release/$$os-$$arch/keyturn$$ext 2>bin/release/sboms.log || { cat bin/release/sboms.log >&2; exit 1; }; \
+	done
+	@$(RELEASE) -o bin/release/host/keyturn$(EXE) ./cmd/keyturn
+	@set -e; k=bin/release/host/keyturn$(EXE); to=bin/release/completions; \
+		$$k completion bash >$$to/keyturn.bash; $$k completion zsh >$$to/_keyturn; \
+		$$k completion fish >$$to/keyturn.fish; $$k completion powershell >$$to/keyturn.ps1
+	$(GO) run ./internal/release -version '$(VERSION)' -time $(EPOCH) -built bin/release -out $(DIST) README.md LICENSE
+	@cat $(DIST)/SHA256SUMS
+
+reproducible: ## the same release from two folders, the second with a cache of its own: the same bytes
+	.ci/reproducible $(REPRODUCE)
+
 vuln: ## known vulnerabilities; needs https://vuln.go.dev, so it is no gate of 'make test'
 	@echo "govulncheck asks the database at vuln.go.dev: without network this fails, and says nothing about the code"
 	$(GO) run $(GOVULNCHECK) ./...
 
 clean:
-	rm -rf bin
+	rm -rf bin dist

@@ -18,8 +18,8 @@ func TestMain(m *testing.M) { world.Main(m) }
 
 // block is a piece of code in a page.
 type block struct {
-	lang, text string
-	line       int
+	page, lang, text string
+	line             int
 }
 
 func blocks(t *testing.T, page string) []block {
@@ -30,7 +30,7 @@ func blocks(t *testing.T, page string) []block {
 		lang, fence := strings.CutPrefix(strings.TrimSpace(line), "```")
 		switch {
 		case fence && open == nil:
-			open = &block{lang: lang, line: i + 1}
+			open = &block{page: page, lang: lang, line: i + 1}
 		case fence:
 			out, open = append(out, *open), nil
 		case open != nil:
@@ -104,7 +104,7 @@ func replay(t *testing.T, m *world.Machine, b block) (ran int) {
 	for i := 0; i < len(lines); {
 		command, ok := strings.CutPrefix(lines[i], "$ ")
 		if !ok {
-			t.Fatalf("README.md:%d: a recording begins with a command: %s", b.line+i+1, lines[i])
+			t.Fatalf("%s:%d: a recording begins with a command: %s", b.page, b.line+i+1, lines[i])
 		}
 		i++
 		end := i
@@ -114,7 +114,7 @@ func replay(t *testing.T, m *world.Machine, b block) (ran int) {
 		out := m.Shell("exec 2>&1; " + command)
 		want, got := shaped(m, strings.Join(lines[i:end], "\n")), shaped(m, out.Stdout)
 		if !matches(strings.Split(want, "\n"), strings.Split(got, "\n")) {
-			t.Errorf("README.md:%d: %s\nprints:\n%s\nand not:\n%s", b.line+i, command, got, want)
+			t.Errorf("%s:%d: %s\nprints:\n%s\nand not:\n%s", b.page, b.line+i, command, got, want)
 		}
 		ran++
 		i = end

@@ -48,7 +48,7 @@ func Main(o Options) (status int) {
 	}()
 	_ = launch.HardenSelf() // best effort: what the system lacks, it lacks
 	p := &cli.Program{Version: version(), In: m.In, Out: m.Out, Err: m.Err, Environ: m.Environ, Dir: m.Dir,
-		Open: m.open, Create: m.create, Restore: m.restore, Peek: m.peek, Facts: m.facts}
+		Open: m.open, Create: m.create, Restore: m.restore, Peek: m.peek, Facts: m.facts, Inspect: m.inspect}
 	return p.Run(m.Args)
 }
 

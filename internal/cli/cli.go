@@ -17,6 +17,8 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/health"
+	"github.com/keyturn/keyturn/internal/cli/move"
 	"github.com/keyturn/keyturn/internal/cli/oversee"
 	"github.com/keyturn/keyturn/internal/cli/secret"
 	"github.com/keyturn/keyturn/internal/cli/store"
@@ -107,6 +109,7 @@ A secret is named MOUNT/NAME, one of its fields MOUNT/NAME#FIELD. The mount
 	for _, add := range commands() {
 		root.AddCommand(add(c))
 	}
+	completeWords(c, root)
 	eachCommand(root, func(cmd *cobra.Command) {
 		cmd.DisableFlagsInUseLine = true
 		if args := cmd.Args; args != nil {
@@ -128,12 +131,15 @@ A secret is named MOUNT/NAME, one of its fields MOUNT/NAME#FIELD. The mount
 // commands holds one constructor for each command, in the order of the help.
 func commands() []func(*command.Command) *cobra.Command {
 	return []func(*command.Command) *cobra.Command{
-		quickstartCommand, initCommand, statusCommand, secret.Put, secret.Get,
-		use.Run, use.Render, use.Trust, oversee.Approve,
-		secret.List, secret.History, secret.Rollback, secret.Delete, secret.Restore, secret.Destroy, store.Store, oversee.Audit,
+		quickstartCommand, initCommand, statusCommand, doctorCommand, secret.Put, secret.Get,
+		move.Migrate, use.Run, use.Render, use.Trust, oversee.Approve,
+		secret.List, secret.History, secret.Rollback, secret.Delete, secret.Restore, secret.Destroy,
+		move.Copy, move.Diff, store.Store, oversee.Audit,
 		oversee.Rules, oversee.Config, completionCommand, versionCommand,
 	}
 }
+
+func doctorCommand(c *command.Command) *cobra.Command { return health.Doctor(c, command.Protects) }
 
 func eachCommand(cmd *cobra.Command, f func(*cobra.Command)) {
 	f(cmd)

@@ -16,8 +16,19 @@ func completionCommand(c *command.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion SHELL",
 		Short: "Print the completion script of a shell",
-		Long: `Print a script that teaches a shell to complete keyturn's commands and flags:
-bash, zsh, fish or powershell.`,
+		Long: `Print a script that teaches a shell to complete keyturn's commands, flags and
+the names of secrets: bash, zsh, fish or powershell.
+
+  bash         add to ~/.bashrc:       eval "$(keyturn completion bash)"
+  zsh          add to ~/.zshrc, after compinit:
+               eval "$(keyturn completion zsh)"
+  fish         keyturn completion fish >~/.config/fish/completions/keyturn.fish
+  powershell   add to $PROFILE:
+               keyturn completion powershell | Out-String | Invoke-Expression
+
+Names are completed folder by folder, fields after a #. That is a listing like
+any other: you see what you may list, no value is read, and it is on record. A
+store that is locked completes nothing, and asks nothing.`,
 		Example: `  keyturn completion bash
   keyturn completion zsh`,
 		ValidArgs: shells,
@@ -29,6 +40,7 @@ bash, zsh, fish or powershell.`,
 			switch args[0] {
 			case "bash":
 				err = root.GenBashCompletionV2(&b, true)
+				b.WriteString(bashWords)
 			case "zsh":
 				err = root.GenZshCompletion(&b)
 			case "fish":
@@ -45,6 +57,42 @@ bash, zsh, fish or powershell.`,
 		},
 	}
 }
+
+// bashWords lets the script of cobra do without the package bash-completion, whose
+// function it asks for the words of the line. Bash breaks words at = and : too,
+// and a reference behind NAME= is one.
+const bashWords = `
+__keyturn_init_completion()
+{
+    COMPREPLY=()
+    if declare -F _get_comp_words_by_ref >/dev/null 2>&1; then
+        _get_comp_words_by_ref "$@" cur prev words cword
+        return
+    fi
+    local i word blanks rest="${COMP_LINE}"
+    words=()
+    cword=0
+    for i in "${!COMP_WORDS[@]}"; do
+        word="${COMP_WORDS[i]}"
+        blanks="${rest%%[![:blank:]]*}"
+        rest="${rest#"${blanks}"}"
+        rest="${rest#"${word}"}"
+        if [[ ${#words[@]} -gt 0 && -z ${blanks} && -n ${word} ]]; then
+            words[${#words[@]}-1]+="${word}"
+        else
+            words+=("${word}")
+        fi
+        if [[ ${i} -eq ${COMP_CWORD} ]]; then
+            cword=$((${#words[@]} - 1))
+        fi
+    done
+    cur="${words[cword]}"
+    prev=""
+    if [[ ${cword} -gt 0 ]]; then
+        prev="${words[cword-1]}"
+    fi
+}
+`
 
 // plainUsages takes out the quotes that mark a flag's argument for the help: a
 // completion shows the description as it is.

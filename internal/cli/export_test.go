@@ -10,3 +10,6 @@ import (
 func Tree(p *Program) *cobra.Command {
 	return root(&command.Command{Program: (*command.Program)(p)})
 }
+
+// Arguments and FlagWords are what is completed, by command.
+var Arguments, FlagWords = arguments, flagWords

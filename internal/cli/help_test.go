@@ -17,12 +17,14 @@ import (
 
 // notRun are lines of examples that cannot run here.
 var notRun = map[string]string{
-	"keyturn put local/myapp password":    "asks on a terminal",
-	"keyturn approve k3m9x2ab":            "asks on a terminal, and the request is made up",
-	"keyturn approve k3m9x2ab --remember": "asks on a terminal, and the request is made up",
-	"keyturn store unlock":                "needs a store under a passphrase and a keychain",
-	"keyturn store unlock --for 30m":      "needs a store under a passphrase and a keychain",
-	"keyturn store lock":                  "needs a store under a passphrase",
+	"keyturn approve k3m9x2ab":                        "asks on a terminal, and the request is made up",
+	"keyturn approve k3m9x2ab --remember":             "asks on a terminal, and the request is made up",
+	"keyturn get local/myapp --field password --copy": "needs a terminal and a clipboard",
+	"keyturn list --pick":                             "needs a terminal",
+	"keyturn put local/myapp password":                "asks on a terminal",
+	"keyturn store lock":                              "needs a store under a passphrase",
+	"keyturn store unlock":                            "needs a store under a passphrase and a keychain",
+	"keyturn store unlock --for 30m":                  "needs a store under a passphrase and a keychain",
 }
 
 // walk visits every command but the root, help and what is hidden.
@@ -142,6 +144,11 @@ func furnished(t *testing.T, path string) *world.Machine {
 	if path == "put" || path == "rollback" { // before anything was put there
 		env, fields = "A_TOKEN=a token\nLOG_LEVEL=debug\n", nil
 	}
+	if path == "migrate" {
+		env = "A_TOKEN=a made-up token\nLOG_LEVEL=debug\n"
+		write(filepath.Join(m.Work, "compose.yaml"), "services:\n  db:\n    environment:\n      POSTGRES_USER: shop\n      POSTGRES_PASSWORD: made-up\n", 0o600)
+		write(filepath.Join(m.Work, "secret.yaml"), "apiVersion: v1\nkind: Secret\nmetadata: {name: shop}\nstringData:\n  password: made-up\n", 0o600)
+	}
 	write(filepath.Join(m.Work, ".env"), env, 0o600)
 	write(filepath.Join(m.Work, "app.conf.tmpl"), `password = {{ "kt://local/myapp#password" | json }}`+"\n", 0o600)
 	write(filepath.Join(m.Work, "server"), "#!/bin/sh\nexit 0\n", 0o700)
@@ -169,6 +176,10 @@ func furnished(t *testing.T, path string) *world.Machine {
 		if path == "store" || path == "store restore" {
 			m.Must("", "store", "backup", "--to", "keyturn.age", "--recipients-file", "recipients.txt")
 		}
+	}
+	if path == "diff" {
+		m.Must("", "copy", "local/myapp", "local/myapp-test")
+		m.Must("", "copy", "local/myapp#password", "local/worker#DB_PASSWORD")
 	}
 	return m
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -21,13 +22,19 @@ func TestMain(m *testing.M) {
 			os.Exit(app.Main(app.Options{Who: whois.Source{
 				Ancestors: func() ([]whois.Process, error) { return nil, nil },
 				Exists:    func(string) bool { return false },
-			}}))
+			}, Now: now}))
 		},
 		"onterminal": onTerminal,
 		"bytes":      writeBytes,
 		"forge":      forge,
 		"agekey":     ageKey,
 	})
+}
+
+// now is the time, or as much later as the variable CLOCK_AHEAD says.
+func now() time.Time {
+	ahead, _ := time.ParseDuration(os.Getenv("CLOCK_AHEAD"))
+	return time.Now().Add(ahead)
 }
 
 // TestScripts runs what a user could type: testdata/script/COMMAND/*.txtar.

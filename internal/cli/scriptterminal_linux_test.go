@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -17,7 +18,9 @@ import (
 // onTerminal plays a person at a terminal: onterminal DIALOG COMMAND [ARG...]
 // runs a command on a terminal of its own and goes through the lines of the
 // dialog: "> TEXT" waits until the terminal shows it, "< TEXT" types a line,
-// "* TEXT" types a line once the terminal no longer echoes, "^D" ends such input, "^C" interrupts. The
+// "* TEXT" types a line once the terminal no longer echoes, "^D" ends such input, "^C" interrupts, "= KEYS"
+// types keys, written with Go's escapes, and no newline, "! COMMAND" runs something
+// beside it. The
 // transcript goes to standard output; the exit status is the command's, or 99
 // where the dialog did not go as written.
 func onTerminal() {
@@ -82,6 +85,14 @@ func onTerminal() {
 			}
 		case "^C":
 			_, _ = tty.WriteString("\x03")
+		case "!":
+			ok = exec.Command("sh", "-c", text).Run() == nil
+		case "=":
+			var keys string
+			if keys, err = strconv.Unquote(`"` + text + `"`); err == nil {
+				_, err = tty.WriteString(keys)
+			}
+			ok = err == nil
 		default:
 			ok = false
 		}

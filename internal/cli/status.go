@@ -3,12 +3,16 @@ package cli
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
 )
+
+// expiryLimit is how long the command may look for secrets that expire.
+const expiryLimit = time.Second
 
 func statusCommand(c *command.Command) *cobra.Command {
 	return &cobra.Command{
@@ -65,6 +69,13 @@ func status(ctx context.Context, c *command.Command, s *command.Session) error {
 			failed = append(failed, m.Health.Err)
 		}
 	}
+	var local []string // a listing elsewhere is not worth a notice
+	for _, m := range res.Mounts {
+		if m.Platform == "local" && m.Health != nil && m.Health.Err == nil {
+			local = append(local, m.Mount)
+		}
+	}
+	expiring := command.Expiring(ctx, s, local, expiryLimit)
 	if c.JSON() {
 		doc := command.Success("check-status", res.Receipt)
 		list := []command.MountDoc{}
@@ -73,6 +84,9 @@ func status(ctx context.Context, c *command.Command, s *command.Session) error {
 		}
 		doc.Mounts, doc.Store, doc.Caller, doc.Notices = &list, storeOf(s.Store), &s.Actor, standing(s.Actor)
 		doc.Store.Unlocked, doc.Store.Unfinished = command.Stamp(keys.Unlocked), keys.Unfinished
+		if expiring != "" {
+			doc.Notices = append(doc.Notices, expiring)
+		}
 		if len(failed) > 0 {
 			doc.Status = "partial"
 			for _, e := range failed {
@@ -82,8 +96,13 @@ func status(ctx context.Context, c *command.Command, s *command.Session) error {
 		if err := c.Print(doc); err != nil {
 			return err
 		}
-	} else if err := statusText(c, s, keys, res.Mounts); err != nil {
-		return err
+	} else {
+		if err := statusText(c, s, keys, res.Mounts); err != nil {
+			return err
+		}
+		if expiring != "" {
+			c.Say("note: %s", expiring)
+		}
 	}
 	if len(failed) > 0 {
 		return command.ExitStatus(keyturn.Join("", failed...).Code.Exit())
@@ -94,7 +113,7 @@ func status(ctx context.Context, c *command.Command, s *command.Session) error {
 func statusText(c *command.Command, s *command.Session, keys command.StoreState, mounts []keyturn.MountInfo) error {
 	rows := [][]string{}
 	for _, m := range mounts {
-		rows = append(rows, []string{m.Mount, m.Platform, health(m.Health), keyturn.Clean(m.Target)})
+		rows = append(rows, []string{m.Mount, m.Platform, healthOf(m.Health), keyturn.Clean(m.Target)})
 	}
 	if err := c.Table([]string{"MOUNT", "PLATFORM", "STATE", "TARGET"}, rows); err != nil {
 		return err
@@ -137,7 +156,7 @@ func keyLines(kind string, keys command.StoreState) []string {
 	return lines
 }
 
-func health(h *keyturn.Health) string {
+func healthOf(h *keyturn.Health) string {
 	switch {
 	case h == nil:
 		return "-"

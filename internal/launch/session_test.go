@@ -55,15 +55,20 @@ func TestNoWayToTheTerminal(t *testing.T) {
 
 // The signals of the terminal's keys come to us alone and are passed on, once;
 // also to what the child has started.
+//
+// No child says that it is ready before it has started all that it starts: dash, the
+// sh of many systems, catches SIGINT, and drops one that comes while it starts a
+// program (its handler returns at once while a vfork is under way, in the parent
+// too). A key pressed then is lost without keyturn just the same.
 func TestKeysWithoutTerminal(t *testing.T) {
-	count := `n=0; trap 'n=$((n+1))' INT QUIT; echo ready >"$READY"; i=0; while [ $i -lt 20 ]; do sleep 0.05; i=$((i+1)); done; exit $n`
+	count := `n=0; trap 'n=$((n+1))' INT QUIT; sleep 1 & echo ready >"$READY"; while kill -0 $! 2>/dev/null; do wait $!; done; exit $n`
 	for _, test := range []struct {
 		script, keys string
 		want         int
 	}{
 		{count, "\x03", 1},
 		{count, "\x1c", 1},
-		{`echo ready >"$READY"; sleep 300; exit 3`, "\x03", 130},
+		{`sh -c 'echo ready >"$READY"; exec sleep 300'; exit 3`, "\x03", 130},
 		{`ulimit -c 0; echo ready >"$READY"; exec sleep 300`, "\x1c", 131},
 	} {
 		s, _ := aside(t, "keyturn; exit $?", driver{Args: sh(test.script)})
@@ -72,27 +77,7 @@ func TestKeysWithoutTerminal(t *testing.T) {
 		s.start()
 		s.until("the child", func() bool { _, err := os.Stat(ready); return err == nil })
 		s.press(test.keys)
-		if test.want < 128 { // counted: pressed once
-			s.ends(test.want)
-			continue
-		}
-		// A shell under load may give keyturn the terminal after the child is there;
-		// what is pressed before goes to the shell. A person presses again.
-		again := time.NewTicker(2 * time.Second)
-		done := make(chan struct{})
-		go func() {
-			for {
-				select {
-				case <-again.C:
-					_, _ = s.master.WriteString(test.keys)
-				case <-done:
-					return
-				}
-			}
-		}()
 		s.ends(test.want)
-		close(done)
-		again.Stop()
 	}
 }
 

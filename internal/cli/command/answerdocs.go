@@ -5,40 +5,48 @@ import "github.com/keyturn/keyturn"
 // Answer is the one JSON form of every answer (cli.md, "JSON"). Members that
 // do not apply are left out.
 type Answer struct {
-	Operation string            `json:"operation"`
-	Platform  string            `json:"platform,omitempty"`
-	Mount     string            `json:"mount,omitempty"`
-	Status    string            `json:"status"`
-	Secret    *SecretDoc        `json:"secret,omitempty"`
-	Secrets   *[]SecretDoc      `json:"secrets,omitempty"`
-	Folders   []string          `json:"folders,omitempty"` // of a shallow listing
-	Mounts    *[]MountDoc       `json:"mounts,omitempty"`
-	Store     *StoreDoc         `json:"store,omitempty"`
-	Backup    *BackupDoc        `json:"backup,omitempty"`
-	Decision  *DecisionDoc      `json:"decision,omitempty"`
-	Settings  *[]SettingDoc     `json:"settings,omitempty"`
-	Records   *[]keyturn.Record `json:"records,omitempty"`
-	Log       *LogDoc           `json:"log,omitempty"`
-	Made      *CheckpointDoc    `json:"checkpoint,omitempty"`
-	Count     *int64            `json:"count,omitempty"` // of records that were exported or pruned
-	Caller    *keyturn.Actor    `json:"caller,omitempty"`
-	Command   *CommandDoc       `json:"command,omitempty"`
-	Project   *ProjectDoc       `json:"project,omitempty"`
-	Request   *RequestDoc       `json:"request,omitempty"`
-	Requests  *[]RequestDoc     `json:"requests,omitempty"`
-	Rule      string            `json:"rule,omitempty"` // where one was written
-	Steps     []StepDoc         `json:"steps,omitempty"`
-	Next      []string          `json:"next,omitempty"`
-	Approval  *ApprovalDoc      `json:"approval,omitempty"`
-	Target    string            `json:"target,omitempty"`
-	Before    any               `json:"previous_version,omitempty"`
-	Until     string            `json:"recoverable_until,omitempty"`
-	Notices   []string          `json:"notices,omitempty"`
-	Artifacts []string          `json:"artifacts,omitempty"`
-	AuditID   string            `json:"audit_id,omitempty"`
-	Version   *VersionDoc       `json:"version,omitempty"`
-	Error     *ErrorDoc         `json:"error,omitempty"`
-	Errors    []ErrorDoc        `json:"errors,omitempty"`
+	Operation  string            `json:"operation"`
+	Platform   string            `json:"platform,omitempty"`
+	Mount      string            `json:"mount,omitempty"`
+	Status     string            `json:"status"`
+	Secret     *SecretDoc        `json:"secret,omitempty"`
+	Secrets    *[]SecretDoc      `json:"secrets,omitempty"`
+	Folders    []string          `json:"folders,omitempty"` // of a shallow listing
+	Mounts     *[]MountDoc       `json:"mounts,omitempty"`
+	Store      *StoreDoc         `json:"store,omitempty"`
+	Backup     *BackupDoc        `json:"backup,omitempty"`
+	Decision   *DecisionDoc      `json:"decision,omitempty"`
+	Settings   *[]SettingDoc     `json:"settings,omitempty"`
+	Records    *[]keyturn.Record `json:"records,omitempty"`
+	Log        *LogDoc           `json:"log,omitempty"`
+	Made       *CheckpointDoc    `json:"checkpoint,omitempty"`
+	Count      *int64            `json:"count,omitempty"` // of records that were exported or pruned
+	Caller     *keyturn.Actor    `json:"caller,omitempty"`
+	Command    *CommandDoc       `json:"command,omitempty"`
+	Project    *ProjectDoc       `json:"project,omitempty"`
+	Request    *RequestDoc       `json:"request,omitempty"`
+	Requests   *[]RequestDoc     `json:"requests,omitempty"`
+	Rule       string            `json:"rule,omitempty"`   // where one was written
+	Checks     *[]CheckDoc       `json:"checks,omitempty"` // of doctor
+	Migration  *MigrationDoc     `json:"migration,omitempty"`
+	Migrations *[]MigrationDoc   `json:"migrations,omitempty"`
+	Source     *SecretDoc        `json:"source,omitempty"`      // of a copy
+	Left       []string          `json:"left_behind,omitempty"` // by a copy
+	Verified   *bool             `json:"verified,omitempty"`    // a copy was read back
+	Fields     *[]DifferenceDoc  `json:"fields,omitempty"`
+	Same       *bool             `json:"same,omitempty"`
+	Steps      []StepDoc         `json:"steps,omitempty"`
+	Next       []string          `json:"next,omitempty"`
+	Approval   *ApprovalDoc      `json:"approval,omitempty"`
+	Target     string            `json:"target,omitempty"`
+	Before     any               `json:"previous_version,omitempty"`
+	Until      string            `json:"recoverable_until,omitempty"`
+	Notices    []string          `json:"notices,omitempty"`
+	Artifacts  []string          `json:"artifacts,omitempty"`
+	AuditID    string            `json:"audit_id,omitempty"`
+	Version    *VersionDoc       `json:"version,omitempty"`
+	Error      *ErrorDoc         `json:"error,omitempty"`
+	Errors     []ErrorDoc        `json:"errors,omitempty"`
 }
 
 // SecretDoc is a secret, or one version of it, as far as it is known.
@@ -92,6 +100,7 @@ type RequestDoc struct {
 	Command   []string      `json:"command,omitempty"`
 	Created   string        `json:"created_time"`
 	Reason    string        `json:"untrusted_reason,omitempty"` // the caller's own words
+	Opens     string        `json:"opens,omitempty"`            // who could see a value by it who cannot now
 	Needs     int           `json:"approvals_needed"`
 	Given     int           `json:"approvals_given"`
 }
@@ -166,6 +175,22 @@ type BackupDoc struct {
 	Checked  bool             `json:"checked,omitempty"`  // and not installed
 	Replaced *keyturn.LogMark `json:"replaced,omitempty"` // end of the log that was there
 	Aside    string           `json:"moved_aside,omitempty"`
+}
+
+// CheckDoc is one thing that doctor looked at.
+type CheckDoc struct {
+	Check   string       `json:"check"`
+	State   string       `json:"state"` // "ok", "warn" or "bad"
+	Message string       `json:"message"`
+	Next    string       `json:"next,omitempty"` // what to do, where something is to be done
+	Code    keyturn.Code `json:"code,omitempty"` // of what is bad
+}
+
+// DifferenceDoc is one field of two secrets that were compared: "same",
+// "different", "only-a" or "only-b".
+type DifferenceDoc struct {
+	Field string `json:"field"`
+	Is    string `json:"is"`
 }
 
 // StepDoc is one step of the demonstration.

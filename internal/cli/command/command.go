@@ -33,6 +33,8 @@ type Program struct {
 	Peek func(ctx context.Context, how How) (StoreFacts, error)
 	// Facts tells about configuration and caller without opening the store.
 	Facts func(how How) (Facts, error)
+	// Inspect looks at the store and its surroundings without opening it.
+	Inspect func(ctx context.Context, how How) (Inspection, error)
 }
 
 // How tells which store and configuration a command is about.

@@ -71,9 +71,12 @@ func Done(done string, err error) error {
 	return err
 }
 
+// Plain reports whether no terminal is to show colours, nor bold or reverse.
+func (c *Command) Plain() bool { return c.noColor || c.Env("TERM") == "dumb" }
+
 // style wraps s for a terminal that shows colours.
 func (c *Command) style(code, s string) string {
-	if c.noColor || c.Env("TERM") == "dumb" || !c.OnTerminal() {
+	if c.Plain() || !c.OnTerminal() {
 		return s
 	}
 	return "\x1b[" + code + "m" + s + "\x1b[0m"

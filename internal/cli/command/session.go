@@ -16,6 +16,9 @@ type Session struct {
 	Store StoreFacts
 	// StoreState tells more of the local store, which takes a moment.
 	StoreState func(ctx context.Context) (StoreState, error)
+	// Unfinished is asked by doctor, beside the migrations: each other kind of work
+	// that can be cut short has one.
+	Unfinished []UnfinishedWork
 	// Close records what still has to be, and closes the store.
 	Close func() error
 }

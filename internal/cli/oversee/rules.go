@@ -13,6 +13,7 @@ import (
 type explainOptions struct {
 	who, verb, ref string
 	run            []string
+	to             string
 }
 
 // Rules returns the command 'keyturn rules'.
@@ -31,15 +32,17 @@ func Rules(c *command.Command) *cobra.Command {
 WHO is user:NAME, agent:NAME, service:NAME, or agents or services for any of
 them, or everyone for each kind of caller in turn. VERB is one of list, describe, use, reveal, write, delete, destroy,
 rotate, lease, administer, approve. A command behind -- is what a value would be
-used for.`,
+used for; --to is a secret that it would be copied to.`,
 		Example: `  keyturn rules explain user:anna reveal local/myapp
-  keyturn rules explain agent:claude-code use 'local/myapp#password' -- npm test`,
+  keyturn rules explain agent:claude-code use 'local/myapp#password' -- npm test
+  keyturn rules explain agents use local/myapp --to local/test`,
 		Args: cobra.MinimumNArgs(3),
 		RunE: func(_ *cobra.Command, args []string) error {
 			o.who, o.verb, o.ref, o.run = args[0], args[1], args[2], args[3:]
 			return explainRules(c, o)
 		},
 	}
+	explain.Flags().StringVar(&o.to, "to", "", "a `REF` that the value would be copied to")
 	group.AddCommand(explain)
 	return group
 }
@@ -72,15 +75,24 @@ func explainRules(c *command.Command, o explainOptions) error {
 	if err != nil {
 		return err
 	}
+	sink, err := o.sink(verb)
+	if err != nil {
+		return err
+	}
 	facts, err := c.Facts(c.How())
 	if err != nil {
 		return err
 	}
 	for i, actor := range actors {
-		q := rules.Request{Actor: actor, Verb: verb, Path: ref.Path(), Sink: rules.Sink{Run: o.run}}
-		lines := facts.Rules.Explain(q)
+		q := rules.Request{Actor: actor, Verb: verb, Path: ref.Path(), Sink: sink}
+		d, lines := facts.Rules.Decide(q), facts.Rules.Explain(q)
+		if sink.To != "" {
+			if opens, yes := facts.Rules.Launders(actor, q.Path, sink.To, false); yes {
+				d.Effect = rules.Deny
+				lines = append(lines, "deny, without an approval: "+opens.Why)
+			}
+		}
 		if c.JSON() {
-			d := facts.Rules.Decide(q)
 			return c.Print(command.Answer{Operation: "explain-rules", Status: "success",
 				Decision: &command.DecisionDoc{Who: o.who, Verb: o.verb, Path: ref.Path(), Effect: d.Effect.String(), Rule: d.Where(), Because: lines}})
 		}
@@ -94,6 +106,21 @@ func explainRules(c *command.Command, o explainOptions) error {
 		}
 	}
 	return nil
+}
+
+// sink is where a value would go.
+func (o explainOptions) sink(verb keyturn.Verb) (rules.Sink, error) {
+	if o.to == "" {
+		return rules.Sink{Run: o.run}, nil
+	}
+	to, err := keyturn.ParseRef(o.to)
+	if err != nil {
+		return rules.Sink{}, err
+	}
+	if verb != keyturn.Use || len(o.run) > 0 {
+		return rules.Sink{}, command.Usage("--to is about a value that is used by copying it: use, without a command")
+	}
+	return rules.Sink{Mount: to.Mount(), To: to.Path()}, nil
 }
 
 // actorOf is an actor that a principal names, for a question about rules.

@@ -78,6 +78,9 @@ func header(r keyturn.Request, cut int, remember bool) []string {
 	if r.Needs > 1 {
 		fact("needs", fmt.Sprintf("%d approvals, %d are given", r.Needs, r.Given))
 	}
+	if r.Opens != "" {
+		fact("careful", visible(r.Opens))
+	}
 	if remember && r.Rule != "" {
 		fact("remember", "a rule is written too: the one above")
 	}
@@ -218,6 +221,16 @@ func sentence(op keyturn.Op) string {
 			return "make version " + short(visible(op.To), 60) + " of " + what + " current again"
 		}
 		return "make the earlier version of " + what + " current again"
+	case keyturn.CopySecret:
+		return "copy " + things([]keyturn.Ref{op.From}) + " to " + things([]keyturn.Ref{op.To})
+	case keyturn.DiffSecrets:
+		return "be told which fields of " + what + " are the same"
+	case keyturn.MigrateSecrets:
+		return "store values from files in " + what
+	case keyturn.RevertMigration:
+		return "see what migrated files held, and write it back: values of " + what
+	case keyturn.ForgetMigration:
+		return "destroy what is kept of a migration into " + what
 	case keyturn.DeleteSecret:
 		return "delete " + what
 	case keyturn.RestoreSecret:
@@ -290,8 +303,31 @@ func details(op keyturn.Op) []string {
 		if op.To != "" {
 			add("back to version %s", op.To)
 		}
+	case keyturn.MigrateSecrets:
+		for _, f := range op.Fields {
+			add("field %s", f)
+		}
+		for _, f := range op.Files {
+			if f.New {
+				add("makes the file %s", f.Path)
+			} else {
+				add("rewrites the file %s", f.Path)
+			}
+		}
+		if op.Replace {
+			add("over other values under the same names")
+		}
+	case keyturn.RevertMigration:
+		if op.Out != "" {
+			add("into the folder %s", op.Out)
+		}
 	case keyturn.PutSecret:
 		out = putDetails(op)
+	case keyturn.CopySecret:
+		out = putDetails(keyturn.PutSecret{Mode: op.Mode, IfVersion: op.IfVersion})
+		if op.Lossy {
+			add("what the platform there cannot keep is left behind")
+		}
 	}
 	return out
 }

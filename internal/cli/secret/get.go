@@ -15,6 +15,7 @@ import (
 type getOptions struct {
 	reference
 	reveal bool
+	copy   string // how long
 	ref    keyturn.Ref
 }
 
@@ -29,15 +30,28 @@ labels. No value is shown.
 
 With --reveal one field's exact bytes are printed (a newline is added only on a
 terminal), or with -o json all fields. A program that needs a value is better
-started with 'keyturn run', which shows it to nobody.`,
+started with 'keyturn run', which shows it to nobody.
+
+With --copy one field is put on the clipboard for 30 seconds (--copy=1m: a
+minute) or until Ctrl-C, by wl-copy, xclip, xsel, pbcopy or clip.exe, else by the
+terminal. Then it is taken off, unless the clipboard holds something else by then.
+It takes a person at a terminal. What is on a clipboard every program of the
+desktop can read, and some keep it: turn off the history of your clipboard.`,
 		Example: `  keyturn get local/myapp
   keyturn get local/myapp --version 1
   keyturn get 'local/myapp#password' --reveal
-  keyturn get local/myapp --field password --reveal`,
+  keyturn get local/myapp --field password --reveal
+  keyturn get local/myapp --field password --copy`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if o.ref, err = o.parse(args[0]); err != nil {
 				return err
+			}
+			if o.copy != "" && o.reveal {
+				return command.Usage("--copy and --reveal are two ways to get a value: say one")
+			}
+			if o.copy != "" {
+				return copySecret(c, cmd, o)
 			}
 			return c.Do(cmd, func(ctx context.Context, s *command.Session) error {
 				if o.reveal {
@@ -49,6 +63,8 @@ started with 'keyturn run', which shows it to nobody.`,
 	}
 	o.flags(cmd, true, true)
 	cmd.Flags().BoolVarP(&o.reveal, "reveal", "r", false, "print the value")
+	cmd.Flags().StringVar(&o.copy, "copy", "", "put the value on the clipboard, for 30s or so long (`DUR`)")
+	cmd.Flags().Lookup("copy").NoOptDefVal = "30s"
 	command.AllowPipe(cmd)
 	return cmd
 }
@@ -129,6 +145,7 @@ func nextSteps(c *command.Command, info keyturn.Info, ref keyturn.Ref) error {
 	}
 	rows := [][]string{
 		{c.Dim("use it"), "keyturn run --env " + name + "=" + q + " -- COMMAND"},
+		{c.Dim("copy it"), "keyturn get " + q + " --copy"},
 		{c.Dim("show it"), "keyturn get " + q + " --reveal"},
 		{c.Dim("change it"), "keyturn put " + keyturn.Quote(ref.Secret().Short()) + " " + keyturn.Quote(ref.Field()) + " --merge"},
 	}
@@ -159,18 +176,9 @@ func revealSecret(ctx context.Context, c *command.Command, s *command.Session, o
 		doc.Secret = &d
 		return c.Print(doc)
 	}
-	field := o.ref.Field()
-	if field == "" {
-		names := command.SortedKeys(values)
-		if len(names) != 1 {
-			full, err := o.ref.WithField(names[0])
-			if err != nil {
-				return err
-			}
-			return keyturn.E(keyturn.Invalid, o.ref.Short()+" has "+strconv.Itoa(len(names))+" fields: "+strings.Join(cleanAll(names), ", "),
-				"name one: keyturn get "+keyturn.Quote(full.Short())+" --reveal\nor take all: keyturn get "+keyturn.Quote(o.ref.Short())+" --reveal -o json").About(o.ref)
-		}
-		field = names[0]
+	field, err := oneField(o.ref, values, "--reveal", "\nor take all: keyturn get "+keyturn.Quote(o.ref.Short())+" --reveal -o json")
+	if err != nil {
+		return err
 	}
 	out := values[field].Reveal()
 	if err := c.Write(out); err != nil {
@@ -180,4 +188,25 @@ func revealSecret(ctx context.Context, c *command.Command, s *command.Session, o
 		return c.Line("")
 	}
 	return nil
+}
+
+// oneField is the field that ref means: the one it names, or the only one there is.
+// flag is what a person says to name one, and more what else they can do.
+func oneField(ref keyturn.Ref, values map[string]keyturn.Value, flag, more string) (string, error) {
+	if ref.Field() != "" {
+		return ref.Field(), nil
+	}
+	names := command.SortedKeys(values)
+	if len(names) == 1 {
+		return names[0], nil
+	}
+	if len(names) == 0 {
+		return "", keyturn.E(keyturn.NotFound, ref.Short()+" has no fields", "put one: keyturn put "+keyturn.Quote(ref.Short())+" FIELD").About(ref)
+	}
+	full, err := ref.WithField(names[0])
+	if err != nil {
+		return "", err
+	}
+	return "", keyturn.E(keyturn.Invalid, ref.Short()+" has "+strconv.Itoa(len(names))+" fields: "+strings.Join(cleanAll(names), ", "),
+		"name one: keyturn get "+keyturn.Quote(full.Short())+" "+flag+more).About(ref)
 }

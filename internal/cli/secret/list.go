@@ -19,6 +19,7 @@ type listOptions struct {
 	labels    []string
 	olderThan string
 	expiring  string
+	pick      bool
 }
 
 // List returns the command 'keyturn list'.
@@ -36,18 +37,30 @@ A pipe gets one reference on each line, and nothing else.
 
 --match takes the whole name below the mount: * and ? stay within a segment, **
 stands for any number of segments. Several filters must all hold. With --shallow
-and a filter, a folder is listed where something in it passes.`,
+and a filter, a folder is listed where something in it passes.
+
+With --pick you choose one on the screen: type some of its letters, move with the
+arrows or Ctrl-N and Ctrl-P, take it with Enter, leave with Esc or Ctrl-C. A
+terminal then shows what is known of it ('keyturn get'), a pipe gets its
+reference: keyturn run --env PASSWORD="$(keyturn list local/ --pick)" -- …`,
 		Example: `  keyturn list
   keyturn list local/
   keyturn list local/ --shallow
   keyturn list local/ --match '**/db' --label team=web
   keyturn list local/ --older-than 90d
-  keyturn list local/ --expiring 30d -o json`,
+  keyturn list local/ --expiring 30d -o json
+  keyturn list --pick`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			keep, err := o.filter(time.Now())
 			if err != nil {
 				return err
+			}
+			if o.pick && o.shallow {
+				return command.Usage("--pick chooses a secret, and --shallow shows folders: say one")
+			}
+			if o.pick && len(args) == 0 {
+				return pickSecret(c, cmd, o, keep)
 			}
 			if len(args) == 0 {
 				if keep != nil || o.shallow {
@@ -58,6 +71,9 @@ and a filter, a folder is listed where something in it passes.`,
 			if o.under, err = keyturn.ParsePrefix(args[0]); err != nil {
 				return err
 			}
+			if o.pick {
+				return pickSecret(c, cmd, o, keep)
+			}
 			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return listSecrets(ctx, c, s, o, keep) })
 		},
 	}
@@ -67,6 +83,7 @@ and a filter, a folder is listed where something in it passes.`,
 	f.StringArrayVar(&o.labels, "label", nil, "only those with this label, `KEY=VALUE`")
 	f.StringVar(&o.olderThan, "older-than", "", "only those whose newest version is older than `AGE` (90d)")
 	f.StringVar(&o.expiring, "expiring", "", "only those that expire within `AGE` (30d), or have expired")
+	f.BoolVar(&o.pick, "pick", false, "choose one on the screen")
 	return cmd
 }
 

@@ -115,8 +115,8 @@ func putSecret(ctx context.Context, c *command.Command, s *command.Session, o pu
 		return command.Ask[*keyturn.Changed](ctx, c, s, op)
 	}
 	res, err := put()
-	if e := keyturn.AsError(err); err != nil && e.Code == keyturn.Conflict && op.Mode == "" && vanish(e) && c.Prompt().Possible() && !c.JSON() {
-		if op.Mode, err = whichMode(ctx, c, e); err != nil {
+	if e := keyturn.AsError(err); err != nil && op.Mode == "" && command.Vanish(e) && c.Prompt().Possible() && !c.JSON() {
+		if op.Mode, err = c.WhichMode(ctx, e); err != nil {
 			return err
 		}
 		res, err = put()
@@ -129,28 +129,6 @@ func putSecret(ctx context.Context, c *command.Command, s *command.Session, o pu
 		said = "created "
 	}
 	return wrote(c, res, putKind(res), said+named(c, res.Secret))
-}
-
-// vanish reports whether a put was refused because fields would vanish: the one
-// conflict that --merge or --replace answers.
-func vanish(e *keyturn.Error) bool { return strings.Contains(e.Hint, "--merge") }
-
-func whichMode(ctx context.Context, c *command.Command, e *keyturn.Error) (string, error) {
-	c.Say("%s", keyturn.CleanLines(e.Message))
-	for {
-		answer, err := c.Prompt().Line(ctx, "Keep them (m, merge), let them go (r, replace), or stop (s)?")
-		if err != nil {
-			return "", err
-		}
-		switch strings.ToLower(answer) {
-		case "m", "merge":
-			return keyturn.Merge, nil
-		case "r", "replace":
-			return keyturn.Replace, nil
-		case "s", "stop", "":
-			return "", command.SaidNo()
-		}
-	}
 }
 
 func putKind(res *keyturn.Changed) string {

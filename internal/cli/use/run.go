@@ -168,10 +168,31 @@ func prepare(c *command.Command, cmd *cobra.Command, r *running) error {
 		c.Say("note: no secret was asked for; the command runs as it would without keyturn")
 		return nil
 	}
-	return c.Do(cmd, func(ctx context.Context, s *command.Session) error {
+	err = c.Do(cmd, func(ctx context.Context, s *command.Session) error {
 		r.delivery, err = fetch(ctx, c, s, r)
 		return r.plan.placed(err)
 	})
+	if err != nil {
+		return err
+	}
+	for _, n := range r.expiring(time.Now()) {
+		c.Say("note: %s", n)
+	}
+	return nil
+}
+
+// expiring names the secrets of this run that have passed their day, or soon will.
+func (r *running) expiring(now time.Time) (notices []string) {
+	if r.delivery == nil {
+		return nil
+	}
+	for _, d := range slices.Concat(r.delivery.Env, r.delivery.Files) {
+		n := command.ExpiryNotice(d.Ref, d.Expires, now)
+		if n != "" && d.Label != "" && !slices.Contains(notices, n) {
+			notices = append(notices, n)
+		}
+	}
+	return notices
 }
 
 // fetch asks for the values, and for a person's trust in the project where that
@@ -361,6 +382,7 @@ func report(c *command.Command, r *running, failure *keyturn.Error) error {
 	}
 	if r.delivery != nil {
 		doc.AuditID, doc.Command.Missing = r.delivery.AuditID, r.delivery.Missing
+		doc.Notices = r.expiring(time.Now())
 	}
 	if failure != nil {
 		doc.Status, doc.AuditID, doc.Approval = "error", failure.AuditID, command.ApprovalOf(failure.Approval)

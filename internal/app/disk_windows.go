@@ -1,0 +1,23 @@
+package app
+
+import (
+	"io/fs"
+
+	"golang.org/x/sys/windows"
+)
+
+// freeBytes is how much this user can still write to the disk that holds path; -1
+// where that is not known.
+func freeBytes(path string) int64 {
+	p, err := windows.UTF16PtrFromString(path)
+	if err != nil {
+		return -1
+	}
+	var free uint64
+	if err := windows.GetDiskFreeSpaceEx(p, &free, nil, nil); err != nil {
+		return -1
+	}
+	return int64(free)
+}
+
+func foreign(fs.FileInfo) bool { return false }

@@ -1,0 +1,54 @@
+package app
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/launch"
+	"github.com/keyturn/keyturn/internal/state"
+	"github.com/keyturn/keyturn/internal/state/rootkey"
+)
+
+// inspect looks at the store and its surroundings from outside. It changes
+// nothing, and needs no root key.
+func (m machine) inspect(ctx context.Context, how command.How) (command.Inspection, error) {
+	home, err := m.home(how)
+	if err != nil {
+		return command.Inspection{}, err
+	}
+	// What the start of the program has switched off stays so: asked for again, it
+	// says whether it can be had.
+	in := command.Inspection{Home: home, Free: -1, Dumps: launch.HardenSelf()}
+	facts, err := state.Peek(ctx, home, m.stateOptions())
+	in.Err = err
+	if err == nil {
+		in.Store = command.StoreFacts{ID: facts.ID, Path: facts.Path, RootKey: facts.Kind, KeyAt: facts.Place}
+		in.Format, in.Size = facts.Format, facts.Size
+		if facts.Kind != rootkey.Keychain {
+			in.Store.KeyAt = filepath.Join(home, facts.Place)
+		}
+	}
+	path := filepath.Join(home, state.File)
+	if fi, err := os.Stat(path + "-wal"); err == nil {
+		in.WAL = fi.Size()
+	}
+	if _, err := os.Stat(home); err == nil {
+		in.Free = freeBytes(home)
+	}
+	if runtime.GOOS == "windows" {
+		return in, nil
+	}
+	places := []string{home, path, path + "-wal"}
+	if facts.Kind != rootkey.Keychain && in.Store.KeyAt != "" {
+		places = append(places, in.Store.KeyAt)
+	}
+	for _, p := range places {
+		if fi, err := os.Stat(p); err == nil {
+			in.Files = append(in.Files, command.FileFacts{Path: p, Folder: fi.IsDir(), Exposed: fi.Mode().Perm()&0o077 != 0, Foreign: foreign(fi)})
+		}
+	}
+	return in, nil
+}

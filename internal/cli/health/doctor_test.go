@@ -1,0 +1,106 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
+)
+
+// service answers every operation with the same.
+type service struct {
+	keyturn.Service
+	answer keyturn.Result
+	err    error
+}
+
+func (s service) Do(context.Context, keyturn.Op) (keyturn.Result, error) { return s.answer, s.err }
+
+// TestUnfinished: what was begun and not finished is told, with the command that
+// goes on; what is done is not.
+func TestUnfinished(t *testing.T) {
+	ref := keyturn.MustRef("local/shop")
+	s := &command.Session{
+		Service: service{answer: &keyturn.Migrations{Migrations: []keyturn.Migration{
+			{ID: "one", Ref: ref, Phase: keyturn.MigrationStored, Began: time.Now()},
+			{ID: "two", Ref: ref, Phase: keyturn.MigrationReverting, Began: time.Now()},
+			{ID: "three", Ref: ref, Phase: keyturn.MigrationEnded, Began: time.Now()},
+			{ID: "four", Ref: ref, Phase: keyturn.MigrationReverted, Began: time.Now()},
+		}}},
+		Unfinished: []command.UnfinishedWork{
+			func(context.Context) ([]command.Unfinished, error) {
+				return []command.Unfinished{{What: "a rekey", Next: "keyturn store rekey"}}, nil
+			},
+			func(context.Context) ([]command.Unfinished, error) {
+				return nil, keyturn.E(keyturn.Denied, "not yours", "")
+			},
+			func(context.Context) ([]command.Unfinished, error) { return nil, errors.New("broken") },
+		},
+	}
+	d := &doctor{c: &command.Command{Program: &command.Program{}}}
+	d.unfinished(t.Context(), s)
+	var got []string
+	for _, x := range d.checks {
+		got = append(got, x.State+" "+x.Next)
+	}
+	want := []string{
+		"warn keyturn migrate --resume one   (or take it back: keyturn migrate --rollback one)", "warn keyturn migrate --rollback two",
+		"warn keyturn store rekey", "bad ",
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%q", got)
+	}
+	for i := range want {
+		if !strings.HasPrefix(got[i], want[i]) {
+			t.Errorf("%q, want %q", got[i], want[i])
+		}
+	}
+	if len(d.failed) != 1 {
+		t.Errorf("%d are bad, want 1", len(d.failed))
+	}
+}
+
+// TestThresholds: room on the disk, the log of changes, and who can get at files.
+func TestThresholds(t *testing.T) {
+	for _, x := range []struct {
+		name string
+		in   command.Inspection
+		want string
+	}{
+		{"full disk", command.Inspection{Free: 0}, "bad disk"},
+		{"little room", command.Inspection{Free: noRoom}, "warn disk"},
+		{"room", command.Inspection{Free: littleRoom}, "ok disk"},
+		{"unknown room", command.Inspection{Free: -1}, ""},
+		{"large log", command.Inspection{Free: -1, WAL: largeWAL + 1, Store: command.StoreFacts{Path: "p"}}, "warn store log"},
+		{"foreign", command.Inspection{Free: -1, Files: []command.FileFacts{{Path: "f", Foreign: true}}}, "warn files"},
+		{"open folder", command.Inspection{Free: -1, Files: []command.FileFacts{{Path: "d", Folder: true, Exposed: true}, {Path: "f", Exposed: true}}}, "warn files"},
+		{"closed folder", command.Inspection{Free: -1, Files: []command.FileFacts{{Path: "d", Folder: true}, {Path: "f", Exposed: true}}}, "ok files"},
+		{"dumps", command.Inspection{Free: -1, Dumps: keyturn.E(keyturn.Unsupported, "no switch", "")}, "warn core dumps"},
+	} {
+		d := &doctor{c: &command.Command{Program: &command.Program{}}}
+		d.files(x.in)
+		d.disk(x.in)
+		if x.in.WAL > 0 {
+			d.store(x.in)
+		}
+		if x.in.Dumps != nil {
+			d.memory(x.in)
+		}
+		var got string
+		for _, y := range d.checks {
+			if y.State+" "+y.Check == x.want {
+				got = x.want
+			}
+			if y.State != stateOK && y.Next == "" {
+				t.Errorf("%s: no next step", x.name)
+			}
+		}
+		if got != x.want || x.want == "" && len(d.checks) > 0 {
+			t.Errorf("%s: %+v, want %s", x.name, d.checks, x.want)
+		}
+	}
+}

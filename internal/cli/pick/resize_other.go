@@ -1,0 +1,8 @@
+//go:build !unix
+
+package pick
+
+import "os"
+
+// resizes never tells here: the next key draws in the new size.
+func resizes() (<-chan os.Signal, func()) { return nil, func() {} }

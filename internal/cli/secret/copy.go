@@ -1,0 +1,140 @@
+package secret
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/launch/clipboard"
+)
+
+const maxCopied = time.Hour // longest that a value may stay on the clipboard
+
+// copySecret puts one field on the clipboard and takes it off again: after the time
+// that --copy says, or as soon as the person interrupts. The store is closed while
+// it waits.
+func copySecret(c *command.Command, cmd *cobra.Command, o getOptions) error {
+	stay, err := time.ParseDuration(o.copy)
+	if err != nil || stay < time.Second || stay > maxCopied {
+		return keyturn.E(keyturn.Invalid, "--copy takes a duration from 1s to 1h", "--copy alone means 30s; write --copy=1m for a minute")
+	}
+	if !c.Prompt().Possible() {
+		e := keyturn.E(keyturn.Denied, "there is no terminal: a clipboard is for a person", "let a program use it without seeing it: keyturn run --env NAME="+keyturn.Quote(o.ref.Short())+" -- COMMAND")
+		e.By = "person"
+		return e.About(o.ref)
+	}
+	environ := slices.DeleteFunc(slices.Clone(c.Environ), func(v string) bool { return strings.HasPrefix(v, "KEYTURN_PASSPHRASE_FILE=") })
+	clip, err := clipboard.Find(runtime.GOOS, environ, c.Err)
+	if err != nil {
+		return err
+	}
+	var text []byte
+	defer func() { clear(text) }()
+	var name string
+	var revealed *keyturn.Revealed
+	err = c.Do(cmd, func(ctx context.Context, s *command.Session) error {
+		if s.Actor.Kind != keyturn.Person {
+			e := keyturn.E(keyturn.Denied, "only a person may copy a value to the clipboard, not "+s.Actor.Principal(),
+				"let a program use it without seeing it: keyturn run --env NAME="+keyturn.Quote(o.ref.Short())+" -- COMMAND")
+			e.By = "rule"
+			return e.About(o.ref)
+		}
+		if revealed, err = command.Ask[*keyturn.Revealed](ctx, c, s, keyturn.RevealSecret{Ref: o.ref}); err != nil {
+			return err
+		}
+		field, err := oneField(o.ref, revealed.Secret.Values, "--copy", "")
+		if err != nil {
+			return err
+		}
+		full, err := o.ref.WithField(field)
+		if err != nil {
+			return err
+		}
+		name, text = keyturn.Clean(full.Short()), revealed.Secret.Values[field].Reveal()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = onClipboard(cmd.Context(), c, clip, name, text, stay)
+	if err == nil && c.JSON() {
+		doc := command.Success(keyturn.GetSecret{}.Kind(), revealed.Receipt)
+		d := command.InfoDoc(revealed.Secret.Info)
+		doc.Secret, doc.Notices = &d, []string{"the value was on the clipboard, and was taken off"}
+		return c.Print(doc)
+	}
+	return err
+}
+
+// onClipboard has text on the clipboard for so long. It is taken off whatever ends
+// the wait: time, an interrupt, or the end of the terminal.
+func onClipboard(ctx context.Context, c *command.Command, clip *clipboard.Clipboard, name string, text []byte, stay time.Duration) error {
+	gone := make(chan os.Signal, 1)
+	if !signal.Ignored(syscall.SIGHUP) { // under nohup it stays ignored
+		signal.Notify(gone, syscall.SIGHUP)
+		defer signal.Stop(gone)
+	}
+	if err := clip.Copy(ctx, text); err != nil {
+		_, _ = clip.Clear(context.WithoutCancel(ctx), text) // it may have come half way
+		return err
+	}
+	said := name + " is on the clipboard (" + clip.Name + ")"
+	if !clip.Sure() {
+		said = name + " was sent to the terminal for its clipboard (not every terminal takes it)"
+	}
+	still := c.Env("TERM") != "dumb"
+	end, tick := time.Now().Add(stay), time.NewTicker(time.Second)
+	defer tick.Stop()
+	show := func(left time.Duration) {
+		fmt.Fprintf(c.Err, "%s; off in %d s, or now with Ctrl-C ", said, int(left.Round(time.Second)/time.Second))
+	}
+	show(stay)
+	over := time.NewTimer(stay)
+	defer over.Stop()
+	interrupted := false
+wait:
+	for {
+		select {
+		case <-over.C:
+			break wait
+		case <-gone:
+			interrupted = true
+			break wait
+		case <-ctx.Done():
+			interrupted = true
+			break wait
+		case <-tick.C:
+			if still {
+				fmt.Fprint(c.Err, "\r\x1b[K")
+				show(max(0, time.Until(end)))
+			}
+		}
+	}
+	kept, err := clip.Clear(context.WithoutCancel(ctx), text)
+	fmt.Fprintln(c.Err)
+	switch {
+	case err != nil:
+		e := *keyturn.AsError(err)
+		e.Message = "the value is still on the clipboard: " + e.Message
+		e.Hint = "copy something else"
+		return &e
+	case kept:
+		c.Say("the clipboard holds something else by now; it stays")
+	default:
+		c.Say("the clipboard is empty again")
+	}
+	if interrupted {
+		return command.ExitStatus(130)
+	}
+	return nil
+}
