@@ -2,6 +2,7 @@ package keyturn_test
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,7 +26,7 @@ func TestComingFromPage(t *testing.T) {
 			}
 			name := strings.Join(command, " ")
 			if helps[name] == "" {
-				helps[name] = m.Must("", append(command, "--help")...).Stdout
+				helps[name] = m.Must("", append(slices.Clone(command), "--help")...).Stdout
 			}
 			for _, w := range words[len(command):] {
 				if w == "--" {

@@ -55,7 +55,7 @@ type flagWord struct {
 
 var flagWords = map[string]map[string]flagWord{
 	"run":     {"env": {kind: aField, named: true}, "env-from": {kind: aSecret}, "file": {kind: aField, named: true, file: true}},
-	"migrate": {"to": {kind: aSecret}},
+	"migrate": {"to": {kind: aSecret}}, "audit list": {"ref": {kind: aSecret}},
 }
 
 // completeWords teaches the commands of the tree to complete what they are about.
