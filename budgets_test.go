@@ -23,7 +23,9 @@ const (
 
 // overBudget holds what is longer than its budget: a file, a function as
 // FILE:NAME, or a package.
-var overBudget = map[string]string{}
+var overBudget = map[string]string{
+	"keyturn": "the vocabulary grows with each operation, and stays one import: operations in a package of their own would be imported by everything that imports the words they are made of",
+}
 
 func excused(name string) bool { return overBudget[name] != "" }
 

@@ -25,11 +25,8 @@ func (m machine) inspect(ctx context.Context, how command.How) (command.Inspecti
 	facts, err := state.Peek(ctx, home, m.stateOptions())
 	in.Err = err
 	if err == nil {
-		in.Store = command.StoreFacts{ID: facts.ID, Path: facts.Path, RootKey: facts.Kind, KeyAt: facts.Place}
+		in.Store = factsOf(facts)
 		in.Format, in.Size = facts.Format, facts.Size
-		if facts.Kind != rootkey.Keychain {
-			in.Store.KeyAt = filepath.Join(home, facts.Place)
-		}
 	}
 	path := filepath.Join(home, state.File)
 	if fi, err := os.Stat(path + "-wal"); err == nil {

@@ -68,14 +68,15 @@ func (m machine) session(ctx context.Context, how command.How, facts command.Fac
 		forwarded()
 		return nil, err
 	}
-	return &command.Session{Service: b, Facts: facts, Store: storeFacts(db), StoreState: keeper.state, Close: func() error {
-		err := b.Flush()
-		forwarded()
-		if closeErr := keeper.close(); err == nil {
-			err = closeErr
-		}
-		return err
-	}}, nil
+	return &command.Session{Service: b, Facts: facts, Store: storeFacts(db), StoreState: keeper.state,
+		Unfinished: []command.UnfinishedWork{keeper.unfinished}, Close: func() error {
+			err := b.Flush()
+			forwarded()
+			if closeErr := keeper.close(); err == nil {
+				err = closeErr
+			}
+			return err
+		}}, nil
 }
 
 // peek tells of the store what can be known without its root key.

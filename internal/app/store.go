@@ -101,6 +101,15 @@ func (s *storeKeeper) state(ctx context.Context) (command.StoreState, error) {
 	return out, err
 }
 
+// unfinished tells of a change of the keys that was cut short.
+func (s *storeKeeper) unfinished(ctx context.Context) ([]command.Unfinished, error) {
+	st, err := s.state(ctx)
+	if err != nil || !st.Unfinished {
+		return nil, err
+	}
+	return []command.Unfinished{{What: "a change of the store's keys is not finished", Next: "keyturn store rekey"}}, nil
+}
+
 // A change of the root key is written down in the store before anything happens, so
 // that whoever comes after one that was cut short knows both places.
 const (

@@ -249,7 +249,7 @@ func (w *words) fieldNames(args []string, typed string) ([]string, cobra.ShellCo
 // how opens the store without anybody to ask.
 func (w *words) how() command.How {
 	how := w.c.How()
-	how.Prompt = command.Prompt{}
+	how.Prompt, how.Silent = command.Prompt{}, true
 	return how
 }
 
