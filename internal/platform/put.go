@@ -182,6 +182,11 @@ func (m *Mount) next(ref keyturn.Ref, put Put, b base) (New, error) {
 			return !stays || anew
 		})
 	}
+	for _, f := range b.secret.Typed { // a field that was a number stays one while its text is one
+		if v, stays := n.Values[f]; stays && v.JSONKind() != "" && v.JSONKind() == b.secret.Values[f].JSONKind() {
+			n.Typed = append(n.Typed, f)
+		}
+	}
 	slices.Sort(n.Public)
 	n.Public = slices.Compact(n.Public)
 	for _, f := range n.Public {
@@ -268,7 +273,7 @@ func (m *Mount) Rollback(ctx context.Context, ref keyturn.Ref, to string) (Chang
 	if s.Ref != ref || s.State != keyturn.Live {
 		return Change{}, m.broken(ref, "answered about another secret, or with one that is not live")
 	}
-	next := New{Values: s.Values, Labels: s.Labels, Public: s.Public}
+	next := New{Values: s.Values, Labels: s.Labels, Public: s.Public, Typed: s.Typed}
 	slices.Sort(next.Public)
 	if m.spec.CompareAndSet {
 		next.IfVersion = b.version()

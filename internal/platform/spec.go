@@ -24,6 +24,8 @@ type Spec struct {
 	// Fields tells that a secret has named fields; else it is one blob, and its
 	// only field is Blob.
 	Fields bool
+	// Text tells that values are text: valid UTF-8.
+	Text bool
 	// MaxFields is the most fields of a secret.
 	MaxFields int
 	// MaxValue is the most bytes of one field's value.
@@ -81,6 +83,8 @@ type LabelLimits struct {
 	Max   int // number of labels; 0: the platform keeps none
 	Key   int // bytes of a label's name
 	Value int // bytes of a label's value
+	// NotEmpty tells that a label needs a value of at least one byte.
+	NotEmpty bool
 }
 
 // Rule tells which names are legal. The zero Rule takes every name.
@@ -123,6 +127,10 @@ func (s Spec) checkValues(ref keyturn.Ref, values map[string]keyturn.Value) erro
 	for _, f := range fields {
 		if err := s.checkField(ref, f); err != nil {
 			return err
+		}
+		if s.Text && !values[f].IsText() {
+			return keyturn.E(keyturn.Invalid, "the value of field '"+keyturn.Clean(f)+"' is not text, and "+s.Platform+" keeps text only",
+				"encode it, for instance with base64, and put that").About(ref)
 		}
 		n := values[f].Len()
 		if s.MaxValue > 0 && n > s.MaxValue {
@@ -181,6 +189,8 @@ func (s Spec) checkLabels(ref keyturn.Ref, labels map[string]string) error {
 			return bad("the label '" + keyturn.Clean(k) + "' has control or invisible characters")
 		case len(k) > l.Key:
 			return bad("the name of the label '" + k + "' is too long")
+		case v == "" && l.NotEmpty:
+			return bad("the label '" + k + "' has no value")
 		case len(v) > l.Value:
 			return bad("the value of the label '" + k + "' is too long")
 		}

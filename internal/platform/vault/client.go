@@ -1,0 +1,223 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/keyturn/keyturn"
+)
+
+// Config says which server, and as whom.
+type Config struct {
+	// Address is "https://host:port", of a mount of the operator's configuration or
+	// of VAULT_ADDR; a path in it is kept. Plain http is for loopback, or where
+	// Insecure is set.
+	Address   string
+	Namespace string // "" for the root namespace
+	Insecure  bool   // plain http to anywhere: the operator wrote it
+	// Token returns the token to use; an error is returned as it is.
+	Token func(ctx context.Context) (keyturn.Value, error)
+	// Transport sends requests; http.DefaultTransport's settings where nil.
+	Transport http.RoundTripper
+	// Now is the clock; time.Now where nil.
+	Now func() time.Time
+}
+
+const (
+	maxAnswer  = 64 << 20 // bytes of one answer
+	maxMessage = 64 << 10 // of an error's
+	timeout    = 60 * time.Second
+)
+
+// client sends one request at a time for each of its callers; it is safe for
+// concurrent use. It does not retry: Mount does.
+type client struct {
+	base *url.URL
+	Config
+	http *http.Client
+}
+
+func newClient(c Config) (*client, error) {
+	u, err := url.Parse(c.Address)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, keyturn.E(keyturn.Invalid, "the address of this mount is not one of a server", "write address: https://vault.example.com:8200")
+	}
+	if u.Scheme == "http" && !c.Insecure && !loopback(u.Hostname()) {
+		return nil, keyturn.E(keyturn.Invalid, "the address "+keyturn.Clean(u.Host)+" is reached without encryption", "write https://, or insecure: true in the operator's configuration where the network itself is safe")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Transport == nil {
+		c.Transport = http.DefaultTransport.(*http.Transport).Clone()
+	}
+	return &client{base: u, Config: c, http: &http.Client{
+		Transport: c.Transport, Timeout: timeout,
+		// A redirect could lead the token anywhere.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func (c *client) now() time.Time { return c.Now() }
+
+// do sends one request about ref, zero for none, and reads the member "data" of
+// the answer (or the answer itself, where it has none) into out, which may be nil. An
+// answer of 404 that tells why (a deleted version) is read too.
+func (c *client) do(ctx context.Context, ref keyturn.Ref, method, path, query string, body, out any) error {
+	u := *c.base
+	u.Path = strings.TrimSuffix(u.Path, "/") + "/v1/" + path
+	u.RawQuery = query
+	var send io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return keyturn.E(keyturn.Internal, "a request has no JSON form", "").About(ref)
+		}
+		send = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), send)
+	if err != nil {
+		return keyturn.E(keyturn.Invalid, "no request can be made of this name", "").About(ref)
+	}
+	token, err := c.Token(ctx)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("X-Vault-Token", string(token.Reveal()))
+	req.Header.Set("X-Vault-Request", "true")
+	if c.Namespace != "" {
+		req.Header.Set("X-Vault-Namespace", c.Namespace)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.unreachable(ctx, ref, method, err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil || len(raw) > maxAnswer {
+		return c.unreachable(ctx, ref, method, errors.New("its answer was cut short, or is too large"))
+	}
+	if resp.StatusCode >= 400 {
+		if resp.StatusCode == http.StatusNotFound && out != nil {
+			_ = json.Unmarshal(raw, &struct{ Data any }{out})
+		}
+		return c.refused(ref, method, resp, raw)
+	}
+	if resp.StatusCode >= 300 {
+		return keyturn.E(keyturn.Unavailable, "the server "+keyturn.Clean(c.base.Host)+" sends us elsewhere", "write the address of the active server, or of the load balancer, into the mount").About(ref)
+	}
+	if out == nil || len(raw) == 0 {
+		return nil
+	}
+	var envelope struct {
+		Data json.RawMessage `json:"data"`
+	}
+	if err := json.Unmarshal(raw, &envelope); err != nil {
+		return keyturn.E(keyturn.Unavailable, "the answer of "+keyturn.Clean(c.base.Host)+" is not Vault's", "is the address right?").About(ref)
+	}
+	if envelope.Data != nil && string(envelope.Data) != "null" {
+		raw = envelope.Data
+	}
+	if err := json.Unmarshal(raw, out); err != nil {
+		return keyturn.E(keyturn.Unavailable, "the answer of "+keyturn.Clean(c.base.Host)+" cannot be read", "").About(ref)
+	}
+	return nil
+}
+
+// unreachable is the error of a request without an answer. The transport's own
+// text may hold the address, never a header.
+func (c *client) unreachable(ctx context.Context, ref keyturn.Ref, method string, err error) error {
+	changes := method != http.MethodGet && method != "LIST"
+	if ctx.Err() != nil {
+		if !changes {
+			return ctx.Err()
+		}
+		return &keyturn.Error{Code: keyturn.Unavailable, Ref: ref, Unknown: true, Err: ctx.Err(),
+			Message: "the request was given up while it was under way", Hint: "look at 'keyturn history' whether it happened"}
+	}
+	var op *net.OpError
+	sent := !(errors.As(err, &op) && op.Op == "dial")
+	return &keyturn.Error{Code: keyturn.Unavailable, Ref: ref, Unknown: changes && sent, Err: err,
+		Message: keyturn.Clean(c.base.Host) + " does not answer", Hint: "is the server up, and the address right? 'keyturn status' tells"}
+}
+
+// refused makes the error of an answer that is one. What the server says is
+// looked at, and not quoted: it could repeat what was sent.
+func (c *client) refused(ref keyturn.Ref, method string, resp *http.Response, raw []byte) error {
+	var answer struct {
+		Errors []string `json:"errors"`
+	}
+	if len(raw) <= maxMessage {
+		_ = json.Unmarshal(raw, &answer)
+	}
+	said := strings.Join(answer.Errors, "\n")
+	e := &keyturn.Error{Ref: ref, Code: keyturn.Unavailable, Err: errors.New("status " + strconv.Itoa(resp.StatusCode))}
+	server := keyturn.Clean(c.base.Host)
+	switch resp.StatusCode {
+	case http.StatusBadRequest:
+		e.Code, e.Message = keyturn.Invalid, "the server refuses this request"
+		switch {
+		case strings.Contains(said, "check-and-set parameter did not match"):
+			e.Code, e.Message, e.Hint = keyturn.Conflict, "it was written meanwhile", "look at it again with 'keyturn get'"
+		case strings.Contains(said, "check-and-set parameter required"):
+			e.Code, e.Message, e.Hint = keyturn.Conflict, "this engine takes a put only with the version that it replaces", "add --if-version"
+		case strings.Contains(said, "missing client token"):
+			e.Code, e.Message, e.Hint = keyturn.Expired, "no token is there for "+server, "keyturn login "+mountOf(ref)
+		case strings.Contains(said, "too large"):
+			e.Message, e.Hint = "the secret is larger than the server takes", "use several secrets"
+		}
+	case http.StatusForbidden:
+		e.Code, e.By, e.Message = keyturn.Denied, "platform", "the token may not do this"
+		if strings.Contains(said, "invalid token") || strings.Contains(said, "bad token") {
+			e.Code, e.By, e.Message, e.Hint = keyturn.Expired, "", "the token for "+server+" has expired, was revoked, or is not one", "keyturn login "+mountOf(ref)
+		}
+	case http.StatusNotFound:
+		e.Code, e.Message = keyturn.NotFound, "there is nothing of that name"
+	case http.StatusMethodNotAllowed:
+		e.Code, e.Message = keyturn.Unsupported, "the server cannot do that here"
+	case http.StatusRequestEntityTooLarge:
+		e.Code, e.Message, e.Hint = keyturn.Invalid, "the secret is larger than the server takes", "use several secrets"
+	case http.StatusServiceUnavailable:
+		e.Message = server + " is not available now"
+		if strings.Contains(said, "sealed") {
+			return sealed(0, 0, 0).About(ref)
+		}
+	case http.StatusTooManyRequests:
+		e.Message, e.Hint = server+" answers too many requests already", "try again in a moment"
+	default:
+		e.Message = server + " failed with status " + strconv.Itoa(resp.StatusCode)
+		e.Unknown = resp.StatusCode >= 500 && method != http.MethodGet && method != "LIST"
+	}
+	return e
+}
+
+func mountOf(ref keyturn.Ref) string {
+	if ref.IsZero() {
+		return "MOUNT"
+	}
+	return ref.Mount()
+}
+
+// sealed is the error of a sealed server: t of n key shares unseal it, and so
+// many were given.
+func sealed(t, n, given int) *keyturn.Error {
+	hint := "its operators unseal it with the threshold of keys: keyturn vault unseal"
+	if t > 0 {
+		hint = strconv.Itoa(given) + " of " + strconv.Itoa(t) + " keys were given (of " + strconv.Itoa(n) + "): keyturn vault unseal"
+	}
+	return keyturn.E(keyturn.Sealed, "the server is sealed", hint)
+}
