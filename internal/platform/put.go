@@ -39,7 +39,7 @@ func (m *Mount) Put(ctx context.Context, ref keyturn.Ref, put Put) (Change, erro
 		if err != nil {
 			return Change{}, err
 		}
-		info, err := m.able.putter.Put(ctx, ref, next)
+		info, err := retried(ctx, m, func() (keyturn.Info, error) { return m.able.putter.Put(ctx, ref, next) })
 		if err == nil {
 			info, err = m.check(ref, info)
 			return base.change(info), err
@@ -111,8 +111,8 @@ func (b base) change(info keyturn.Info) Change {
 // put may lose some.
 func (m *Mount) base(ctx context.Context, ref keyturn.Ref, mode string) (base, error) {
 	var b base
-	if d := m.able.describer; d != nil {
-		info, err := d.Describe(ctx, ref)
+	if m.able.describer != nil {
+		info, err := m.describe(ctx, ref)
 		if errors.Is(err, keyturn.NotFound) {
 			return base{}, nil
 		}
@@ -127,7 +127,7 @@ func (m *Mount) base(ctx context.Context, ref keyturn.Ref, mode string) (base, e
 			return b, nil
 		}
 	}
-	s, err := m.able.Get(ctx, ref)
+	s, err := m.get(ctx, ref)
 	if errors.Is(err, keyturn.NotFound) {
 		b.secret.State = keyturn.Deleted // meanwhile, where there was one: nothing to keep
 		return b, nil
@@ -263,7 +263,7 @@ func (m *Mount) Rollback(ctx context.Context, ref keyturn.Ref, to string) (Chang
 	if err != nil {
 		return Change{}, m.fault(ref, err, false)
 	}
-	s, err := m.able.Get(ctx, pinned)
+	s, err := m.get(ctx, pinned)
 	if errors.Is(err, keyturn.NotFound) {
 		return Change{}, m.missing(ctx, pinned, err)
 	}
@@ -278,7 +278,7 @@ func (m *Mount) Rollback(ctx context.Context, ref keyturn.Ref, to string) (Chang
 	if m.spec.CompareAndSet {
 		next.IfVersion = b.version()
 	}
-	info, err := m.able.putter.Put(ctx, ref, next)
+	info, err := retried(ctx, m, func() (keyturn.Info, error) { return m.able.putter.Put(ctx, ref, next) })
 	if err != nil {
 		return Change{}, m.fault(ref, err, true)
 	}

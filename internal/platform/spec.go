@@ -16,6 +16,10 @@ type Spec struct {
 	// "kubernetes".
 	Platform string
 
+	// Remote tells that the platform is behind a network: what fails with
+	// Unavailable is tried again.
+	Remote bool
+
 	// Names are the legal names of secrets, below the mount.
 	Names Rule
 	// FieldNames are the legal names of fields.

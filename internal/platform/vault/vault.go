@@ -42,6 +42,7 @@ import (
 // The largest secret depends on the server's storage and is not stated.
 var Spec = platform.Spec{
 	Platform: "vault",
+	Remote:   true,
 	Names: platform.Rule{
 		Allowed: "a name is ENGINE/PATH, at most 512 bytes, without control or invisible characters; no segment begins or ends with a space, and none below the engine is * or +",
 		Check:   checkName,
@@ -172,36 +173,20 @@ func (p *Platform) Get(ctx context.Context, ref keyturn.Ref) (keyturn.Secret, er
 		return keyturn.Secret{}, err
 	}
 	if v := answer.Metadata; v == nil || err != nil || v.state(p.client.now()) != keyturn.Live {
-		return keyturn.Secret{}, p.unreadable(ctx, ref, e, rest, v)
+		return keyturn.Secret{}, p.unreadable(ref, e, rest, v)
 	}
 	info := p.info(ref, e, rest, *answer.Metadata)
 	info.Labels, info.Current = answer.Metadata.Metadata, ref.Version() == ""
 	return secretOf(ref, info, answer.Data)
 }
 
-// unreadable says why a version cannot be read; v is what the server said of it,
-// nil for nothing.
-func (p *Platform) unreadable(ctx context.Context, ref keyturn.Ref, e engine, rest string, v *version) error {
+// unreadable is the NotFound for a version that cannot be read; v is what the
+// server said of it, nil for nothing. Mount tells the way back.
+func (p *Platform) unreadable(ref keyturn.Ref, e engine, rest string, v *version) error {
 	if v == nil || v.Version == 0 {
 		return keyturn.E(keyturn.NotFound, "no secret at "+e.path+"/"+rest, "").About(ref)
 	}
-	state := v.state(p.client.now())
-	what := "version " + strconv.Itoa(v.Version) + " of " + keyturn.Clean(ref.Secret().Short()) + " is " + string(state)
-	hint := ""
-	if state == keyturn.Deleted && ref.Version() == "" {
-		hint = "keyturn restore " + keyturn.Quote(ref.Secret().Short()) + " undoes that"
-		if m, err := p.metadata(ctx, ref, e, rest); err == nil {
-			for _, n := range m.numbers() {
-				if old := m.Versions[strconv.Itoa(n)]; old.state(p.client.now()) == keyturn.Live {
-					if pinned, err := ref.WithVersion(strconv.Itoa(n)); err == nil {
-						hint += "; the newest readable one is " + keyturn.Quote(pinned.Short())
-					}
-					break
-				}
-			}
-		}
-	}
-	return keyturn.E(keyturn.NotFound, what, hint).About(ref)
+	return keyturn.E(keyturn.NotFound, "version "+strconv.Itoa(v.Version)+" of "+keyturn.Clean(ref.Secret().Short())+" is "+string(v.state(p.client.now())), "").About(ref)
 }
 
 // secretOf reads the members of a secret's JSON object.

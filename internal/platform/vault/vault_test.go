@@ -2,41 +2,220 @@ package vault
 
 import (
 	"context"
-	"io"
 	"net/http"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/platformtest"
+	"github.com/keyturn/keyturn/internal/world/servers"
 )
 
-type counting struct{ reads atomic.Int64 }
+// counting counts the values that come over the wire.
+type counting struct {
+	http.RoundTripper
+	reads atomic.Int64
+}
 
 func (c *counting) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := http.DefaultTransport.RoundTrip(r)
-	if err == nil && r.Method == "GET" && strings.HasPrefix(r.URL.Path, "/v1/secret/data/") && resp.StatusCode == 200 {
+	resp, err := c.RoundTripper.RoundTrip(r)
+	if err == nil && r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/v1/secret/data/") && resp.StatusCode == http.StatusOK {
 		c.reads.Add(1)
 	}
 	return resp, err
 }
 
-func TestReal(t *testing.T) {
-	addr := os.Getenv("REAL_VAULT")
-	if addr == "" {
-		t.Skip("no server")
+func configOf(v *servers.Vault) Config {
+	return Config{Address: v.Address, Token: func(context.Context) (keyturn.Value, error) { return keyturn.NewValue([]byte(v.Root)), nil }}
+}
+
+func open(t *testing.T, c Config) *Platform {
+	t.Helper()
+	p, err := New(c, "vault")
+	if err != nil {
+		t.Fatal(err)
 	}
+	return p
+}
+
+// TestReal is the whole conformance suite against a real server.
+func TestReal(t *testing.T) {
+	v := servers.VaultDev(t)
+	v.Call(http.MethodPost, "secret/config", map[string]int{"max_versions": 50}, nil) // the suite makes more than the usual 10
 	platformtest.Run(t, func(t *testing.T) platformtest.Harness {
-		c := &counting{}
-		cfg := Config{Address: addr, Transport: c, Token: func(context.Context) (keyturn.Value, error) { return keyturn.NewValue([]byte("root")), nil }}
-		p, err := New(cfg, "vault")
+		c := configOf(v)
+		count := &counting{RoundTripper: http.DefaultTransport}
+		c.Transport = count
+		return platformtest.Harness{Platform: open(t, c), Second: open(t, configOf(v)), Spec: Spec, Mount: "vault",
+			Prefix: "secret/under test", Reads: func() int { return int(count.reads.Load()) }}
+	})
+}
+
+func want(t *testing.T, doing string, err error, code keyturn.Code, hint string) {
+	t.Helper()
+	e := keyturn.AsError(err)
+	if e == nil || e.Code != code || !strings.Contains(e.Hint, hint) {
+		t.Errorf("%s: %v, want %s with the hint %q", doing, err, code, hint)
+		if e != nil {
+			t.Logf("hint: %s", e.Hint)
+		}
+	}
+}
+
+// TestErrors: a server that is sealed, a token that is none or may not, a server
+// that is away, each by its code, through every method.
+func TestErrors(t *testing.T) {
+	v := servers.VaultOnDisk(t)
+	p := open(t, configOf(v))
+	ref := keyturn.MustRef("vault/kv/app")
+	each := func(doing string, p *Platform, code keyturn.Code, hint string) {
+		t.Helper()
+		m := platform.NewMount("vault", p, Spec, "test")
+		one := map[string]keyturn.Value{"f": keyturn.NewValue([]byte("kt-canary-of-errors"))}
+		_, err := m.Get(t.Context(), ref)
+		want(t, doing+": get", err, code, hint)
+		_, err = m.Put(t.Context(), ref, platform.Put{Values: one, Mode: keyturn.Replace})
+		want(t, doing+": put", err, code, hint)
+		_, err = m.Describe(t.Context(), ref)
+		want(t, doing+": describe", err, code, hint)
+		_, _, err = m.Delete(t.Context(), ref)
+		want(t, doing+": delete", err, code, hint)
+		want(t, doing+": destroy", m.Destroy(t.Context(), ref, nil), code, hint)
+	}
+	if h := p.Status(t.Context()); !h.Sealed || !h.Reachable || h.Err == nil || h.Err.Code != keyturn.Sealed || !strings.Contains(h.Err.Hint, "0 of 2 keys") {
+		t.Errorf("the status of a sealed server: %+v", h)
+	}
+	each("sealed", p, keyturn.Sealed, "unseal")
+	v.Unseal()
+	v.Call(http.MethodPost, "sys/mounts/kv", map[string]any{"type": "kv", "options": map[string]string{"version": "2"}}, nil)
+	m := platform.NewMount("vault", p, Spec, "test")
+	if _, err := m.Put(t.Context(), ref, platform.Put{Values: map[string]keyturn.Value{"f": keyturn.NewValue([]byte("x"))}}); err != nil {
+		t.Fatal(err)
+	}
+	if h := p.Status(t.Context()); h.Sealed || !h.Reachable || h.Err != nil || h.Identity != "root" {
+		t.Errorf("the status of an unsealed server: %+v", h)
+	}
+
+	none := configOf(v)
+	none.Token = func(context.Context) (keyturn.Value, error) { return keyturn.NewValue([]byte("hvs.not-a-token")), nil }
+	each("a token that is none", open(t, none), keyturn.Expired, "keyturn login vault")
+
+	var made struct {
+		Auth struct {
+			ClientToken string `json:"client_token"`
+		}
+	}
+	v.Call(http.MethodPost, "sys/policies/acl/nothing", map[string]string{"policy": `path "kv/data/other" { capabilities = ["read"] }`}, nil)
+	v.Call(http.MethodPost, "auth/token/create", map[string]any{"policies": []string{"nothing"}}, &made)
+	weak := configOf(v)
+	weak.Token = func(context.Context) (keyturn.Value, error) {
+		return keyturn.NewValue([]byte(made.Auth.ClientToken)), nil
+	}
+	each("a token that may not", open(t, weak), keyturn.Denied, "")
+
+	v.Seal()
+	_, err := m.Get(t.Context(), ref)
+	want(t, "sealed meanwhile", err, keyturn.Sealed, "unseal")
+	v.Kill()
+	_, err = m.Get(t.Context(), ref)
+	want(t, "killed", err, keyturn.Unavailable, "keyturn status")
+	v.Start()
+	v.Unseal()
+	if s, err := m.Get(t.Context(), ref); err != nil || s.Values["f"].Len() != 1 {
+		t.Errorf("after it came back: %v", err)
+	}
+}
+
+// TestVersion1: the engine without versions reads, writes, lists and destroys; the
+// rest is unsupported, and says so.
+func TestVersion1(t *testing.T) {
+	v := servers.VaultDev(t)
+	v.Call(http.MethodPost, "sys/mounts/team/old", map[string]any{"type": "kv", "options": map[string]string{"version": "1"}}, nil)
+	m := platform.NewMount("vault", open(t, configOf(v)), Spec, "test")
+	ref := keyturn.MustRef("vault/team/old/app/db")
+	one := map[string]keyturn.Value{"user": keyturn.NewValue([]byte("anna")), "password": keyturn.NewValue([]byte("kt-fake-1"))}
+	c, err := m.Put(t.Context(), ref, platform.Put{Values: one, Mode: keyturn.Replace})
+	if err != nil || c.Info.Path != "team/old/app/db" {
+		t.Fatalf("put: %+v, %v", c, err)
+	}
+	s, err := m.Get(t.Context(), ref)
+	if err != nil || !s.Values["password"].Equal(one["password"]) || len(s.Values) != 2 {
+		t.Errorf("get: %v", err)
+	}
+	for _, under := range []string{"vault/", "vault/team", "vault/team/old", "vault/team/old/app", "vault/team/old/app/db"} {
+		prefix, err := keyturn.ParsePrefix(under)
 		if err != nil {
 			t.Fatal(err)
 		}
-		q, _ := New(cfg, "vault")
-		return platformtest.Harness{Platform: p, Second: q, Spec: Spec, Mount: "vault", Prefix: "secret/under test", Reads: func() int { return int(c.reads.Load()) }}
-	})
-	_ = io.EOF
+		var got []string
+		for info, err := range m.List(t.Context(), prefix, false) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, info.Ref.Short())
+		}
+		if len(got) != 1 || got[0] != ref.Short() {
+			t.Errorf("list %s: %q", under, got)
+		}
+	}
+	_, _, err = m.Delete(t.Context(), ref)
+	want(t, "delete", err, keyturn.Unsupported, "keyturn destroy")
+	_, err = m.Put(t.Context(), ref, platform.Put{Values: one, Mode: keyturn.Replace, Labels: map[string]string{"a": "b"}})
+	want(t, "labels", err, keyturn.Unsupported, "--label")
+	if err := m.Destroy(t.Context(), ref, nil); err != nil {
+		t.Error(err)
+	}
+	_, err = m.Get(t.Context(), ref)
+	want(t, "get of what is destroyed", err, keyturn.NotFound, "")
+}
+
+// TestTypes: what is no string in the engine is read as its JSON text, and is
+// written back with its type.
+func TestTypes(t *testing.T) {
+	v := servers.VaultDev(t)
+	v.Call(http.MethodPost, "secret/data/rds", map[string]any{"data": map[string]any{"port": 5432, "tls": true, "hosts": []string{"a", "b"}, "text": "5432", "none": nil}}, nil)
+	m := platform.NewMount("vault", open(t, configOf(v)), Spec, "test")
+	ref := keyturn.MustRef("vault/secret/rds")
+	s, err := m.Get(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for f, text := range map[string]string{"port": "5432", "tls": "true", "hosts": `["a","b"]`, "text": "5432", "none": "null"} {
+		if !s.Values[f].Equal(keyturn.NewValue([]byte(text))) {
+			t.Errorf("%s is not %s", f, text)
+		}
+	}
+	if _, err := m.Put(t.Context(), ref, platform.Put{Mode: keyturn.Merge, Values: map[string]keyturn.Value{
+		"port": keyturn.NewValue([]byte("5433")), "tls": keyturn.NewValue([]byte("maybe")), "new": keyturn.NewValue([]byte("1"))}}); err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Data struct{ Data map[string]any }
+	}
+	v.Call(http.MethodGet, "secret/data/rds", nil, &got)
+	is := got.Data.Data
+	if is["port"] != 5433.0 || is["tls"] != "maybe" || is["text"] != "5432" || is["new"] != "1" || is["none"] != nil || len(is) != 6 {
+		t.Errorf("after a merge: %v", is)
+	}
+}
+
+// TestEngines: a name without an engine, an engine that keeps no secrets, and the
+// engine itself are told apart.
+func TestEngines(t *testing.T) {
+	v := servers.VaultDev(t)
+	v.Call(http.MethodPost, "sys/mounts/transit", map[string]any{"type": "transit"}, nil)
+	p := open(t, configOf(v))
+	for ref, code := range map[string]keyturn.Code{
+		"vault/nowhere/a": keyturn.Denied, "vault/transit/a": keyturn.Unsupported, "vault/secret/absent": keyturn.NotFound,
+	} {
+		_, err := p.Get(t.Context(), keyturn.MustRef(ref))
+		want(t, ref, err, code, "")
+	}
+	for _, address := range []string{"http://vault.example.com:8200", "ftp://127.0.0.1", "https://user:pass@127.0.0.1", "vault", ""} {
+		if _, err := New(Config{Address: address}, "vault"); keyturn.AsError(err) == nil || keyturn.AsError(err).Code != keyturn.Invalid {
+			t.Errorf("the address %q is taken: %v", address, err)
+		}
+	}
 }
