@@ -43,7 +43,7 @@ func (p *Platform) engine(ctx context.Context, ref keyturn.Ref) (engine, string,
 	}
 	p.mu.Unlock()
 	var m mounted
-	if err := p.client.do(ctx, ref, http.MethodGet, "sys/internal/ui/mounts/"+name, "", nil, &m); err != nil {
+	if err := p.client.Do(ctx, ref, http.MethodGet, "sys/internal/ui/mounts/"+name, "", nil, &m); err != nil {
 		e := keyturn.AsError(err)
 		if e.Code == keyturn.Denied {
 			// The server says the same of a path without an engine and of one that
@@ -75,7 +75,7 @@ func (p *Platform) visible(ctx context.Context) ([]engine, error) {
 	var answer struct {
 		Secret map[string]mounted `json:"secret"`
 	}
-	if err := p.client.do(ctx, keyturn.Ref{}, http.MethodGet, "sys/internal/ui/mounts", "", nil, &answer); err != nil {
+	if err := p.client.Do(ctx, keyturn.Ref{}, http.MethodGet, "sys/internal/ui/mounts", "", nil, &answer); err != nil {
 		return nil, err
 	}
 	var out []engine

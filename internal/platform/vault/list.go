@@ -52,7 +52,7 @@ func (p *Platform) walk(ctx context.Context, e engine, folder string, yield func
 	if e.version == 2 {
 		path += "metadata/"
 	}
-	err := p.client.do(ctx, keyturn.Ref{}, "LIST", path+folder, "", nil, &answer)
+	err := p.client.Do(ctx, keyturn.Ref{}, "LIST", path+folder, "", nil, &answer)
 	if errors.Is(err, keyturn.NotFound) {
 		return true // an empty folder is none
 	}
@@ -131,7 +131,7 @@ func (p *Platform) leafOfFolder(ctx context.Context, e engine, ref keyturn.Ref, 
 	if i := strings.LastIndexByte(rest, '/'); i >= 0 {
 		folder, name = rest[:i+1], rest[i+1:]
 	}
-	if err := p.client.do(ctx, keyturn.Ref{}, "LIST", e.path+"/"+folder, "", nil, &answer); err != nil {
+	if err := p.client.Do(ctx, keyturn.Ref{}, "LIST", e.path+"/"+folder, "", nil, &answer); err != nil {
 		return keyturn.Info{}, err
 	}
 	if !slices.Contains(answer.Keys, name) {

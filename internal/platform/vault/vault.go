@@ -1,7 +1,7 @@
 // Package vault is the platform of HashiCorp Vault and OpenBao: the secrets of
 // their key/value engines, version 2 and 1, over the HTTP API that both share.
 //
-//	client.go   one request: address, token, namespace, errors by their codes
+//	api/        one request: address, token, namespace, errors by their codes
 //	engine.go   which engine a name lies in, and its version
 //	vault.go    what the platform states of itself, reading
 //	write.go    writing, deleting, destroying
@@ -35,6 +35,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
 // Spec is what the platform states of itself. Limits of labels are those of
@@ -92,7 +93,7 @@ func checkField(name string) string {
 
 // Platform is one Vault or OpenBao server as one token sees it.
 type Platform struct {
-	client *client
+	client *api.Client
 	mount  string
 
 	mu      sync.Mutex
@@ -101,8 +102,8 @@ type Platform struct {
 
 // New returns the platform of a server for the mount of that name. Nothing is
 // sent yet. Invalid where c cannot be used.
-func New(c Config, mount string) (*Platform, error) {
-	cl, err := newClient(c)
+func New(c api.Config, mount string) (*Platform, error) {
+	cl, err := api.New(c)
 	if err != nil {
 		return nil, err
 	}
@@ -168,11 +169,11 @@ func (p *Platform) Get(ctx context.Context, ref keyturn.Ref) (keyturn.Secret, er
 		Data     map[string]json.RawMessage `json:"data"`
 		Metadata *version                   `json:"metadata"`
 	}
-	err = p.client.do(ctx, ref, http.MethodGet, e.path+"/data/"+rest, query, nil, &answer)
+	err = p.client.Do(ctx, ref, http.MethodGet, e.path+"/data/"+rest, query, nil, &answer)
 	if keyturn.AsError(err) != nil && keyturn.AsError(err).Code != keyturn.NotFound {
 		return keyturn.Secret{}, err
 	}
-	if v := answer.Metadata; v == nil || err != nil || v.state(p.client.now()) != keyturn.Live {
+	if v := answer.Metadata; v == nil || err != nil || v.state(p.client.Now()) != keyturn.Live {
 		return keyturn.Secret{}, p.unreadable(ref, e, rest, v)
 	}
 	info := p.info(ref, e, rest, *answer.Metadata)
@@ -186,7 +187,7 @@ func (p *Platform) unreadable(ref keyturn.Ref, e engine, rest string, v *version
 	if v == nil || v.Version == 0 {
 		return keyturn.E(keyturn.NotFound, "no secret at "+e.path+"/"+rest, "").About(ref)
 	}
-	return keyturn.E(keyturn.NotFound, "version "+strconv.Itoa(v.Version)+" of "+keyturn.Clean(ref.Secret().Short())+" is "+string(v.state(p.client.now())), "").About(ref)
+	return keyturn.E(keyturn.NotFound, "version "+strconv.Itoa(v.Version)+" of "+keyturn.Clean(ref.Secret().Short())+" is "+string(v.state(p.client.Now())), "").About(ref)
 }
 
 // secretOf reads the members of a secret's JSON object.
@@ -276,7 +277,7 @@ func (m metadata) numbers() []int {
 // A secret of which only the metadata was written has no version, and is none.
 func (p *Platform) metadata(ctx context.Context, ref keyturn.Ref, e engine, rest string) (metadata, error) {
 	var m metadata
-	err := p.client.do(ctx, ref, http.MethodGet, e.path+"/metadata/"+rest, "", nil, &m)
+	err := p.client.Do(ctx, ref, http.MethodGet, e.path+"/metadata/"+rest, "", nil, &m)
 	if keyturn.AsError(err) != nil && keyturn.AsError(err).Code == keyturn.NotFound || err == nil && len(m.Versions) == 0 {
 		return metadata{}, keyturn.E(keyturn.NotFound, "no secret at "+e.path+"/"+rest, "").About(ref)
 	}
@@ -296,7 +297,7 @@ func (p *Platform) described(ref keyturn.Ref, e engine, rest string, m metadata,
 
 func (p *Platform) info(ref keyturn.Ref, e engine, rest string, v version) keyturn.Info {
 	return keyturn.Info{Ref: ref.Secret(), Path: e.path + "/data/" + rest, Version: strconv.Itoa(v.Version),
-		State: v.state(p.client.now()), Created: v.Created.UTC()}
+		State: v.state(p.client.Now()), Created: v.Created.UTC()}
 }
 
 // Status implements platform.Statuser: sealed or not, and whose token it is.
@@ -310,7 +311,7 @@ func (p *Platform) Status(ctx context.Context) keyturn.Health {
 		Progress    int    `json:"progress"`
 		Version     string `json:"version"`
 	}
-	if err := p.client.do(ctx, keyturn.Ref{}, http.MethodGet, "sys/seal-status", "", nil, &seal); err != nil {
+	if err := p.client.Do(ctx, keyturn.Ref{}, http.MethodGet, "sys/seal-status", "", nil, &seal); err != nil {
 		h.Err = keyturn.AsError(err)
 		return h
 	}
@@ -319,12 +320,12 @@ func (p *Platform) Status(ctx context.Context) keyturn.Health {
 	case !seal.Initialized:
 		h.Err = keyturn.E(keyturn.Sealed, "this server is not initialized", "an operator does it once: vault operator init")
 	case seal.Sealed:
-		h.Err = sealed(seal.T, seal.N, seal.Progress)
+		h.Err = api.Sealed(seal.T, seal.N, seal.Progress)
 	default:
 		var self struct {
 			Name string `json:"display_name"`
 		}
-		err := p.client.do(ctx, keyturn.Ref{}, http.MethodGet, "auth/token/lookup-self", "", nil, &self)
+		err := p.client.Do(ctx, keyturn.Ref{}, http.MethodGet, "auth/token/lookup-self", "", nil, &self)
 		h.Identity, h.Err = self.Name, keyturn.AsError(err)
 	}
 	return h

@@ -2,7 +2,12 @@ package vault
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -10,6 +15,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/platformtest"
+	"github.com/keyturn/keyturn/internal/platform/vault/api"
 	"github.com/keyturn/keyturn/internal/world/servers"
 )
 
@@ -27,11 +33,11 @@ func (c *counting) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-func configOf(v *servers.Vault) Config {
-	return Config{Address: v.Address, Token: func(context.Context) (keyturn.Value, error) { return keyturn.NewValue([]byte(v.Root)), nil }}
+func configOf(v *servers.Vault) api.Config {
+	return api.Config{Address: v.Address, Token: func(context.Context) (keyturn.Value, error) { return keyturn.NewValue([]byte(v.Root)), nil }}
 }
 
-func open(t *testing.T, c Config) *Platform {
+func open(t *testing.T, c api.Config) *Platform {
 	t.Helper()
 	p, err := New(c, "vault")
 	if err != nil {
@@ -214,8 +220,96 @@ func TestEngines(t *testing.T) {
 		want(t, ref, err, code, "")
 	}
 	for _, address := range []string{"http://vault.example.com:8200", "ftp://127.0.0.1", "https://user:pass@127.0.0.1", "vault", ""} {
-		if _, err := New(Config{Address: address}, "vault"); keyturn.AsError(err) == nil || keyturn.AsError(err).Code != keyturn.Invalid {
+		if _, err := New(api.Config{Address: address}, "vault"); keyturn.AsError(err) == nil || keyturn.AsError(err).Code != keyturn.Invalid {
 			t.Errorf("the address %q is taken: %v", address, err)
 		}
+	}
+}
+
+// TestTLS: a server is known by its authority, and by nothing less.
+func TestTLS(t *testing.T) {
+	v := servers.VaultTLS(t)
+	ref := keyturn.MustRef("vault/secret/a")
+	get := func(c api.Config) error {
+		_, err := open(t, c).Get(t.Context(), ref)
+		return err
+	}
+	c := configOf(v)
+	want(t, "an unknown authority", get(c), keyturn.Unavailable, "certificate")
+	c.TLS.CACert = v.CACert
+	want(t, "the right authority", get(c), keyturn.NotFound, "")
+	c.TLS.ServerName = "elsewhere.example.com"
+	want(t, "another name", get(c), keyturn.Unavailable, "certificate")
+	c.TLS.ServerName = "localhost"
+	want(t, "the right name", get(c), keyturn.NotFound, "")
+	for _, bad := range []api.TLS{{CACert: "/nowhere"}, {CACert: "vault_test.go"}, {ClientCert: v.CACert}} {
+		c.TLS = bad
+		if _, err := New(c, "vault"); keyturn.AsError(err) == nil || keyturn.AsError(err).Code != keyturn.Invalid {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+}
+
+// TestRedirect: the token goes to the mount's own address and nowhere else.
+func TestRedirect(t *testing.T) {
+	var strangers atomic.Int64
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { strangers.Add(1) }))
+	defer other.Close()
+	standby := httptest.NewServer(http.RedirectHandler(other.URL+"/v1/secret/data/a", http.StatusTemporaryRedirect))
+	defer standby.Close()
+	c := api.Config{Address: standby.URL, Token: func(context.Context) (keyturn.Value, error) { return keyturn.NewValue([]byte("hvs.fake")), nil }}
+	_, err := open(t, c).Get(t.Context(), keyturn.MustRef("vault/secret/a"))
+	want(t, "a redirect", err, keyturn.Unavailable, "active server")
+	if strangers.Load() > 0 {
+		t.Error("a redirect was followed to another address")
+	}
+}
+
+// TestHostileServer: answers that are too large, cut short, not JSON, or repeat what
+// was sent give an error without any of it.
+func TestHostileServer(t *testing.T) {
+	const canary = "kt-canary-of-a-hostile-server"
+	for name, answer := range map[string]func(http.ResponseWriter, *http.Request){
+		"echo of the body": func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			w.WriteHeader(http.StatusBadRequest)
+			_ = json.NewEncoder(w).Encode(map[string][]string{"errors": {string(body), canary}})
+		},
+		"not JSON": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>"+canary) },
+		"cut short": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "99")
+			_, _ = io.WriteString(w, canary)
+		},
+		"an error page": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusInternalServerError)
+			_, _ = io.WriteString(w, canary)
+		},
+		"another shape": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"data":["`+canary+`"]}`) },
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, "/v1/sys/internal/ui/mounts/") {
+				_, _ = io.WriteString(w, `{"data":{"path":"secret/","type":"kv","options":{"version":"2"}}}`)
+				return
+			}
+			answer(w, r)
+		}))
+		c := api.Config{Address: s.URL, Token: func(context.Context) (keyturn.Value, error) { return keyturn.NewValue([]byte(canary)), nil }}
+		p, ref := open(t, c), keyturn.MustRef("vault/secret/a")
+		_, get := p.Get(t.Context(), ref)
+		_, put := p.Put(t.Context(), ref, platform.New{Values: map[string]keyturn.Value{"f": keyturn.NewValue([]byte(canary))}})
+		_, describe := p.Describe(t.Context(), ref)
+		for doing, err := range map[string]error{"get": get, "put": put, "describe": describe} {
+			e := keyturn.AsError(err)
+			if e == nil {
+				t.Errorf("%s: %s succeeded", name, doing)
+				continue
+			}
+			for err := error(e); err != nil; err = errors.Unwrap(err) {
+				if strings.Contains(fmt.Sprintf("%+v", err), canary) {
+					t.Errorf("%s: the error of %s repeats what was sent or answered: %v", name, doing, err)
+				}
+			}
+		}
+		s.Close()
 	}
 }

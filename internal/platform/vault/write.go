@@ -39,7 +39,7 @@ func (p *Platform) Put(ctx context.Context, ref keyturn.Ref, n platform.New) (ke
 		}
 	}
 	var made version
-	err = p.client.do(ctx, ref, http.MethodPost, e.path+"/data/"+rest, "", map[string]any{"data": body, "options": options}, &made)
+	err = p.client.Do(ctx, ref, http.MethodPost, e.path+"/data/"+rest, "", map[string]any{"data": body, "options": options}, &made)
 	if err != nil {
 		return keyturn.Info{}, err
 	}
@@ -52,7 +52,7 @@ func (p *Platform) Put(ctx context.Context, ref keyturn.Ref, n platform.New) (ke
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	err = p.client.do(ctx, ref, http.MethodPost, e.path+"/metadata/"+rest, "", map[string]any{"custom_metadata": labels}, nil)
+	err = p.client.Do(ctx, ref, http.MethodPost, e.path+"/metadata/"+rest, "", map[string]any{"custom_metadata": labels}, nil)
 	if err != nil {
 		e := *keyturn.AsError(err)
 		e.Message, e.Unknown = "version "+info.Version+" was written, but not its labels: "+e.Message, true
@@ -132,7 +132,7 @@ func (p *Platform) mark(ctx context.Context, ref keyturn.Ref, to keyturn.State) 
 	if to == keyturn.Live {
 		act = "undelete"
 	}
-	if err := p.client.do(ctx, ref, http.MethodPost, e.path+"/"+act+"/"+rest, "", map[string]any{"versions": []int{n}}, nil); err != nil {
+	if err := p.client.Do(ctx, ref, http.MethodPost, e.path+"/"+act+"/"+rest, "", map[string]any{"versions": []int{n}}, nil); err != nil {
 		return keyturn.Info{}, err
 	}
 	info.State = to
@@ -159,7 +159,7 @@ func (p *Platform) Destroy(ctx context.Context, ref keyturn.Ref, versions []stri
 		return err
 	}
 	if len(versions) == 0 {
-		return p.client.do(ctx, ref, http.MethodDelete, e.path+"/metadata/"+rest, "", nil, nil)
+		return p.client.Do(ctx, ref, http.MethodDelete, e.path+"/metadata/"+rest, "", nil, nil)
 	}
 	var numbers []int
 	for _, v := range versions {
@@ -176,7 +176,7 @@ func (p *Platform) Destroy(ctx context.Context, ref keyturn.Ref, versions []stri
 		}
 		numbers = append(numbers, n)
 	}
-	return p.client.do(ctx, ref, http.MethodPost, e.path+"/destroy/"+rest, "", map[string]any{"versions": numbers}, nil)
+	return p.client.Do(ctx, ref, http.MethodPost, e.path+"/destroy/"+rest, "", map[string]any{"versions": numbers}, nil)
 }
 
 // Version 1 of the engine: one version, without a number.
@@ -191,7 +191,7 @@ func (p *Platform) getPlain(ctx context.Context, ref keyturn.Ref, e engine, rest
 		return keyturn.Secret{}, unversioned(ref, e)
 	}
 	data := map[string]json.RawMessage{}
-	err := p.client.do(ctx, ref, http.MethodGet, e.path+"/"+rest, "", nil, &data)
+	err := p.client.Do(ctx, ref, http.MethodGet, e.path+"/"+rest, "", nil, &data)
 	if errors.Is(err, keyturn.NotFound) {
 		err = keyturn.E(keyturn.NotFound, "no secret at "+e.path+"/"+rest, "").About(ref)
 	}
@@ -212,7 +212,7 @@ func (p *Platform) putPlain(ctx context.Context, ref keyturn.Ref, e engine, rest
 	if len(n.Labels) > 0 {
 		return keyturn.Info{}, keyturn.E(keyturn.Unsupported, "the engine '"+keyturn.Clean(e.path)+"' is kv version 1, which keeps no labels", "leave --label out").About(ref)
 	}
-	if err := p.client.do(ctx, ref, http.MethodPost, e.path+"/"+rest, "", body, nil); err != nil {
+	if err := p.client.Do(ctx, ref, http.MethodPost, e.path+"/"+rest, "", body, nil); err != nil {
 		return keyturn.Info{}, err
 	}
 	return plainInfo(ref, e, rest), nil
@@ -225,5 +225,5 @@ func (p *Platform) destroyPlain(ctx context.Context, ref keyturn.Ref, e engine, 
 	if _, err := p.getPlain(ctx, ref, e, rest); err != nil {
 		return err
 	}
-	return p.client.do(ctx, ref, http.MethodDelete, e.path+"/"+rest, "", nil, nil)
+	return p.client.Do(ctx, ref, http.MethodDelete, e.path+"/"+rest, "", nil, nil)
 }

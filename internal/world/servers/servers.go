@@ -11,6 +11,8 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -90,8 +92,11 @@ type Vault struct {
 	Keys    []string // key shares, where it is not a dev server
 	T       int      // so many of them unseal it
 
+	CACert string // of a server with TLS: path of a PEM file
+
 	t      testing.TB
 	dir    string
+	client *http.Client
 	config string
 	cmd    *exec.Cmd
 	out    *output
@@ -106,6 +111,30 @@ func VaultDev(t testing.TB) *Vault {
 	port := freePort(t)
 	v.Address = fmt.Sprintf("http://127.0.0.1:%d", port)
 	v.start("server", "-dev", "-dev-no-store-token", "-dev-root-token-id="+v.Root, fmt.Sprintf("-dev-listen-address=127.0.0.1:%d", port))
+	v.wait(func(s status) bool { return s.Initialized && !s.Sealed })
+	return v
+}
+
+// VaultTLS starts a dev server that speaks TLS, with a certificate authority of its
+// own.
+func VaultTLS(t testing.TB) *Vault {
+	t.Helper()
+	v := &Vault{t: t, dir: t.TempDir(), Root: "root"}
+	port := freePort(t)
+	v.Address = fmt.Sprintf("https://127.0.0.1:%d", port)
+	v.start("server", "-dev-tls", "-dev-tls-cert-dir="+v.dir, "-dev-no-store-token", "-dev-root-token-id="+v.Root, fmt.Sprintf("-dev-listen-address=127.0.0.1:%d", port))
+	v.CACert = filepath.Join(v.dir, "vault-ca.pem")
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		pem, err := os.ReadFile(v.CACert)
+		if err != nil {
+			continue
+		}
+		pool := x509.NewCertPool()
+		if pool.AppendCertsFromPEM(pem) {
+			v.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+			break
+		}
+	}
 	v.wait(func(s status) bool { return s.Initialized && !s.Sealed })
 	return v
 }
@@ -222,7 +251,11 @@ func (v *Vault) try(method, path string, in, out any) error {
 		return err
 	}
 	req.Header.Set("X-Vault-Token", v.Root)
-	resp, err := http.DefaultClient.Do(req)
+	client := v.client
+	if client == nil {
+		client = http.DefaultClient
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}

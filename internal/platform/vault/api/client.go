@@ -1,8 +1,12 @@
-package vault
+// Package api sends requests to the HTTP API that HashiCorp Vault and OpenBao
+// share: address, token, namespace and TLS of one mount, answers of bounded size,
+// and errors by their codes, which never quote what was sent or answered.
+package api
 
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
@@ -26,7 +30,9 @@ type Config struct {
 	Insecure  bool   // plain http to anywhere: the operator wrote it
 	// Token returns the token to use; an error is returned as it is.
 	Token func(ctx context.Context) (keyturn.Value, error)
-	// Transport sends requests; http.DefaultTransport's settings where nil.
+	// TLS says how the server is known.
+	TLS TLS
+	// Transport sends requests; one made of TLS where nil.
 	Transport http.RoundTripper
 	// Now is the clock; time.Now where nil.
 	Now func() time.Time
@@ -38,15 +44,16 @@ const (
 	timeout    = 60 * time.Second
 )
 
-// client sends one request at a time for each of its callers; it is safe for
+// Client sends one request at a time for each of its callers; it is safe for
 // concurrent use. It does not retry: Mount does.
-type client struct {
+type Client struct {
 	base *url.URL
 	Config
 	http *http.Client
 }
 
-func newClient(c Config) (*client, error) {
+// New returns a client; nothing is sent yet. Invalid where c cannot be used.
+func New(c Config) (*Client, error) {
 	u, err := url.Parse(c.Address)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, keyturn.E(keyturn.Invalid, "the address of this mount is not one of a server", "write address: https://vault.example.com:8200")
@@ -58,9 +65,11 @@ func newClient(c Config) (*client, error) {
 		c.Now = time.Now
 	}
 	if c.Transport == nil {
-		c.Transport = http.DefaultTransport.(*http.Transport).Clone()
+		if c.Transport, err = c.TLS.transport(); err != nil {
+			return nil, err
+		}
 	}
-	return &client{base: u, Config: c, http: &http.Client{
+	return &Client{base: u, Config: c, http: &http.Client{
 		Transport: c.Transport, Timeout: timeout,
 		// A redirect could lead the token anywhere.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -72,12 +81,10 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func (c *client) now() time.Time { return c.Now() }
-
-// do sends one request about ref, zero for none, and reads the member "data" of
+// Do sends one request about ref, zero for none, and reads the member "data" of
 // the answer (or the answer itself, where it has none) into out, which may be nil. An
 // answer of 404 that tells why (a deleted version) is read too.
-func (c *client) do(ctx context.Context, ref keyturn.Ref, method, path, query string, body, out any) error {
+func (c *Client) Do(ctx context.Context, ref keyturn.Ref, method, path, query string, body, out any) error {
 	u := *c.base
 	u.Path = strings.TrimSuffix(u.Path, "/") + "/v1/" + path
 	u.RawQuery = query
@@ -140,7 +147,7 @@ func (c *client) do(ctx context.Context, ref keyturn.Ref, method, path, query st
 
 // unreachable is the error of a request without an answer. The transport's own
 // text may hold the address, never a header.
-func (c *client) unreachable(ctx context.Context, ref keyturn.Ref, method string, err error) error {
+func (c *Client) unreachable(ctx context.Context, ref keyturn.Ref, method string, err error) error {
 	changes := method != http.MethodGet && method != "LIST"
 	if ctx.Err() != nil {
 		if !changes {
@@ -148,6 +155,11 @@ func (c *client) unreachable(ctx context.Context, ref keyturn.Ref, method string
 		}
 		return &keyturn.Error{Code: keyturn.Unavailable, Ref: ref, Unknown: true, Err: ctx.Err(),
 			Message: "the request was given up while it was under way", Hint: "look at 'keyturn history' whether it happened"}
+	}
+	var cert *tls.CertificateVerificationError
+	if errors.As(err, &cert) {
+		return keyturn.E(keyturn.Unavailable, keyturn.Clean(c.base.Host)+" is not the server that it says to be: "+keyturn.Clean(cert.Err.Error()),
+			"the mount's ca_cert names the authority of its certificate, server_name the name in it").About(ref)
 	}
 	var op *net.OpError
 	sent := !(errors.As(err, &op) && op.Op == "dial")
@@ -157,7 +169,7 @@ func (c *client) unreachable(ctx context.Context, ref keyturn.Ref, method string
 
 // refused makes the error of an answer that is one. What the server says is
 // looked at, and not quoted: it could repeat what was sent.
-func (c *client) refused(ref keyturn.Ref, method string, resp *http.Response, raw []byte) error {
+func (c *Client) refused(ref keyturn.Ref, method string, resp *http.Response, raw []byte) error {
 	var answer struct {
 		Errors []string `json:"errors"`
 	}
@@ -194,7 +206,7 @@ func (c *client) refused(ref keyturn.Ref, method string, resp *http.Response, ra
 	case http.StatusServiceUnavailable:
 		e.Message = server + " is not available now"
 		if strings.Contains(said, "sealed") {
-			return sealed(0, 0, 0).About(ref)
+			return Sealed(0, 0, 0).About(ref)
 		}
 	case http.StatusTooManyRequests:
 		e.Message, e.Hint = server+" answers too many requests already", "try again in a moment"
@@ -212,9 +224,9 @@ func mountOf(ref keyturn.Ref) string {
 	return ref.Mount()
 }
 
-// sealed is the error of a sealed server: t of n key shares unseal it, and so
+// Sealed is the error of a sealed server: t of n key shares unseal it, and so
 // many were given.
-func sealed(t, n, given int) *keyturn.Error {
+func Sealed(t, n, given int) *keyturn.Error {
 	hint := "its operators unseal it with the threshold of keys: keyturn vault unseal"
 	if t > 0 {
 		hint = strconv.Itoa(given) + " of " + strconv.Itoa(t) + " keys were given (of " + strconv.Itoa(n) + "): keyturn vault unseal"
