@@ -81,68 +81,136 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+// Request is one request of the API.
+type Request struct {
+	Ref       keyturn.Ref // that it is about, for errors; zero for none
+	Method    string
+	Path      string // below /v1/
+	Query     string
+	Body      any           // has a JSON form; nil for none
+	Anonymous bool          // no token is sent: a login
+	Wrap      time.Duration // the answer is to be response-wrapped for so long; 0: not
+}
+
+// Answer is what the server answered.
+type Answer struct {
+	Data          json.RawMessage `json:"data"`
+	Auth          *Auth           `json:"auth"`
+	Wrap          *Wrap           `json:"wrap_info"`
+	LeaseID       string          `json:"lease_id"`
+	LeaseDuration int             `json:"lease_duration"` // seconds
+	Renewable     bool            `json:"renewable"`
+}
+
+// Auth is the token that a login made.
+type Auth struct {
+	Token     string   `json:"client_token"`
+	Accessor  string   `json:"accessor"`
+	Policies  []string `json:"policies"`
+	Duration  int      `json:"lease_duration"` // seconds; 0: for ever
+	Renewable bool     `json:"renewable"`
+}
+
+// Wrap is a response that waits to be unwrapped once.
+type Wrap struct {
+	Token    string    `json:"token"`
+	Accessor string    `json:"accessor"`
+	TTL      int       `json:"ttl"` // seconds
+	Created  time.Time `json:"creation_time"`
+}
+
 // Do sends one request about ref, zero for none, and reads the member "data" of
 // the answer (or the answer itself, where it has none) into out, which may be nil. An
 // answer of 404 that tells why (a deleted version) is read too.
 func (c *Client) Do(ctx context.Context, ref keyturn.Ref, method, path, query string, body, out any) error {
-	u := *c.base
-	u.Path = strings.TrimSuffix(u.Path, "/") + "/v1/" + path
-	u.RawQuery = query
-	var send io.Reader
-	if body != nil {
-		raw, err := json.Marshal(body)
-		if err != nil {
-			return keyturn.E(keyturn.Internal, "a request has no JSON form", "").About(ref)
-		}
-		send = bytes.NewReader(raw)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), send)
-	if err != nil {
-		return keyturn.E(keyturn.Invalid, "no request can be made of this name", "").About(ref)
-	}
-	token, err := c.Token(ctx)
-	if err != nil {
+	raw, err := c.raw(ctx, Request{Ref: ref, Method: method, Path: path, Query: query, Body: body})
+	if out == nil || len(raw) == 0 || err != nil && keyturn.AsError(err).Code != keyturn.NotFound {
 		return err
-	}
-	req.Header.Set("X-Vault-Token", string(token.Reveal()))
-	req.Header.Set("X-Vault-Request", "true")
-	if c.Namespace != "" {
-		req.Header.Set("X-Vault-Namespace", c.Namespace)
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return c.unreachable(ctx, ref, method, err)
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err != nil || len(raw) > maxAnswer {
-		return c.unreachable(ctx, ref, method, errors.New("its answer was cut short, or is too large"))
-	}
-	if resp.StatusCode >= 400 {
-		if resp.StatusCode == http.StatusNotFound && out != nil {
-			_ = json.Unmarshal(raw, &struct{ Data any }{out})
-		}
-		return c.refused(ref, method, resp, raw)
-	}
-	if resp.StatusCode >= 300 {
-		return keyturn.E(keyturn.Unavailable, "the server "+keyturn.Clean(c.base.Host)+" sends us elsewhere", "write the address of the active server, or of the load balancer, into the mount").About(ref)
-	}
-	if out == nil || len(raw) == 0 {
-		return nil
 	}
 	var envelope struct {
 		Data json.RawMessage `json:"data"`
 	}
-	if err := json.Unmarshal(raw, &envelope); err != nil {
-		return keyturn.E(keyturn.Unavailable, "the answer of "+keyturn.Clean(c.base.Host)+" is not Vault's", "is the address right?").About(ref)
-	}
-	if envelope.Data != nil && string(envelope.Data) != "null" {
+	if decodeErr := json.Unmarshal(raw, &envelope); decodeErr == nil && envelope.Data != nil && string(envelope.Data) != "null" {
 		raw = envelope.Data
+	} else if err != nil {
+		return err
 	}
-	if err := json.Unmarshal(raw, out); err != nil {
-		return keyturn.E(keyturn.Unavailable, "the answer of "+keyturn.Clean(c.base.Host)+" cannot be read", "").About(ref)
+	if decodeErr := json.Unmarshal(raw, out); decodeErr != nil && err == nil {
+		return c.strange(ref)
 	}
-	return nil
+	return err
+}
+
+// Send sends one request and returns the whole answer.
+func (c *Client) Send(ctx context.Context, r Request) (Answer, error) {
+	var a Answer
+	raw, err := c.raw(ctx, r)
+	if err == nil && len(raw) > 0 && json.Unmarshal(raw, &a) != nil {
+		err = c.strange(r.Ref)
+	}
+	return a, err
+}
+
+// strange is the error for an answer that is not Vault's.
+func (c *Client) strange(ref keyturn.Ref) error {
+	return keyturn.E(keyturn.Unavailable, "the answer of "+keyturn.Clean(c.base.Host)+" is not Vault's", "is the address right?").About(ref)
+}
+
+// raw sends one request and returns the body of its answer, of a NotFound too.
+func (c *Client) raw(ctx context.Context, r Request) ([]byte, error) {
+	req, err := c.request(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(ctx, r.Ref, r.Method, err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil || len(raw) > maxAnswer:
+		return nil, c.unreachable(ctx, r.Ref, r.Method, errors.New("its answer was cut short, or is too large"))
+	case resp.StatusCode >= 400:
+		return raw, c.refused(r.Ref, r.Method, resp, raw)
+	case resp.StatusCode >= 300:
+		return nil, keyturn.E(keyturn.Unavailable, "the server "+keyturn.Clean(c.base.Host)+" sends us elsewhere",
+			"write the address of the active server, or of the load balancer, into the mount").About(r.Ref)
+	}
+	return raw, nil
+}
+
+func (c *Client) request(ctx context.Context, r Request) (*http.Request, error) {
+	u := *c.base
+	u.Path = strings.TrimSuffix(u.Path, "/") + "/v1/" + r.Path
+	u.RawQuery = r.Query
+	var send io.Reader
+	if r.Body != nil {
+		raw, err := json.Marshal(r.Body)
+		if err != nil {
+			return nil, keyturn.E(keyturn.Internal, "a request has no JSON form", "").About(r.Ref)
+		}
+		send = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.Method, u.String(), send)
+	if err != nil {
+		return nil, keyturn.E(keyturn.Invalid, "no request can be made of this name", "").About(r.Ref)
+	}
+	if !r.Anonymous {
+		token, err := c.Token(ctx)
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set("X-Vault-Token", string(token.Reveal()))
+	}
+	req.Header.Set("X-Vault-Request", "true")
+	if c.Namespace != "" {
+		req.Header.Set("X-Vault-Namespace", c.Namespace)
+	}
+	if r.Wrap > 0 {
+		req.Header.Set("X-Vault-Wrap-TTL", strconv.Itoa(int(r.Wrap.Seconds())))
+	}
+	return req, nil
 }
 
 // unreachable is the error of a request without an answer. The transport's own
