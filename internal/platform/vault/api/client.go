@@ -217,6 +217,10 @@ func (c *Client) request(ctx context.Context, r Request) (*http.Request, error) 
 // text may hold the address, never a header.
 func (c *Client) unreachable(ctx context.Context, ref keyturn.Ref, method string, err error) error {
 	changes := method != http.MethodGet && method != "LIST"
+	var sentTo *url.Error
+	if errors.As(err, &sentTo) {
+		err = sentTo.Err // its text would hold the whole address, with what a login sends in it
+	}
 	if ctx.Err() != nil {
 		if !changes {
 			return ctx.Err()
