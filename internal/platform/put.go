@@ -41,6 +41,7 @@ func (m *Mount) Put(ctx context.Context, ref keyturn.Ref, put Put) (Change, erro
 		}
 		info, err := retried(ctx, m, func() (keyturn.Info, error) { return m.able.putter.Put(ctx, ref, next) })
 		if err == nil {
+			info.Fields = sorted(next.Values)
 			info, err = m.check(ref, info)
 			return base.change(info), err
 		}

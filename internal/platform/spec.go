@@ -38,7 +38,8 @@ type Spec struct {
 	MaxSecret int
 
 	// FieldNamesNeedValue tells that the names of fields are not known without
-	// reading the value: Describe, List and Versions leave them nil.
+	// reading the value: Describe, List and Versions leave them nil. Else Describe
+	// names them, and List and Versions may.
 	FieldNamesNeedValue bool
 
 	// CompareAndSet tells that the platform itself holds New.IfVersion, against

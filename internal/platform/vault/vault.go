@@ -24,6 +24,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -52,16 +53,15 @@ var Spec = platform.Spec{
 		Allowed: "a field's name is text of 1 to 256 bytes",
 		Check:   checkField,
 	},
-	Fields:              true,
-	Text:                true,
-	FieldNamesNeedValue: true,
-	CompareAndSet:       true,
-	OrderedVersions:     true,
-	NumericVersions:     true,
-	Recovery:            platform.RecoveryForever,
-	RestoreVersion:      true,
-	DestroyVersion:      true,
-	Labels:              platform.LabelLimits{Max: 64, Key: 128, Value: 512, NotEmpty: true},
+	Fields:          true,
+	Text:            true,
+	CompareAndSet:   true,
+	OrderedVersions: true,
+	NumericVersions: true,
+	Recovery:        platform.RecoveryForever,
+	RestoreVersion:  true,
+	DestroyVersion:  true,
+	Labels:          platform.LabelLimits{Max: 64, Key: 128, Value: 512, NotEmpty: true},
 }
 
 func checkName(name string) string {
@@ -220,8 +220,7 @@ func (p *Platform) Describe(ctx context.Context, ref keyturn.Ref) (keyturn.Info,
 		return keyturn.Info{}, err
 	}
 	if e.version == 1 {
-		s, err := p.getPlain(ctx, ref, e, rest)
-		return s.Info, err
+		return p.describePlain(ctx, ref, e, rest)
 	}
 	m, err := p.metadata(ctx, ref, e, rest)
 	if err != nil {
@@ -236,7 +235,28 @@ func (p *Platform) Describe(ctx context.Context, ref keyturn.Ref) (keyturn.Info,
 		return keyturn.Info{}, keyturn.E(keyturn.NotFound, "no version "+keyturn.Clean(want)+" of "+keyturn.Clean(ref.Secret().Short()),
 			"'keyturn history "+keyturn.Quote(ref.Secret().Short())+"' lists the versions").About(ref)
 	}
-	return p.described(ref, e, rest, m, v), nil
+	info := p.described(ref, e, rest, m, v)
+	if info.State == keyturn.Live {
+		info.Fields, err = p.fields(ctx, ref, e, rest, want)
+	}
+	return info, err
+}
+
+// fields asks for the names of a version's fields, which needs no value; nil where
+// this token may not ask, or the server is too old to be asked.
+func (p *Platform) fields(ctx context.Context, ref keyturn.Ref, e engine, rest, version string) ([]string, error) {
+	var answer struct {
+		Keys map[string]any `json:"subkeys"`
+	}
+	err := p.client.Do(ctx, ref, http.MethodGet, e.path+"/subkeys/"+rest, "depth=1&version="+version, nil, &answer)
+	if err != nil {
+		switch keyturn.AsError(err).Code {
+		case keyturn.Denied, keyturn.NotFound, keyturn.Unsupported:
+			return nil, nil
+		}
+		return nil, err
+	}
+	return slices.Sorted(maps.Keys(answer.Keys)), nil
 }
 
 // Versions implements platform.Historian.
@@ -246,8 +266,8 @@ func (p *Platform) Versions(ctx context.Context, ref keyturn.Ref) ([]keyturn.Inf
 		return nil, err
 	}
 	if e.version == 1 {
-		s, err := p.getPlain(ctx, ref, e, rest)
-		return []keyturn.Info{s.Info}, err
+		info, err := p.describePlain(ctx, ref, e, rest)
+		return []keyturn.Info{info}, err
 	}
 	m, err := p.metadata(ctx, ref, e, rest)
 	if err != nil {

@@ -201,6 +201,15 @@ func (p *Platform) getPlain(ctx context.Context, ref keyturn.Ref, e engine, rest
 	return secretOf(ref, plainInfo(ref, e, rest), data)
 }
 
+// describePlain finds a name in the listing of its folder: version 1 tells nothing
+// of a secret but its value.
+func (p *Platform) describePlain(ctx context.Context, ref keyturn.Ref, e engine, rest string) (keyturn.Info, error) {
+	if ref.Version() != "" && ref.Version() != plainVersion {
+		return keyturn.Info{}, unversioned(ref, e)
+	}
+	return p.leafOfFolder(ctx, e, ref, rest)
+}
+
 // plainVersion stands for the one version that version 1 keeps.
 const plainVersion = "1"
 
@@ -222,7 +231,7 @@ func (p *Platform) destroyPlain(ctx context.Context, ref keyturn.Ref, e engine, 
 	if len(versions) > 0 {
 		return unversioned(ref, e)
 	}
-	if _, err := p.getPlain(ctx, ref, e, rest); err != nil {
+	if _, err := p.describePlain(ctx, ref, e, rest); err != nil {
 		return err
 	}
 	return p.client.Do(ctx, ref, http.MethodDelete, e.path+"/"+rest, "", nil, nil)
