@@ -25,6 +25,9 @@ type Info struct {
 	Fields []string
 	// Public are those of Fields that were declared not to be secret.
 	Public []string
+	// Typed are the fields whose value is the JSON text of a number, boolean, list
+	// or object rather than a string, on platforms that tell; sorted.
+	Typed  []string
 	Labels map[string]string
 	// Expires is when the secret should have been replaced; zero: never. It is a
 	// notice, not a lock.

@@ -1,10 +1,13 @@
 package keyturn
 
 import (
+	"bytes"
 	"crypto/subtle"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
+	"unicode/utf8"
 )
 
 const redacted = "[redacted]"
@@ -46,6 +49,31 @@ func (v Value) Len() int { return len(v.Reveal()) }
 // their lengths only.
 func (v Value) Equal(w Value) bool {
 	return subtle.ConstantTimeCompare(v.Reveal(), w.Reveal()) == 1
+}
+
+// IsText reports whether the value is valid UTF-8.
+func (v Value) IsText() bool { return utf8.Valid(v.Reveal()) }
+
+// JSONKind says what JSON text the value is, other than a string: "number",
+// "boolean", "null", "list", "object"; "" for everything else.
+func (v Value) JSONKind() string {
+	b := v.Reveal()
+	if !json.Valid(b) {
+		return ""
+	}
+	switch b = bytes.TrimSpace(b); b[0] {
+	case '"':
+		return ""
+	case '{':
+		return "object"
+	case '[':
+		return "list"
+	case 't', 'f':
+		return "boolean"
+	case 'n':
+		return "null"
+	}
+	return "number"
 }
 
 // String implements fmt.Stringer; it says "[redacted]".

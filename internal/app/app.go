@@ -186,7 +186,7 @@ func (m machine) facts(how command.How) (command.Facts, error) {
 			return f, err
 		}
 	}
-	f.Mounts = mountNames(f.Operator)
+	f.Mounts = m.mountNames(f.Operator, f.Actor, how)
 	f.Rules, err = rules.New(ruleInput(f.Operator, f.Project))
 	return f, err
 }

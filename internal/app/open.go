@@ -54,7 +54,7 @@ func (m machine) session(ctx context.Context, how command.How, facts command.Fac
 	log, forwarded := m.auditLog(facts, db)
 	var b *broker.Broker
 	b = broker.New(broker.Config{
-		Mounts: &mounts{db: db, operator: facts.Operator, open: map[string]*platform.Mount{}},
+		Mounts: &mounts{db: db, operator: facts.Operator, names: facts.Mounts, machine: m, open: map[string]*platform.Mount{}},
 		Rules:  facts.Rules, Log: log, Items: db, Store: keeper,
 		WhoIs: whoIs(facts.Actor), Prover: how.Prompt, Remember: m.remember(how, func(file string) error {
 			_, err := b.Do(ctx, keyturn.UseConfig{Path: file})
@@ -189,26 +189,32 @@ func recordOwn(ctx context.Context, log *audit.Log, id string, op keyturn.Op, ac
 type mounts struct {
 	db       *state.DB
 	operator *config.Operator
+	names    []string // sorted
+	machine  machine
 
 	mu   sync.Mutex
 	open map[string]*platform.Mount
 }
 
-func mountNames(o *config.Operator) []string {
+// mountNames lists the mounts: the local store, those of the operator's
+// configuration, and for people those that the environment names. An agent could
+// set a variable, so that for it there are none of these.
+func (m machine) mountNames(o *config.Operator, a keyturn.Actor, how command.How) []string {
 	names := []string{localMount}
 	if o != nil {
-		for _, m := range o.Mounts {
-			if m.Name != localMount {
-				names = append(names, m.Name)
-			}
+		for _, c := range o.Mounts {
+			names = append(names, c.Name)
 		}
 	}
+	if how.Home == "" && a.Kind == keyturn.Person && m.env("VAULT_ADDR") != "" {
+		names = append(names, vaultPlatform)
+	}
 	slices.Sort(names)
-	return names
+	return slices.Compact(names)
 }
 
 // Names implements broker.Mounts.
-func (ms *mounts) Names() []string { return mountNames(ms.operator) }
+func (ms *mounts) Names() []string { return slices.Clone(ms.names) }
 
 // Mount implements broker.Mounts.
 func (ms *mounts) Mount(name string) (*platform.Mount, error) {
@@ -217,17 +223,38 @@ func (ms *mounts) Mount(name string) (*platform.Mount, error) {
 	if m, ok := ms.open[name]; ok {
 		return m, nil
 	}
+	m, err := ms.make(name)
+	if err == nil {
+		ms.open[name] = m
+	}
+	return m, err
+}
+
+func (ms *mounts) make(name string) (*platform.Mount, error) {
 	configured, known := ms.operator.Mount(name)
 	switch {
 	case name == localMount && (!known || configured.Platform == localMount):
-		m := platform.NewMount(name, local.New(ms.db, name), local.Spec, ms.db.Stats().Path)
-		ms.open[name] = m
-		return m, nil
+		return platform.NewMount(name, local.New(ms.db, name), local.Spec, ms.db.Stats().Path), nil
 	case known && configured.Platform == localMount:
 		return nil, keyturn.E(keyturn.Unsupported, "there is one local store, and it is the mount 'local'", "name it so in the configuration")
+	case known && configured.Platform == vaultPlatform:
+		return ms.machine.configuredVault(configured, ms.only(vaultPlatform))
 	case known:
 		return nil, keyturn.E(keyturn.Unsupported, "this keyturn does not speak to "+keyturn.Clean(configured.Platform)+" yet", "the mount 'local' works")
+	case name == vaultPlatform && slices.Contains(ms.names, name):
+		return ms.machine.environmentVault(name)
 	}
 	return nil, keyturn.E(keyturn.NotFound, "no mount '"+keyturn.Clean(name)+"'",
 		fmt.Sprintf("the mounts are %v; more come from the operator's configuration", ms.Names()))
+}
+
+// only reports whether one configured mount is of a platform, and no more.
+func (ms *mounts) only(name string) bool {
+	n := 0
+	for _, m := range ms.operator.Mounts {
+		if m.Platform == name {
+			n++
+		}
+	}
+	return n == 1
 }

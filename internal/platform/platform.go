@@ -71,6 +71,7 @@ type New struct {
 	IfVersion string
 	Labels    map[string]string
 	Public    []string // fields that are not secret; sorted, all of them in Values
+	Typed     []string // fields that are JSON texts and not strings; sorted, all of them in Values
 	Expires   time.Time
 }
 

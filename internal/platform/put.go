@@ -39,8 +39,9 @@ func (m *Mount) Put(ctx context.Context, ref keyturn.Ref, put Put) (Change, erro
 		if err != nil {
 			return Change{}, err
 		}
-		info, err := m.able.putter.Put(ctx, ref, next)
+		info, err := retried(ctx, m, func() (keyturn.Info, error) { return m.able.putter.Put(ctx, ref, next) })
 		if err == nil {
+			info.Fields = sorted(next.Values)
 			info, err = m.check(ref, info)
 			return base.change(info), err
 		}
@@ -111,8 +112,8 @@ func (b base) change(info keyturn.Info) Change {
 // put may lose some.
 func (m *Mount) base(ctx context.Context, ref keyturn.Ref, mode string) (base, error) {
 	var b base
-	if d := m.able.describer; d != nil {
-		info, err := d.Describe(ctx, ref)
+	if m.able.describer != nil {
+		info, err := m.describe(ctx, ref)
 		if errors.Is(err, keyturn.NotFound) {
 			return base{}, nil
 		}
@@ -127,7 +128,7 @@ func (m *Mount) base(ctx context.Context, ref keyturn.Ref, mode string) (base, e
 			return b, nil
 		}
 	}
-	s, err := m.able.Get(ctx, ref)
+	s, err := m.get(ctx, ref)
 	if errors.Is(err, keyturn.NotFound) {
 		b.secret.State = keyturn.Deleted // meanwhile, where there was one: nothing to keep
 		return b, nil
@@ -181,6 +182,11 @@ func (m *Mount) next(ref keyturn.Ref, put Put, b base) (New, error) {
 			_, anew := put.Values[f] // a new value is secret until somebody says otherwise
 			return !stays || anew
 		})
+	}
+	for _, f := range b.secret.Typed { // a field that was a number stays one while its text is one
+		if v, stays := n.Values[f]; stays && v.JSONKind() != "" && v.JSONKind() == b.secret.Values[f].JSONKind() {
+			n.Typed = append(n.Typed, f)
+		}
 	}
 	slices.Sort(n.Public)
 	n.Public = slices.Compact(n.Public)
@@ -258,7 +264,7 @@ func (m *Mount) Rollback(ctx context.Context, ref keyturn.Ref, to string) (Chang
 	if err != nil {
 		return Change{}, m.fault(ref, err, false)
 	}
-	s, err := m.able.Get(ctx, pinned)
+	s, err := m.get(ctx, pinned)
 	if errors.Is(err, keyturn.NotFound) {
 		return Change{}, m.missing(ctx, pinned, err)
 	}
@@ -268,12 +274,12 @@ func (m *Mount) Rollback(ctx context.Context, ref keyturn.Ref, to string) (Chang
 	if s.Ref != ref || s.State != keyturn.Live {
 		return Change{}, m.broken(ref, "answered about another secret, or with one that is not live")
 	}
-	next := New{Values: s.Values, Labels: s.Labels, Public: s.Public}
+	next := New{Values: s.Values, Labels: s.Labels, Public: s.Public, Typed: s.Typed}
 	slices.Sort(next.Public)
 	if m.spec.CompareAndSet {
 		next.IfVersion = b.version()
 	}
-	info, err := m.able.putter.Put(ctx, ref, next)
+	info, err := retried(ctx, m, func() (keyturn.Info, error) { return m.able.putter.Put(ctx, ref, next) })
 	if err != nil {
 		return Change{}, m.fault(ref, err, true)
 	}

@@ -31,7 +31,7 @@ func (m *Mount) whole(ctx context.Context, ref keyturn.Ref) (keyturn.Secret, err
 	if err := m.guard(ctx, ref); err != nil {
 		return keyturn.Secret{}, err
 	}
-	s, err := m.able.Get(ctx, ref)
+	s, err := m.get(ctx, ref)
 	if errors.Is(err, keyturn.NotFound) {
 		return keyturn.Secret{}, m.missing(ctx, ref, err)
 	}
@@ -72,7 +72,7 @@ func (m *Mount) missing(ctx context.Context, ref keyturn.Ref, err error) error {
 	if m.able.describer == nil {
 		return m.fault(ref, err, false)
 	}
-	info, derr := m.able.describer.Describe(ctx, ref)
+	info, derr := m.describe(ctx, ref)
 	if derr != nil || info.State == keyturn.Live || info.State == "" {
 		return m.fault(ref, err, false)
 	}
@@ -94,7 +94,7 @@ func (m *Mount) gone(ctx context.Context, ref keyturn.Ref, info keyturn.Info) *k
 		hint = append(hint, restore)
 	}
 	if m.able.historian != nil {
-		versions, _ := m.able.historian.Versions(ctx, ref.Secret())
+		versions, _ := m.history(ctx, ref.Secret())
 		for _, v := range versions {
 			if v.State == keyturn.Live {
 				readable := keyturn.Clean(v.Version)
@@ -194,7 +194,7 @@ func (m *Mount) Describe(ctx context.Context, ref keyturn.Ref) (keyturn.Info, er
 	if m.able.describer == nil {
 		return keyturn.Info{}, m.cannot(ref, "describe a secret without reading it", "use 'keyturn list'")
 	}
-	info, err := m.able.describer.Describe(ctx, ref)
+	info, err := m.describe(ctx, ref)
 	if err != nil {
 		return keyturn.Info{}, m.fault(ref, err, false)
 	}
@@ -222,7 +222,7 @@ func (m *Mount) Versions(ctx context.Context, ref keyturn.Ref) ([]keyturn.Info, 
 	if m.able.historian == nil {
 		return nil, m.cannot(ref, "list older versions", "'keyturn get "+shell(ref)+"' shows the current one")
 	}
-	versions, err := m.able.historian.Versions(ctx, ref)
+	versions, err := m.history(ctx, ref)
 	if err != nil {
 		return nil, m.fault(ref, err, false)
 	}

@@ -25,7 +25,11 @@ func (m *Mount) Delete(ctx context.Context, ref keyturn.Ref) (keyturn.Info, time
 		}
 		return keyturn.Info{}, time.Time{}, m.cannot(ref, "delete so that it can be restored", instead)
 	}
-	info, until, err := m.able.deleter.Delete(ctx, ref)
+	var until time.Time
+	info, err := retried(ctx, m, func() (info keyturn.Info, err error) {
+		info, until, err = m.able.deleter.Delete(ctx, ref)
+		return info, err
+	})
 	if err != nil {
 		return keyturn.Info{}, time.Time{}, m.fault(ref, err, true)
 	}
@@ -49,7 +53,7 @@ func (m *Mount) Restore(ctx context.Context, ref keyturn.Ref) (keyturn.Info, err
 	if err := plain(check, "restore", m.spec.Platform+" restores the secret, not one version"); err != nil {
 		return keyturn.Info{}, err
 	}
-	info, err := m.able.restorer.Restore(ctx, ref)
+	info, err := retried(ctx, m, func() (keyturn.Info, error) { return m.able.restorer.Restore(ctx, ref) })
 	if err != nil {
 		return keyturn.Info{}, m.fault(ref, err, true)
 	}
@@ -84,7 +88,10 @@ func (m *Mount) Destroy(ctx context.Context, ref keyturn.Ref, versions []string)
 			return keyturn.E(keyturn.Invalid, "a version to destroy is empty or named twice", "--versions 1,2").About(ref)
 		}
 	}
-	if err := m.able.destroyer.Destroy(ctx, ref, slices.Clone(versions)); err != nil {
+	_, err := retried(ctx, m, func() (struct{}, error) {
+		return struct{}{}, m.able.destroyer.Destroy(ctx, ref, slices.Clone(versions))
+	})
+	if err != nil {
 		return m.fault(ref, err, true)
 	}
 	return nil

@@ -16,6 +16,10 @@ type Spec struct {
 	// "kubernetes".
 	Platform string
 
+	// Remote tells that the platform is behind a network: what fails with
+	// Unavailable is tried again.
+	Remote bool
+
 	// Names are the legal names of secrets, below the mount.
 	Names Rule
 	// FieldNames are the legal names of fields.
@@ -24,6 +28,8 @@ type Spec struct {
 	// Fields tells that a secret has named fields; else it is one blob, and its
 	// only field is Blob.
 	Fields bool
+	// Text tells that values are text: valid UTF-8.
+	Text bool
 	// MaxFields is the most fields of a secret.
 	MaxFields int
 	// MaxValue is the most bytes of one field's value.
@@ -32,7 +38,8 @@ type Spec struct {
 	MaxSecret int
 
 	// FieldNamesNeedValue tells that the names of fields are not known without
-	// reading the value: Describe, List and Versions leave them nil.
+	// reading the value: Describe, List and Versions leave them nil. Else Describe
+	// names them, and List and Versions may.
 	FieldNamesNeedValue bool
 
 	// CompareAndSet tells that the platform itself holds New.IfVersion, against
@@ -81,6 +88,8 @@ type LabelLimits struct {
 	Max   int // number of labels; 0: the platform keeps none
 	Key   int // bytes of a label's name
 	Value int // bytes of a label's value
+	// NotEmpty tells that a label needs a value of at least one byte.
+	NotEmpty bool
 }
 
 // Rule tells which names are legal. The zero Rule takes every name.
@@ -123,6 +132,10 @@ func (s Spec) checkValues(ref keyturn.Ref, values map[string]keyturn.Value) erro
 	for _, f := range fields {
 		if err := s.checkField(ref, f); err != nil {
 			return err
+		}
+		if s.Text && !values[f].IsText() {
+			return keyturn.E(keyturn.Invalid, "the value of field '"+keyturn.Clean(f)+"' is not text, and "+s.Platform+" keeps text only",
+				"encode it, for instance with base64, and put that").About(ref)
 		}
 		n := values[f].Len()
 		if s.MaxValue > 0 && n > s.MaxValue {
@@ -181,6 +194,8 @@ func (s Spec) checkLabels(ref keyturn.Ref, labels map[string]string) error {
 			return bad("the label '" + keyturn.Clean(k) + "' has control or invisible characters")
 		case len(k) > l.Key:
 			return bad("the name of the label '" + k + "' is too long")
+		case v == "" && l.NotEmpty:
+			return bad("the label '" + k + "' has no value")
 		case len(v) > l.Value:
 			return bad("the value of the label '" + k + "' is too long")
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"unicode/utf8"
 )
 
 // spec checks that Spec and the interfaces of the platform agree.
@@ -123,6 +124,10 @@ func (s *suite) values() {
 		want := map[string]keyturn.Value{s.field(1): keyturn.NewValue([]byte(bytes))}
 		ref := s.ref()
 		c, err := s.m.Put(s.Context(), ref, platform.Put{Values: want})
+		if s.h.Spec.Text && !utf8.ValidString(bytes) {
+			s.want(keyturn.Invalid, err, "put of a value that is not text: "+name)
+			continue
+		}
 		if err != nil {
 			s.Errorf("value '%s': put: %s", name, say(err))
 			continue

@@ -171,6 +171,9 @@ func (s *suite) modes() {
 	s.putter()
 	ref := s.ref()
 	binary := keyturn.NewValue([]byte("\x00\xff\n"))
+	if s.h.Spec.Text {
+		binary = keyturn.NewValue([]byte("\x00\u00ff\n"))
+	}
 	if !s.h.Spec.Fields {
 		info := s.putAs(ref, platform.Put{Values: s.one("a"), Mode: keyturn.Merge}).Info
 		s.holds(ref, info.Version, s.one("a"))
@@ -216,11 +219,14 @@ func (s *suite) labels() {
 			return ""
 		})
 	}
-	full := platform.New{Values: s.one("labelled")}
+	full, least := platform.New{Values: s.one("labelled")}, ""
+	if spec.Labels.NotEmpty {
+		least = "v"
+	}
 	if l := spec.Labels; l.Max > 0 {
 		full.Labels = map[string]string{"team": "a", strings.Repeat("k", max(1, l.Key)): strings.Repeat("v", l.Value)}
 		for i := len(full.Labels); i < l.Max; i++ {
-			full.Labels["n"+strconv.Itoa(i)] = ""
+			full.Labels["n"+strconv.Itoa(i)] = least
 		}
 	} else {
 		_, err := s.m.Put(s.Context(), ref, platform.Put{Values: s.one("x"), Labels: map[string]string{"a": "b"}})
@@ -249,14 +255,18 @@ func (s *suite) labels() {
 	keeps("a whole version without labels", info.Version, nil, nil, time.Time{})
 	if l := spec.Labels; l.Max > 0 {
 		over := maps.Clone(full.Labels)
-		over["onemore"] = ""
-		for what, labels := range map[string]map[string]string{
+		over["onemore"] = least
+		refused := map[string]map[string]string{
 			"one label too many": over,
-			"too long a name":    {strings.Repeat("k", l.Key+1): ""},
+			"too long a name":    {strings.Repeat("k", l.Key+1): least},
 			"too long a value":   {"k": strings.Repeat("v", l.Value+1)},
 			"an empty name":      {"": "v"},
 			"a line break":       {"k": "a\nb"},
-		} {
+		}
+		if l.NotEmpty {
+			refused["an empty value"] = map[string]string{"k": ""}
+		}
+		for what, labels := range refused {
 			_, err := s.m.Put(s.Context(), ref, platform.Put{Values: full.Values, Labels: labels})
 			s.want(keyturn.Invalid, err, "put with labels: "+what)
 		}

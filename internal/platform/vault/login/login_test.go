@@ -1,0 +1,190 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform/vault/api"
+	"github.com/keyturn/keyturn/internal/world/servers"
+)
+
+func client(t *testing.T, v *servers.Vault) *api.Client {
+	t.Helper()
+	c, err := api.New(api.Config{Address: v.Address, Token: func(context.Context) (keyturn.Value, error) {
+		return keyturn.Value{}, errors.New("a login asks for no token")
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func inputs(pairs ...string) map[string]keyturn.Value {
+	out := map[string]keyturn.Value{}
+	for i := 0; i < len(pairs); i += 2 {
+		out[pairs[i]] = keyturn.NewValue([]byte(pairs[i+1]))
+	}
+	return out
+}
+
+type made struct {
+	Data struct {
+		RoleID   string `json:"role_id"`
+		SecretID string `json:"secret_id"`
+	}
+}
+
+// TestLogin: each method against the real server gives a token that works, with
+// its policies and its end; what is wrong is denied, and says nothing of it.
+func TestLogin(t *testing.T) {
+	v := servers.VaultDev(t)
+	c := client(t, v)
+	v.Call(http.MethodPost, "sys/policies/acl/app", map[string]string{"policy": `path "secret/data/app" { capabilities = ["read"] }`}, nil)
+	for _, method := range []string{"userpass", "approle", "jwt", "kubernetes"} {
+		v.Call(http.MethodPost, "sys/auth/"+method, map[string]string{"type": method}, nil)
+	}
+	v.Call(http.MethodPost, "auth/userpass/users/anna", map[string]any{"password": "kt-fake-password", "token_policies": "app", "token_ttl": "1h"}, nil)
+	v.Call(http.MethodPost, "auth/approle/role/app", map[string]any{"token_policies": "app", "token_ttl": "1h", "token_max_ttl": "4h"}, nil)
+	var role, secret made
+	v.Call(http.MethodGet, "auth/approle/role/app/role-id", nil, &role)
+	v.Call(http.MethodPost, "auth/approle/role/app/secret-id", map[string]any{}, &secret)
+	issuer := servers.NewIssuer(t)
+	v.Call(http.MethodPost, "auth/jwt/config", map[string]any{"jwt_validation_pubkeys": []string{issuer.PublicKey()}, "bound_issuer": issuer.URL}, nil)
+	v.Call(http.MethodPost, "auth/jwt/role/ci", map[string]any{"role_type": "jwt", "user_claim": "sub", "bound_audiences": "vault", "token_policies": "app", "token_ttl": "1h"}, nil)
+	cluster := reviewer(t, "kt-fake-service-account")
+	v.Call(http.MethodPost, "auth/kubernetes/config", map[string]any{"kubernetes_host": cluster, "disable_local_ca_jwt": true, "disable_iss_validation": true}, nil)
+	v.Call(http.MethodPost, "auth/kubernetes/role/app", map[string]any{"bound_service_account_names": "app", "bound_service_account_namespaces": "prod", "token_policies": "app", "token_ttl": "1h", "audience": ""}, nil)
+
+	pod := issuer.Sign(map[string]any{"iss": "kubernetes/serviceaccount", "sub": "system:serviceaccount:prod:app",
+		"kubernetes.io/serviceaccount/namespace": "prod", "kubernetes.io/serviceaccount/service-account.name": "app", "kubernetes.io/serviceaccount/service-account.uid": "1"})
+	for _, m := range []struct {
+		method      string
+		right       []string
+		wrong       []string
+		isUnchecked bool // the server has no idea of a wrong one here
+	}{
+		{"userpass", []string{"username", "anna", "password", "kt-fake-password"}, []string{"username", "anna", "password", "kt-canary-wrong"}, false},
+		{"approle", []string{"role-id", role.Data.RoleID, "secret-id", secret.Data.SecretID}, []string{"role-id", role.Data.RoleID, "secret-id", "kt-canary-wrong"}, false},
+		{"jwt", []string{"role", "ci", "jwt", issuer.Sign(map[string]any{"aud": "vault"})}, []string{"role", "ci", "jwt", issuer.Sign(map[string]any{"aud": "kt-canary-other"})}, false},
+		{"kubernetes", []string{"role", "app", "jwt", pod}, []string{"role", "app", "jwt", "kt-canary-wrong"}, false},
+	} {
+		tok, err := Login(t.Context(), c, Request{Method: m.method, Inputs: inputs(m.right...)})
+		if err != nil {
+			t.Errorf("%s: %v", m.method, err)
+			continue
+		}
+		if tok.Identity == "" || !tok.Renewable || len(tok.Policies) != 2 || tok.Expires.Before(time.Now().Add(50*time.Minute)) {
+			t.Errorf("%s: the token is %s, %v, ends %v", m.method, tok.Identity, tok.Policies, tok.Expires)
+		}
+		if again, err := Login(t.Context(), c, Request{Method: "token", Inputs: map[string]keyturn.Value{"token": tok.Value}}); err != nil || again.Accessor != tok.Accessor {
+			t.Errorf("%s: its token is not known: %v", m.method, err)
+		}
+		if renewed, err := Renew(t.Context(), c, tok); err != nil || renewed.Expires.IsZero() {
+			t.Errorf("%s: renew: %v", m.method, err)
+		}
+		if err := Revoke(t.Context(), c, tok.Value); err != nil {
+			t.Errorf("%s: revoke: %v", m.method, err)
+		}
+		_, err = Login(t.Context(), c, Request{Method: "token", Inputs: map[string]keyturn.Value{"token": tok.Value}})
+		code(t, m.method+": a revoked token", err, keyturn.Expired)
+		_, err = Login(t.Context(), c, Request{Method: m.method, Inputs: inputs(m.wrong...)})
+		code(t, m.method+": wrong", err, keyturn.Denied)
+		_, err = Login(t.Context(), c, Request{Method: m.method, Path: "nowhere", Inputs: inputs(m.right...)})
+		if e := keyturn.AsError(err); e == nil || e.Code != keyturn.Denied && e.Code != keyturn.NotFound {
+			t.Errorf("%s elsewhere: %v", m.method, err)
+		}
+		_, err = Login(t.Context(), c, Request{Method: m.method})
+		code(t, m.method+": without inputs", err, keyturn.Invalid)
+	}
+	_, err := Login(t.Context(), c, Request{Method: "magic"})
+	code(t, "an unknown method", err, keyturn.Invalid)
+}
+
+func code(t *testing.T, doing string, err error, want keyturn.Code) {
+	t.Helper()
+	e := keyturn.AsError(err)
+	if e == nil || e.Code != want {
+		t.Errorf("%s: %v, want %s", doing, err, want)
+		return
+	}
+	for err := error(e); err != nil; err = errors.Unwrap(err) {
+		if strings.Contains(fmt.Sprint(err)+e.Hint, "kt-canary") {
+			t.Errorf("%s: the error repeats what was given: %v", doing, err)
+		}
+	}
+}
+
+// reviewer answers TokenReviews as an API server does; what only this stand-in
+// proves is that the request has the shape that Vault wants.
+func reviewer(t *testing.T, _ string) string {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		if strings.Contains(string(body), "kt-canary") {
+			_, _ = io.WriteString(w, `{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","status":{"authenticated":false,"error":"no"}}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","status":{"authenticated":true,"user":{"username":"system:serviceaccount:prod:app","uid":"1","groups":["system:serviceaccounts"]}}}`)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// TestOIDC: a login in a browser against the real server and a small issuer.
+func TestOIDC(t *testing.T) {
+	v := servers.VaultDev(t)
+	c := client(t, v)
+	issuer := servers.NewIssuer(t)
+	v.Call(http.MethodPost, "sys/auth/oidc", map[string]string{"type": "oidc"}, nil)
+	v.Call(http.MethodPost, "auth/oidc/config", map[string]any{"oidc_discovery_url": issuer.URL, "oidc_client_id": issuer.Client, "oidc_client_secret": "fake", "default_role": "people"}, nil)
+	v.Call(http.MethodPost, "auth/oidc/role/people", map[string]any{"user_claim": "email", "allowed_redirect_uris": []string{"http://localhost:8250/oidc/callback"}, "token_policies": "default", "token_ttl": "1h"}, nil)
+	visit := func(ctx context.Context, url string) error {
+		// Others on the machine knock first, without the state, and with another.
+		for _, stray := range []string{"http://localhost:8250/oidc/callback?state=stray&code=stray", "http://localhost:8250/other", "http://127.0.0.1:8250/oidc/callback?code=a"} {
+			if resp, err := http.Get(stray); err == nil {
+				_ = resp.Body.Close()
+			}
+		}
+		resp, err := http.Get(url) // the issuer redirects to the callback
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		page, err := io.ReadAll(resp.Body)
+		if resp.StatusCode != http.StatusOK || !strings.Contains(string(page), "close this page") {
+			t.Errorf("the page that the browser ends on: %d %s", resp.StatusCode, page)
+		}
+		return err
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	tok, err := Login(ctx, c, Request{Method: "oidc", Visit: visit})
+	if err != nil || !strings.Contains(tok.Identity, "anna@example.com") {
+		t.Fatalf("login: %+v, %v", tok, err)
+	}
+	issuer.Refuse = true
+	_, err = Login(t.Context(), c, Request{Method: "oidc", Visit: func(ctx context.Context, url string) error {
+		resp, err := http.Get(url)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		return err
+	}})
+	code(t, "a page that says no", err, keyturn.Denied)
+	_, err = Login(t.Context(), c, Request{Method: "oidc"})
+	code(t, "without a person", err, keyturn.Denied)
+	_, err = Login(t.Context(), c, Request{Method: "oidc", Inputs: inputs("role", "nobody"), Visit: visit})
+	code(t, "an unknown role", err, keyturn.Denied)
+	short, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer stop()
+	_, err = Login(short, c, Request{Method: "oidc", Visit: func(context.Context, string) error { return nil }})
+	code(t, "nobody comes back", err, keyturn.Unavailable)
+}

@@ -1,0 +1,238 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform"
+)
+
+// Put implements platform.Putter. Labels are written after the value: they
+// belong to the secret.
+func (p *Platform) Put(ctx context.Context, ref keyturn.Ref, n platform.New) (keyturn.Info, error) {
+	e, rest, err := p.engine(ctx, ref)
+	if err != nil {
+		return keyturn.Info{}, err
+	}
+	body, err := encode(ref, n)
+	if err != nil {
+		return keyturn.Info{}, err
+	}
+	if e.version == 1 {
+		return p.putPlain(ctx, ref, e, rest, n, body)
+	}
+	options := map[string]any{}
+	switch n.IfVersion {
+	case "":
+	case keyturn.None:
+		options["cas"] = 0
+	default:
+		if options["cas"], err = number(ref, n.IfVersion); err != nil {
+			return keyturn.Info{}, err
+		}
+	}
+	var made version
+	err = p.client.Do(ctx, ref, http.MethodPost, e.path+"/data/"+rest, "", map[string]any{"data": body, "options": options}, &made)
+	if err != nil {
+		return keyturn.Info{}, err
+	}
+	info := p.info(ref, e, rest, made)
+	info.Current, info.Labels = true, n.Labels
+	if len(n.Labels) == 0 && len(made.Metadata) == 0 {
+		return info, nil
+	}
+	labels := n.Labels
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	err = p.client.Do(ctx, ref, http.MethodPost, e.path+"/metadata/"+rest, "", map[string]any{"custom_metadata": labels}, nil)
+	if err != nil {
+		e := *keyturn.AsError(err)
+		e.Message, e.Unknown = "version "+info.Version+" was written, but not its labels: "+e.Message, true
+		return keyturn.Info{}, &e
+	}
+	return info, nil
+}
+
+// encode makes the secret's JSON object: strings, and what has another type.
+func encode(ref keyturn.Ref, n platform.New) (map[string]json.RawMessage, error) {
+	out := make(map[string]json.RawMessage, len(n.Values))
+	for f, v := range n.Values {
+		b := v.Reveal()
+		if !slices.Contains(n.Typed, f) {
+			var text bytes.Buffer
+			enc := json.NewEncoder(&text)
+			enc.SetEscapeHTML(false)
+			if err := enc.Encode(string(b)); err != nil {
+				return nil, keyturn.E(keyturn.Internal, "a value has no JSON form", "").About(ref)
+			}
+			b = bytes.TrimSuffix(text.Bytes(), []byte("\n"))
+		}
+		out[f] = b
+	}
+	return out, nil
+}
+
+func number(ref keyturn.Ref, v string) (int, error) {
+	n, err := strconv.Atoi(v)
+	if err != nil || !platform.IsNumber(v) {
+		return 0, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(v)+"' is not a version: vault counts 1, 2, 3, …", "").About(ref)
+	}
+	return n, nil
+}
+
+// Delete implements platform.Deleter: the newest version, for ever restorable.
+func (p *Platform) Delete(ctx context.Context, ref keyturn.Ref) (keyturn.Info, time.Time, error) {
+	info, err := p.mark(ctx, ref, keyturn.Deleted)
+	return info, time.Time{}, err
+}
+
+// Restore implements platform.Restorer.
+func (p *Platform) Restore(ctx context.Context, ref keyturn.Ref) (keyturn.Info, error) {
+	return p.mark(ctx, ref, keyturn.Live)
+}
+
+// mark deletes or undeletes one version by its number, so that another one that
+// is written meanwhile is not hit.
+func (p *Platform) mark(ctx context.Context, ref keyturn.Ref, to keyturn.State) (keyturn.Info, error) {
+	e, rest, err := p.engine(ctx, ref)
+	if err != nil {
+		return keyturn.Info{}, err
+	}
+	if e.version == 1 {
+		return keyturn.Info{}, unversioned(ref, e)
+	}
+	info, err := p.Describe(ctx, ref)
+	if err != nil {
+		return keyturn.Info{}, err
+	}
+	short := keyturn.Quote(ref.Secret().Short())
+	what := "version " + info.Version + " of " + keyturn.Clean(ref.Secret().Short())
+	switch {
+	case info.State == keyturn.Destroyed:
+		return keyturn.Info{}, keyturn.E(keyturn.NotFound, what+" is destroyed", "'keyturn history "+short+"' shows what is left").About(ref)
+	case info.State == to && to == keyturn.Live:
+		return keyturn.Info{}, keyturn.E(keyturn.Conflict, what+" is not deleted: there is nothing to restore", "").About(ref)
+	case info.State == to:
+		return keyturn.Info{}, keyturn.E(keyturn.Conflict, what+" is deleted already",
+			"'keyturn restore "+short+"' undoes that, 'keyturn destroy "+short+"' makes it final").About(ref)
+	}
+	n, err := number(ref, info.Version)
+	if err != nil {
+		return keyturn.Info{}, err
+	}
+	act := "delete"
+	if to == keyturn.Live {
+		act = "undelete"
+	}
+	if err := p.client.Do(ctx, ref, http.MethodPost, e.path+"/"+act+"/"+rest, "", map[string]any{"versions": []int{n}}, nil); err != nil {
+		return keyturn.Info{}, err
+	}
+	info.State = to
+	info.Current = false
+	if to == keyturn.Live {
+		if newest, err := p.Describe(ctx, ref.Secret()); err == nil {
+			info.Current = newest.Version == info.Version
+		}
+	}
+	return info, nil
+}
+
+// Destroy implements platform.Destroyer.
+func (p *Platform) Destroy(ctx context.Context, ref keyturn.Ref, versions []string) error {
+	e, rest, err := p.engine(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if e.version == 1 {
+		return p.destroyPlain(ctx, ref, e, rest, versions)
+	}
+	m, err := p.metadata(ctx, ref, e, rest)
+	if err != nil {
+		return err
+	}
+	if len(versions) == 0 {
+		return p.client.Do(ctx, ref, http.MethodDelete, e.path+"/metadata/"+rest, "", nil, nil)
+	}
+	var numbers []int
+	for _, v := range versions {
+		n, err := number(ref, v)
+		if err != nil {
+			return err
+		}
+		known, ok := m.Versions[v]
+		switch {
+		case !ok:
+			return keyturn.E(keyturn.NotFound, keyturn.Clean(ref.Short())+" has no version "+v+": nothing was destroyed", "").About(ref)
+		case known.Gone:
+			return keyturn.E(keyturn.NotFound, "version "+v+" of "+keyturn.Clean(ref.Short())+" is destroyed already: nothing else was destroyed", "").About(ref)
+		}
+		numbers = append(numbers, n)
+	}
+	return p.client.Do(ctx, ref, http.MethodPost, e.path+"/destroy/"+rest, "", map[string]any{"versions": numbers}, nil)
+}
+
+// Version 1 of the engine: one version, without a number.
+
+func unversioned(ref keyturn.Ref, e engine) error {
+	return keyturn.E(keyturn.Unsupported, "the engine '"+keyturn.Clean(e.path)+"' is kv version 1, which keeps no versions",
+		"'keyturn destroy "+keyturn.Quote(ref.Secret().Short())+"' deletes for ever").About(ref)
+}
+
+func (p *Platform) getPlain(ctx context.Context, ref keyturn.Ref, e engine, rest string) (keyturn.Secret, error) {
+	if ref.Version() != "" && ref.Version() != plainVersion {
+		return keyturn.Secret{}, unversioned(ref, e)
+	}
+	data := map[string]json.RawMessage{}
+	err := p.client.Do(ctx, ref, http.MethodGet, e.path+"/"+rest, "", nil, &data)
+	if errors.Is(err, keyturn.NotFound) {
+		err = keyturn.E(keyturn.NotFound, "no secret at "+e.path+"/"+rest, "").About(ref)
+	}
+	if err != nil {
+		return keyturn.Secret{}, err
+	}
+	return secretOf(ref, plainInfo(ref, e, rest), data)
+}
+
+// describePlain finds a name in the listing of its folder: version 1 tells nothing
+// of a secret but its value.
+func (p *Platform) describePlain(ctx context.Context, ref keyturn.Ref, e engine, rest string) (keyturn.Info, error) {
+	if ref.Version() != "" && ref.Version() != plainVersion {
+		return keyturn.Info{}, unversioned(ref, e)
+	}
+	return p.leafOfFolder(ctx, e, ref, rest)
+}
+
+// plainVersion stands for the one version that version 1 keeps.
+const plainVersion = "1"
+
+func plainInfo(ref keyturn.Ref, e engine, rest string) keyturn.Info {
+	return keyturn.Info{Ref: ref.Secret(), Path: e.path + "/" + rest, Version: plainVersion, State: keyturn.Live, Current: true, Versions: 1}
+}
+
+func (p *Platform) putPlain(ctx context.Context, ref keyturn.Ref, e engine, rest string, n platform.New, body map[string]json.RawMessage) (keyturn.Info, error) {
+	if len(n.Labels) > 0 {
+		return keyturn.Info{}, keyturn.E(keyturn.Unsupported, "the engine '"+keyturn.Clean(e.path)+"' is kv version 1, which keeps no labels", "leave --label out").About(ref)
+	}
+	if err := p.client.Do(ctx, ref, http.MethodPost, e.path+"/"+rest, "", body, nil); err != nil {
+		return keyturn.Info{}, err
+	}
+	return plainInfo(ref, e, rest), nil
+}
+
+func (p *Platform) destroyPlain(ctx context.Context, ref keyturn.Ref, e engine, rest string, versions []string) error {
+	if len(versions) > 0 {
+		return unversioned(ref, e)
+	}
+	if _, err := p.describePlain(ctx, ref, e, rest); err != nil {
+		return err
+	}
+	return p.client.Do(ctx, ref, http.MethodDelete, e.path+"/"+rest, "", nil, nil)
+}
