@@ -24,7 +24,7 @@ DIST        ?= dist
 FOR_RELEASE := CGO_ENABLED=0 GOFLAGS= GOEXPERIMENT= GOAMD64=v1 GOARM64=v8.0
 RELEASE     := $(FOR_RELEASE) $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS) -buildid='
 
-.PHONY: build test lint unit real bench soak fuzz cross release reproducible vuln clean
+.PHONY: build test lint unit servers real bench soak fuzz cross release reproducible vuln clean
 
 build: ## bin/keyturn
 	$(BUILD) -o bin/keyturn$(EXE) ./cmd/keyturn
@@ -41,16 +41,23 @@ unit: ## go test, with the race detector where it can be had
 	@[ -n "$(RACE)" ] || echo "NOTICE: no C compiler for $(GO): testing without the race detector"
 	GORACE="$(GORACE)" $(GO) test $(RACE) $(TESTFLAGS) ./...
 
-# Tests against real servers will run here. This version speaks to one platform,
-# its own local store, and that one is real in every test: what is left for this
-# target are the longer runs against it, with the program as it ships (no race
-# detector): kill -9 in a loop, and every test once more in another order.
-real: build ## the longer tests against the real thing
-	KEYTURN_SOAK=50 $(GO) test -count=1 -timeout 20m -run Kill -v ./internal/world
-	$(GO) test -count=1 -shuffle=on $(TESTFLAGS) ./...
+# Servers that tests run against, by the names of their modules in
+# internal/world/servers. They are built once, into a cache outside the checkout.
+SERVERS     ?= vault
+
+servers: ## builds the real servers that tests need; ten minutes the first time
+	internal/world/servers/build $(SERVERS)
+
+# The program as it ships (no race detector) against real servers and its own store:
+# kill -9 in a loop, and every test once more in another order. A server that is
+# missing fails here, where 'make test' leaves its tests out and says so.
+real: build servers ## the longer tests, against real servers
+	KEYTURN_REAL=1 KEYTURN_SOAK=50 $(GO) test -count=1 -timeout 20m -run Kill -v ./internal/world
+	KEYTURN_REAL=1 $(GO) test -count=1 -shuffle=on -timeout 20m $(TESTFLAGS) ./...
 
 bench: ## ratios, measured side by side in one run; takes a few minutes
-	KEYTURN_BENCH=1 $(GO) test -count=1 -timeout 60m -run TestRatios -v ./bench
+	internal/world/servers/build vault vals
+	KEYTURN_REAL=1 KEYTURN_BENCH=1 $(GO) test -count=1 -timeout 60m -run TestRatios -v ./bench
 
 soak: ## the full counts: 1,000 kill -9 (a third each of puts, rekeys, migrations) and 100,000 crashes of a simulated disk; half an hour
 	KEYTURN_SOAK_IMAGES=100000 $(GO) test -count=1 -timeout 60m -run '^TestCrash' -v ./internal/state/...

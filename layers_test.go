@@ -27,6 +27,9 @@ var layers = []layer{
 		name: "words", packages: []string{"keyturn"},
 		because: "the vocabulary is what all others speak: if it knew any of them, nothing could be read by itself",
 	}, {
+		name: "policies of Vault", packages: []string{"platform/vault/admin/policy"},
+		because: "a text is read and judged by itself; what is mounted it is told",
+	}, {
 		name: "pure packages", packages: []string{"rules/template", "leak", "audit/verify"},
 		because: "they decide, redact and verify by their arguments alone, so that doors may use them and anybody can check them",
 	}, {
@@ -81,26 +84,56 @@ var layers = []layer{
 		name: "root key", packages: []string{"state/rootkey"},
 		because: "where the root key is kept is nobody's business but state's",
 	}, {
+		name: "who lives", packages: []string{"state/alive"},
+		because: "a locked file tells whether a process lives; it knows no store, and not what the process is for",
+	}, {
 		name: "state", packages: []string{"state"}, may: []string{"state/codec", "state/disk", "state/rows", "state/seal", "state/sqlite", "state/table"},
 		because: "the store keeps bytes for organs that each declare what they need; it must not know what the bytes mean",
 	}, {
 		name: "requests to Vault", packages: []string{"platform/vault/api"},
 		because: "address, token and errors of one API, for the platform and for its login and administration",
 	}, {
+		name: "tokens", packages: []string{"tokens"}, may: []string{"platform"},
+		because: "what a login gave is kept for the platform that it came from; where, it asks of a small interface",
+	}, {
+		name: "Vault's leases", packages: []string{"platform/vault/lease"}, may: []string{"platform", "platform/vault/api"},
+		because: "what is not reading and writing secrets stays out of a platform's core",
+	}, {
+		name: "Vault's administration", packages: []string{"platform/vault/admin"}, may: []string{"platform", "platform/vault/api", "platform/vault/admin/policy"},
+		because: "what is not reading and writing secrets stays out of a platform's core",
+	}, {
 		name: "beside Vault", packages: []string{"platform/vault/login"}, may: []string{"platform", "platform/vault/api"},
 		because: "what is not reading and writing secrets stays out of a platform's core",
 	}, {
-		name: "platforms", packages: []string{"platform/local", "platform/vault"}, may: []string{"platform", "platform/vault/api"},
+		name: "platforms", packages: []string{"platform/local", "platform/vault"}, may: []string{"platform", "platform/vault/api", "platform/vault/admin", "platform/vault/login", "platform/vault/lease"},
 		because: "a platform knows its vendor and what a platform must do; rules, approvals and the log are decided before it is asked",
 	}, {
 		name: "conformance suite", packages: []string{"platform/platformtest"}, may: []string{"platform"},
 		because: "it proves what package platform asks for, and nothing that only one platform has",
 	}, {
-		name: "parts of the door-keeper", packages: []string{"broker/generate", "broker/candidate", "broker/trust", "broker/migration", "broker/budget", "broker/records"},
+		name: "parts of the door-keeper", packages: []string{"broker/generate", "broker/candidate", "broker/trust", "broker/migration", "broker/budget", "broker/records", "broker/fields"},
 		because: "each is one thing that broker needs and tests by itself: it reaches no platform and decides nothing",
 	}, {
 		name: "what makes sense", packages: []string{"broker/wellformed"}, may: []string{"broker/generate", "broker/migration"},
 		because: "an operation is judged by itself, before anybody is asked",
+	}, {
+		name: "a platform's actions", packages: []string{"broker/action"}, may: []string{"platform"},
+		because: "it gathers and delivers by what broker hands it, all of it decided before",
+	}, {
+		name: "panics", packages: []string{"broker/crash"},
+		because: "a panic is told without what it holds, wherever it comes from",
+	}, {
+		name: "what people do", packages: []string{"broker/people"},
+		because: "an operation and who asks for it are enough to say so; rules have no part in it",
+	}, {
+		name: "what is asked for", packages: []string{"broker/asked"}, may: []string{"approval", "rules"},
+		because: "it reads a request; who may say yes to it is decided by broker",
+	}, {
+		name: "what comes of it", packages: []string{"broker/answer"}, may: []string{"broker/crash"},
+		because: "it makes records and lists of what it is given; who gets them is decided before",
+	}, {
+		name: "journal of leases", packages: []string{"broker/leases"}, may: []string{"platform"},
+		because: "it is written before and after each step of a mount that broker hands it; who may take a lease is decided before",
 	}, {
 		name: "what rules say of a whole", packages: []string{"broker/verdict"}, may: []string{"rules"},
 		because: "it puts decisions together and makes none",
@@ -108,11 +141,14 @@ var layers = []layer{
 		name: "what is remembered", packages: []string{"broker/remember"}, may: []string{"rules", "rules/template", "approval"},
 		because: "it writes a rule of a request; who may have it remembered is decided before",
 	}, {
+		name: "logging in", packages: []string{"broker/entry"}, may: []string{"platform"},
+		because: "it asks a mount and hands on what is beside the caller; who may is decided before",
+	}, {
 		name: "what can be carried", packages: []string{"broker/carry"}, may: []string{"platform"},
 		because: "it compares what platforms state of themselves with what a secret has; it asks no platform",
 	}, {
 		name: "door-keeper", packages: []string{"broker"},
-		may:     []string{"platform", "approval", "audit", "audit/verify", "rules", "leak", "broker/generate", "broker/candidate", "broker/trust", "broker/migration", "broker/carry", "broker/budget", "broker/records", "broker/wellformed", "broker/verdict", "broker/remember"},
+		may:     []string{"platform", "approval", "audit", "audit/verify", "rules", "leak", "broker/generate", "broker/candidate", "broker/trust", "broker/migration", "broker/carry", "broker/budget", "broker/records", "broker/wellformed", "broker/verdict", "broker/remember", "broker/leases", "broker/fields", "broker/answer", "broker/asked", "broker/people", "broker/crash", "broker/entry", "broker/action"},
 		because: "the one door takes organs by their interfaces: it knows no store, no vendor, no command line",
 	}, {
 		name: "what commands are made of", packages: []string{"cli/command"}, may: []string{"config", "rules"},
@@ -130,6 +166,9 @@ var layers = []layer{
 		name: "commands about the store", packages: []string{"cli/store"}, may: []string{"cli/command"},
 		because: door,
 	}, {
+		name: "commands of one platform", packages: []string{"cli/admin"}, may: []string{"cli/command"},
+		because: door,
+	}, {
 		name: "commands that move values", packages: []string{"cli/move"},
 		may:     []string{"cli/command", "config", "document", "document/migrate", "document/imports"},
 		because: door,
@@ -137,16 +176,19 @@ var layers = []layer{
 		name: "commands that watch over", packages: []string{"cli/oversee"}, may: []string{"cli/command", "config", "rules", "audit/verify"},
 		because: door,
 	}, {
+		name: "commands about access", packages: []string{"cli/access"}, may: []string{"cli/command"},
+		because: door,
+	}, {
 		name: "commands about health", packages: []string{"cli/health"}, may: []string{"cli/command", "config"},
 		because: door,
 	}, {
-		name: "doors", packages: []string{"cli"}, may: []string{"cli/command", "cli/secret", "cli/use", "cli/oversee", "cli/move", "cli/health", "cli/store", "config", "rules"},
+		name: "doors", packages: []string{"cli"}, may: []string{"cli/access", "cli/command", "cli/secret", "cli/use", "cli/oversee", "cli/move", "cli/health", "cli/store", "cli/admin", "config", "rules"},
 		because: door,
 	}, {
 		name: "release", packages: []string{"release"},
 		because: "a program of its own that packs what was built; no part of keyturn, and nothing imports it",
 	}, {
-		name: "wiring", packages: []string{"app", "cmd/keyturn"}, may: []string{everything},
+		name: "wiring", packages: []string{"app", "app/access", "cmd/keyturn"}, may: []string{everything},
 		because: "the only place where everything meets",
 	},
 }
@@ -159,7 +201,7 @@ type trade struct {
 }
 
 var trades = []trade{
-	{"github.com/spf13/cobra", []string{"cli", "cli/command", "cli/secret", "cli/use", "cli/oversee", "cli/move", "cli/health", "cli/store"}, "only the command line has commands and flags"},
+	{"github.com/spf13/cobra", []string{"cli", "cli/access", "cli/command", "cli/secret", "cli/use", "cli/oversee", "cli/move", "cli/health", "cli/store", "cli/admin"}, "only the command line has commands and flags"},
 	{"github.com/spf13/pflag", []string{"cli", "cli/command"}, "cobra's flags by their types, so that errors about flags are in our own words"},
 	{"github.com/ncruces/go-sqlite3", []string{"state/sqlite"}, "one package knows the driver, so that another driver or engine is one package's work (docs/adr/0001)"},
 	{"github.com/creack/pty", []string{"launch"}, "only the launcher starts programs"},
@@ -171,9 +213,9 @@ var trades = []trade{
 	{"golang.org/x/crypto/chacha20poly1305", []string{"state/rootkey"}, "what is encrypted, state encrypts"},
 	{"golang.org/x/mod/sumdb", []string{"audit/verify"}, "trees, proofs and signed notes are verified by one pure package, and made by the same arithmetic"},
 	{"golang.org/x/term", []string{"cli/command", "cli/pick", "cli/secret", "launch"}, "only a prompt, a choice on the screen and a child's terminal switch echo and modes"},
-	{"golang.org/x/sys", []string{"audit/forward", "launch", "launch/program", "whois", "app", "state/disk", "state/rootkey"}, "system calls stay in the packages that have a file for each system"},
+	{"golang.org/x/sys", []string{"audit/forward", "launch", "launch/program", "whois", "app", "state/disk", "state/rootkey", "state/alive"}, "system calls stay in the packages that have a file for each system"},
 	{"os/exec", []string{"launch", "launch/clipboard"}, "one package starts programs for people, and one the tools of a clipboard: without a shell, with the environment it was given"},
-	{"net/http", []string{"platform/vault", "platform/vault/api", "platform/vault/login"}, "a platform asks its server; nothing else in this program speaks to a network"},
+	{"net/http", []string{"platform/vault", "platform/vault/api", "platform/vault/login", "platform/vault/admin", "platform/vault/lease"}, "a platform asks its server; nothing else in this program speaks to a network"},
 	{"unsafe", []string{"whois", "launch"}, "two system calls take pointers: ancestors on Windows, and the default action of Ctrl-Z on Linux; nothing that holds a value goes around the type system"},
 }
 
@@ -287,28 +329,34 @@ func TestForbiddenPackages(t *testing.T) {
 
 // reveals lists the only files in which a Value may be opened.
 var reveals = map[string]string{
-	"value.go":                               "the type itself: length and comparison",
-	"internal/document/reveal.go":            "a rendered file holds the values it was asked for",
-	"internal/document/migrate/reveal.go":    "values of a file that is moved are judged by their shape, and compared",
-	"internal/broker/carry/carry.go":         "fields are packed into the one value of a platform without fields",
-	"internal/broker/candidate/candidate.go": "a sealed candidate's values are encrypted into state",
-	"internal/broker/migration/text.go":      "what migrated files held is encrypted into state",
-	"internal/cli/secret/copy.go":            "get --copy puts one field on the clipboard: its purpose",
-	"internal/cli/secret/get.go":             "get --reveal prints one field: its purpose",
-	"internal/cli/move/migrateback.go":       "the text of a migrated file goes back into the file",
-	"internal/cli/use/render.go":             "a filled template goes to its file or to standard output: its purpose",
-	"internal/cli/use/run.go":                "the values of a command are what its output is redacted of",
-	"internal/cli/command/answer.go":         "get --reveal -o json prints the fields: its purpose",
-	"internal/launch/env.go":                 "a child's environment",
-	"internal/launch/files.go":               "a child's files",
-	"internal/approval/passphrase.go":        "a passphrase is stretched to be compared",
-	"internal/state/rows/secret.go":          "values are encrypted before they are written",
-	"internal/state/rootkey/passphrase.go":   "a passphrase is stretched to open the root key",
-	"internal/backup/keys.go":                "a passphrase opens a backup, or the key to one",
-	"internal/backup/ssh.go":                 "a passphrase opens an SSH key",
-	"internal/platform/vault/write.go":       "a new version's values are sent to their server",
-	"internal/platform/vault/api/client.go":  "the token is sent with each request",
-	"internal/platform/vault/login/login.go": "what a login takes is sent to the server",
+	"value.go":                                  "the type itself: length and comparison",
+	"internal/document/reveal.go":               "a rendered file holds the values it was asked for",
+	"internal/document/migrate/reveal.go":       "values of a file that is moved are judged by their shape, and compared",
+	"internal/broker/carry/carry.go":            "fields are packed into the one value of a platform without fields",
+	"internal/broker/candidate/candidate.go":    "a sealed candidate's values are encrypted into state",
+	"internal/broker/migration/text.go":         "what migrated files held is encrypted into state",
+	"internal/cli/secret/copy.go":               "get --copy puts one field on the clipboard: its purpose",
+	"internal/cli/secret/get.go":                "get --reveal prints one field: its purpose",
+	"internal/cli/move/migrateback.go":          "the text of a migrated file goes back into the file",
+	"internal/cli/access/lease.go":              "lease create --reveal prints what was leased: its purpose",
+	"internal/cli/admin/secret.go":              "a secret that an action made goes into a file that was asked for, or is opened once by a token that is printed: its purpose",
+	"internal/platform/vault/admin/database.go": "the password of a database's administrator is sent to the server",
+	"internal/platform/vault/admin/seal.go":     "a key share is sent to the server",
+	"internal/cli/use/render.go":                "a filled template goes to its file or to standard output: its purpose",
+	"internal/cli/use/run.go":                   "the values of a command are what its output is redacted of",
+	"internal/cli/command/answer.go":            "get --reveal -o json prints the fields: its purpose",
+	"internal/launch/env.go":                    "a child's environment",
+	"internal/launch/files.go":                  "a child's files",
+	"internal/approval/passphrase.go":           "a passphrase is stretched to be compared",
+	"internal/state/rows/secret.go":             "values are encrypted before they are written",
+	"internal/state/rootkey/passphrase.go":      "a passphrase is stretched to open the root key",
+	"internal/backup/keys.go":                   "a passphrase opens a backup, or the key to one",
+	"internal/backup/ssh.go":                    "a passphrase opens an SSH key",
+	"internal/platform/vault/write.go":          "a new version's values are sent to their server",
+	"internal/platform/vault/api/client.go":     "the token is sent with each request",
+	"internal/platform/vault/login/login.go":    "what a login takes is sent to the server",
+	"internal/platform/vault/login/github.go":   "what GitHub Actions gave this job to ask it with is sent to it",
+	"internal/tokens/tokens.go":                 "a token is encrypted into state",
 }
 
 func TestReveal(t *testing.T) {

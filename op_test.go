@@ -65,6 +65,9 @@ func examples() map[string]keyturn.Op {
 		"backup-store-pw": keyturn.BackupStore{To: "/backup/a.age", Passphrase: true},
 		"unlock-store":    keyturn.UnlockStore{Seconds: 28800},
 		"lock-store":      keyturn.LockStore{},
+		"login-mount":     keyturn.Login{Mount: "vault", Method: "jwt", Path: "ci/jwt", Role: "deploy"},
+		"login-mount-ids": keyturn.Login{Mount: "vault", Method: "approle", RoleID: "0123", Username: "anna"},
+		"logout-mount":    keyturn.Logout{Mount: "vault"},
 		"restore-store": keyturn.RestoreStore{Store: "0123", RootKey: "file", Backup: keyturn.LogMark{Size: 7, Root: "ab"}, Made: day,
 			Replaced: &keyturn.LogMark{Size: 9, Root: "cd"}, Unread: true},
 		"migrate-secrets": keyturn.MigrateSecrets{Ref: ref.Secret(), Fields: []string{"DB_PASS", "KEY"}, Candidate: "0c1x2y", Texts: "0c1x2z", Replace: true,
@@ -74,6 +77,15 @@ func examples() map[string]keyturn.Op {
 		"finish-migration": keyturn.FinishMigration{Ref: ref.Secret(), ID: "0c1x2y"},
 		"forget-migration": keyturn.ForgetMigration{Ref: ref.Secret(), ID: "0c1x2y"},
 		"list-migrations":  keyturn.ListMigrations{},
+		"create-lease":     keyturn.TakeLease{Ref: keyturn.MustRef("vault/database/creds/app")},
+		"create-lease-see": keyturn.TakeLease{Ref: keyturn.MustRef("vault/database/creds/app"), Show: true},
+		"renew-lease":      keyturn.RenewLease{Ref: keyturn.MustRef("vault/database/creds/app"), ID: "0c1x2y", Seconds: 3600},
+		"revoke-lease":     keyturn.RevokeLease{Ref: keyturn.MustRef("vault/database/creds/app"), ID: "0c1x2y", Forget: true},
+		"list-leases":      keyturn.ListLeases{Under: under},
+		"list-leases-all":  keyturn.ListLeases{},
+		"platform-action": keyturn.PlatformAction{Mount: "vault", Action: "database connect", Args: map[string][]string{"name": {"shop"}, "allow": {"a", "b"}},
+			On: keyturn.MustRef("vault/secret/a"), Uses: []keyturn.Binding{{Name: "password", Ref: ref}}, To: keyturn.MustRef("local/web"), Out: "/home/a/id", Wrap: 60},
+		"platform-action-small": keyturn.PlatformAction{Mount: "vault", Action: "engines"},
 	}
 }
 

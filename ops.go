@@ -21,7 +21,10 @@ var kinds = []Op{
 	MigrateSecrets{}, ResumeMigration{}, RevertMigration{}, FinishMigration{}, ForgetMigration{}, ListMigrations{},
 	ShowTrust{}, TrustProject{}, UseConfig{}, ListRequests{}, ApproveRequest{},
 	CreateStore{}, ListRecords{}, VerifyLog{}, ExportLog{}, MakeCheckpoint{}, PruneLog{},
+	PlatformAction{},
 	RekeyStore{}, BackupStore{}, UnlockStore{}, LockStore{}, RestoreStore{},
+	Login{}, Logout{},
+	TakeLease{}, RenewLease{}, RevokeLease{}, ListLeases{},
 }
 
 // ListMounts asks for the mounts that the caller may do anything in, with their
@@ -113,7 +116,8 @@ type Source struct {
 }
 
 // RunCommand asks for the values that a command is to be started with beside the
-// caller. It is composite: one UseSecret for each distinct reference.
+// caller. It is composite: one UseSecret for each distinct reference, and one
+// TakeLease more for each secret that its platform makes anew (see TakeLease).
 type RunCommand struct {
 	Command []string `json:"command"`
 	// Program is what the command's name was found to be, and is started; "" where

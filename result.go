@@ -105,6 +105,9 @@ type Delivery struct {
 	Files []Delivered
 	// Missing names the optional bindings that were not found.
 	Missing []string
+	// Leases are those that were taken for it: the caller renews them while the
+	// command runs, and revokes them when it has ended.
+	Leases []LeaseInfo
 }
 
 // Filling answers RenderTemplate: one value for each reference.

@@ -42,6 +42,7 @@ func TestRatios(t *testing.T) {
 	t.Run("Process", process)
 	t.Run("Redactor", redactor)
 	t.Run("Audit", gets)
+	t.Run("Vault", vaults)
 	t.Run("Size", size)
 }
 

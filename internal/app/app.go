@@ -48,7 +48,7 @@ func Main(o Options) (status int) {
 	}()
 	_ = launch.HardenSelf() // best effort: what the system lacks, it lacks
 	p := &cli.Program{Version: version(), In: m.In, Out: m.Out, Err: m.Err, Environ: m.Environ, Dir: m.Dir,
-		Open: m.open, Create: m.create, Restore: m.restore, Peek: m.peek, Facts: m.facts, Inspect: m.inspect}
+		Actions: Actions(), Open: m.open, Create: m.create, Restore: m.restore, Peek: m.peek, Facts: m.facts, Inspect: m.inspect}
 	return p.Run(m.Args)
 }
 
@@ -175,6 +175,9 @@ func (m machine) facts(how command.How) (command.Facts, error) {
 		f.Actor = keyturn.Actor{Kind: keyturn.Person, Name: "you", Proof: "demonstration"}
 	}
 	if f.Operator, err = config.LoadOperator(m.locations(how)); err != nil {
+		return f, err
+	}
+	if err := checkMounts(f.Operator); err != nil {
 		return f, err
 	}
 	operatorFile := ""

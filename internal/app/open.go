@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/app/access"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/broker"
@@ -17,8 +18,10 @@ import (
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/local"
+	"github.com/keyturn/keyturn/internal/platform/vault/login"
 	"github.com/keyturn/keyturn/internal/rules"
 	"github.com/keyturn/keyturn/internal/state"
+	"github.com/keyturn/keyturn/internal/state/alive"
 	"github.com/keyturn/keyturn/internal/state/rootkey"
 )
 
@@ -52,10 +55,12 @@ func (m machine) stateOptions() state.Options {
 func (m machine) session(ctx context.Context, how command.How, facts command.Facts, keeper *storeKeeper) (*command.Session, error) {
 	db := keeper.db
 	log, forwarded := m.auditLog(facts, db)
+	ms := &mounts{db: db, operator: facts.Operator, names: facts.Mounts, machine: m, open: map[string]*platform.Mount{}}
+	running := alive.In(filepath.Join(facts.Home, "running"))
 	var b *broker.Broker
 	b = broker.New(broker.Config{
-		Mounts: &mounts{db: db, operator: facts.Operator, names: facts.Mounts, machine: m, open: map[string]*platform.Mount{}},
-		Rules:  facts.Rules, Log: log, Items: db, Store: keeper,
+		Mounts: ms, Entrance: access.Entrance{Environ: m.Environ, Err: m.Err, Login: how.Login, Prompt: how.Prompt, Person: facts.Actor.Kind == keyturn.Person, Own: ms.ownVariable},
+		Rules: facts.Rules, Log: log, Items: db, Store: keeper, Holders: running,
 		WhoIs: whoIs(facts.Actor), Prover: how.Prompt, Remember: m.remember(how, func(file string) error {
 			_, err := b.Do(ctx, keyturn.UseConfig{Path: file})
 			return err
@@ -68,9 +73,11 @@ func (m machine) session(ctx context.Context, how command.How, facts command.Fac
 		forwarded()
 		return nil, err
 	}
-	return &command.Session{Service: b, Facts: facts, Store: storeFacts(db), StoreState: keeper.state,
+	return &command.Session{Service: b, Facts: facts, Tidy: b.Tidy, Store: storeFacts(db), StoreState: keeper.state,
 		Unfinished: []command.UnfinishedWork{keeper.unfinished}, Close: func() error {
+			ms.close()
 			err := b.Flush()
+			running.Release()
 			forwarded()
 			if closeErr := keeper.close(); err == nil {
 				err = closeErr
@@ -192,8 +199,9 @@ type mounts struct {
 	names    []string // sorted
 	machine  machine
 
-	mu   sync.Mutex
-	open map[string]*platform.Mount
+	mu     sync.Mutex
+	open   map[string]*platform.Mount
+	logins []*login.Kept // of those that are open
 }
 
 // mountNames lists the mounts: the local store, those of the operator's
@@ -238,11 +246,11 @@ func (ms *mounts) make(name string) (*platform.Mount, error) {
 	case known && configured.Platform == localMount:
 		return nil, keyturn.E(keyturn.Unsupported, "there is one local store, and it is the mount 'local'", "name it so in the configuration")
 	case known && configured.Platform == vaultPlatform:
-		return ms.machine.configuredVault(configured, ms.only(vaultPlatform))
+		return ms.configuredVault(configured)
 	case known:
 		return nil, keyturn.E(keyturn.Unsupported, "this keyturn does not speak to "+keyturn.Clean(configured.Platform)+" yet", "the mount 'local' works")
 	case name == vaultPlatform && slices.Contains(ms.names, name):
-		return ms.machine.environmentVault(name)
+		return ms.environmentVault(name)
 	}
 	return nil, keyturn.E(keyturn.NotFound, "no mount '"+keyturn.Clean(name)+"'",
 		fmt.Sprintf("the mounts are %v; more come from the operator's configuration", ms.Names()))

@@ -1,109 +1,95 @@
 package app
 
 import (
-	"context"
-	"net/url"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/app/access"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/vault"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
+	"github.com/keyturn/keyturn/internal/platform/vault/login"
+	"github.com/keyturn/keyturn/internal/tokens"
 )
 
 const vaultPlatform = "vault"
 
-// vaultSettings are what a mount of the operator's configuration may set, each with
-// the variable that Vault's own command line takes it from
-// (https://developer.hashicorp.com/vault/docs/commands#environment-variables).
-var vaultSettings = []struct{ key, env string }{
-	{"address", "VAULT_ADDR"}, {"namespace", "VAULT_NAMESPACE"}, {"ca_cert", "VAULT_CACERT"}, {"client_cert", "VAULT_CLIENT_CERT"},
-	{"client_key", "VAULT_CLIENT_KEY"}, {"server_name", "VAULT_TLS_SERVER_NAME"}, {"insecure", ""},
-}
-
 // configuredVault makes the mount of an entry in the operator's configuration.
-func (m machine) configuredVault(entry config.Mount, only bool) (*platform.Mount, error) {
-	set := map[string]string{}
-	for _, s := range entry.Settings {
-		var known []string
-		for _, k := range vaultSettings {
-			known = append(known, k.key)
-		}
-		if slices.Contains(known, s.Key) {
-			set[s.Key] = s.Value
-			continue
-		}
-		hint := "there are " + strings.Join(known, ", ")
-		if near := keyturn.Nearest(s.Key, slices.Values(known)); near != "" {
-			hint = "did you mean " + near + "?"
-		}
-		return nil, keyturn.E(keyturn.Invalid, "the mount '"+entry.Name+"' has no setting '"+keyturn.Clean(s.Key)+"'", hint)
+func (ms *mounts) configuredVault(entry config.Mount) (*platform.Mount, error) {
+	c, err := configureVault(entry)
+	if err != nil {
+		return nil, err
 	}
-	return m.vault(entry.Name, set, only)
+	return ms.vault(c, ms.only(vaultPlatform))
 }
 
 // environmentVault makes the mount that is there without any configuration, where
 // VAULT_ADDR is set.
-func (m machine) environmentVault(name string) (*platform.Mount, error) {
+func (ms *mounts) environmentVault(name string) (*platform.Mount, error) {
+	m := ms.machine
 	if v := strings.ToLower(m.env("VAULT_SKIP_VERIFY")); v != "" && v != "0" && v != "false" {
 		return nil, keyturn.E(keyturn.Invalid, "VAULT_SKIP_VERIFY is set, and keyturn speaks to no server that it cannot be sure of",
 			"name the authority of its certificate: VAULT_CACERT=FILE")
 	}
 	set := map[string]string{}
-	for _, k := range vaultSettings {
-		if k.env != "" {
-			set[k.key] = m.env(k.env)
+	for _, s := range api.Settings {
+		if s.Variable != "" {
+			set[s.Key] = m.env(s.Variable)
 		}
 	}
-	return m.vault(name, set, true)
+	c, err := api.Configure(name, set)
+	if err != nil {
+		return nil, err
+	}
+	return ms.vault(c, true)
 }
 
-func (m machine) vault(name string, set map[string]string, only bool) (*platform.Mount, error) {
-	if set["insecure"] != "" && set["insecure"] != "true" && set["insecure"] != "false" {
-		return nil, keyturn.E(keyturn.Invalid, "the mount '"+name+"' says neither insecure: true nor false", "leave insecure out")
-	}
-	c := api.Config{Address: set["address"], Namespace: set["namespace"], Insecure: set["insecure"] == "true", Now: m.Now,
-		TLS:   api.TLS{CACert: set["ca_cert"], ServerName: set["server_name"], ClientCert: set["client_cert"], ClientKey: set["client_key"]},
-		Token: func(context.Context) (keyturn.Value, error) { return m.vaultToken(name, set["address"], only) }}
+func (ms *mounts) vault(c api.Config, only bool) (*platform.Mount, error) {
+	name := c.Mount
+	c.Now = ms.machine.Now
+	kept := &login.Kept{Keeper: tokens.At(ms.db, name, vaultPlatform, c.Address, c.Namespace), Config: c}
+	t := access.Chain{Env: ms.machine.env, Mount: name, Address: c.Address, Only: only, Kept: kept}
+	c.Token = t.Token
 	p, err := vault.New(c, name)
 	if err != nil {
 		return nil, err
 	}
-	target := keyturn.Clean(set["address"])
-	if set["namespace"] != "" {
-		target += ", namespace " + keyturn.Clean(set["namespace"])
+	p.Keeper, p.Instead = kept, t.Instead
+	ms.logins = append(ms.logins, kept)
+	target := keyturn.Clean(c.Address)
+	if c.Namespace != "" {
+		target += ", namespace " + keyturn.Clean(c.Namespace)
 	}
 	return platform.NewMount(name, p, vault.Spec, target), nil
 }
 
-// vaultToken finds the token for an address: VAULT_TOKEN, or the file that Vault's
-// own command line writes. Both belong to the address that VAULT_ADDR names; where
-// it names none, to the only mount there is. A token is never sent elsewhere.
-func (m machine) vaultToken(mount, address string, only bool) (keyturn.Value, error) {
-	none := keyturn.E(keyturn.Expired, "nobody is logged in to "+keyturn.Clean(address), "keyturn login "+mount)
-	if at := m.env("VAULT_ADDR"); at != "" && !sameAddress(at, address) || at == "" && !only {
-		return keyturn.Value{}, none
+// ownVariable reports whether Vault's own variables are about a mount's server.
+func (ms *mounts) ownVariable(mount string) bool {
+	configured, known := ms.operator.Mount(mount)
+	t := access.Chain{Env: ms.machine.env, Address: ms.machine.env("VAULT_ADDR"), Only: true}
+	if known {
+		t.Address, t.Only = configured.Setting("address"), ms.only(vaultPlatform)
 	}
-	if t := m.env("VAULT_TOKEN"); t != "" {
-		return keyturn.NewValue([]byte(t)), nil
-	}
-	home := m.env("HOME")
-	if home == "" {
-		return keyturn.Value{}, none
-	}
-	data, err := os.ReadFile(filepath.Join(home, ".vault-token"))
-	if t := strings.TrimSpace(string(data)); err == nil && t != "" {
-		return keyturn.NewValue([]byte(t)), nil
-	}
-	return keyturn.Value{}, none
+	return t.Own()
 }
 
-func sameAddress(a, b string) bool {
-	x, errX := url.Parse(strings.TrimSuffix(a, "/"))
-	y, errY := url.Parse(strings.TrimSuffix(b, "/"))
-	return errX == nil && errY == nil && x.Scheme == y.Scheme && strings.EqualFold(x.Host, y.Host) && x.Path == y.Path
+// renewalWait is how long a command that is done waits for the renewal of its
+// token.
+const renewalWait = time.Second
+
+// close waits for what goes on beside the operations.
+func (ms *mounts) close() {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	for _, k := range ms.logins {
+		k.Close(renewalWait)
+	}
+	ms.logins = nil
 }
+
+// Actions lists what platforms can do beside keeping secrets: the commands and docs
+// about it are made of it.
+func Actions() []keyturn.Administration { return []keyturn.Administration{admin.List()} }

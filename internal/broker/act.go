@@ -5,6 +5,9 @@ import (
 	"iter"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/broker/answer"
+	"github.com/keyturn/keyturn/internal/broker/crash"
+	"github.com/keyturn/keyturn/internal/broker/entry"
 	"github.com/keyturn/keyturn/internal/broker/trust"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/rules"
@@ -12,7 +15,7 @@ import (
 
 // act carries c out. Everything before it has been decided and recorded.
 func (b *Broker) act(ctx context.Context, c *call) (keyturn.Result, error) {
-	res, err := guard(func() (keyturn.Result, error) {
+	res, err := crash.Guard(func() (keyturn.Result, error) {
 		if c.approval != "" {
 			if err := b.spend(ctx, c); err != nil {
 				return nil, err
@@ -109,6 +112,8 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 		return b.forgetMigration(ctx, c, op)
 	case keyturn.ListMigrations:
 		return b.listMigrations(ctx, c)
+	case keyturn.TakeLease, keyturn.RenewLease, keyturn.RevokeLease, keyturn.ListLeases:
+		return b.leases(c).Do(ctx, c.id, c.op)
 	case keyturn.VerifyLog:
 		return b.verifyLog(ctx, c, op)
 	case keyturn.ExportLog:
@@ -120,6 +125,16 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 		return &keyturn.Pruned{Receipt: c.receipt(nil), Records: n}, err
 	case keyturn.RekeyStore, keyturn.BackupStore, keyturn.UnlockStore, keyturn.LockStore:
 		return b.keepStore(ctx, c)
+	case keyturn.PlatformAction:
+		return b.platformAction(ctx, c, op)
+	case keyturn.Login:
+		return at(b, c, op.Mount, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
+			return entry.Login(ctx, b.Entrance, m, r, op)
+		})
+	case keyturn.Logout:
+		return at(b, c, op.Mount, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
+			return entry.Logout(ctx, m, r)
+		})
 	}
 	return nil, keyturn.E(keyturn.Unsupported, "'"+c.op.Kind()+"' cannot be asked for here", "")
 }
@@ -130,7 +145,8 @@ func changes(op keyturn.Op) bool {
 	switch op.(type) {
 	case keyturn.ListMounts, keyturn.ListSecrets, keyturn.GetSecret, keyturn.RevealSecret, keyturn.ListVersions,
 		keyturn.RunCommand, keyturn.UseSecret, keyturn.RenderTemplate, keyturn.DiffSecrets, keyturn.ListRequests, keyturn.ShowTrust,
-		keyturn.ListRecords, keyturn.VerifyLog, keyturn.ExportLog, keyturn.MakeCheckpoint, keyturn.ListMigrations:
+		keyturn.ListRecords, keyturn.VerifyLog, keyturn.ExportLog, keyturn.MakeCheckpoint, keyturn.ListMigrations,
+		keyturn.ListLeases:
 		return false
 	}
 	return true // an operation that was forgotten here is taken for a change
@@ -138,7 +154,12 @@ func changes(op keyturn.Op) bool {
 
 // on finds the mount of ref and has do act on it.
 func on(b *Broker, c *call, ref keyturn.Ref, do func(*platform.Mount, keyturn.Receipt) (keyturn.Result, error)) (keyturn.Result, error) {
-	m, err := b.Mounts.Mount(ref.Mount())
+	return at(b, c, ref.Mount(), do)
+}
+
+// at finds a mount and has do act on it.
+func at(b *Broker, c *call, mount string, do func(*platform.Mount, keyturn.Receipt) (keyturn.Result, error)) (keyturn.Result, error) {
+	m, err := b.Mounts.Mount(mount)
 	if err != nil {
 		return nil, err
 	}
@@ -183,25 +204,8 @@ func (b *Broker) listSecrets(ctx context.Context, c *call, op keyturn.ListSecret
 		return nil, err
 	}
 	// Filtered first and folded after, so that a folder tells nothing more.
-	seen := func(yield func(keyturn.Info, error) bool) {
-		for info, err := range m.List(ctx, op.Under, false) {
-			// A name that no reference can hold is decided about as its mount.
-			path := info.Ref.Path()
-			if path == "" {
-				path = m.Name()
-			}
-			if err == nil && !b.mayList(c, path) {
-				continue
-			}
-			if err == nil && !b.mayPath(c.actor, keyturn.Describe, path) {
-				// To list is to see that a name exists.
-				info = keyturn.Info{Ref: info.Ref, State: info.State, Path: info.Path}
-			}
-			if !yield(info, err) || err != nil {
-				return
-			}
-		}
-	}
+	seen := answer.Seen(m.List(ctx, op.Under, false), m.Name(), func(path string) bool { return b.mayList(c, path) },
+		func(path string) bool { return b.mayPath(c.actor, keyturn.Describe, path) })
 	list := &keyturn.Listing{Receipt: c.receipt(m), Secrets: seen}
 	if op.Shallow {
 		list.Secrets = platform.Fold(op.Under, seen)
@@ -219,7 +223,7 @@ func (b *Broker) mayList(c *call, path string) bool {
 // suggest adds the nearest names to a not-found, of those that the caller may
 // list.
 func (b *Broker) suggest(ctx context.Context, c *call, err error) error {
-	e := shown(keyturn.AsError(err))
+	e := answer.Shown(keyturn.AsError(err))
 	refs := c.op.Refs()
 	if e.Code != keyturn.NotFound || e.Hint != "" || len(refs) != 1 {
 		return err
@@ -233,7 +237,10 @@ func (b *Broker) suggest(ctx context.Context, c *call, err error) error {
 		e.Hint = "'keyturn list " + keyturn.Quote(m.Name()) + "' shows what is there"
 		return e
 	}
-	e.Hint = "did you mean " + keyturn.Quote(name) + "?"
+	if e.Hint = keyturn.Quote(name); e.Hint == name {
+		e.Hint = "'" + name + "'"
+	}
+	e.Hint = "did you mean " + e.Hint + "?"
 	return e
 }
 

@@ -6,18 +6,16 @@ package broker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
-	"path/filepath"
 	"reflect"
-	"runtime"
-	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/approval"
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/broker/answer"
+	"github.com/keyturn/keyturn/internal/broker/entry"
+	"github.com/keyturn/keyturn/internal/broker/leases"
 	"github.com/keyturn/keyturn/internal/broker/trust"
 	"github.com/keyturn/keyturn/internal/broker/verdict"
 	"github.com/keyturn/keyturn/internal/broker/wellformed"
@@ -58,12 +56,17 @@ type Config struct {
 	// WhoIs finds out who is calling; an error refuses the operation.
 	WhoIs  func(ctx context.Context) (keyturn.Actor, error)
 	Prover Prover
+	// Entrance helps with logins; nil where nobody can log in.
+	Entrance entry.Entrance
 	// Remember adds a rule to the operator's configuration and says where.
 	Remember func(rules.Rule) (where string, err error)
 	// RuleLine is a rule in one line, as Remember writes it.
 	RuleLine func(rules.Rule) (string, error)
 	// Store is keyturn's own store as a whole; nil where there is none here.
 	Store Store
+	// Holders tell of leases whether whoever took them still lives; nil where nobody
+	// looks.
+	Holders leases.Holders
 	// ConfirmReveal asks even a person for the passphrase before a value is shown.
 	ConfirmReveal bool
 	// Remote tells that callers come over a network, where nobody may do anything
@@ -77,6 +80,8 @@ type Broker struct {
 	Config
 	book  *approval.Book
 	words *approval.Passphrases
+	// tidying tells that this is the broker's own work: see Tidy.
+	tidying bool
 }
 
 var _ keyturn.Service = (*Broker)(nil)
@@ -226,39 +231,11 @@ func (b *Broker) conclude(ctx context.Context, c *call, res keyturn.Result, err 
 	return res, tell(c, err)
 }
 
-// ending is the answer of c while it is ranged over, which can be done once: what
-// is ranged over ends when the caller is done with it, and then its outcome is
-// recorded. A panic of whoever makes it is an error at its end.
+// ending is the answer of c while it is ranged over: its outcome is recorded at the
+// end.
 func ending[T any](b *Broker, c *call, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
-	var begun atomic.Bool
-	return func(yield func(T, error) bool) {
-		var none T
-		if begun.Swap(true) {
-			yield(none, tell(c, keyturn.E(keyturn.Internal, "an answer was ranged over twice", "this is a bug: please report it")))
-			return
-		}
-		var last error
-		defer func() { b.Log.Later(context.Background(), c.outcome(nil, last)) }()
-		theirs, over := false, false // in the caller's loop, whose panics are the caller's; and after it
-		defer func() {
-			if theirs {
-				return
-			}
-			if p := recover(); p != nil {
-				last = crash(p)
-				if !over {
-					yield(none, tell(c, last))
-				}
-			}
-		}()
-		for v, err := range seq {
-			last, theirs = err, true
-			over = !yield(v, tell(c, err))
-			if theirs = false; over {
-				return
-			}
-		}
-	}
+	return answer.Once(seq, func(err error) error { return tell(c, err) },
+		func(last error) { b.Log.Later(context.Background(), c.outcome(nil, last)) })
 }
 
 // refuse records that c was not let through, and returns why. Where even that
@@ -294,7 +271,7 @@ func (b *Broker) refuse(ctx context.Context, c *call, why error) error {
 func (c *call) intent() keyturn.Record {
 	actor := c.actor
 	r := keyturn.Record{ID: c.id, Phase: keyturn.Intent, Actor: &actor, Door: c.from.Door, Op: c.form,
-		OpHash: c.hash.String(), Rule: c.verdict.Where, Approval: c.approval, Reason: limit(keyturn.Clean(c.from.Reason), 500)}
+		OpHash: c.hash.String(), Rule: c.verdict.Where, Approval: c.approval, Reason: answer.Limit(keyturn.Clean(c.from.Reason), 500)}
 	if c.parent != nil {
 		r.Parent = c.parent.id
 	}
@@ -302,29 +279,7 @@ func (c *call) intent() keyturn.Record {
 }
 
 func (c *call) outcome(res keyturn.Result, err error) keyturn.Record {
-	r := keyturn.Record{ID: c.id, Phase: keyturn.Outcome, Status: "success"}
-	if err != nil {
-		if errors.Is(err, context.Canceled) {
-			r.Status = "interrupted" // by whoever asked
-			return r
-		}
-		e := keyturn.AsError(err)
-		r.Status, r.Code, r.Unknown = "error", e.Code, e.Unknown
-		return r
-	}
-	switch res := res.(type) {
-	case *keyturn.Changed:
-		r.Version = res.Secret.Version
-	case *keyturn.Copied:
-		r.Version = res.To.Version
-	case *keyturn.Described:
-		r.Version = res.Secret.Version
-	case *keyturn.Migrated:
-		r.Version = res.Secret.Version
-	case *keyturn.Revealed:
-		r.Version = res.Secret.Version
-	}
-	return r
+	return answer.Outcome(c.id, res, err)
 }
 
 // tell completes an error for the door: which operation, which record. Names in
@@ -333,7 +288,7 @@ func tell(c *call, err error) error {
 	if err == nil {
 		return nil
 	}
-	e := shown(keyturn.AsError(err))
+	e := answer.Shown(keyturn.AsError(err))
 	if c.op != nil {
 		if e.Op == "" {
 			e.Op = c.op.Kind()
@@ -346,47 +301,4 @@ func tell(c *call, err error) error {
 		e.AuditID = c.id
 	}
 	return e
-}
-
-// shown is a copy of e, since platforms may share theirs, with clean text.
-func shown(e *keyturn.Error) *keyturn.Error {
-	out := *e
-	out.Message, out.Hint = keyturn.Clean(e.Message), keyturn.CleanLines(e.Hint)
-	out.Each = nil
-	for _, each := range e.Each {
-		out.Each = append(out.Each, shown(each))
-	}
-	return &out
-}
-
-// guard runs one act and turns a panic into an Internal error.
-func guard(act func() (keyturn.Result, error)) (res keyturn.Result, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			res, err = nil, crash(p)
-		}
-	}()
-	return act()
-}
-
-// crash is the error for a panic. The panic's own value is dropped, since it
-// could hold a secret; so are the arguments of the functions on the stack, which
-// a usual trace prints.
-func crash(p any) *keyturn.Error {
-	var where strings.Builder
-	pcs := make([]uintptr, 64)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
-	for more := true; more; {
-		var f runtime.Frame
-		f, more = frames.Next()
-		fmt.Fprintf(&where, "\n\t%s %s:%d", f.Function, filepath.Base(f.File), f.Line)
-	}
-	return keyturn.AsError(fmt.Errorf("panic of type %T%s", p, where.String()))
-}
-
-func limit(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n]) + "…"
-	}
-	return s
 }

@@ -3,11 +3,13 @@ package broker
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/broker/budget"
 	"github.com/keyturn/keyturn/internal/broker/carry"
+	"github.com/keyturn/keyturn/internal/broker/fields"
 	"github.com/keyturn/keyturn/internal/platform"
 )
 
@@ -55,7 +57,7 @@ func (b *Broker) copySecret(ctx context.Context, c *call, op keyturn.CopySecret)
 			out.Left = carry.Left(read.Secret.Info, target.Spec())
 		}
 		if op.Verify {
-			if err := verified(ctx, target, op.To.Secret(), ch.Info.Version, put.Values); err != nil {
+			if err := target.ReadsBack(ctx, op.To.Secret(), ch.Info.Version, put.Values); err != nil {
 				return nil, err
 			}
 			out.Verified = true
@@ -91,33 +93,16 @@ func carries(op keyturn.CopySecret, from keyturn.Info, target *platform.Mount) e
 // all of it is known.
 func (b *Broker) carried(op keyturn.CopySecret, from keyturn.Secret, now keyturn.Info, target *platform.Mount) (platform.Put, error) {
 	if f := op.From.Field(); f != "" {
-		return carry.Field(from.Values[f], op.To.Field(), now, target.Spec()), nil
+		put := carry.Field(from.Values[f], op.To.Field(), now, target.Spec())
+		if slices.Contains(from.Typed, f) {
+			put.Typed = []string{op.To.Field()}
+		}
+		return put, nil
 	}
 	if err := carries(op, from.Info, target); err != nil {
 		return platform.Put{}, err
 	}
 	return carry.Whole(from, now, target.Spec(), op.Mode)
-}
-
-// verified reads what was written back and compares.
-func verified(ctx context.Context, m *platform.Mount, ref keyturn.Ref, version string, want map[string]keyturn.Value) error {
-	made := keyturn.Clean(ref.Path()) + " version " + keyturn.Clean(version)
-	pinned, err := ref.WithVersion(version)
-	if err != nil {
-		return err
-	}
-	got, err := m.Get(ctx, pinned)
-	if err != nil {
-		e := *keyturn.AsError(err)
-		e.Message = made + " was written, but could not be read back: " + e.Message
-		return &e
-	}
-	for f, v := range want {
-		if have, ok := got.Values[f]; !ok || !have.Equal(v) {
-			return keyturn.E(keyturn.Corrupt, made+" was written, but does not read back as the same", "compare with 'keyturn diff'; 'keyturn rollback "+keyturn.Quote(ref.Path())+"' goes back").About(ref)
-		}
-	}
-	return nil
 }
 
 // diffSecrets compares inside: only what is the same and what differs comes out.
@@ -141,11 +126,11 @@ func (b *Broker) diffSecrets(ctx context.Context, c *call, op keyturn.DiffSecret
 		out.Fields = carry.Compare(one.Secret.Values, two.Secret.Values)
 		return out, nil
 	}
-	a, err := only(op.A, one.Secret)
+	a, err := fields.Only(op.A, one.Secret)
 	if err != nil {
 		return nil, err
 	}
-	z, err := only(op.B, two.Secret)
+	z, err := fields.Only(op.B, two.Secret)
 	if err != nil {
 		return nil, err
 	}

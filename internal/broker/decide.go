@@ -9,6 +9,8 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/approval"
+	"github.com/keyturn/keyturn/internal/broker/answer"
+	"github.com/keyturn/keyturn/internal/broker/people"
 	"github.com/keyturn/keyturn/internal/broker/verdict"
 	"github.com/keyturn/keyturn/internal/rules"
 )
@@ -23,7 +25,7 @@ func (b *Broker) decide(c *call) error {
 	case keyturn.WriteSecret:
 		return keyturn.E(keyturn.Invalid, "a value is written by a copy or a migration, not by itself", "see 'keyturn put --help'")
 	}
-	if err := forPeopleOnly(c); err != nil {
+	if err := people.Only(c.actor, c.op); err != nil {
 		return err
 	}
 	if err := b.plan(c); err != nil {
@@ -31,7 +33,7 @@ func (b *Broker) decide(c *call) error {
 	}
 	c.verdict = b.judge(c)
 	if c.verdict.Never {
-		return refusal(c)
+		return c.verdict.Refusal(c.actor, c.op)
 	}
 	return nil
 }
@@ -66,7 +68,8 @@ func (b *Broker) plan(c *call) error {
 // never, then a refusal, then approvals; of approvals all that any of the rules
 // asks for.
 func (b *Broker) judge(c *call) verdict.Verdict {
-	if len(c.children) > 0 {
+	action, acting := c.op.(keyturn.PlatformAction)
+	if len(c.children) > 0 && !acting {
 		all := c.children[0].verdict
 		for _, child := range c.children[1:] {
 			all = all.And(child.verdict)
@@ -78,9 +81,16 @@ func (b *Broker) judge(c *call) verdict.Verdict {
 	}
 	var paths []string
 	switch op := c.op.(type) {
-	case keyturn.ListMounts, keyturn.ListMigrations:
+	case keyturn.ListMounts, keyturn.ListMigrations, keyturn.ListLeases:
 		// Anyone may ask: the answer holds only what they may see.
 		return verdict.Verdict{Effect: rules.Allow, Where: "filtered"}
+	case keyturn.RenewLease:
+		// What was let through once goes on until a rule forbids it; see leaseOf.
+		if d := b.Rules.Decide(rules.Request{Actor: c.actor, Verb: op.Verb(), Path: op.Ref.Path(), Remote: b.Remote}); !d.Never {
+			return verdict.Verdict{Effect: rules.Allow, Where: "owner"}
+		}
+	case keyturn.RevokeLease: // by whoever took it; see leaseOf
+		return verdict.Verdict{Effect: rules.Allow, Where: "owner"}
 	case keyturn.ResumeMigration, keyturn.FinishMigration:
 		// What was let through once is ended by whoever began it; see migrationOf.
 		return verdict.Verdict{Effect: rules.Allow, Where: "owner"}
@@ -90,8 +100,17 @@ func (b *Broker) judge(c *call) verdict.Verdict {
 			return verdict.Verdict{Effect: rules.Allow, Where: "filtered"}
 		}
 		paths = append(paths, path)
+	case keyturn.PlatformAction:
+		paths = append(paths, op.Path())
+	case keyturn.Login:
+		paths = append(paths, op.On())
+	case keyturn.Logout:
+		paths = append(paths, op.On())
 	}
 	for _, r := range c.op.Refs() {
+		if acting && r != action.On {
+			continue // a child's
+		}
 		if p := r.Path(); !slices.Contains(paths, p) {
 			paths = append(paths, p)
 		}
@@ -104,11 +123,22 @@ func (b *Broker) judge(c *call) verdict.Verdict {
 		// What is not redacted is shown, and who asks for a file can read it.
 		verbs = append(verbs, keyturn.Reveal)
 	}
+	if action.Out != "" || action.Wrap > 0 {
+		verbs = append(verbs, keyturn.Reveal) // who gets the file or the token can open it
+	}
+	take, _ := c.op.(keyturn.TakeLease)
+	if take.Show {
+		verbs = append(verbs, keyturn.Reveal)
+	}
 	var all verdict.Verdict
 	for i, path := range paths {
 		for j, verb := range verbs {
 			d := b.Rules.Decide(rules.Request{Actor: c.actor, Verb: verb, Path: path, Sink: sinkOf(c), Remote: b.Remote})
-			v := verdict.Of(d, c.op.Verb(), path)
+			said := c.op.Verb()
+			if take.Show || acting {
+				said = verb
+			}
+			v := verdict.Of(d, said, path)
 			if i+j == 0 {
 				all = v
 			} else {
@@ -116,32 +146,10 @@ func (b *Broker) judge(c *call) verdict.Verdict {
 			}
 		}
 	}
+	for _, child := range c.children {
+		all = all.And(child.verdict)
+	}
 	return all
-}
-
-// refusal is the error of a call whose verdict lets it not through.
-func refusal(c *call) *keyturn.Error {
-	v := c.verdict
-	what := string(c.op.Verb())
-	if list, ok := c.op.(keyturn.ListSecrets); ok {
-		what += " anything in " + strings.TrimSuffix(strings.TrimPrefix(list.Under.String(), keyturn.Scheme), "/")
-	} else if no := v.Refuses(); no != "" {
-		what = no
-	}
-	e := keyturn.E(keyturn.Denied, c.actor.Principal()+" may not "+what+": "+v.Why, "")
-	e.By = "rule"
-	e.Hint = v.Hint
-	if v.Never {
-		e.Hint = "the rule is at " + v.Where + "; who keeps that file can change it"
-	}
-	if run, ok := c.op.(keyturn.RunCommand); ok && !v.Never && len(run.Files) > 0 && c.actor.Kind != keyturn.Person {
-		e.Hint = strings.TrimPrefix(e.Hint+"\n", "\n") + "who asks for a file can read it: that takes a rule for reveal, too; a variable does not (--env)"
-	}
-	if c.op.Verb() == keyturn.Reveal && len(c.op.Refs()) == 1 {
-		r := c.op.Refs()[0]
-		e.Hint = strings.TrimPrefix(e.Hint+"\n", "\n") + "let a program use it without seeing it: keyturn run --env NAME=" + keyturn.Quote(r.Short()) + " -- COMMAND"
-	}
-	return e
 }
 
 // commandOf is the command that c starts, or is a part of starting.
@@ -183,49 +191,13 @@ func sinkOf(c *call) rules.Sink {
 			return rules.Sink{Run: op.Command}
 		case keyturn.CopySecret:
 			return rules.Sink{Mount: op.To.Mount(), To: op.To.Path()}
+		case keyturn.PlatformAction:
+			return rules.Sink{Mount: op.Mount, To: op.Path()}
 		case keyturn.DiffSecrets:
 			return rules.Sink{Within: true}
 		}
 	}
 	return rules.Sink{}
-}
-
-// forPeopleOnly holds what no rule can give to an agent or a service.
-func forPeopleOnly(c *call) error {
-	if c.actor.Kind == keyturn.Person {
-		return nil
-	}
-	what := ""
-	switch op := c.op.(type) {
-	case keyturn.ListRequests:
-		what = "look through the requests"
-	case keyturn.ApproveRequest:
-		what = "say yes to a request"
-	case keyturn.ShowTrust, keyturn.TrustProject:
-		what = "trust a project's file"
-	case keyturn.PruneLog:
-		what = "drop records of the log"
-	case keyturn.RekeyStore, keyturn.UnlockStore, keyturn.LockStore:
-		what = "look after the store's keys"
-	case keyturn.BackupStore, keyturn.RestoreStore:
-		what = "back up or restore the whole store"
-	case keyturn.UseConfig:
-		what = "choose the configuration " + keyturn.Clean(op.Path)
-	case keyturn.PutSecret:
-		if len(op.Public) > 0 {
-			what = "declare a field public"
-		}
-	case keyturn.RunCommand:
-		if op.Plain {
-			what = "run without redaction"
-		}
-	}
-	if what == "" {
-		return nil
-	}
-	e := keyturn.E(keyturn.Denied, "only a person may "+what+", not "+c.actor.Principal(), "a person has to do it, at a terminal of their own")
-	e.By = "rule"
-	return e
 }
 
 // approve lets c through where the rules allow it, or where an approval for
@@ -244,7 +216,7 @@ func (b *Broker) approve(ctx context.Context, c *call) error {
 func (b *Broker) approved(ctx context.Context, c *call) error {
 	needs := c.verdict.Needs
 	needs.Approvals = max(1, needs.Approvals)
-	req, err := b.book.Ask(ctx, c.actor, c.form, c.hash, limit(keyturn.Clean(c.from.Reason), 500),
+	req, err := b.book.Ask(ctx, c.actor, c.form, c.hash, answer.Limit(keyturn.Clean(c.from.Reason), 500),
 		approval.Needs{Approvals: needs.Approvals, From: needs.From, Proof: needs.Proof}, c.verdict.Ruled)
 	if err != nil {
 		return err
@@ -260,7 +232,7 @@ func (b *Broker) approved(ctx context.Context, c *call) error {
 		c.approval = req.ID // spent in act, once the intent is on record
 		return nil
 	}
-	e := refusal(c)
+	e := c.verdict.Refusal(c.actor, c.op)
 	if c.verdict.Effect == rules.Approve {
 		e = keyturn.E(keyturn.Pending, "this waits for an approval: "+c.verdict.Why, "")
 	}
@@ -292,8 +264,9 @@ func (b *Broker) spend(ctx context.Context, c *call) error {
 // operator wants that.
 func (b *Broker) confirm(ctx context.Context, c *call) error {
 	run, _ := c.op.(keyturn.RunCommand)
+	take, _ := c.op.(keyturn.TakeLease)
 	refs := c.op.Refs()
-	if !b.ConfirmReveal || c.op.Verb() != keyturn.Reveal && !run.Plain || c.actor.Kind != keyturn.Person || len(refs) == 0 {
+	if !b.ConfirmReveal || c.op.Verb() != keyturn.Reveal && !run.Plain && !take.Show || c.actor.Kind != keyturn.Person || len(refs) == 0 {
 		return nil
 	}
 	about := fmt.Sprintf("to reveal %d secrets", len(refs))
@@ -332,6 +305,10 @@ func (b *Broker) held(ctx context.Context, op keyturn.Op) (map[string]string, er
 		m, err := b.Mounts.Mount(ref.Mount())
 		if err != nil {
 			return nil, err
+		}
+		if m.Issued(ctx, []keyturn.Ref{secret})[0] {
+			held[secret.String()] = "" // made anew for each asking
+			continue
 		}
 		info, err := m.Describe(ctx, secret)
 		switch {

@@ -51,7 +51,8 @@ func ops() map[string]keyturn.Op {
 		keyturn.RekeyStore{}, keyturn.BackupStore{To: "/b", Recipients: []string{"age1"}}, keyturn.UnlockStore{Seconds: 60}, keyturn.LockStore{}, keyturn.RestoreStore{Store: "s"},
 		keyturn.MigrateSecrets{Ref: db, Fields: []string{"password"}, Candidate: "x"}, keyturn.ResumeMigration{Ref: db, ID: "x"},
 		keyturn.RevertMigration{Ref: db, ID: "x"}, keyturn.FinishMigration{Ref: db, ID: "x"}, keyturn.ForgetMigration{Ref: db, ID: "x"},
-		keyturn.ListMigrations{},
+		keyturn.TakeLease{Ref: dyn, Show: true}, keyturn.RenewLease{Ref: dyn, ID: "x"}, keyturn.RevokeLease{Ref: dyn, ID: "x"}, keyturn.ListLeases{},
+		making(copied), keyturn.ListMigrations{}, keyturn.Login{Mount: "prod", Method: "token"}, keyturn.Logout{Mount: "prod"},
 	} {
 		all[op.Kind()] = op
 	}
@@ -68,6 +69,9 @@ func ops() map[string]keyturn.Op {
 var everyOp = map[string]struct{ person, agent, service, remote string }{
 	"list-mounts":     {"ok", "empty", "empty", "empty"},
 	"list-secrets":    {"ok", "ask", "ask", "ask"},
+	"login-mount":     {"ok", "ask", "ask", "ask"},
+	"logout-mount":    {"ok", "ask", "ask", "ask"},
+	"platform-action": {"ok", "ask", "ask", "ask"},
 	"get-secret":      {"ok", "ask", "ask", "ask"},
 	"reveal-secret":   {"ok", "ask", "ask", "ask"},
 	"list-versions":   {"ok", "ask", "ask", "ask"},
@@ -105,6 +109,11 @@ var everyOp = map[string]struct{ person, agent, service, remote string }{
 	"finish-migration": {"ok", "ok", "ok", "ok"},
 	"forget-migration": {"ok", "ask", "ask", "ask"},
 	"list-migrations":  {"empty", "empty", "empty", "empty"},
+
+	"create-lease": {"ok", "ask", "ask", "ask"},
+	"renew-lease":  {"ok", "ok", "ok", "ok"}, // of one's own
+	"revoke-lease": {"ok", "ok", "ok", "ok"},
+	"list-leases":  {"empty", "empty", "empty", "empty"},
 }
 
 // answer says what came of an operation, in the words of everyOp.
@@ -113,6 +122,9 @@ func answer(res keyturn.Result, err error) string {
 	switch {
 	case e == nil:
 		if m, ok := res.(*keyturn.Mounts); ok && len(m.Mounts) == 0 {
+			return "empty"
+		}
+		if m, ok := res.(*keyturn.Leases); ok && len(m.Leases) == 0 {
 			return "empty"
 		}
 		if m, ok := res.(*keyturn.Migrations); ok && len(m.Migrations) == 0 {
@@ -245,10 +257,12 @@ func drawOp(t *rapid.T, names []keyturn.Ref) keyturn.Op {
 		keyturn.ApproveRequest{ID: "nosuchid"}, keyturn.CreateStore{Store: "s"}, keyturn.ListRecords{}, keyturn.VerifyLog{},
 		keyturn.ExportLog{}, keyturn.MakeCheckpoint{}, keyturn.PruneLog{Before: start},
 		keyturn.RekeyStore{}, keyturn.BackupStore{To: "/b"}, keyturn.LockStore{},
+		keyturn.TakeLease{Ref: ref.Secret(), Show: true}, keyturn.ListLeases{}, making(ref.Secret()), keyturn.PlatformAction{Mount: "local", Action: "make id", Uses: making(ref).Uses, Args: making(ref).Args, On: keyturn.MustRef("local/a"), Out: "/x"},
+		keyturn.Login{Mount: ref.Mount(), Method: "token"}, keyturn.Logout{Mount: ref.Mount()},
 	}).Draw(t, "op")
 }
 
-var names = []keyturn.Ref{db, dbPass, web, old, api, absent, keyturn.MustRef("prod/api#key"), keyturn.MustRef("nosuch/a")}
+var names = []keyturn.Ref{dynPass, db, dbPass, web, old, api, absent, keyturn.MustRef("prod/api#key"), keyturn.MustRef("nosuch/a")}
 
 // P1: nothing reaches a platform, and no value leaves, without a durable intent
 // for exactly that operation before it; however the log fails.
@@ -351,6 +365,8 @@ func checkIntents(t *rapid.T, w *world, op keyturn.Op, from int, res keyturn.Res
 		values = len(res.Env)
 	case *keyturn.Filling:
 		values = len(res.Values)
+	case *keyturn.Performed:
+		values = len(res.Secret)
 	case *keyturn.Copied, *keyturn.Differences:
 		values = 1
 	}
@@ -401,6 +417,8 @@ func TestNoRuleNoAccess(t *testing.T) {
 					q.Sink.Mount, q.Sink.To = op.To.Mount(), op.To.Path()
 				case keyturn.DiffSecrets:
 					q.Sink.Within = true
+				case keyturn.PlatformAction:
+					q.Sink.Mount, q.Sink.To = op.Mount, op.Path()
 				}
 				return w.Rules.Decide(q)
 			}
@@ -413,6 +431,9 @@ func TestNoRuleNoAccess(t *testing.T) {
 			if cp, is := op.(keyturn.CopySecret); is {
 				_, opens := w.Rules.Launders(actor, cp.From.Path(), cp.To.Path(), far)
 				ok = ok && !opens
+			}
+			for _, d := range ofAction(op, decide) {
+				ok, neverSaid = ok && d.Effect == rules.Allow, neverSaid || d.Never
 			}
 			for _, part := range parts {
 				r := part.Refs()

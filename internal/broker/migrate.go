@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/broker/candidate"
+	"github.com/keyturn/keyturn/internal/broker/fields"
 	"github.com/keyturn/keyturn/internal/broker/migration"
 	"github.com/keyturn/keyturn/internal/platform"
 )
@@ -24,7 +25,7 @@ func (b *Broker) migrateSecrets(ctx context.Context, c *call, op keyturn.Migrate
 			return nil, err
 		}
 	}
-	if !slices.Equal(op.Fields, fieldNames(keyturn.Secret{Values: values})) {
+	if !slices.Equal(op.Fields, fields.Names(keyturn.Secret{Values: values})) {
 		return nil, keyturn.E(keyturn.Invalid, "the sealed values are not those of the fields that are named", "")
 	}
 	m := keyturn.Migration{ID: c.id, By: c.actor.Principal(), Ref: op.Ref, Fields: op.Fields, Files: op.Files,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/approval"
+	"github.com/keyturn/keyturn/internal/broker/asked"
 	"github.com/keyturn/keyturn/internal/broker/records"
 	"github.com/keyturn/keyturn/internal/broker/remember"
 	"github.com/keyturn/keyturn/internal/rules"
@@ -19,7 +20,7 @@ func (b *Broker) listRequests(ctx context.Context, c *call) (keyturn.Result, err
 	}
 	out := &keyturn.Requests{Receipt: c.receipt(nil)}
 	for _, r := range open {
-		req, _, err := view(r)
+		req, _, err := asked.View(r)
 		if err != nil {
 			return nil, err
 		}
@@ -50,30 +51,13 @@ func (b *Broker) offered(r approval.Request, req keyturn.Request) (line, broad s
 	return line, ""
 }
 
-// view is a request as doors show it, and the hash that its approval covers.
-func view(r approval.Request) (keyturn.Request, keyturn.OpHash, error) {
-	op, err := keyturn.DecodeOp(r.Op)
-	if err != nil {
-		return keyturn.Request{}, keyturn.OpHash{}, keyturn.E(keyturn.Corrupt, "the request "+r.ID+" cannot be read", "").Because(err)
-	}
-	hash, err := keyturn.HashOp(op)
-	if err != nil || hash.String() != r.Hash {
-		return keyturn.Request{}, keyturn.OpHash{}, keyturn.E(keyturn.Corrupt, "the request "+r.ID+" is not what was asked for", "").Because(err)
-	}
-	return keyturn.Request{
-		Approval: keyturn.Approval{ID: r.ID, Fingerprint: hash.Fingerprint(), Expires: r.Expires},
-		Actor:    r.Actor, Op: op, Reason: r.Reason, Created: r.Created,
-		Needs: max(1, r.Needs.Approvals), Given: len(r.Given),
-	}, hash, nil
-}
-
 // approveRequest says yes for the calling person, who proves to be one.
 func (b *Broker) approveRequest(ctx context.Context, c *call, op keyturn.ApproveRequest) (keyturn.Result, error) {
 	r, err := b.book.Find(ctx, op.ID)
 	if err != nil {
 		return nil, err
 	}
-	req, hash, err := view(r)
+	req, hash, err := asked.View(r)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +91,7 @@ func (b *Broker) approveRequest(ctx context.Context, c *call, op keyturn.Approve
 			return nil, err
 		}
 	}
-	if err := b.book.Raise(ctx, op.ID, r.Needs, most); err != nil {
+	if err := b.book.Raise(ctx, op.ID, r.Needs, asked.Most); err != nil {
 		return nil, err
 	}
 	r, err = b.book.Approve(ctx, op.ID, approval.Yes{Actor: c.actor, Proof: proof}, held)
@@ -118,7 +102,7 @@ func (b *Broker) approveRequest(ctx context.Context, c *call, op keyturn.Approve
 		}
 		return nil, &e
 	}
-	out.Request, _, err = view(r)
+	out.Request, _, err = asked.View(r)
 	return out, err
 }
 
@@ -133,16 +117,7 @@ func (b *Broker) rejudge(r approval.Request, req keyturn.Request) (approval.Need
 		return r.Needs, err
 	}
 	now := c.verdict.Needs
-	return most(r.Needs, approval.Needs{Approvals: now.Approvals, From: now.From, Proof: now.Proof}), nil
-}
-
-// most asks for what both do: the more approvals, the stronger proof, and somebody
-// of the group that now asks for, else of the one before.
-func most(before, now approval.Needs) approval.Needs {
-	if now.From == "" {
-		now.From = before.From
-	}
-	return approval.Needs{Approvals: max(1, before.Approvals, now.Approvals), From: now.From, Proof: rules.Strongest(before.Proof, now.Proof)}
+	return asked.Most(r.Needs, approval.Needs{Approvals: now.Approvals, From: now.From, Proof: now.Proof}), nil
 }
 
 // mayApprove holds what the rules ask of whoever says yes to r, which is for op.

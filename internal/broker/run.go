@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/broker/fields"
 	"github.com/keyturn/keyturn/internal/broker/trust"
 	"github.com/keyturn/keyturn/internal/platform"
 )
@@ -54,11 +54,35 @@ func (b *Broker) use(ctx context.Context, children []*call) map[keyturn.Ref]plat
 }
 
 // runCommand reads what a command is to be started with. All references that
-// fail are told at once, and then no value is handed out.
+// fail are told at once, and then no value is handed out. What a platform makes for
+// one asking is taken last, and given back where anything fails.
 func (b *Broker) runCommand(ctx context.Context, c *call, op keyturn.RunCommand) (keyturn.Result, error) {
-	answers := b.use(ctx, c.children)
-	out := &keyturn.Delivery{Receipt: c.receipt(nil)}
-	var failed []*keyturn.Error
+	takes, err := b.planLeases(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	answers := b.use(ctx, slices.DeleteFunc(slices.Clone(c.children), func(child *call) bool { return takes[child.op.Refs()[0].Secret()] != nil }))
+	out, failed := b.assemble(c, op, answers, takes)
+	if len(takes) > 0 && len(failed) == 0 {
+		taken, err := b.useLeases(ctx, c, takes, answers)
+		if err != nil {
+			return nil, err
+		}
+		if out, failed = b.assemble(c, op, answers, nil); len(failed) > 0 {
+			b.giveBack(ctx, taken)
+		}
+		out.Leases = taken
+	}
+	if len(failed) > 0 {
+		return nil, keyturn.Join(fmt.Sprintf("%d references failed, and the command was not started", len(failed)), failed...)
+	}
+	return out, nil
+}
+
+// assemble puts the answers where op wants them, and collects everything that
+// failed. What is still to be taken is passed over.
+func (b *Broker) assemble(c *call, op keyturn.RunCommand, answers map[keyturn.Ref]platform.Outcome, later map[keyturn.Ref]*call) (out *keyturn.Delivery, failed []*keyturn.Error) {
+	out = &keyturn.Delivery{Receipt: c.receipt(nil)}
 	fail := func(ref keyturn.Ref, err error) {
 		e := *keyturn.AsError(err)
 		e.Ref = ref
@@ -69,6 +93,9 @@ func (b *Broker) runCommand(ctx context.Context, c *call, op keyturn.RunCommand)
 	bind := func(to *[]keyturn.Delivered, list []keyturn.Binding) {
 		for _, bd := range list {
 			a := answers[bd.Ref]
+			if later[bd.Ref.Secret()] != nil {
+				continue
+			}
 			if a.Err != nil {
 				if bd.Optional && keyturn.AsError(a.Err).Code == keyturn.NotFound {
 					out.Missing = append(out.Missing, bd.Name)
@@ -77,7 +104,7 @@ func (b *Broker) runCommand(ctx context.Context, c *call, op keyturn.RunCommand)
 				}
 				continue
 			}
-			field, err := only(bd.Ref, a.Secret)
+			field, err := fields.Only(bd.Ref, a.Secret)
 			if err != nil {
 				fail(bd.Ref, err)
 				continue
@@ -87,20 +114,20 @@ func (b *Broker) runCommand(ctx context.Context, c *call, op keyturn.RunCommand)
 	}
 	for _, src := range op.From {
 		a := answers[src.Ref]
+		if later[src.Ref.Secret()] != nil {
+			continue
+		}
 		if a.Err != nil {
 			fail(src.Ref, a.Err)
 			continue
 		}
-		for _, field := range fieldNames(a.Secret) {
+		for _, field := range fields.Names(a.Secret) {
 			out.Env = append(out.Env, b.deliver(c, src.Prefix+field, src.Ref, field, a.Secret))
 		}
 	}
 	bind(&out.Env, op.Env)
 	bind(&out.Files, op.Files)
-	if len(failed) > 0 {
-		return nil, keyturn.Join(fmt.Sprintf("%d references failed, and the command was not started", len(failed)), failed...)
-	}
-	return out, nil
+	return out, failed
 }
 
 func (b *Broker) deliver(c *call, name string, ref keyturn.Ref, field string, s keyturn.Secret) keyturn.Delivered {
@@ -117,35 +144,6 @@ func (b *Broker) deliver(c *call, name string, ref keyturn.Ref, field string, s 
 	return d
 }
 
-// only returns the field that a reference means: the one it names, or the only
-// one there is.
-func only(ref keyturn.Ref, s keyturn.Secret) (string, error) {
-	if ref.Field() != "" {
-		return ref.Field(), nil
-	}
-	names := fieldNames(s)
-	if len(names) == 1 {
-		return names[0], nil
-	}
-	if len(names) == 0 {
-		return "", keyturn.E(keyturn.NotFound, ref.Short()+" has no fields", "put one, or name another secret")
-	}
-	hint := "name one, for instance "
-	if r, err := ref.WithField(names[0]); err == nil {
-		hint += keyturn.Quote(r.Short())
-	}
-	return "", keyturn.E(keyturn.Invalid, fmt.Sprintf("%s has %d fields: %s", ref.Short(), len(names), strings.Join(names, ", ")), hint)
-}
-
-func fieldNames(s keyturn.Secret) []string {
-	names := make([]string, 0, len(s.Values))
-	for f := range s.Values {
-		names = append(names, f)
-	}
-	slices.Sort(names)
-	return names
-}
-
 // renderTemplate reads what a template is to be filled with.
 func (b *Broker) renderTemplate(ctx context.Context, c *call) (keyturn.Result, error) {
 	out := &keyturn.Filling{Receipt: c.receipt(nil), Values: map[keyturn.Ref]keyturn.Value{}}
@@ -156,7 +154,7 @@ func (b *Broker) renderTemplate(ctx context.Context, c *call) (keyturn.Result, e
 		a := answers[ref]
 		field, err := "", a.Err
 		if err == nil {
-			field, err = only(ref, a.Secret)
+			field, err = fields.Only(ref, a.Secret)
 		}
 		if err != nil {
 			e := *keyturn.AsError(err)

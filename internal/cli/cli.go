@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/access"
+	"github.com/keyturn/keyturn/internal/cli/admin"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/cli/health"
 	"github.com/keyturn/keyturn/internal/cli/move"
@@ -109,6 +111,9 @@ A secret is named MOUNT/NAME, one of its fields MOUNT/NAME#FIELD. The mount
 	for _, add := range commands() {
 		root.AddCommand(add(c))
 	}
+	for _, list := range c.Actions {
+		root.AddCommand(admin.Command(c, list))
+	}
 	completeWords(c, root)
 	eachCommand(root, func(cmd *cobra.Command) {
 		cmd.DisableFlagsInUseLine = true
@@ -131,8 +136,8 @@ A secret is named MOUNT/NAME, one of its fields MOUNT/NAME#FIELD. The mount
 // commands holds one constructor for each command, in the order of the help.
 func commands() []func(*command.Command) *cobra.Command {
 	return []func(*command.Command) *cobra.Command{
-		quickstartCommand, initCommand, statusCommand, doctorCommand, secret.Put, secret.Get,
-		move.Migrate, use.Run, use.Render, use.Trust, oversee.Approve,
+		quickstartCommand, initCommand, statusCommand, doctorCommand, access.Login, access.Logout, secret.Put, secret.Get,
+		move.Migrate, use.Run, use.Render, access.Lease, use.Trust, oversee.Approve,
 		secret.List, secret.History, secret.Rollback, secret.Delete, secret.Restore, secret.Destroy,
 		move.Copy, move.Diff, store.Store, oversee.Audit,
 		oversee.Rules, oversee.Config, completionCommand, versionCommand,

@@ -33,6 +33,7 @@ const (
 	aFolder               // a prefix
 	fieldName             // the name of a field of the first argument
 	aVerb                 // what rules decide about
+	aMount                // one that can be logged in to
 	other                 // nothing that is known here
 )
 
@@ -43,7 +44,10 @@ var arguments = map[string][]kind{
 	"history": {aSecret, other}, "rollback": {aSecret, other}, "delete": {aSecret, other},
 	"restore": {aDeleted, other}, "destroy": {aSecret, other},
 	"copy": {aField, aSecret, other}, "diff": {aField, aField, other},
-	"rules explain": {other, aVerb, aSecret, other},
+	"lease create": {aSecret, other}, "lease renew": {aSecret, other}, "lease revoke": {aSecret, other}, "lease list": {aFolder, other},
+	"vault policy for": {aSecret, other},
+	"rules explain":    {other, aVerb, aSecret, other},
+	"login":            {aMount, other}, "logout": {aMount, other},
 }
 
 // flagWord says what a flag takes: a reference, or one behind NAME=.
@@ -56,6 +60,7 @@ type flagWord struct {
 var flagWords = map[string]map[string]flagWord{
 	"run":     {"env": {kind: aField, named: true}, "env-from": {kind: aSecret}, "file": {kind: aField, named: true, file: true}},
 	"migrate": {"to": {kind: aSecret}}, "audit list": {"ref": {kind: aSecret}},
+	"vault approle secret-id": {"to": {kind: aSecret}}, "vault database connect": {"password": {kind: aField}}, "vault unseal": {"share": {kind: aField}},
 }
 
 // completeWords teaches the commands of the tree to complete what they are about.
@@ -132,6 +137,15 @@ func (w *words) complete(k kind, typed string) ([]string, cobra.ShellCompDirecti
 	facts, err := w.c.Facts(w.how())
 	if err != nil {
 		return nil, whole
+	}
+	if k == aMount {
+		var names []string
+		for _, m := range mountsOf(facts, typed) {
+			if m != "local/" {
+				names = append(names, strings.TrimSuffix(m, "/"))
+			}
+		}
+		return names, whole
 	}
 	var found []string
 	var more bool // they may be typed on: no space behind

@@ -23,13 +23,13 @@ func TestCompletedCommands(t *testing.T) {
 		}
 	})
 	for path := range cli.Arguments {
-		cmd, rest, err := cli.Tree(&cli.Program{}).Find(strings.Fields(path))
+		cmd, rest, err := tree().Find(strings.Fields(path))
 		if err != nil || len(rest) > 0 || cmd == nil {
 			t.Errorf("complete.go speaks of %q, which is no command", path)
 		}
 	}
 	for path, flags := range cli.FlagWords {
-		cmd, _, err := cli.Tree(&cli.Program{}).Find(strings.Fields(path))
+		cmd, _, err := tree().Find(strings.Fields(path))
 		for name := range flags {
 			if err != nil || cmd.Flags().Lookup(name) == nil {
 				t.Errorf("complete.go speaks of %s --%s, which there is not", path, name)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/app"
 	"github.com/keyturn/keyturn/internal/whois"
+	"github.com/keyturn/keyturn/internal/world/servers"
 )
 
 // TestMain lets scripts run the whole program as "keyturn". Its caller is found
@@ -28,6 +29,8 @@ func TestMain(m *testing.M) {
 		"bytes":      writeBytes,
 		"forge":      forge,
 		"agekey":     ageKey,
+		"browse":     browse,
+		"xdg-open":   visit,
 	})
 }
 
@@ -54,6 +57,10 @@ func TestScripts(t *testing.T) {
 				"capture":    capture,
 				"shape":      shape,
 				"secretless": secretless,
+				"vault":      realVault,
+				"database":   realDatabase,
+				"issuer":     startIssuer,
+				"stranger":   stranger,
 			}, UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != ""})
 		})
 	}
@@ -69,13 +76,14 @@ func setup(env *testscript.Env) error {
 	var vars []string
 	for _, v := range env.Vars {
 		name, _, _ := strings.Cut(v, "=")
-		if name == "HOME" || strings.HasPrefix(name, "KEYTURN_") || strings.HasPrefix(name, "XDG_") {
+		if name == "HOME" || strings.HasPrefix(name, "VAULT_") || strings.HasPrefix(name, "KEYTURN_") || strings.HasPrefix(name, "XDG_") {
 			continue
 		}
 		vars = append(vars, v)
 	}
 	env.Vars = append(vars, "HOME="+home, "XDG_CONFIG_HOME="+filepath.Join(home, ".config"), "XDG_DATA_HOME="+filepath.Join(home, ".local", "share"),
 		"KEYTURN_HOME="+filepath.Join(env.WorkDir, "store"), "NO_COLOR=1", "TERM=xterm", "GORACE=atexit_sleep_ms=0")
+	env.Values[testOf], env.Values[vaultOf] = env.T(), new(*servers.Vault)
 	return nil
 }
 

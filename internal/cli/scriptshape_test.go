@@ -32,6 +32,11 @@ func shape(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: shape stdout|stderr FILE")
 	}
 	text := strings.ReplaceAll(ts.ReadFile(args[0]), ts.Getenv("WORK"), "WORK")
+	if address := ts.Getenv("VAULT_ADDR"); address != "" {
+		text = strings.ReplaceAll(text, address, "ADDRESS")
+		_, host, _ := strings.Cut(address, "://")
+		text = strings.ReplaceAll(text, host, "HOST")
+	}
 	for _, s := range shapes {
 		text = s.pattern.ReplaceAllString(text, s.word)
 	}

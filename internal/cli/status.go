@@ -166,6 +166,8 @@ func healthOf(h *keyturn.Health) string {
 		return "sealed"
 	case !h.Reachable:
 		return "not reachable"
+	case h.Identity != "" && h.Detail != "":
+		return "ok, as " + keyturn.Clean(h.Identity) + ", " + keyturn.Clean(h.Detail)
 	case h.Detail != "":
 		return "ok, " + keyturn.Clean(h.Detail)
 	}

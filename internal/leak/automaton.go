@@ -1,9 +1,9 @@
 package leak
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
-	"sort"
 )
 
 // maxNodes bounds the automaton: 17 bytes each, 143 MB in all. A value of 32
@@ -31,8 +31,13 @@ type automaton struct {
 // distinct. It reports false if that takes more than maxNodes states.
 func compileAutomaton(forms []form) (*automaton, bool) {
 	type span struct{ lo, hi, depth uint32 } // the forms that begin with a node's bytes
-	a := &automaton{label: []byte{0}, fail: []uint32{root}}
-	spans := []span{{0, uint32(len(forms)), 0}}
+	size := nodes(forms)
+	if size > maxNodes {
+		return nil, false
+	}
+	a := &automaton{label: make([]byte, 1, size), fail: make([]uint32, 1, size), first: make([]uint32, 0, size+1),
+		match: make([]uint32, 0, size), hold: make([]uint32, 0, size)}
+	spans := append(make([]span, 0, size), span{0, uint32(len(forms)), 0})
 	for n := 0; n < len(spans); n++ {
 		s := spans[n]
 		fail := a.fail[n]
@@ -57,9 +62,6 @@ func compileAutomaton(forms []form) (*automaton, bool) {
 				hi++
 			}
 			child := uint32(len(spans))
-			if child >= maxNodes {
-				return nil, false
-			}
 			spans = append(spans, span{s.lo, hi, s.depth + 1})
 			a.label = append(a.label, c)
 			if n == root {
@@ -73,6 +75,20 @@ func compileAutomaton(forms []form) (*automaton, bool) {
 	}
 	a.first = append(a.first, uint32(len(spans)))
 	return a, true
+}
+
+// nodes counts what the trie of sorted forms will have, its root included: each form
+// adds what it does not share with the one before.
+func nodes(forms []form) int {
+	n := 1
+	for i, f := range forms {
+		shared := 0
+		for i > 0 && shared < min(len(f.bytes), len(forms[i-1].bytes)) && f.bytes[shared] == forms[i-1].bytes[shared] {
+			shared++
+		}
+		n += len(f.bytes) - shared
+	}
+	return n
 }
 
 // step returns the state after c in state n.
@@ -97,12 +113,8 @@ func (a *automaton) step(n uint32, c byte) uint32 {
 
 // sortForms sorts forms and drops repetitions, keeping the first needle's.
 func sortForms(forms []form) []form {
-	sort.Slice(forms, func(i, j int) bool {
-		a, b := forms[i], forms[j]
-		if c := slices.Compare(a.bytes, b.bytes); c != 0 {
-			return c < 0
-		}
-		return cmp.Less(a.label, b.label)
+	slices.SortFunc(forms, func(a, b form) int {
+		return cmp.Or(bytes.Compare(a.bytes, b.bytes), cmp.Compare(a.label, b.label))
 	})
-	return slices.CompactFunc(forms, func(a, b form) bool { return slices.Equal(a.bytes, b.bytes) })
+	return slices.CompactFunc(forms, func(a, b form) bool { return bytes.Equal(a.bytes, b.bytes) })
 }

@@ -30,13 +30,16 @@ type Mount struct {
 // only place that asks.
 type able struct {
 	Platform
-	describer Describer
-	putter    Putter
-	deleter   Deleter
-	restorer  Restorer
-	destroyer Destroyer
-	historian Historian
-	statuser  Statuser
+	describer     Describer
+	putter        Putter
+	deleter       Deleter
+	restorer      Restorer
+	destroyer     Destroyer
+	historian     Historian
+	statuser      Statuser
+	authenticator Authenticator
+	issuer        Issuer
+	administrator Administrator
 }
 
 // NewMount returns p under a name. Target says to people where a write goes: an
@@ -54,6 +57,9 @@ func NewMount(name string, p Platform, spec Spec, target string) *Mount {
 	m.able.destroyer, _ = p.(Destroyer)
 	m.able.historian, _ = p.(Historian)
 	m.able.statuser, _ = p.(Statuser)
+	m.able.administrator, _ = p.(Administrator)
+	m.able.authenticator, _ = p.(Authenticator)
+	m.able.issuer, _ = p.(Issuer)
 	return m
 }
 
@@ -216,7 +222,8 @@ type Change struct {
 // Put is what a caller wants of a new version.
 type Put struct {
 	Values    map[string]keyturn.Value
-	IfVersion string // "", keyturn.None or the version that must be newest
+	Typed     []string // of Values, those that are JSON texts and not strings, where the platform keeps types
+	IfVersion string   // "", keyturn.None or the version that must be newest
 	// Mode is keyturn.Merge, keyturn.Replace, or "" to refuse where fields of the
 	// current version would vanish.
 	Mode string

@@ -9,6 +9,8 @@
 //	read.go       Mount's Get, GetMany, Describe, Versions, List, Status
 //	put.go        Mount's Put and Rollback
 //	remove.go     Mount's Delete, Restore, Destroy
+//	login.go      logging in and out
+//	lease.go      credentials that are made for one asking
 //
 // A platform stays thin: it speaks its server's protocol and maps its errors.
 // What all platforms share is Mount's. Nothing wraps a Platform in another
@@ -69,10 +71,14 @@ type New struct {
 	// keyturn.None for no such secret, "" for anything. Never set where Spec has
 	// no CompareAndSet.
 	IfVersion string
-	Labels    map[string]string
-	Public    []string // fields that are not secret; sorted, all of them in Values
-	Typed     []string // fields that are JSON texts and not strings; sorted, all of them in Values
-	Expires   time.Time
+	// Demanded tells that the caller named IfVersion, and that it does not only
+	// guard what Mount has read: a part of the platform that cannot hold it refuses
+	// with Unsupported.
+	Demanded bool
+	Labels   map[string]string
+	Public   []string // fields that are not secret; sorted, all of them in Values
+	Typed    []string // fields that are JSON texts and not strings; sorted, all of them in Values
+	Expires  time.Time
 }
 
 // Putter makes new versions.

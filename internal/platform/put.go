@@ -148,7 +148,7 @@ func (m *Mount) next(ref keyturn.Ref, put Put, b base) (New, error) {
 	if err := expected(ref, put.IfVersion, b); err != nil {
 		return New{}, err
 	}
-	n := New{Values: map[string]keyturn.Value{}, Expires: put.Expires}
+	n := New{Values: map[string]keyturn.Value{}, Expires: put.Expires, Demanded: put.IfVersion != ""}
 	if put.Mode == keyturn.Merge && b.live() {
 		maps.Copy(n.Values, b.secret.Values)
 	}
@@ -183,11 +183,18 @@ func (m *Mount) next(ref keyturn.Ref, put Put, b base) (New, error) {
 			return !stays || anew
 		})
 	}
+	for _, f := range put.Typed {
+		if v, ok := put.Values[f]; ok && v.JSONKind() != "" {
+			n.Typed = append(n.Typed, f)
+		}
+	}
 	for _, f := range b.secret.Typed { // a field that was a number stays one while its text is one
 		if v, stays := n.Values[f]; stays && v.JSONKind() != "" && v.JSONKind() == b.secret.Values[f].JSONKind() {
 			n.Typed = append(n.Typed, f)
 		}
 	}
+	slices.Sort(n.Typed)
+	n.Typed = slices.Compact(n.Typed)
 	slices.Sort(n.Public)
 	n.Public = slices.Compact(n.Public)
 	for _, f := range n.Public {

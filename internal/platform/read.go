@@ -13,7 +13,7 @@ import (
 )
 
 // parallel is how many reads of one GetMany run at a time.
-const parallel = 8
+const parallel = 16
 
 // Get reads the version that ref pins, or the current one. Where ref names a
 // field, only its value is returned, and NotFound names the fields that exist.
@@ -23,7 +23,7 @@ func (m *Mount) Get(ctx context.Context, ref keyturn.Ref) (keyturn.Secret, error
 	if err != nil {
 		return keyturn.Secret{}, err
 	}
-	return pick(ref, s)
+	return Pick(ref, s)
 }
 
 // whole reads one version with all fields.
@@ -49,8 +49,9 @@ func (m *Mount) whole(ctx context.Context, ref keyturn.Ref) (keyturn.Secret, err
 	return s, nil
 }
 
-// pick leaves of s what ref asks for; s is not changed.
-func pick(ref keyturn.Ref, s keyturn.Secret) (keyturn.Secret, error) {
+// Pick leaves of s what ref asks for; s is not changed. NotFound names the fields
+// that exist.
+func Pick(ref keyturn.Ref, s keyturn.Secret) (keyturn.Secret, error) {
 	if ref.Field() == "" {
 		return s, nil
 	}
@@ -134,30 +135,40 @@ func (m *Mount) GetMany(ctx context.Context, refs []keyturn.Ref) []Outcome {
 	for i, ref := range refs {
 		out[i].Err = m.broken(ref, "did not answer")
 	}
-	next := make(chan *read)
+	eachOf(len(reads), func(i int) {
+		r := reads[i]
+		s, err := m.whole(ctx, r.ref)
+		for _, i := range r.at {
+			out[i] = outcome(refs[i], s, err)
+		}
+	})
+	return out
+}
+
+// eachOf does n things, several at a time, and returns when all are done. A panic of
+// one is the caller's.
+func eachOf(n int, do func(i int)) {
+	next := make(chan int)
 	var (
 		wg       sync.WaitGroup
 		panicked = make(chan any, parallel)
 	)
-	for range min(parallel, len(reads)) {
+	for range min(parallel, n) {
 		wg.Go(func() {
 			defer func() { // a panic belongs to the caller's goroutine
 				if p := recover(); p != nil {
 					panicked <- p
 				}
-				for range next { // so that nobody waits for this reader
+				for range next { // so that nobody waits for this one
 				}
 			}()
-			for r := range next {
-				s, err := m.whole(ctx, r.ref)
-				for _, i := range r.at {
-					out[i] = outcome(refs[i], s, err)
-				}
+			for i := range next {
+				do(i)
 			}
 		})
 	}
-	for _, r := range reads {
-		next <- r
+	for i := range n {
+		next <- i
 	}
 	close(next)
 	wg.Wait()
@@ -166,7 +177,6 @@ func (m *Mount) GetMany(ctx context.Context, refs []keyturn.Ref) []Outcome {
 		panic(p)
 	default:
 	}
-	return out
 }
 
 // outcome is what one of several references gets of one read. The error is each
@@ -179,7 +189,7 @@ func outcome(ref keyturn.Ref, s keyturn.Secret, err error) Outcome {
 	}
 	s.Fields, s.Public = slices.Clone(s.Fields), slices.Clone(s.Public)
 	s.Labels, s.Values = maps.Clone(s.Labels), maps.Clone(s.Values)
-	s, err = pick(ref, s)
+	s, err = Pick(ref, s)
 	return Outcome{Secret: s, Err: err}
 }
 
@@ -325,4 +335,27 @@ func (m *Mount) Status(ctx context.Context) keyturn.Health {
 func (m *Mount) everything() keyturn.Prefix {
 	p, _ := keyturn.ParsePrefix(m.name + "/") // a mount that is not a name lists nothing: begin refuses it
 	return p
+}
+
+// ReadsBack reads a version that was written and compares: Corrupt where it does not
+// hold what was written.
+func (m *Mount) ReadsBack(ctx context.Context, ref keyturn.Ref, version string, want map[string]keyturn.Value) error {
+	made := shown(ref) + " version " + keyturn.Clean(version)
+	pinned, err := ref.WithVersion(version)
+	if err != nil {
+		return err
+	}
+	got, err := m.Get(ctx, pinned)
+	if err != nil {
+		e := *keyturn.AsError(err)
+		e.Message = made + " was written, but could not be read back: " + e.Message
+		return &e
+	}
+	for f, v := range want {
+		if have, ok := got.Values[f]; !ok || !have.Equal(v) {
+			return keyturn.E(keyturn.Corrupt, made+" was written, but does not read back as the same",
+				"compare with 'keyturn diff'; 'keyturn rollback "+shell(ref)+"' goes back").About(ref)
+		}
+	}
+	return nil
 }

@@ -221,6 +221,8 @@ func (c *tour) look() {
 			{"history", "local/c/json"}, {"status"}, {"doctor"}, {"list", "--pick"},
 			{"get", "local/c/json#password", "--copy"}, {"__complete", "get", "local/c/"}, {"__complete", "get", "local/c/json#"}, {"config", "check"}, {"version"}, {"help"},
 			{"rules", "explain", "agents", "use", "local/c/json"}, {"trust"}, {"approve"}, {"approve", "23456789"},
+			{"lease", "list"}, {"lease", "create", "local/c/json"}, {"lease", "create", "local/c/json", "--reveal"},
+			{"lease", "renew", "local/c/json"}, {"lease", "revoke", "local/c/json"}, {"lease", "revoke", "local/c/json", "--forget"},
 			{"audit", "list"}, {"audit", "verify"}, {"audit", "checkpoint"}, {"audit", "export", "--out", "audit.jsonl"},
 			{"audit", "prune", "--older-than", "1d", "--yes"}, {"completion", "bash"},
 		} {
@@ -372,6 +374,8 @@ func TestCanary(t *testing.T) {
 	c.put(t)
 	c.migrate(t)
 	c.look()
+	c.login(t)
+	c.actions(t)
 	c.use(t)
 	shown, commands := 0, map[string]bool{}
 	for _, s := range c.steps {

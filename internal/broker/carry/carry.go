@@ -78,13 +78,13 @@ func Fits(from keyturn.Info, ref keyturn.Ref, to platform.Spec) error {
 // that is the field "value" byte for byte, or else all fields as one JSON object,
 // which takes text: for other bytes it is Unsupported.
 func Whole(from keyturn.Secret, now keyturn.Info, spec platform.Spec, mode string) (platform.Put, error) {
-	put := platform.Put{Values: from.Values, Mode: mode}
+	put := platform.Put{Values: from.Values, Typed: from.Typed, Mode: mode}
 	if !spec.Fields {
-		v, err := pack(from.Values)
+		v, err := pack(from)
 		if err != nil {
 			return put, err
 		}
-		put.Values = map[string]keyturn.Value{platform.Blob: v}
+		put.Values, put.Typed = map[string]keyturn.Value{platform.Blob: v}, nil
 	}
 	if spec.Labels.Max > 0 {
 		if kept := labels(from.Labels, spec.Labels); len(kept) > 0 {
@@ -140,19 +140,22 @@ func Field(v keyturn.Value, field string, now keyturn.Info, spec platform.Spec) 
 }
 
 // pack makes one value of fields: the field "value" alone as it is, all else as a
-// JSON object with its keys sorted.
-func pack(values map[string]keyturn.Value) (keyturn.Value, error) {
-	if v, ok := values[platform.Blob]; ok && len(values) == 1 {
+// JSON object with its keys sorted, types kept.
+func pack(from keyturn.Secret) (keyturn.Value, error) {
+	if v, ok := from.Values[platform.Blob]; ok && len(from.Values) == 1 {
 		return v, nil
 	}
-	members := map[string]string{}
-	for f, v := range values {
+	members := map[string]any{}
+	for f, v := range from.Values {
 		b := v.Reveal()
 		if !utf8.Valid(b) {
 			return keyturn.Value{}, keyturn.E(keyturn.Unsupported, "a field that is not text cannot be part of a JSON object",
 				"copy it by itself, byte for byte: SRC#FIELD DST#"+platform.Blob)
 		}
 		members[f] = string(b)
+		if slices.Contains(from.Typed, f) {
+			members[f] = json.RawMessage(b)
+		}
 	}
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)

@@ -192,3 +192,18 @@ func TestCompare(t *testing.T) {
 		}
 	})
 }
+
+// TestTypes: what is no string goes along as what it is, to fields and into the one
+// value of a platform without any.
+func TestTypes(t *testing.T) {
+	from := keyturn.Secret{Info: keyturn.Info{Typed: []string{"port"}},
+		Values: map[string]keyturn.Value{"port": keyturn.NewValue([]byte("5432")), "text": keyturn.NewValue([]byte("5432"))}}
+	put, err := Whole(from, keyturn.Info{}, platform.Spec{Fields: true}, "")
+	if err != nil || len(put.Typed) != 1 || put.Typed[0] != "port" {
+		t.Errorf("to fields: %v, %v", put.Typed, err)
+	}
+	put, err = Whole(from, keyturn.Info{}, platform.Spec{}, "")
+	if err != nil || put.Typed != nil || !put.Values[platform.Blob].Equal(keyturn.NewValue([]byte(`{"port":5432,"text":"5432"}`))) {
+		t.Errorf("to one value: %v", err)
+	}
+}

@@ -36,6 +36,8 @@ func Rule(r approval.Request, req keyturn.Request) (rules.Rule, error) {
 		return cannot("a rule would be about the whole secret, not about this migration")
 	case keyturn.CopySecret:
 		return cannot("it takes two rules, one to use the source and one to write the target")
+	case keyturn.PlatformAction:
+		return cannot("it takes a rule for the action, and one for each secret")
 	case keyturn.DiffSecrets:
 		return cannot("a rule would be about using them, not about comparing")
 	case keyturn.RunCommand:

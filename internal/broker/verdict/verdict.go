@@ -92,3 +92,27 @@ func (v Verdict) Refuses() string {
 	}
 	return b.String()
 }
+
+// Refusal is the error of an operation that v does not let through.
+func (v Verdict) Refusal(actor keyturn.Actor, op keyturn.Op) *keyturn.Error {
+	what := string(op.Verb())
+	if list, ok := op.(keyturn.ListSecrets); ok {
+		what += " anything in " + strings.TrimSuffix(strings.TrimPrefix(list.Under.String(), keyturn.Scheme), "/")
+	} else if no := v.Refuses(); no != "" {
+		what = no
+	}
+	e := keyturn.E(keyturn.Denied, actor.Principal()+" may not "+what+": "+v.Why, "")
+	e.By = "rule"
+	e.Hint = v.Hint
+	if v.Never {
+		e.Hint = "the rule is at " + v.Where + "; who keeps that file can change it"
+	}
+	if run, ok := op.(keyturn.RunCommand); ok && !v.Never && len(run.Files) > 0 && actor.Kind != keyturn.Person {
+		e.Hint = strings.TrimPrefix(e.Hint+"\n", "\n") + "who asks for a file can read it: that takes a rule for reveal, too; a variable does not (--env)"
+	}
+	if op.Verb() == keyturn.Reveal && len(op.Refs()) == 1 {
+		r := op.Refs()[0]
+		e.Hint = strings.TrimPrefix(e.Hint+"\n", "\n") + "let a program use it without seeing it: keyturn run --env NAME=" + keyturn.Quote(r.Short()) + " -- COMMAND"
+	}
+	return e
+}

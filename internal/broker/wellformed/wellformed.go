@@ -40,12 +40,37 @@ func Check(op keyturn.Op) error {
 		return put(op)
 	case keyturn.CopySecret:
 		return copying(op)
+	case keyturn.TakeLease:
+		return lease(op.Ref)
+	case keyturn.RenewLease:
+		if op.Seconds < 0 || op.Seconds > maxTerm {
+			return keyturn.E(keyturn.Invalid, "a lease is renewed for at most ten years", "say --for 1h, or leave it out for as long as before")
+		}
+		return lease(op.Ref)
+	case keyturn.RevokeLease:
+		return lease(op.Ref)
 	case keyturn.MigrateSecrets:
 		return migration.Valid(op)
+	case keyturn.PlatformAction:
+		return action(op)
+	case keyturn.Login:
+		return login(op)
+	case keyturn.Logout:
+		return mount(op.Mount)
 	case keyturn.PruneLog:
 		if op.Before.IsZero() || op.Before.Location() != time.UTC {
 			return keyturn.E(keyturn.Invalid, "it is not said which records are to be dropped", "name an age: keyturn audit prune --older-than 400d")
 		}
+	}
+	return nil
+}
+
+// maxTerm is the longest term that is asked for, in seconds.
+const maxTerm = 10 * 366 * 24 * 3600
+
+func lease(ref keyturn.Ref) error {
+	if ref != ref.Secret() {
+		return keyturn.E(keyturn.Invalid, "a lease is of a whole secret, which is made when it is taken", "write "+keyturn.Quote(ref.Secret().Short()))
 	}
 	return nil
 }

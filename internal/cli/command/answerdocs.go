@@ -15,6 +15,7 @@ type Answer struct {
 	Mounts     *[]MountDoc       `json:"mounts,omitempty"`
 	Store      *StoreDoc         `json:"store,omitempty"`
 	Backup     *BackupDoc        `json:"backup,omitempty"`
+	Login      *LoginDoc         `json:"login,omitempty"`
 	Decision   *DecisionDoc      `json:"decision,omitempty"`
 	Settings   *[]SettingDoc     `json:"settings,omitempty"`
 	Records    *[]keyturn.Record `json:"records,omitempty"`
@@ -30,11 +31,19 @@ type Answer struct {
 	Checks     *[]CheckDoc       `json:"checks,omitempty"` // of doctor
 	Migration  *MigrationDoc     `json:"migration,omitempty"`
 	Migrations *[]MigrationDoc   `json:"migrations,omitempty"`
+	Lease      *LeaseDoc         `json:"lease,omitempty"`
+	Leases     *[]LeaseDoc       `json:"leases,omitempty"`
 	Source     *SecretDoc        `json:"source,omitempty"`      // of a copy
 	Left       []string          `json:"left_behind,omitempty"` // by a copy
 	Verified   *bool             `json:"verified,omitempty"`    // a copy was read back
 	Fields     *[]DifferenceDoc  `json:"fields,omitempty"`
 	Same       *bool             `json:"same,omitempty"`
+	Item       map[string]any    `json:"item,omitempty"`   // what a platform tells of one thing
+	Items      *[]map[string]any `json:"items,omitempty"`  // or of several
+	Change     []string          `json:"change,omitempty"` // lines of a document, each with "  ", "- " or "+ " before it
+	Text       string            `json:"text,omitempty"`   // a document
+	Policy     *PolicyDoc        `json:"policy,omitempty"`
+	Wrapped    *WrappedDoc       `json:"wrapped,omitempty"`
 	Steps      []StepDoc         `json:"steps,omitempty"`
 	Next       []string          `json:"next,omitempty"`
 	Approval   *ApprovalDoc      `json:"approval,omitempty"`
@@ -177,6 +186,16 @@ type BackupDoc struct {
 	Aside    string           `json:"moved_aside,omitempty"`
 }
 
+// LoginDoc tells of a login, or of one that has ended.
+type LoginDoc struct {
+	Method    string   `json:"method,omitempty"`
+	Identity  string   `json:"identity,omitempty"` // in the platform's words
+	Policies  []string `json:"policies,omitempty"`
+	Expires   string   `json:"expires,omitempty"` // left out where it does not end
+	Renewable *bool    `json:"renewable,omitempty"`
+	Revoked   *bool    `json:"revoked,omitempty"` // of one that has ended
+}
+
 // CheckDoc is one thing that doctor looked at.
 type CheckDoc struct {
 	Check   string       `json:"check"`
@@ -191,6 +210,19 @@ type CheckDoc struct {
 type DifferenceDoc struct {
 	Field string `json:"field"`
 	Is    string `json:"is"`
+}
+
+// PolicyDoc is a platform's own policy.
+type PolicyDoc struct {
+	Name    string `json:"name"`
+	Applied bool   `json:"applied"`
+}
+
+// WrappedDoc is a token that opens a secret once.
+type WrappedDoc struct {
+	Token    string `json:"token"`
+	Accessor string `json:"accessor"`
+	Seconds  int64  `json:"ttl_seconds"`
 }
 
 // StepDoc is one step of the demonstration.

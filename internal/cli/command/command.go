@@ -23,6 +23,8 @@ type Program struct {
 	Err     *os.File
 	Environ []string
 	Dir     string // the folder it was started in
+	// Actions lists what platforms can do that no other one can.
+	Actions []keyturn.Administration
 	// Open opens the store and the door for one command.
 	Open func(ctx context.Context, how How) (*Session, error)
 	// Create makes a new store. It is an operation before there is a door.
@@ -44,6 +46,8 @@ type How struct {
 	Demo   bool   // the caller counts as a person: everything is made up and thrown away
 	Prompt Prompt // asks the person
 
+	Login Login // of a login
+
 	// Of commands about the store as a whole.
 
 	Anew             bool                  // the passphrase is asked for even where the store is unlocked
@@ -53,14 +57,28 @@ type How struct {
 	Progress         func(done, total int) // of long work; nil: nobody looks
 }
 
+// Login says where a login finds what is secret of it.
+type Login struct {
+	Given     func() (keyturn.Value, error) // from a pipe, where the command line names one; else nil
+	Variable  string                        // that holds a signed token; "" for the usual one
+	Audience  string                        // of a signed token that is fetched; "" for the usual one
+	NoBrowser bool                          // a login page's address is shown and nothing is opened
+}
+
 // Command is one run of one command.
 type Command struct {
 	*Program
 	shared
-	Name string     // below "keyturn", once it is known: "audit list"
-	With func(*How) // adds to How what one command needs; nil for nothing
-	args []string
+	Name  string     // below "keyturn", once it is known: "audit list"
+	Mount string     // that it is about, where no reference says so
+	With  func(*How) // adds to How what one command needs; nil for nothing
+	args  []string
+	// operation names what the command does, where it was made of a platform's list.
+	operation string
 }
+
+// OperationOf is the annotation of a command that names its operation.
+const OperationOf = "operation"
 
 // shared are the flags that every command has.
 type shared struct {
@@ -140,7 +158,7 @@ func AllowPipe(cmd *cobra.Command) {
 
 // Begin settles the shared flags of every command.
 func (c *Command) Begin(cmd *cobra.Command) error {
-	c.Name = PathOf(cmd)
+	c.Name, c.operation = PathOf(cmd), cmd.Annotations[OperationOf]
 	empty := noneEmpty(cmd) // before the environment fills in
 	if c.output == "" {
 		c.output = c.Env("KEYTURN_OUTPUT")
@@ -177,7 +195,14 @@ func (c *Command) Begin(cmd *cobra.Command) error {
 // Do runs f with an open session and this command's context. What it leaves to
 // be recorded is written when it ends.
 func (c *Command) Do(cmd *cobra.Command, f func(ctx context.Context, s *Session) error) error {
-	ctx := keyturn.WithCall(cmd.Context(), keyturn.Call{Door: "cli", Reason: c.reason})
+	_, err := c.DoAndKeep(cmd, func(ctx context.Context, s *Session) (bool, error) { return false, f(ctx, s) })
+	return err
+}
+
+// DoAndKeep is Do of an f that may have the session stay open, for the caller to
+// close: then that is returned. It is nil in every other case, and where f failed.
+func (c *Command) DoAndKeep(cmd *cobra.Command, f func(ctx context.Context, s *Session) (keep bool, err error)) (*Session, error) {
+	ctx := c.Calling(cmd.Context())
 	if c.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.Timeout)
@@ -185,13 +210,24 @@ func (c *Command) Do(cmd *cobra.Command, f func(ctx context.Context, s *Session)
 	}
 	s, err := c.Open(ctx, c.How())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	err = f(ctx, s)
+	for _, t := range s.Tidy(ctx) {
+		c.Say("keyturn: %s", keyturn.Clean(t))
+	}
+	keep, err := f(ctx, s)
+	if keep && err == nil {
+		return s, nil
+	}
 	if closeErr := s.Close(); err == nil {
 		err = closeErr
 	}
-	return err
+	return nil, err
+}
+
+// Calling is a context in which operations say where they come from, and why.
+func (c *Command) Calling(ctx context.Context) context.Context {
+	return keyturn.WithCall(ctx, keyturn.Call{Door: "cli", Reason: c.reason})
 }
 
 // How tells which store and configuration this run is about.

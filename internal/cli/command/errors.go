@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/keyturn/keyturn"
@@ -78,6 +79,9 @@ func (c *Command) TellError(e *keyturn.Error) {
 	// A command has one name for what it does, whichever of its operations failed.
 	op := operations[c.Name]
 	if op == "" {
+		op = c.operation
+	}
+	if op == "" {
 		op = e.Op
 	}
 	if op == "" {
@@ -86,7 +90,9 @@ func (c *Command) TellError(e *keyturn.Error) {
 	if c.JSON() {
 		doc := Answer{Operation: op, Status: "error", AuditID: e.AuditID, Approval: ApprovalOf(e.Approval)}
 		if !e.Ref.IsZero() {
-			doc.Mount, doc.Platform = e.Ref.Mount(), platformOf(e.Ref.Mount())
+			doc.Mount, doc.Platform = e.Ref.Mount(), c.platformOf(e.Ref.Mount())
+		} else if c.Mount != "" {
+			doc.Mount, doc.Platform = c.Mount, c.platformOf(c.Mount)
 		}
 		if e.Code == keyturn.Pending {
 			doc.Status = "pending"
@@ -131,11 +137,18 @@ func (c *Command) TellError(e *keyturn.Error) {
 	}
 }
 
-// platformOf is the platform of a mount that exists without configuration; ""
-// where only the configuration knows.
-func platformOf(mount string) string {
+// platformOf is the platform of a mount: of the operator's configuration, or of one
+// that is there without any, whose name is its platform's. "" for no such mount.
+func (c *Command) platformOf(mount string) string {
 	if mount == "local" {
-		return "local"
+		return mount
 	}
-	return ""
+	facts, err := c.Facts(c.How())
+	if err != nil || !slices.Contains(facts.Mounts, mount) {
+		return ""
+	}
+	if m, ok := facts.Operator.Mount(mount); ok {
+		return m.Platform
+	}
+	return mount
 }

@@ -19,6 +19,9 @@ type Session struct {
 	// Unfinished is asked by doctor, beside the migrations: each other kind of work
 	// that can be cut short has one.
 	Unfinished []UnfinishedWork
+	// Tidy ends what processes that were killed left behind, and tells in a sentence
+	// about each. It is called once, before anything else is done.
+	Tidy func(ctx context.Context) []string
 	// Close records what still has to be, and closes the store.
 	Close func() error
 }

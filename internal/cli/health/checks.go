@@ -227,10 +227,11 @@ func (d *doctor) project(ctx context.Context, s *command.Session) {
 	}
 }
 
-// unfinished tells of work that was cut short: migrations, and what else the session
-// knows of.
+// unfinished tells of work that was cut short: migrations, leases, and what else the
+// session knows of.
 func (d *doctor) unfinished(ctx context.Context, s *command.Session) {
-	lists := append([]command.UnfinishedWork{func(ctx context.Context) ([]command.Unfinished, error) { return migrations(ctx, s) }}, s.Unfinished...)
+	lists := append([]command.UnfinishedWork{func(ctx context.Context) ([]command.Unfinished, error) { return migrations(ctx, s) },
+		func(ctx context.Context) ([]command.Unfinished, error) { return leases(ctx, s) }}, s.Unfinished...)
 	for _, list := range lists {
 		found, err := list(ctx)
 		if err != nil {

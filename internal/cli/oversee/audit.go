@@ -318,6 +318,8 @@ func subject(op keyturn.Op) string {
 		return keyturn.Clean(op.ID)
 	case keyturn.TrustProject:
 		return keyturn.Clean(op.Path)
+	case keyturn.PlatformAction:
+		return keyturn.Clean(op.Path())
 	}
 	var names []string
 	for i, ref := range op.Refs() {

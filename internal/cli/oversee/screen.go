@@ -240,6 +240,16 @@ func sentence(op keyturn.Op) string {
 			return "destroy versions " + short(visible(strings.Join(op.Versions, ", ")), 100) + " of " + what + " for ever"
 		}
 		return "destroy " + what + " for ever, with all its versions"
+	case keyturn.PlatformAction:
+		s := "carry out '" + short(visible(op.Action), 60) + "' on the mount " + short(visible(op.Mount), 60)
+		if what != "" {
+			s += ", with " + what
+		}
+		return s
+	case keyturn.Login:
+		return "log in to the mount " + short(visible(op.Mount), 60) + ", for all who use this store"
+	case keyturn.Logout:
+		return "log out of the mount " + short(visible(op.Mount), 60) + ", for all who use this store"
 	}
 	if what == "" {
 		return strings.ReplaceAll(op.Kind(), "-", " ")
@@ -295,6 +305,14 @@ func details(op keyturn.Op) []string {
 		if op.Out != "" {
 			add("into the file %s", op.Out)
 		}
+	case keyturn.Login:
+		for _, in := range []struct{ what, text string }{{"method", op.Method}, {"enabled at", op.Path}, {"role", op.Role}, {"role id", op.RoleID}, {"user", op.Username}} {
+			if in.text != "" {
+				add("%s %s", in.what, in.text)
+			}
+		}
+	case keyturn.PlatformAction:
+		out = actionDetails(op)
 	case keyturn.DestroySecret:
 		for _, v := range op.Versions {
 			add("version %s is destroyed", v)
@@ -328,6 +346,34 @@ func details(op keyturn.Op) []string {
 		if op.Lossy {
 			add("what the platform there cannot keep is left behind")
 		}
+	}
+	return out
+}
+
+// actionDetails tells all that an action was given: a policy with every line, since
+// who says yes to it must have seen it.
+func actionDetails(op keyturn.PlatformAction) []string {
+	var out []string
+	if !op.On.IsZero() {
+		out = append(out, "about "+op.On.Short())
+	}
+	for _, name := range command.SortedKeys(op.Args) {
+		for _, text := range op.Args[name] {
+			for l := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
+				out = append(out, name+" = "+l)
+			}
+		}
+	}
+	for _, u := range op.Uses {
+		out = append(out, u.Name+" = the value of "+u.Ref.Short())
+	}
+	switch {
+	case !op.To.IsZero():
+		out = append(out, "its secret is stored in "+op.To.Short())
+	case op.Out != "":
+		out = append(out, "its secret goes into the file "+op.Out)
+	case op.Wrap > 0:
+		out = append(out, fmt.Sprintf("a token is shown that opens its secret once, within %d seconds", op.Wrap))
 	}
 	return out
 }

@@ -51,6 +51,10 @@ variables whose whole value is a kt:// reference are resolved too.
   --optional     a variable or file that may be missing; it is left out then
   --no-redact    for people only, and recorded
 
+What a platform makes anew for each asking (such as vault/database/creds/ROLE) is
+taken once for all its fields, renewed while the command runs, and revoked when it
+has ended; see 'keyturn lease'.
+
 All references that fail are told at once, and the command is not started. It
 does not get KEYTURN_PASSPHRASE_FILE, and that of an agent or a service no plain
 variables that change how programs run, such as LD_PRELOAD or NODE_OPTIONS.`,
@@ -90,7 +94,8 @@ type running struct {
 	plan     runPlan
 	actor    keyturn.Actor
 	delivery *keyturn.Delivery // nil: no secret was asked for
-	output   string            // "redacted", "plain", "withheld"; "" without secrets
+	leases   leases
+	output   string // "redacted", "plain", "withheld"; "" without secrets
 	status   launch.Status
 }
 
@@ -104,9 +109,12 @@ func run(c *command.Command, cmd *cobra.Command, o runOptions) error {
 		}
 	}
 	err := prepare(c, cmd, r)
+	defer r.leases.end()
 	if err == nil {
+		r.leases.begin()
 		err = start(c, cmd, r)
 	}
+	r.leases.end() // before anything is told of the command's own end
 	failure := failureOf(c, err)
 	if o.report != "" {
 		if reportErr := report(c, r, failure); reportErr != nil {
@@ -145,7 +153,8 @@ func failureOf(c *command.Command, err error) *keyturn.Error {
 }
 
 // prepare fetches the values. When it returns the store is closed: however long
-// the command runs, it holds no lock and no key.
+// the command runs, it holds no lock and no key. Only where there are leases it stays
+// open, which keep other processes from nothing.
 func prepare(c *command.Command, cmd *cobra.Command, r *running) error {
 	facts, err := c.Facts(c.How())
 	if err != nil {
@@ -168,13 +177,14 @@ func prepare(c *command.Command, cmd *cobra.Command, r *running) error {
 		c.Say("note: no secret was asked for; the command runs as it would without keyturn")
 		return nil
 	}
-	err = c.Do(cmd, func(ctx context.Context, s *command.Session) error {
+	s, err := c.DoAndKeep(cmd, func(ctx context.Context, s *command.Session) (bool, error) {
 		r.delivery, err = fetch(ctx, c, s, r)
-		return r.plan.placed(err)
+		return err == nil && len(r.delivery.Leases) > 0, r.plan.placed(err)
 	})
 	if err != nil {
 		return err
 	}
+	r.leases = leases{c: c, session: s, ctx: context.WithoutCancel(c.Calling(cmd.Context())), all: r.delivery.Leases}
 	for _, n := range r.expiring(time.Now()) {
 		c.Say("note: %s", n)
 	}
@@ -382,6 +392,9 @@ func report(c *command.Command, r *running, failure *keyturn.Error) error {
 	}
 	if r.delivery != nil {
 		doc.AuditID, doc.Command.Missing = r.delivery.AuditID, r.delivery.Missing
+		if len(r.delivery.Leases) > 0 {
+			doc.Leases = command.LeaseDocs(r.delivery.Leases)
+		}
 		doc.Notices = r.expiring(time.Now())
 	}
 	if failure != nil {

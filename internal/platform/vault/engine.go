@@ -6,12 +6,14 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform/vault/lease"
 )
 
-// engine is one key/value engine.
+// engine is one engine.
 type engine struct {
 	path    string // without a slash at its end
-	version int    // 1 or 2
+	kind    string // "kv", "database", …
+	version int    // of a key/value engine: 1 or 2
 }
 
 // mounted is what the server says of what is mounted somewhere.
@@ -22,26 +24,49 @@ type mounted struct {
 }
 
 func (m mounted) engine(path string) (engine, bool) {
-	e := engine{path: strings.TrimSuffix(path, "/"), version: 1}
+	e := engine{path: strings.TrimSuffix(path, "/"), kind: m.Type, version: 1}
 	if m.Options["version"] == "2" {
 		e.version = 2
 	}
-	return e, m.Type == "kv" || m.Type == "generic"
+	return e, e.keeps()
 }
 
-// engine finds the engine that a name lies in, and the secret's path within it.
-// An engine that was found is remembered: none can be mounted below another one's
-// path while that one is there.
+// keeps reports whether e is a key/value engine.
+func (e engine) keeps() bool { return e.kind == "kv" || e.kind == "generic" }
+
+// engine finds the key/value engine that a name lies in, and the secret's path
+// within it. Unsupported where it lies in another one.
 func (p *Platform) engine(ctx context.Context, ref keyturn.Ref) (engine, string, error) {
-	name := ref.Name()
-	p.mu.Lock()
-	for path, e := range p.engines {
-		if rest, ok := strings.CutPrefix(name, path+"/"); ok {
-			p.mu.Unlock()
-			return e, rest, nil
-		}
+	e, rest, err := p.anyEngine(ctx, ref)
+	if err != nil || e.keeps() {
+		return e, rest, err
 	}
-	p.mu.Unlock()
+	err = keyturn.E(keyturn.Unsupported, "the engine '"+keyturn.Clean(e.path)+"' is of type "+keyturn.Clean(e.kind)+", which keeps no secrets of yours",
+		"secrets are kept in engines of type kv").About(ref)
+	if lease.Makes(e.kind) {
+		name := keyturn.Quote(ref.Secret().Short())
+		err = keyturn.E(keyturn.Unsupported, keyturn.Clean(ref.Secret().Short())+" is made anew for each asking, by an engine of type "+keyturn.Clean(e.kind),
+			"hand one to a command, for as long as that runs: keyturn run --env-from "+name+" -- COMMAND\nor take one: keyturn lease create "+name).About(ref)
+	}
+	return engine{}, "", err
+}
+
+// anyEngine finds the engine that a name lies in, and the rest of the name. An engine
+// that was found is remembered: none can be mounted below another one's path while
+// that one is there.
+func (p *Platform) anyEngine(ctx context.Context, ref keyturn.Ref) (engine, string, error) {
+	name := ref.Name()
+	if e, rest, ok := p.knownEngine(name); ok {
+		return e, rest, nil
+	}
+	done, err := p.lead(ctx, name)
+	if err != nil {
+		return engine{}, "", err
+	}
+	defer done()
+	if e, rest, ok := p.knownEngine(name); ok {
+		return e, rest, nil
+	}
 	var m mounted
 	if err := p.client.Do(ctx, ref, http.MethodGet, "sys/internal/ui/mounts/"+name, "", nil, &m); err != nil {
 		e := keyturn.AsError(err)
@@ -54,15 +79,11 @@ func (p *Platform) engine(ctx context.Context, ref keyturn.Ref) (engine, string,
 		}
 		return engine{}, "", e
 	}
-	e, ok := m.engine(m.Path)
+	e, _ := m.engine(m.Path)
 	rest, within := strings.CutPrefix(name, e.path+"/")
 	if !within || rest == "" {
 		return engine{}, "", keyturn.E(keyturn.Invalid, name+" is the engine '"+keyturn.Clean(e.path)+"' itself, not a secret in it",
 			"name a secret below it").About(ref)
-	}
-	if !ok {
-		return engine{}, "", keyturn.E(keyturn.Unsupported, "the engine '"+keyturn.Clean(e.path)+"' is of type "+keyturn.Clean(m.Type)+", which keeps no secrets of yours",
-			"secrets are kept in engines of type kv").About(ref)
 	}
 	p.mu.Lock()
 	p.engines[e.path] = e
@@ -70,12 +91,46 @@ func (p *Platform) engine(ctx context.Context, ref keyturn.Ref) (engine, string,
 	return e, rest, nil
 }
 
+// knownEngine finds a name's engine among those that were asked for.
+func (p *Platform) knownEngine(name string) (engine, string, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for path, e := range p.engines {
+		if rest, ok := strings.CutPrefix(name, path+"/"); ok {
+			return e, rest, true
+		}
+	}
+	return engine{}, "", false
+}
+
+// lead lets the first of many that ask about one engine at a time go ahead of the
+// others: mostly its answer is theirs. Call done when it is there.
+func (p *Platform) lead(ctx context.Context, name string) (done func(), err error) {
+	first, _, _ := strings.Cut(name, "/")
+	p.mu.Lock()
+	asked, follows := p.asked[first]
+	if !follows {
+		asked = make(chan struct{})
+		p.asked[first] = asked
+	}
+	p.mu.Unlock()
+	if !follows {
+		return func() { close(asked) }, nil
+	}
+	select {
+	case <-asked:
+		return func() {}, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // visible lists the key/value engines that this token can see.
 func (p *Platform) visible(ctx context.Context) ([]engine, error) {
 	var answer struct {
 		Secret map[string]mounted `json:"secret"`
 	}
-	if err := p.client.Do(ctx, keyturn.Ref{}, http.MethodGet, "sys/internal/ui/mounts", "", nil, &answer); err != nil {
+	if err := p.ask(ctx, http.MethodGet, "sys/internal/ui/mounts", &answer); err != nil {
 		return nil, err
 	}
 	var out []engine

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform"
 )
 
 // together is how many requests one listing has under way.
@@ -33,13 +34,39 @@ func (p *Platform) List(ctx context.Context, prefix string) iter.Seq2[keyturn.In
 					return
 				}
 			case strings.HasPrefix(prefix, e.path+"/"):
-				rest := strings.TrimPrefix(prefix, e.path+"/")
-				if !p.leaves(ctx, e, []string{rest}, true, yield) || !p.walk(ctx, e, rest+"/", yield) {
+				if !p.below(ctx, e, strings.TrimPrefix(prefix, e.path+"/"), yield) {
 					return
 				}
 			}
 		}
 	}
+}
+
+// below yields the secret of that name, if there is one, and what lies below it. A
+// token that may list a folder and not look at a secret of the folder's own name
+// gets the folder.
+func (p *Platform) below(ctx context.Context, e engine, name string, yield func(keyturn.Info, error) bool) bool {
+	var denied error
+	some := false
+	counted := func(info keyturn.Info, err error) bool {
+		some = true
+		return yield(info, err)
+	}
+	on := p.leaves(ctx, e, []string{name}, true, func(info keyturn.Info, err error) bool {
+		if errors.Is(err, keyturn.Denied) {
+			denied = err
+			return true
+		}
+		return counted(info, err)
+	})
+	if !on && denied == nil || !p.walk(ctx, e, name+"/", counted) {
+		return false
+	}
+	if denied != nil && !some {
+		yield(keyturn.Info{}, denied)
+		return false
+	}
+	return true
 }
 
 // walk yields what lies in a folder, "" or ending in a slash, and below it; false
@@ -52,7 +79,7 @@ func (p *Platform) walk(ctx context.Context, e engine, folder string, yield func
 	if e.version == 2 {
 		path += "metadata/"
 	}
-	err := p.client.Do(ctx, keyturn.Ref{}, "LIST", path+folder, "", nil, &answer)
+	err := p.ask(ctx, "LIST", path+folder, &answer)
 	if errors.Is(err, keyturn.NotFound) {
 		return true // an empty folder is none
 	}
@@ -81,27 +108,50 @@ func (p *Platform) walk(ctx context.Context, e engine, folder string, yield func
 // left out. maybe tells that the name may be none from the start.
 func (p *Platform) leaves(ctx context.Context, e engine, names []string, maybe bool, yield func(keyturn.Info, error) bool) bool {
 	for page := range slices.Chunk(names, 4*together) {
-		infos, errs := make([]keyturn.Info, len(page)), make([]error, len(page))
-		slots := make(chan struct{}, together)
-		var wg sync.WaitGroup
-		for i, name := range page {
-			slots <- struct{}{}
-			wg.Go(func() {
-				defer func() { <-slots }()
-				infos[i], errs[i] = p.leaf(ctx, e, name, maybe)
-			})
+		infos, err := p.page(ctx, e, page, maybe)
+		if err != nil {
+			yield(keyturn.Info{}, err)
+			return false
 		}
-		wg.Wait()
-		for i := range page {
-			if errors.Is(errs[i], keyturn.NotFound) {
-				continue
-			}
-			if !yield(infos[i], errs[i]) || errs[i] != nil {
+		for _, info := range infos {
+			if info.State != "" && !yield(info, nil) {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// page asks about some names, several at a time. What is gone has no state. The
+// first error ends all of it.
+func (p *Platform) page(ctx context.Context, e engine, names []string, maybe bool) ([]keyturn.Info, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	infos := make([]keyturn.Info, len(names))
+	slots := make(chan struct{}, together)
+	var wg sync.WaitGroup
+	for i, name := range names {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			info, err := p.leaf(ctx, e, name, maybe)
+			if err != nil && !errors.Is(err, keyturn.NotFound) {
+				stop(err)
+				return
+			}
+			infos[i] = info
+		})
+	}
+	wg.Wait()
+	return infos, context.Cause(ctx)
+}
+
+// ask is one request of a listing, tried again as Mount does elsewhere.
+func (p *Platform) ask(ctx context.Context, method, path string, out any) error {
+	_, err := platform.Retry(ctx, func() (struct{}, error) {
+		return struct{}{}, p.client.Do(ctx, keyturn.Ref{}, method, path, "", nil, out)
+	})
+	return err
 }
 
 func (p *Platform) leaf(ctx context.Context, e engine, rest string, maybe bool) (keyturn.Info, error) {
@@ -115,7 +165,11 @@ func (p *Platform) leaf(ctx context.Context, e engine, rest string, maybe bool) 
 		}
 		return plainInfo(ref, e, rest), nil
 	}
-	m, err := p.metadata(ctx, ref, e, rest)
+	m, err := platform.Retry(ctx, func() (metadata, error) { return p.metadata(ctx, ref, e, rest) })
+	if errors.Is(err, keyturn.Denied) && !maybe {
+		// This token may list the folder, and no more: there is the name.
+		return keyturn.Info{Ref: ref, Path: e.path + "/data/" + rest, State: keyturn.Live}, nil
+	}
 	if err != nil {
 		return keyturn.Info{}, err
 	}
@@ -131,7 +185,7 @@ func (p *Platform) leafOfFolder(ctx context.Context, e engine, ref keyturn.Ref, 
 	if i := strings.LastIndexByte(rest, '/'); i >= 0 {
 		folder, name = rest[:i+1], rest[i+1:]
 	}
-	if err := p.client.Do(ctx, keyturn.Ref{}, "LIST", e.path+"/"+folder, "", nil, &answer); err != nil {
+	if err := p.ask(ctx, "LIST", e.path+"/"+folder, &answer); err != nil {
 		return keyturn.Info{}, err
 	}
 	if !slices.Contains(answer.Keys, name) {

@@ -6,6 +6,8 @@
 //	vault.go    what the platform states of itself, reading
 //	write.go    writing, deleting, destroying
 //	list.go     names
+//	issue.go    credentials that engines make for one asking; see lease/
+//	session.go  logging in and out; login/ has the methods
 //
 // A name is the engine's path and the secret's, as people know them:
 // "secret/myapp/config", never "secret/data/myapp/config"; the engine is found by
@@ -73,9 +75,12 @@ func checkName(name string) string {
 	case keyturn.Clean(name) != name || strings.ContainsRune(name, unicode.ReplacementChar):
 		return "it has control or invisible characters"
 	}
-	for seg := range strings.SplitSeq(name, "/") {
+	for i, seg := range strings.Split(name, "/") {
 		if strings.TrimSpace(seg) != seg {
 			return "a segment begins or ends with a space"
+		}
+		if i > 0 && (seg == "*" || seg == "+") {
+			return "a segment below the engine is * or +, which policies take for any name"
 		}
 		if strings.IndexFunc(seg, func(r rune) bool { return !unicode.IsPrint(r) }) >= 0 {
 			return "it has white space other than a plain space"
@@ -93,21 +98,29 @@ func checkField(name string) string {
 
 // Platform is one Vault or OpenBao server as one token sees it.
 type Platform struct {
+	// Keeper keeps the token of a login; nil where none can be kept. Instead names
+	// what Config.Token prefers to one that is kept, such as a variable, or takes
+	// where none is; "" for nothing. Both are set before the first use.
+	Keeper  platform.Keeper
+	Instead func(kept bool) string
+
 	client *api.Client
 	mount  string
 
 	mu      sync.Mutex
-	engines map[string]engine // by path
+	engines map[string]engine        // by path
+	asked   map[string]chan struct{} // by the first segment of names: closed once the server was asked about one
 }
 
 // New returns the platform of a server for the mount of that name. Nothing is
 // sent yet. Invalid where c cannot be used.
 func New(c api.Config, mount string) (*Platform, error) {
+	c.Mount = mount
 	cl, err := api.New(c)
 	if err != nil {
 		return nil, err
 	}
-	return &Platform{client: cl, mount: mount, engines: map[string]engine{}}, nil
+	return &Platform{client: cl, mount: mount, engines: map[string]engine{}, asked: map[string]chan struct{}{}}, nil
 }
 
 // version is one version as version 2 tells of it.

@@ -43,6 +43,9 @@ func (p *Platform) Put(ctx context.Context, ref keyturn.Ref, n platform.New) (ke
 	if err != nil {
 		return keyturn.Info{}, err
 	}
+	if made.Version < 1 {
+		return keyturn.Info{}, &keyturn.Error{Code: keyturn.Unavailable, Ref: ref, Unknown: true, Message: "the server does not say which version it made"}
+	}
 	info := p.info(ref, e, rest, made)
 	info.Current, info.Labels = true, n.Labels
 	if len(n.Labels) == 0 && len(made.Metadata) == 0 {
@@ -220,6 +223,10 @@ func plainInfo(ref keyturn.Ref, e engine, rest string) keyturn.Info {
 func (p *Platform) putPlain(ctx context.Context, ref keyturn.Ref, e engine, rest string, n platform.New, body map[string]json.RawMessage) (keyturn.Info, error) {
 	if len(n.Labels) > 0 {
 		return keyturn.Info{}, keyturn.E(keyturn.Unsupported, "the engine '"+keyturn.Clean(e.path)+"' is kv version 1, which keeps no labels", "leave --label out").About(ref)
+	}
+	if n.Demanded {
+		return keyturn.Info{}, keyturn.E(keyturn.Unsupported, "the engine '"+keyturn.Clean(e.path)+"' is kv version 1, which cannot put only if a version is current",
+			"leave --if-version out; another writer may then be overwritten").About(ref)
 	}
 	if err := p.client.Do(ctx, ref, http.MethodPost, e.path+"/"+rest, "", body, nil); err != nil {
 		return keyturn.Info{}, err

@@ -27,6 +27,7 @@ type Config struct {
 	// Insecure is set.
 	Address   string
 	Namespace string // "" for the root namespace
+	Mount     string // the name of the mount, for hints; "" where it has none
 	Insecure  bool   // plain http to anywhere: the operator wrote it
 	// Token returns the token to use; an error is returned as it is.
 	Token func(ctx context.Context) (keyturn.Value, error)
@@ -54,12 +55,9 @@ type Client struct {
 
 // New returns a client; nothing is sent yet. Invalid where c cannot be used.
 func New(c Config) (*Client, error) {
-	u, err := url.Parse(c.Address)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, keyturn.E(keyturn.Invalid, "the address of this mount is not one of a server", "write address: https://vault.example.com:8200")
-	}
-	if u.Scheme == "http" && !c.Insecure && !loopback(u.Hostname()) {
-		return nil, keyturn.E(keyturn.Invalid, "the address "+keyturn.Clean(u.Host)+" is reached without encryption", "write https://, or insecure: true in the operator's configuration where the network itself is safe")
+	u, err := c.base()
+	if err != nil {
+		return nil, err
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -76,7 +74,20 @@ func New(c Config) (*Client, error) {
 	}}, nil
 }
 
-func loopback(host string) bool {
+// base is the address, in its parts; Invalid where nothing may be sent there.
+func (c Config) base() (*url.URL, error) {
+	u, err := url.Parse(c.Address)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, keyturn.E(keyturn.Invalid, "the address of this mount is not one of a server", "write address: https://vault.example.com:8200")
+	}
+	if u.Scheme == "http" && !c.Insecure && !Loopback(u.Hostname()) {
+		return nil, keyturn.E(keyturn.Invalid, "the address "+keyturn.Clean(u.Host)+" is reached without encryption", "write https://, or insecure: true in the operator's configuration where the network itself is safe")
+	}
+	return u, nil
+}
+
+// Loopback reports whether a host is this machine, by its name or address.
+func Loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
@@ -89,7 +100,13 @@ type Request struct {
 	Query     string
 	Body      any           // has a JSON form; nil for none
 	Anonymous bool          // no token is sent: a login
+	Changes   bool          // something is made by it, though it only reads
 	Wrap      time.Duration // the answer is to be response-wrapped for so long; 0: not
+}
+
+// changes reports whether a request that was sent may have changed something.
+func (r Request) changes() bool {
+	return r.Changes || r.Method != http.MethodGet && r.Method != "LIST"
 }
 
 // Answer is what the server answered.
@@ -109,6 +126,8 @@ type Auth struct {
 	Policies  []string `json:"policies"`
 	Duration  int      `json:"lease_duration"` // seconds; 0: for ever
 	Renewable bool     `json:"renewable"`
+	// MFA is set where there is no token yet: a second factor is asked for.
+	MFA json.RawMessage `json:"mfa_requirement"`
 }
 
 // Wrap is a response that waits to be unwrapped once.
@@ -123,7 +142,12 @@ type Wrap struct {
 // the answer (or the answer itself, where it has none) into out, which may be nil. An
 // answer of 404 that tells why (a deleted version) is read too.
 func (c *Client) Do(ctx context.Context, ref keyturn.Ref, method, path, query string, body, out any) error {
-	raw, err := c.raw(ctx, Request{Ref: ref, Method: method, Path: path, Query: query, Body: body})
+	return c.Ask(ctx, Request{Ref: ref, Method: method, Path: path, Query: query, Body: body}, out)
+}
+
+// Ask is Do of any request.
+func (c *Client) Ask(ctx context.Context, r Request, out any) error {
+	raw, err := c.raw(ctx, r)
 	if out == nil || len(raw) == 0 || err != nil && keyturn.AsError(err).Code != keyturn.NotFound {
 		return err
 	}
@@ -136,7 +160,7 @@ func (c *Client) Do(ctx context.Context, ref keyturn.Ref, method, path, query st
 		return err
 	}
 	if decodeErr := json.Unmarshal(raw, out); decodeErr != nil && err == nil {
-		return c.strange(ref)
+		return c.strange(r)
 	}
 	return err
 }
@@ -146,14 +170,16 @@ func (c *Client) Send(ctx context.Context, r Request) (Answer, error) {
 	var a Answer
 	raw, err := c.raw(ctx, r)
 	if err == nil && len(raw) > 0 && json.Unmarshal(raw, &a) != nil {
-		err = c.strange(r.Ref)
+		err = c.strange(r)
 	}
 	return a, err
 }
 
-// strange is the error for an answer that is not Vault's.
-func (c *Client) strange(ref keyturn.Ref) error {
-	return keyturn.E(keyturn.Unavailable, "the answer of "+keyturn.Clean(c.base.Host)+" is not Vault's", "is the address right?").About(ref)
+// strange is the error for an answer that is not Vault's: what it changed is not
+// known.
+func (c *Client) strange(r Request) error {
+	return &keyturn.Error{Code: keyturn.Unavailable, Ref: r.Ref, Unknown: r.changes(),
+		Message: "the answer of " + keyturn.Clean(c.base.Host) + " is not Vault's", Hint: "is the address right?"}
 }
 
 // raw sends one request and returns the body of its answer, of a NotFound too.
@@ -164,15 +190,15 @@ func (c *Client) raw(ctx context.Context, r Request) ([]byte, error) {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.unreachable(ctx, r.Ref, r.Method, err)
+		return nil, c.unreachable(ctx, r, err)
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil || len(raw) > maxAnswer:
-		return nil, c.unreachable(ctx, r.Ref, r.Method, errors.New("its answer was cut short, or is too large"))
+		return nil, c.unreachable(ctx, r, errors.New("its answer was cut short, or is too large"))
 	case resp.StatusCode >= 400:
-		return raw, c.refused(r.Ref, r.Method, resp, raw)
+		return raw, c.refused(ctx, r, resp, raw)
 	case resp.StatusCode >= 300:
 		return nil, keyturn.E(keyturn.Unavailable, "the server "+keyturn.Clean(c.base.Host)+" sends us elsewhere",
 			"write the address of the active server, or of the load balancer, into the mount").About(r.Ref)
@@ -215,8 +241,8 @@ func (c *Client) request(ctx context.Context, r Request) (*http.Request, error) 
 
 // unreachable is the error of a request without an answer. The transport's own
 // text may hold the address, never a header.
-func (c *Client) unreachable(ctx context.Context, ref keyturn.Ref, method string, err error) error {
-	changes := method != http.MethodGet && method != "LIST"
+func (c *Client) unreachable(ctx context.Context, r Request, err error) error {
+	ref, changes := r.Ref, r.changes()
 	var sentTo *url.Error
 	if errors.As(err, &sentTo) {
 		err = sentTo.Err // its text would hold the whole address, with what a login sends in it
@@ -241,7 +267,8 @@ func (c *Client) unreachable(ctx context.Context, ref keyturn.Ref, method string
 
 // refused makes the error of an answer that is one. What the server says is
 // looked at, and not quoted: it could repeat what was sent.
-func (c *Client) refused(ref keyturn.Ref, method string, resp *http.Response, raw []byte) error {
+func (c *Client) refused(ctx context.Context, r Request, resp *http.Response, raw []byte) error {
+	ref := r.Ref
 	var answer struct {
 		Errors []string `json:"errors"`
 	}
@@ -249,7 +276,7 @@ func (c *Client) refused(ref keyturn.Ref, method string, resp *http.Response, ra
 		_ = json.Unmarshal(raw, &answer)
 	}
 	said := strings.Join(answer.Errors, "\n")
-	e := &keyturn.Error{Ref: ref, Code: keyturn.Unavailable, Err: errors.New("status " + strconv.Itoa(resp.StatusCode))}
+	e := &keyturn.Error{Ref: ref, Code: keyturn.Unavailable, Err: &Refusal{Status: resp.StatusCode, says: func(phrase string) bool { return strings.Contains(said, phrase) }}}
 	server := keyturn.Clean(c.base.Host)
 	switch resp.StatusCode {
 	case http.StatusBadRequest:
@@ -260,14 +287,22 @@ func (c *Client) refused(ref keyturn.Ref, method string, resp *http.Response, ra
 		case strings.Contains(said, "check-and-set parameter required"):
 			e.Code, e.Message, e.Hint = keyturn.Conflict, "this engine takes a put only with the version that it replaces", "add --if-version"
 		case strings.Contains(said, "missing client token"):
-			e.Code, e.Message, e.Hint = keyturn.Expired, "no token is there for "+server, "keyturn login "+mountOf(ref)
+			e.Code, e.Message, e.Hint = keyturn.Expired, "no token is there for "+server, "keyturn login "+c.mountOf(ref)
+		case strings.Contains(said, "unknown role"), strings.Contains(said, "lease not found"):
+			e.Code, e.Message = keyturn.NotFound, "there is nothing of that name"
+		case strings.Contains(said, "past the max TTL"):
+			e.Code, e.Message = keyturn.Unsupported, "it has reached its longest time"
+		case strings.Contains(said, "lease is not renewable"):
+			e.Code, e.Message = keyturn.Unsupported, "this lease cannot be renewed"
 		case strings.Contains(said, "too large"):
 			e.Message, e.Hint = "the secret is larger than the server takes", "use several secrets"
 		}
 	case http.StatusForbidden:
-		e.Code, e.By, e.Message = keyturn.Denied, "platform", "the token may not do this"
+		e.Code, e.By, e.Message, e.Hint = keyturn.Denied, "platform", "the token may not do this", missing(r)
 		if strings.Contains(said, "invalid token") || strings.Contains(said, "bad token") {
-			e.Code, e.By, e.Message, e.Hint = keyturn.Expired, "", "the token for "+server+" has expired, was revoked, or is not one", "keyturn login "+mountOf(ref)
+			e.Code, e.By, e.Message, e.Hint = keyturn.Expired, "", "the token for "+server+" has expired, was revoked, or is not one", "keyturn login "+c.mountOf(ref)
+		} else {
+			c.lacking(ctx, r, e)
 		}
 	case http.StatusNotFound:
 		e.Code, e.Message = keyturn.NotFound, "there is nothing of that name"
@@ -278,22 +313,94 @@ func (c *Client) refused(ref keyturn.Ref, method string, resp *http.Response, ra
 	case http.StatusServiceUnavailable:
 		e.Message = server + " is not available now"
 		if strings.Contains(said, "sealed") {
-			return Sealed(0, 0, 0).About(ref)
+			return c.sealed(ctx, r)
 		}
 	case http.StatusTooManyRequests:
 		e.Message, e.Hint = server+" answers too many requests already", "try again in a moment"
+		e.Err = throttled(resp.Header.Get("Retry-After"))
+	case http.StatusPreconditionFailed: // https://developer.hashicorp.com/vault/docs/enterprise/consistency
+		e.Message, e.Hint = server+" does not hold yet what was written before", "try again in a moment"
+	case 472: // these two: https://developer.hashicorp.com/vault/api-docs/system/health
+		e.Message, e.Hint = server+" is a secondary for disaster recovery, which answers nobody", "write the address of the primary into the mount"
+	case 473:
+		e.Message, e.Hint = server+" is a standby that does not answer this", "write the address of the active server, or of the load balancer, into the mount"
 	default:
 		e.Message = server + " failed with status " + strconv.Itoa(resp.StatusCode)
-		e.Unknown = resp.StatusCode >= 500 && method != http.MethodGet && method != "LIST"
+		e.Unknown = resp.StatusCode >= 500 && r.changes()
 	}
 	return e
 }
 
-func mountOf(ref keyturn.Ref) string {
-	if ref.IsZero() {
-		return "MOUNT"
+// throttled is the cause of an answer that came too soon, with what the server said
+// of when to ask again: seconds, "" for nothing.
+type throttled string
+
+// Error implements error.
+func (throttled) Error() string { return "status 429" }
+
+// RetryAfter is what Mount waits for; 0 where the server said nothing.
+func (t throttled) RetryAfter() time.Duration {
+	n, err := strconv.Atoi(string(t))
+	if err != nil || n < 0 || n > 24*60*60 {
+		return 0
 	}
-	return ref.Mount()
+	return time.Duration(n) * time.Second
+}
+
+// sealed is the error of a sealed server, with how far it is unsealed where it says
+// so.
+func (c *Client) sealed(ctx context.Context, r Request) error {
+	var s struct {
+		T        int `json:"t"`
+		N        int `json:"n"`
+		Progress int `json:"progress"`
+	}
+	if r.Path != "sys/seal-status" {
+		if raw, err := c.raw(ctx, Request{Ref: r.Ref, Method: http.MethodGet, Path: "sys/seal-status", Anonymous: true}); err == nil {
+			_ = json.Unmarshal(raw, &s)
+		}
+	}
+	return Sealed(s.T, s.N, s.Progress).About(r.Ref)
+}
+
+// missing names the permission that a request needs, as Vault's policies write it
+// (https://developer.hashicorp.com/vault/docs/concepts/policies#capabilities).
+func missing(r Request) string {
+	if r.Anonymous {
+		return ""
+	}
+	needs := map[string]string{http.MethodGet: `"read"`, "LIST": `"list"`, http.MethodDelete: `"delete"`, http.MethodPatch: `"patch"`}[r.Method]
+	if needs == "" {
+		needs = `"create", "update"`
+	}
+	return "one of its policies has to hold: path \"" + keyturn.Clean(r.Path) + "\" { capabilities = [" + needs + "] }"
+}
+
+// Refusal is the cause of an error that the server answered. Its text is the status
+// alone; what the server said can be asked about, and not be read.
+type Refusal struct {
+	Status int
+	says   func(phrase string) bool
+}
+
+// Error implements error.
+func (r *Refusal) Error() string { return "status " + strconv.Itoa(r.Status) }
+
+// Says reports whether err is an answer in which the server said a phrase, as it is
+// written.
+func Says(err error, phrase string) bool {
+	var r *Refusal
+	return errors.As(err, &r) && r.says(phrase)
+}
+
+func (c *Client) mountOf(ref keyturn.Ref) string {
+	switch {
+	case !ref.IsZero():
+		return ref.Mount()
+	case c.Mount != "":
+		return c.Mount
+	}
+	return "MOUNT"
 }
 
 // Sealed is the error of a sealed server: t of n key shares unseal it, and so

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
@@ -29,15 +30,15 @@ const patience = 5 * time.Minute
 
 // browser has a person log in on a page and waits on loopback for what the page
 // sends back.
-func browser(ctx context.Context, c *api.Client, path, role string, visit func(context.Context, string) error) (Token, error) {
+func browser(ctx context.Context, c *api.Client, path, role string, visit func(context.Context, string) error) (platform.Token, error) {
 	if visit == nil {
-		return Token{}, keyturn.E(keyturn.Denied, "a login page needs a person and a browser", "services log in by --method jwt, kubernetes or approle")
+		return platform.Token{}, keyturn.E(keyturn.Denied, "a login page needs a person and a browser", "services log in by --method jwt, kubernetes or approle")
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	l, err := net.Listen("tcp", callbackAddress)
 	if err != nil {
-		return Token{}, keyturn.E(keyturn.Unavailable, "the port that the browser comes back to is taken: "+callbackAddress, "end the other login, then try again").Because(err)
+		return platform.Token{}, keyturn.E(keyturn.Unavailable, "the port that the browser comes back to is taken: "+callbackAddress, "end the other login, then try again").Because(err)
 	}
 	nonce := make([]byte, 20)
 	_, _ = rand.Read(nonce)
@@ -46,29 +47,29 @@ func browser(ctx context.Context, c *api.Client, path, role string, visit func(c
 	a, err := pageOf(ctx, c, path, role, redirect, secret)
 	if err != nil {
 		_ = l.Close()
-		return Token{}, err
+		return platform.Token{}, err
 	}
 	page, err := url.Parse(a)
 	if err != nil || page.Query().Get("state") == "" {
 		_ = l.Close()
-		return Token{}, keyturn.E(keyturn.Unavailable, "the server gave an address that is no login page", "")
+		return platform.Token{}, keyturn.E(keyturn.Unavailable, "the server gave an address that is no login page", "")
 	}
 	back := make(chan url.Values, 1)
 	server := &http.Server{Handler: callback(page.Query().Get("state"), back), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 32 << 10}
 	go func() { _ = server.Serve(l) }()
 	defer server.Close()
 	if err := visit(ctx, a); err != nil {
-		return Token{}, err
+		return platform.Token{}, err
 	}
 	select {
 	case <-ctx.Done():
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return Token{}, keyturn.E(keyturn.Unavailable, "nobody came back from the login page in time", "try again")
+			return platform.Token{}, keyturn.E(keyturn.Unavailable, "nobody came back from the login page in time", "try again")
 		}
-		return Token{}, ctx.Err()
+		return platform.Token{}, ctx.Err()
 	case got := <-back:
 		if got.Get("code") == "" {
-			return Token{}, keyturn.E(keyturn.Denied, "the login page says no", "try again, or ask who runs it")
+			return platform.Token{}, keyturn.E(keyturn.Denied, "the login page says no", "try again, or ask who runs it")
 		}
 		return finish(ctx, c, path, got, secret)
 	}
@@ -111,11 +112,11 @@ func callback(state string, back chan<- url.Values) http.Handler {
 }
 
 // finish exchanges the page's code for a token.
-func finish(ctx context.Context, c *api.Client, path string, got url.Values, nonce string) (Token, error) {
+func finish(ctx context.Context, c *api.Client, path string, got url.Values, nonce string) (platform.Token, error) {
 	q := url.Values{"state": {got.Get("state")}, "code": {got.Get("code")}, "client_nonce": {nonce}}
 	a, err := c.Send(ctx, api.Request{Method: http.MethodGet, Path: "auth/" + path + "/oidc/callback", Query: q.Encode(), Anonymous: true})
 	if err != nil {
-		return Token{}, refused(path, err)
+		return platform.Token{}, refused(path, err)
 	}
 	return issued(ctx, c, a)
 }

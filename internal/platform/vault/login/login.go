@@ -11,49 +11,27 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
-// Input is one thing that a method needs.
-type Input struct {
-	Name     string
-	Help     string
-	Secret   bool   // asked without echo, never on the command line
-	Env      string // a variable that holds it, by the vendor's custom; "" for none
-	Optional bool
-}
-
-// Method is one way to log in.
-type Method struct {
-	Name   string
-	Help   string
-	Path   string // where it is usually enabled, below auth/
-	Inputs []Input
-}
+// podToken is the token of a pod's service account
+// (https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/#directly-accessing-the-rest-api).
+const podToken = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
 // Methods lists the ways to log in.
-func Methods() []Method {
-	role := Input{Name: "role", Help: "the role to log in as"}
-	jwt := Input{Name: "jwt", Help: "the signed token of whoever vouches for you", Secret: true}
-	return []Method{
-		{Name: "token", Help: "a token that you have", Inputs: []Input{{Name: "token", Help: "the token", Secret: true, Env: "VAULT_TOKEN"}}},
-		{Name: "oidc", Help: "your organisation's login page, in a browser", Path: "oidc", Inputs: []Input{{Name: "role", Help: role.Help, Optional: true}}},
-		{Name: "userpass", Help: "a user name and a password", Path: "userpass", Inputs: []Input{{Name: "username", Help: "your user name"}, {Name: "password", Help: "your password", Secret: true}}},
-		{Name: "approle", Help: "a service's role id and secret id", Path: "approle", Inputs: []Input{
+func Methods() []platform.Method {
+	role := platform.Input{Name: "role", Help: "the role to log in as"}
+	jwt := platform.Input{Name: "jwt", Help: "the signed token of whoever vouches for you", Secret: true, Env: "VAULT_ID_TOKEN", Signed: true}
+	return []platform.Method{
+		{Name: "token", Help: "a token that you have", Inputs: []platform.Input{{Name: "token", Help: "the token", Secret: true, Env: "VAULT_TOKEN"}}},
+		{Name: "oidc", Help: "your organisation's login page, in a browser", Path: "oidc", Inputs: []platform.Input{{Name: "role", Help: role.Help, Optional: true}}},
+		{Name: "userpass", Help: "a user name and a password", Path: "userpass", Inputs: []platform.Input{{Name: "username", Help: "your user name"}, {Name: "password", Help: "your password", Secret: true}}},
+		{Name: "approle", Help: "a service's role id and secret id", Path: "approle", Inputs: []platform.Input{
 			{Name: "role-id", Help: "the role's id", Env: "VAULT_ROLE_ID"}, {Name: "secret-id", Help: "its secret id", Secret: true, Env: "VAULT_SECRET_ID", Optional: true}}},
-		{Name: "kubernetes", Help: "the service account of this pod", Path: "kubernetes", Inputs: []Input{role, {Name: "jwt", Help: "the service account's token; the pod's own where left out", Secret: true, Optional: true}}},
-		{Name: "jwt", Help: "a signed token, for instance of GitHub Actions or GitLab CI", Path: "jwt", Inputs: []Input{role, jwt}},
+		{Name: "kubernetes", Help: "the service account of this pod", Path: "kubernetes", Inputs: []platform.Input{role, {Name: "jwt", Help: "the service account's token: the pod's own, where this is one", Secret: true, File: podToken}}},
+		{Name: "jwt", Help: "a signed token, for instance of GitHub Actions or GitLab CI", Path: "jwt", Inputs: []platform.Input{role, jwt}},
 	}
-}
-
-// Token is what a login gave.
-type Token struct {
-	Value     keyturn.Value
-	Accessor  string
-	Identity  string // display name
-	Policies  []string
-	Expires   time.Time // zero: never
-	Renewable bool
 }
 
 // Request is one login.
@@ -65,28 +43,99 @@ type Request struct {
 	Visit func(ctx context.Context, url string) error
 }
 
-// Login gets a token. Denied where the server does not take what it was given,
-// Invalid where an input is missing.
-func Login(ctx context.Context, c *api.Client, r Request) (Token, error) {
-	at := slices.IndexFunc(Methods(), func(m Method) bool { return m.Name == r.Method })
+// missing is the error of an input that nobody gave.
+func missing(m platform.Method, in platform.Input) error {
+	hint := "give --" + in.Name
+	if in.Secret {
+		hint = "it is asked for at a terminal; elsewhere pipe it in and write - behind the mount"
+		if in.Env != "" {
+			hint += ", or set " + in.Env
+		}
+	}
+	return keyturn.E(keyturn.Invalid, "the login method "+m.Name+" needs "+in.Help, hint)
+}
+
+// plain reports whether s means in a URL what it says.
+func plain(s string) bool {
+	if strings.ContainsAny(s, "?#%\\") || keyturn.Clean(s) != s {
+		return false
+	}
+	for seg := range strings.SplitSeq(s, "/") {
+		if seg == "." || seg == ".." || seg == "" && s != "" {
+			return false
+		}
+	}
+	return true
+}
+
+func methodOf(name string) (platform.Method, bool) {
+	at := slices.IndexFunc(Methods(), func(m platform.Method) bool { return m.Name == name })
 	if at < 0 {
+		return platform.Method{}, false
+	}
+	return Methods()[at], true
+}
+
+// Inputs lists what a method needs; nothing where there is no such method.
+func Inputs(method string) []platform.Input {
+	m, _ := methodOf(method)
+	return m.Inputs
+}
+
+// pathOf is where the method of r is enabled, below auth/.
+func pathOf(m platform.Method, r Request) string {
+	if r.Path == "" {
+		return m.Path
+	}
+	return strings.Trim(strings.TrimPrefix(r.Path, "auth/"), "/")
+}
+
+// Check refuses, as Invalid, a login that cannot be meant, by all that is not
+// secret of it.
+func Check(r Request) error {
+	method, ok := methodOf(r.Method)
+	if !ok {
 		var names []string
 		for _, m := range Methods() {
 			names = append(names, m.Name)
 		}
-		return Token{}, keyturn.E(keyturn.Invalid, "there is no login method '"+keyturn.Clean(r.Method)+"'", "there are "+strings.Join(names, ", "))
+		return keyturn.E(keyturn.Invalid, "there is no login method '"+keyturn.Clean(r.Method)+"'", "there are "+strings.Join(names, ", "))
 	}
-	method := Methods()[at]
 	for _, in := range method.Inputs {
-		if v := r.Inputs[in.Name]; v.Len() == 0 && !in.Optional {
-			return Token{}, keyturn.E(keyturn.Invalid, "the login method "+method.Name+" needs "+in.Help, "give --"+in.Name)
+		if v := r.Inputs[in.Name]; v.Len() == 0 && !in.Optional && !in.Secret {
+			return missing(method, in)
 		}
 	}
-	path := r.Path
-	if path == "" {
-		path = method.Path
+	for name, v := range r.Inputs {
+		if v.Len() > 0 && !slices.ContainsFunc(method.Inputs, func(in platform.Input) bool { return in.Name == name }) {
+			return keyturn.E(keyturn.Invalid, "the login method "+method.Name+" takes no --"+keyturn.Clean(name), "leave it out, or name another --method")
+		}
 	}
-	path = strings.Trim(strings.TrimPrefix(path, "auth/"), "/")
+	if name := string(r.Inputs["username"].Reveal()); strings.Contains(name, "/") || !plain(name) {
+		return keyturn.E(keyturn.Invalid, "that is no user name", "a user name has no / ? # or %")
+	}
+	if r.Path != "" && method.Path == "" {
+		return keyturn.E(keyturn.Invalid, "the login method "+method.Name+" is not enabled anywhere", "leave --path out")
+	}
+	if path := pathOf(method, r); !plain(path) || r.Path != "" && path == "" {
+		return keyturn.E(keyturn.Invalid, "a login method is not enabled at such a path", "name it as the server does, without auth/: --path oidc")
+	}
+	return nil
+}
+
+// Login gets a token. Denied where the server does not take what it was given,
+// Invalid where an input is missing.
+func Login(ctx context.Context, c *api.Client, r Request) (platform.Token, error) {
+	if err := Check(r); err != nil {
+		return platform.Token{}, err
+	}
+	method, _ := methodOf(r.Method)
+	for _, in := range method.Inputs {
+		if v := r.Inputs[in.Name]; v.Len() == 0 && !in.Optional {
+			return platform.Token{}, missing(method, in)
+		}
+	}
+	path := pathOf(method, r)
 	in := func(name string) string { return string(r.Inputs[name].Reveal()) }
 	switch method.Name {
 	case "token":
@@ -94,22 +143,18 @@ func Login(ctx context.Context, c *api.Client, r Request) (Token, error) {
 	case "oidc":
 		return browser(ctx, c, path, in("role"), r.Visit)
 	case "userpass":
-		name := in("username")
-		if strings.ContainsAny(name, "/?#%") {
-			return Token{}, keyturn.E(keyturn.Invalid, "that is no user name", "")
-		}
-		return exchange(ctx, c, path+"/login/"+name, map[string]string{"password": in("password")})
+		return exchange(ctx, c, path, "/login/"+in("username"), map[string]string{"password": in("password")})
 	case "approle":
-		return exchange(ctx, c, path+"/login", map[string]string{"role_id": in("role-id"), "secret_id": in("secret-id")})
+		return exchange(ctx, c, path, "/login", map[string]string{"role_id": in("role-id"), "secret_id": in("secret-id")})
 	}
-	return exchange(ctx, c, path+"/login", map[string]string{"role": in("role"), "jwt": in("jwt")})
+	return exchange(ctx, c, path, "/login", map[string]string{"role": in("role"), "jwt": in("jwt")})
 }
 
 // exchange sends what a method takes and reads the token that comes back.
-func exchange(ctx context.Context, c *api.Client, path string, body any) (Token, error) {
-	a, err := c.Send(ctx, api.Request{Method: http.MethodPost, Path: "auth/" + path, Body: body, Anonymous: true})
+func exchange(ctx context.Context, c *api.Client, path, rest string, body any) (platform.Token, error) {
+	a, err := c.Send(ctx, api.Request{Method: http.MethodPost, Path: "auth/" + path + rest, Body: body, Anonymous: true})
 	if err != nil {
-		return Token{}, refused(path, err)
+		return platform.Token{}, refused(path, err)
 	}
 	return issued(ctx, c, a)
 }
@@ -121,21 +166,25 @@ func refused(path string, err error) error {
 	switch e.Code {
 	case keyturn.Invalid, keyturn.Denied, keyturn.Expired, keyturn.Conflict:
 		e.Code, e.By = keyturn.Denied, "platform"
-		e.Message = "the server did not take this login at auth/" + keyturn.Clean(strings.Split(path, "/login")[0])
+		e.Message = "the server did not take this login at auth/" + keyturn.Clean(path)
 		e.Hint = "check what you gave, and where the method is enabled (--path)"
 	case keyturn.NotFound, keyturn.Unsupported:
 		e.Code = keyturn.NotFound
-		e.Message = "there is no such login method at auth/" + keyturn.Clean(strings.Split(path, "/login")[0])
+		e.Message = "there is no such login method at auth/" + keyturn.Clean(path)
 		e.Hint = "an operator enables it, or it is at another --path"
 	}
 	return &e
 }
 
-func issued(ctx context.Context, c *api.Client, a api.Answer) (Token, error) {
-	if a.Auth == nil || a.Auth.Token == "" {
-		return Token{}, keyturn.E(keyturn.Unavailable, "the server answered the login without a token", "is it Vault, and is the method's answer wrapped?")
+func issued(ctx context.Context, c *api.Client, a api.Answer) (platform.Token, error) {
+	if a.Auth != nil && a.Auth.Token == "" && len(a.Auth.MFA) > 0 && string(a.Auth.MFA) != "null" {
+		return platform.Token{}, keyturn.E(keyturn.Unsupported, "this login takes a second factor, which keyturn cannot give to the server",
+			"log in with Vault's own command line, then give its token: keyturn login "+c.Mount+" -")
 	}
-	t := Token{Value: keyturn.NewValue([]byte(a.Auth.Token)), Accessor: a.Auth.Accessor, Policies: a.Auth.Policies, Renewable: a.Auth.Renewable}
+	if a.Auth == nil || a.Auth.Token == "" {
+		return platform.Token{}, keyturn.E(keyturn.Unavailable, "the server answered the login without a token", "is it Vault, and is the method's answer wrapped?")
+	}
+	t := platform.Token{Value: keyturn.NewValue([]byte(a.Auth.Token)), Accessor: a.Auth.Accessor, Policies: a.Auth.Policies, Renewable: a.Auth.Renewable, Issued: c.Now().UTC()}
 	if a.Auth.Duration > 0 {
 		t.Expires = c.Now().Add(time.Duration(a.Auth.Duration) * time.Second).UTC()
 	}
@@ -153,10 +202,10 @@ func as(c *api.Client, token keyturn.Value) (*api.Client, error) {
 }
 
 // known looks a token up with itself.
-func known(ctx context.Context, c *api.Client, token keyturn.Value) (Token, error) {
+func known(ctx context.Context, c *api.Client, token keyturn.Value) (platform.Token, error) {
 	own, err := as(c, token)
 	if err != nil {
-		return Token{}, err
+		return platform.Token{}, err
 	}
 	var self struct {
 		Name      string    `json:"display_name"`
@@ -166,13 +215,13 @@ func known(ctx context.Context, c *api.Client, token keyturn.Value) (Token, erro
 		Renewable bool      `json:"renewable"`
 	}
 	if err := own.Do(ctx, keyturn.Ref{}, http.MethodGet, "auth/token/lookup-self", "", nil, &self); err != nil {
-		return Token{}, err
+		return platform.Token{}, err
 	}
-	return Token{Value: token, Accessor: self.Accessor, Identity: self.Name, Policies: self.Policies, Expires: self.Expires.UTC(), Renewable: self.Renewable}, nil
+	return platform.Token{Value: token, Accessor: self.Accessor, Identity: self.Name, Policies: self.Policies, Issued: c.Now().UTC(), Expires: self.Expires.UTC(), Renewable: self.Renewable}, nil
 }
 
 // Renew makes a token live on; NotFound where it cannot be renewed any more.
-func Renew(ctx context.Context, c *api.Client, t Token) (Token, error) {
+func Renew(ctx context.Context, c *api.Client, t platform.Token) (platform.Token, error) {
 	if !t.Renewable {
 		return t, keyturn.E(keyturn.NotFound, "this token cannot be renewed", "log in once more when it has expired")
 	}
@@ -186,7 +235,7 @@ func Renew(ctx context.Context, c *api.Client, t Token) (Token, error) {
 	}
 	if a.Auth != nil && a.Auth.Duration > 0 {
 		t.Expires = c.Now().Add(time.Duration(a.Auth.Duration) * time.Second).UTC()
-		t.Renewable = a.Auth.Renewable
+		t.Renewable, t.Issued = a.Auth.Renewable, c.Now().UTC()
 	}
 	return t, nil
 }

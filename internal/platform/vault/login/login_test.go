@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -108,6 +109,22 @@ func TestLogin(t *testing.T) {
 	code(t, "an unknown method", err, keyturn.Invalid)
 }
 
+// TestSecondFactor: where the server asks for one that is said, and nothing is kept.
+func TestSecondFactor(t *testing.T) {
+	v := servers.VaultDev(t)
+	v.Call(http.MethodPost, "sys/auth/userpass", map[string]string{"type": "userpass"}, nil)
+	v.Call(http.MethodPost, "auth/userpass/users/anna", map[string]any{"password": "kt-fake-password"}, nil)
+	var method struct {
+		Data struct {
+			ID string `json:"method_id"`
+		}
+	}
+	v.Call(http.MethodPost, "identity/mfa/method/totp", map[string]any{"issuer": "test"}, &method)
+	v.Call(http.MethodPost, "identity/mfa/login-enforcement/all", map[string]any{"mfa_method_ids": []string{method.Data.ID}, "auth_method_types": []string{"userpass"}}, nil)
+	_, err := Login(t.Context(), client(t, v), Request{Method: "userpass", Inputs: inputs("username", "anna", "password", "kt-fake-password")})
+	code(t, "a second factor", err, keyturn.Unsupported)
+}
+
 func code(t *testing.T, doing string, err error, want keyturn.Code) {
 	t.Helper()
 	e := keyturn.AsError(err)
@@ -142,14 +159,26 @@ func reviewer(t *testing.T, _ string) string {
 func TestOIDC(t *testing.T) {
 	v := servers.VaultDev(t)
 	c := client(t, v)
+	// A port of its own: other packages are tested at the same time. Vault takes any
+	// port of this machine for the one that the role allows (RFC 8252, 7.3).
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	usual := callbackAddress
+	t.Cleanup(func() { callbackAddress = usual })
+	callbackAddress = fmt.Sprintf("localhost:%d", taken.Addr().(*net.TCPAddr).Port)
+	_, err = Login(t.Context(), c, Request{Method: "oidc", Visit: func(context.Context, string) error { return nil }})
+	code(t, "a port that is taken", err, keyturn.Unavailable)
+	_ = taken.Close()
 	issuer := servers.NewIssuer(t)
 	v.Call(http.MethodPost, "sys/auth/oidc", map[string]string{"type": "oidc"}, nil)
 	v.Call(http.MethodPost, "auth/oidc/config", map[string]any{"oidc_discovery_url": issuer.URL, "oidc_client_id": issuer.Client, "oidc_client_secret": "fake", "default_role": "people"}, nil)
 	v.Call(http.MethodPost, "auth/oidc/role/people", map[string]any{"user_claim": "email", "allowed_redirect_uris": []string{"http://localhost:8250/oidc/callback"}, "token_policies": "default", "token_ttl": "1h"}, nil)
 	visit := func(ctx context.Context, url string) error {
 		// Others on the machine knock first, without the state, and with another.
-		for _, stray := range []string{"http://localhost:8250/oidc/callback?state=stray&code=stray", "http://localhost:8250/other", "http://127.0.0.1:8250/oidc/callback?code=a"} {
-			if resp, err := http.Get(stray); err == nil {
+		for _, stray := range []string{callbackAddress + "/oidc/callback?state=stray&code=stray", callbackAddress + "/other", taken.Addr().String() + "/oidc/callback?code=a"} {
+			if resp, err := http.Get("http://" + stray); err == nil {
 				_ = resp.Body.Close()
 			}
 		}

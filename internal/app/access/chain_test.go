@@ -1,0 +1,73 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/vault/login"
+)
+
+// shelf is a Keeper that holds one token, or fails.
+type shelf struct {
+	platform.Keeper
+	token platform.Token
+	err   error
+}
+
+func (s shelf) Load(context.Context) (platform.Token, error) { return s.token, s.err }
+
+// TestChain: which token counts, and to whose server it belongs.
+func TestChain(t *testing.T) {
+	home, empty := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(home, ".vault-token"), []byte("of-the-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const here = "https://a.example.com:8200"
+	kept := shelf{token: platform.Token{Value: keyturn.NewValue([]byte("of-the-login"))}}
+	ended := shelf{token: platform.Token{Identity: "anna", Expires: time.Now().Add(-time.Minute)}}
+	none := shelf{err: keyturn.E(keyturn.NotFound, "none", "")}
+	for name, c := range map[string]struct {
+		env     map[string]string
+		kept    shelf
+		only    bool
+		want    string
+		code    keyturn.Code
+		says    string
+		instead string // while a login is kept
+		after   string // while none is
+	}{
+		"a variable":                {env: map[string]string{"VAULT_ADDR": here, "VAULT_TOKEN": "t", "HOME": home}, kept: kept, want: "t", instead: "VAULT_TOKEN", after: "VAULT_TOKEN"},
+		"a variable of another":     {env: map[string]string{"VAULT_ADDR": "https://b.example.com", "VAULT_TOKEN": "t", "HOME": home}, kept: kept, want: "of-the-login"},
+		"a variable of none":        {env: map[string]string{"VAULT_TOKEN": "t", "HOME": home}, kept: none, code: keyturn.Expired, says: "nobody is logged in to " + here},
+		"a variable of the only":    {env: map[string]string{"VAULT_TOKEN": "t"}, kept: kept, only: true, want: "t", instead: "VAULT_TOKEN", after: "VAULT_TOKEN"},
+		"not the only by its name":  {env: map[string]string{"VAULT_ADDR": "https://b.example.com", "VAULT_TOKEN": "t"}, kept: none, only: true, code: keyturn.Expired},
+		"a login before the file":   {env: map[string]string{"VAULT_ADDR": here, "HOME": home}, kept: kept, want: "of-the-login", after: "~/.vault-token"},
+		"the file":                  {env: map[string]string{"VAULT_ADDR": here + "/", "HOME": home}, kept: none, want: "of-the-file", after: "~/.vault-token"},
+		"the file of another":       {env: map[string]string{"VAULT_ADDR": "https://b.example.com", "HOME": home}, kept: none, code: keyturn.Expired},
+		"the file for an ended one": {env: map[string]string{"VAULT_ADDR": here, "HOME": home}, kept: ended, want: "of-the-file", after: "~/.vault-token"},
+		"no file":                   {env: map[string]string{"VAULT_ADDR": here, "HOME": empty}, kept: ended, code: keyturn.Expired, says: "the login as anna ended at "},
+		"no home":                   {env: map[string]string{"VAULT_ADDR": here}, kept: none, code: keyturn.Expired},
+		"a store that fails":        {env: map[string]string{"VAULT_ADDR": here, "HOME": home}, kept: shelf{err: keyturn.E(keyturn.Corrupt, "damaged", "")}, code: keyturn.Corrupt, after: "~/.vault-token"},
+	} {
+		chain := Chain{Env: func(n string) string { return c.env[n] }, Mount: "prod", Address: here, Only: c.only, Kept: &login.Kept{Keeper: c.kept}}
+		got, err := chain.Token(t.Context())
+		switch {
+		case c.code == "" && (err != nil || !got.Equal(keyturn.NewValue([]byte(c.want)))):
+			t.Errorf("%s: it is not %q (%v)", name, c.want, err)
+		case c.code != "" && (!errors.Is(err, c.code) || got.Len() > 0 || !strings.HasPrefix(err.Error(), c.says)):
+			t.Errorf("%s: %v, want %s", name, err, c.code)
+		case c.code == keyturn.Expired && keyturn.AsError(err).Hint != "keyturn login prod":
+			t.Errorf("%s: hint %q", name, keyturn.AsError(err).Hint)
+		}
+		if in, after := chain.Instead(true), chain.Instead(false); in != c.instead || after != c.after {
+			t.Errorf("%s: %q in place of a login and %q without one, want %q and %q", name, in, after, c.instead, c.after)
+		}
+	}
+}

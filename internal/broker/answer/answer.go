@@ -1,0 +1,119 @@
+// Package answer is about what comes of an operation: what is recorded of it, and
+// lists that are ranged over once. It is pure.
+package answer
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"sync/atomic"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/broker/crash"
+)
+
+// Once is an answer that is ranged over, which can be done once: what is ranged over
+// ends when the caller is done with it, and ended gets its last error then. Errors
+// pass through tell. A panic of whoever makes it is an error at its end.
+func Once[T any](seq iter.Seq2[T, error], tell func(error) error, ended func(last error)) iter.Seq2[T, error] {
+	var begun atomic.Bool
+	return func(yield func(T, error) bool) {
+		var none T
+		if begun.Swap(true) {
+			yield(none, tell(keyturn.E(keyturn.Internal, "an answer was ranged over twice", "this is a bug: please report it")))
+			return
+		}
+		var last error
+		defer func() { ended(last) }()
+		theirs, over := false, false // in the caller's loop, whose panics are the caller's; and after it
+		defer func() {
+			if theirs {
+				return
+			}
+			if p := recover(); p != nil {
+				last = crash.Of(p)
+				if !over {
+					yield(none, tell(last))
+				}
+			}
+		}()
+		for v, err := range seq {
+			last, theirs = err, true
+			over = !yield(v, tell(err))
+			if theirs = false; over {
+				return
+			}
+		}
+	}
+}
+
+// Outcome is the record of what came of the operation of an id.
+func Outcome(id string, res keyturn.Result, err error) keyturn.Record {
+	r := keyturn.Record{ID: id, Phase: keyturn.Outcome, Status: "success"}
+	if err != nil {
+		if errors.Is(err, context.Canceled) {
+			r.Status = "interrupted" // by whoever asked
+			return r
+		}
+		e := keyturn.AsError(err)
+		r.Status, r.Code, r.Unknown = "error", e.Code, e.Unknown
+		return r
+	}
+	switch res := res.(type) {
+	case *keyturn.Changed:
+		r.Version = res.Secret.Version
+	case *keyturn.Copied:
+		r.Version = res.To.Version
+	case *keyturn.Described:
+		r.Version = res.Secret.Version
+	case *keyturn.Leased:
+		r.Version = res.Lease.Native
+	case *keyturn.Migrated:
+		r.Version = res.Secret.Version
+	case *keyturn.Revealed:
+		r.Version = res.Secret.Version
+	}
+	return r
+}
+
+// Seen leaves of a listing of a mount what list lets through, and of what describe
+// does not the name alone: to list is to see that a name exists. Both get a path; of a
+// name that no reference can hold it is the mount's.
+func Seen(listing iter.Seq2[keyturn.Info, error], mount string, list, describe func(path string) bool) iter.Seq2[keyturn.Info, error] {
+	return func(yield func(keyturn.Info, error) bool) {
+		for info, err := range listing {
+			path := info.Ref.Path()
+			if path == "" {
+				path = mount
+			}
+			if err == nil && !list(path) {
+				continue
+			}
+			if err == nil && !describe(path) {
+				info = keyturn.Info{Ref: info.Ref, State: info.State, Path: info.Path}
+			}
+			if !yield(info, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Shown is a copy of e, since platforms may share theirs, with clean text.
+func Shown(e *keyturn.Error) *keyturn.Error {
+	out := *e
+	out.Message, out.Hint = keyturn.Clean(e.Message), keyturn.CleanLines(e.Hint)
+	out.Each = nil
+	for _, each := range e.Each {
+		out.Each = append(out.Each, Shown(each))
+	}
+	return &out
+}
+
+// Limit cuts s after n characters.
+func Limit(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n]) + "…"
+	}
+	return s
+}

@@ -1,0 +1,51 @@
+package leases
+
+import (
+	"context"
+
+	"github.com/keyturn/keyturn"
+)
+
+// Cleaner is whose words and deeds a Tidy takes.
+type Cleaner struct {
+	Reaches func(mount string) bool         // whether there is such a mount here
+	Shows   func(ref keyturn.Ref) bool      // whether the caller may know its name
+	Revoke  func(keyturn.RevokeLease) error // through the door
+}
+
+// Tidy revokes what processes that were killed have left behind, and what a platform
+// would not revoke before and may be asked again by now. It returns a sentence about
+// each, in words that the caller may know.
+func (d Desk) Tidy(ctx context.Context, c Cleaner) (told []string) {
+	if d.Holders == nil {
+		return nil
+	}
+	rows, err := d.List(ctx)
+	if err != nil {
+		return nil // what is asked for next says so
+	}
+	for _, r := range rows {
+		if !c.Reaches(r.Ref.Mount()) || !d.Due(r, d.Holders.Holds) {
+			continue
+		}
+		which := "a lease"
+		if c.Shows(r.Ref) {
+			which = "the lease " + r.ID + " of " + keyturn.Quote(r.Ref.Short())
+		}
+		if r.State == keyturn.LeaseAsked {
+			if d.Lose(ctx, r.ID) == nil {
+				told = append(told, "a keyturn that was killed may have taken "+which+", whose name nobody knows: it ends by itself; 'keyturn lease list' shows it")
+			}
+			continue
+		}
+		switch e := keyturn.AsError(c.Revoke(keyturn.RevokeLease{Ref: r.Ref, ID: r.ID})); {
+		case e == nil && r.State == keyturn.LeaseRevoking:
+			told = append(told, "revoked "+which+", which could not be revoked before")
+		case e == nil:
+			told = append(told, "revoked "+which+", which a run that was killed had left behind")
+		case e.Code != keyturn.Conflict && e.Code != keyturn.NotFound: // else another process is at it
+			told = append(told, which+" was left behind, and cannot be revoked yet ("+string(e.Code)+"); 'keyturn lease list' shows it")
+		}
+	}
+	return told
+}

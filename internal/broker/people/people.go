@@ -1,0 +1,46 @@
+// Package people holds what only people may do, whatever the rules say. It is pure.
+package people
+
+import "github.com/keyturn/keyturn"
+
+// Only refuses what no rule can give to an agent or a service, with Denied.
+func Only(actor keyturn.Actor, op keyturn.Op) error {
+	if actor.Kind == keyturn.Person {
+		return nil
+	}
+	what := ""
+	switch op := op.(type) {
+	case keyturn.ListRequests:
+		what = "look through the requests"
+	case keyturn.ApproveRequest:
+		what = "say yes to a request"
+	case keyturn.ShowTrust, keyturn.TrustProject:
+		what = "trust a project's file"
+	case keyturn.PruneLog:
+		what = "drop records of the log"
+	case keyturn.RekeyStore, keyturn.UnlockStore, keyturn.LockStore:
+		what = "look after the store's keys"
+	case keyturn.BackupStore, keyturn.RestoreStore:
+		what = "back up or restore the whole store"
+	case keyturn.UseConfig:
+		what = "choose the configuration " + keyturn.Clean(op.Path)
+	case keyturn.PutSecret:
+		if len(op.Public) > 0 {
+			what = "declare a field public"
+		}
+	case keyturn.RevokeLease:
+		if op.Forget {
+			what = "forget a lease that was not revoked"
+		}
+	case keyturn.RunCommand:
+		if op.Plain {
+			what = "run without redaction"
+		}
+	}
+	if what == "" {
+		return nil
+	}
+	e := keyturn.E(keyturn.Denied, "only a person may "+what+", not "+actor.Principal(), "a person has to do it, at a terminal of their own")
+	e.By = "rule"
+	return e
+}

@@ -1,0 +1,142 @@
+// Package access holds the commands about the right to come in: login and logout.
+package access
+
+import (
+	"bytes"
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
+)
+
+// Login returns the command 'keyturn login'.
+func Login(c *command.Command) *cobra.Command {
+	var op keyturn.Login
+	var from command.Login
+	cmd := &cobra.Command{
+		Use:   "login MOUNT [-]",
+		Short: "Log in to a mount's platform",
+		Long: `Log in to the platform of a mount. The token that comes of it is kept, encrypted,
+in keyturn's own store, is sent to that server and namespace and nowhere else,
+and is renewed while it is used. 'keyturn logout MOUNT' revokes it.
+
+What is secret is never on the command line. It is asked for without echo, or
+read from a pipe where - stands behind the mount, or taken from where it usually
+is. The methods of Vault and OpenBao:
+
+  token       a token that you have            VAULT_TOKEN
+  oidc        your organisation's login page, in a browser on this machine
+  userpass    --username and a password
+  approle     --role-id and a secret id        VAULT_ROLE_ID, VAULT_SECRET_ID
+  kubernetes  --role; the token of this pod's service account
+  jwt         --role; the signed token of a job: that of GitHub Actions is
+              fetched, that of GitLab CI is in the variable VAULT_ID_TOKEN
+
+VAULT_TOKEN, where it is set, is used before a login that is kept, and
+~/.vault-token where none is kept; both only for the server of VAULT_ADDR.`,
+		Example: `  keyturn login vault --method oidc
+  keyturn login vault --method userpass --username anna
+  keyturn login vault --method approle --role-id "$ROLE_ID" - < secret-id
+  keyturn login vault --method jwt --role deploy`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var err error
+			if op.Mount, err = mountOf(args[0], "login"); err != nil {
+				return err
+			}
+			c.Mount = op.Mount
+			if len(args) == 2 {
+				if args[1] != "-" { // it may be a secret by mistake, and is not repeated
+					return keyturn.E(keyturn.Invalid, "what is secret has no place on the command line", "write - and pipe it in, or leave it out to be asked")
+				}
+				if op.Method == "oidc" {
+					return keyturn.E(keyturn.Invalid, "the method oidc takes nothing from a pipe", "leave the - out")
+				}
+				from.Given = func() (keyturn.Value, error) { return piped(c) }
+			}
+			if op.Method == "approle" && op.RoleID == "" {
+				op.RoleID = c.Env("VAULT_ROLE_ID")
+			}
+			c.With = func(h *command.How) { h.Login = from }
+			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return login(ctx, c, s, op) })
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&op.Method, "method", "m", "token", "how to log in: `METHOD`")
+	f.StringVar(&op.Path, "path", "", "where the method is enabled, if not at its usual `PATH`")
+	f.StringVar(&op.Role, "role", "", "log in as this `ROLE`")
+	f.StringVar(&op.Username, "username", "", "log in as this user (`NAME`)")
+	f.StringVar(&op.RoleID, "role-id", "", "the `ID` of an AppRole (VAULT_ROLE_ID)")
+	f.StringVar(&from.Variable, "jwt-env", "", "the variable `NAME` that holds the signed token, if not VAULT_ID_TOKEN")
+	f.StringVar(&from.Audience, "audience", "", "the `AUDIENCE` of a token that GitHub Actions signs")
+	f.BoolVar(&from.NoBrowser, "no-browser", false, "show the login page's address and open nothing")
+	_ = cmd.RegisterFlagCompletionFunc("method", cobra.FixedCompletions([]string{"token", "oidc", "userpass", "approle", "kubernetes", "jwt"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+// mountOf reads a mount's name, "vault" or "vault/".
+func mountOf(word, does string) (string, error) {
+	p, err := keyturn.ParsePrefix(word)
+	if err != nil {
+		return "", err
+	}
+	if strings.TrimSuffix(strings.TrimPrefix(p.String(), keyturn.Scheme), "/") != p.Mount() {
+		return "", keyturn.E(keyturn.Invalid, "a "+does+" is for a whole mount", "keyturn "+does+" "+p.Mount())
+	}
+	return p.Mount(), nil
+}
+
+const maxPiped = 64 << 10 // bytes of a token or password
+
+// piped reads a secret from standard input; newlines at its end are not part of it.
+func piped(c *command.Command) (keyturn.Value, error) {
+	b, err := c.Input("-")
+	if err != nil {
+		return keyturn.Value{}, err
+	}
+	defer clear(b)
+	b = bytes.TrimRight(b, "\r\n")
+	if len(b) == 0 || len(b) > maxPiped {
+		return keyturn.Value{}, keyturn.E(keyturn.Invalid, "standard input holds nothing to log in with, or far too much", "pipe in the token or password alone")
+	}
+	return keyturn.NewValue(b), nil
+}
+
+func login(ctx context.Context, c *command.Command, s *command.Session, op keyturn.Login) error {
+	res, err := command.Ask[*keyturn.LoggedIn](ctx, c, s, op)
+	if err != nil {
+		return err
+	}
+	notice := ""
+	if res.Instead != "" {
+		notice = res.Instead + " is set and is used instead of this login: unset it"
+	}
+	if c.JSON() {
+		doc := command.Success(op.Kind(), res.Receipt)
+		doc.Target = res.Target
+		doc.Login = &command.LoginDoc{Method: op.Method, Identity: res.Identity, Policies: res.Policies, Expires: command.Stamp(res.Expires), Renewable: &res.Renewable}
+		if notice != "" {
+			doc.Notices = []string{notice}
+		}
+		return c.Print(doc)
+	}
+	until := "it does not end"
+	if !res.Expires.IsZero() {
+		until = "until " + command.When(res.Expires)
+		if res.Renewable {
+			until += ", renewed while it is used"
+		}
+	}
+	who := res.Identity
+	if who == "" {
+		who = "somebody whom the server does not name"
+	}
+	err = c.Line("logged in to %s as %s\npolicies: %s\n%s", keyturn.Clean(res.Target), who, strings.Join(res.Policies, ", "), until)
+	if notice != "" {
+		c.Say("note: %s", notice)
+	}
+	return err
+}

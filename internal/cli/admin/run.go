@@ -1,0 +1,162 @@
+package admin
+
+import (
+	"context"
+	"strings"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
+)
+
+// run shows what would be done where there is such a preview, asks before what
+// cannot be undone, does it, and shows what came of it.
+func (o *options) run(ctx context.Context, c *command.Command, s *command.Session, op keyturn.PlatformAction) error {
+	person := c.Prompt().Possible() && !c.JSON()
+	if err := o.confirm(ctx, c, s, op, person); err != nil {
+		return err
+	}
+	for {
+		file, err := newFile(op.Out)
+		if err != nil {
+			return err
+		}
+		res, err := command.Ask[*keyturn.Performed](ctx, c, s, op)
+		if err != nil {
+			file.drop()
+			return err
+		}
+		if err := file.keep(res); err != nil {
+			return err
+		}
+		artifacts, err := o.artifacts(c, res)
+		if err != nil {
+			return err
+		}
+		if err := o.show(c, op, res, artifacts); err != nil {
+			return command.Done(res.Says, err)
+		}
+		if !res.More || !person || len(op.Uses) > 0 {
+			return nil
+		}
+	}
+}
+
+// confirm asks before what cannot be undone, and a person before what they have
+// seen the difference of.
+func (o *options) confirm(ctx context.Context, c *command.Command, s *command.Session, op keyturn.PlatformAction, person bool) error {
+	if o.act.Preview != "" && person && !c.Yes {
+		look := op
+		look.Action = o.act.Preview
+		res, err := command.Ask[*keyturn.Performed](ctx, c, s, look)
+		if err != nil {
+			return err
+		}
+		if ch := res.Change; ch != nil && ch.Before == ch.After {
+			return nil
+		}
+		for _, n := range res.Notices {
+			c.Say("%s", keyturn.Clean(n))
+		}
+		if ch := res.Change; ch != nil {
+			for _, l := range difference(ch.Before, ch.After) {
+				c.Say("%s", keyturn.Clean(l))
+			}
+		}
+		return yesOrNo(ctx, c, "Write it?")
+	}
+	if o.act.Asks == "" || c.Yes {
+		return nil
+	}
+	question := o.act.Asks
+	for name, texts := range op.Args {
+		question = strings.ReplaceAll(question, "{"+name+"}", "'"+keyturn.Clean(strings.Join(texts, ","))+"'")
+	}
+	if !person {
+		return keyturn.E(keyturn.Invalid, "this cannot be undone, and there is no terminal to ask at", "add --yes if it is meant")
+	}
+	return yesOrNo(ctx, c, question)
+}
+
+func yesOrNo(ctx context.Context, c *command.Command, question string) error {
+	yes, err := c.Prompt().Confirm(ctx, question)
+	if err == nil && !yes {
+		return command.SaidNo()
+	}
+	return err
+}
+
+// artifacts writes what is to be kept in a file.
+func (o *options) artifacts(c *command.Command, res *keyturn.Performed) ([]string, error) {
+	if o.policyOut == "" || res.Policy == nil {
+		return nil, nil
+	}
+	if err := write(c.Abs(o.policyOut), []byte(res.Policy.Text), 0o644); err != nil {
+		return nil, command.Done(res.Says, err)
+	}
+	return []string{o.policyOut}, nil
+}
+
+// show prints the answer.
+func (o *options) show(c *command.Command, op keyturn.PlatformAction, res *keyturn.Performed, artifacts []string) error {
+	if c.JSON() {
+		return c.Print(o.document(op, res, artifacts))
+	}
+	for _, n := range res.Notices {
+		c.Say("%s", keyturn.Clean(n))
+	}
+	switch {
+	case res.Text != "":
+		return c.Write([]byte(strings.TrimSuffix(keyturn.CleanLines(strings.ReplaceAll(res.Text, "\t", "  ")), "\n") + "\n"))
+	case res.Single && len(res.Items) == 1 && res.Says == "":
+		return c.Table(nil, o.lines(res.Items[0]))
+	case len(res.Items) > 0 && res.Says == "":
+		return c.Columns(o.act.Columns, o.rows(res.Items))
+	case res.Says == "":
+		c.Say("there are none")
+		return nil
+	}
+	line := c.Bold(keyturn.Clean(res.Says))
+	if !o.act.Reads {
+		line += "  " + c.Dim("→ "+res.Platform+" "+res.Target)
+	}
+	if err := c.Line("%s", line); err != nil {
+		return err
+	}
+	return o.more(c, op, res, artifacts)
+}
+
+// more prints what follows the first line.
+func (o *options) more(c *command.Command, op keyturn.PlatformAction, res *keyturn.Performed, artifacts []string) error {
+	var lines []string
+	if ch := res.Change; ch != nil && o.act.Reads {
+		lines = difference(ch.Before, ch.After)
+	}
+	if o.act.Reads && res.Single && len(res.Items) == 1 {
+		return c.Table(nil, o.lines(res.Items[0]))
+	}
+	if !res.Single && len(res.Items) > 0 {
+		if err := c.Columns(o.act.Columns, o.rows(res.Items)); err != nil {
+			return err
+		}
+	}
+	switch {
+	case res.Wrapped != nil:
+		if err := c.Line("%s", opened(res.Wrapped)); err != nil {
+			return err
+		}
+		c.Say("this token opens it once, within %d seconds; whoever finds it opened already knows that somebody else did", res.Wrapped.Seconds)
+	case op.Out != "":
+		lines = append(lines, "it is in "+keyturn.Clean(o.toFile))
+	case !op.To.IsZero():
+		lines = append(lines, "it is in "+keyturn.Clean(op.To.Short())+" version "+keyturn.Clean(res.Stored.Version))
+	}
+	for _, a := range artifacts {
+		lines = append(lines, "kept in "+keyturn.Clean(a))
+	}
+	for _, l := range lines {
+		if err := c.Line("%s", keyturn.Clean(l)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

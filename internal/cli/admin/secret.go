@@ -1,0 +1,98 @@
+package admin
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/keyturn/keyturn"
+)
+
+// opened is a wrapping token in the open, for the answer.
+func opened(w *keyturn.Wrapped) string { return string(w.Token.Reveal()) }
+
+// pending is a file that gets a secret: it is there, empty, before the secret is
+// made, so that a folder that cannot be written fails first.
+type pending struct {
+	path string
+	f    *os.File
+}
+
+func newFile(path string) (*pending, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".keyturn-*") // 0600
+	if err != nil {
+		return nil, keyturn.E(keyturn.Invalid, "no file can be made in "+keyturn.Clean(filepath.Dir(path)), "nothing was done; name another folder").Because(err)
+	}
+	return &pending{path, f}, nil
+}
+
+func (p *pending) drop() {
+	if p != nil {
+		_ = p.f.Close()
+		_ = os.Remove(p.f.Name())
+	}
+}
+
+// keep writes the secret and gives the file its name.
+func (p *pending) keep(res *keyturn.Performed) error {
+	if p == nil {
+		return nil
+	}
+	defer p.drop()
+	_, err := p.f.Write(append(res.Secret[res.Main].Reveal(), '\n'))
+	if err == nil {
+		err = p.f.Sync()
+	}
+	if err == nil {
+		err = os.Link(p.f.Name(), p.path) // never over another file
+	}
+	if err == nil {
+		err = syncFolder(filepath.Dir(p.path))
+	}
+	if err != nil {
+		e := keyturn.E(keyturn.Unavailable, "it was made, but could not be written to "+keyturn.Clean(p.path), "destroy it, then make another one: "+res.TakeBack).Because(err)
+		e.Unknown = false
+		return e
+	}
+	return nil
+}
+
+// write replaces a file whole.
+func write(path string, data []byte, mode os.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".keyturn-*")
+	if err == nil {
+		defer func() { _ = os.Remove(f.Name()) }()
+		_, err = f.Write(data)
+		if err == nil {
+			err = f.Chmod(mode)
+		}
+		if err == nil {
+			err = f.Sync()
+		}
+		if closeErr := f.Close(); err == nil {
+			err = closeErr
+		}
+		if err == nil {
+			err = os.Rename(f.Name(), path)
+		}
+		if err == nil {
+			err = syncFolder(filepath.Dir(path))
+		}
+	}
+	if err != nil {
+		return keyturn.E(keyturn.Unavailable, keyturn.Clean(path)+" cannot be written", "name another file").Because(err)
+	}
+	return nil
+}
+
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	_ = d.Sync() // what has no folders to sync has nothing to lose
+	return nil
+}

@@ -1,0 +1,34 @@
+package command
+
+import "github.com/keyturn/keyturn"
+
+// LeaseDoc is a lease, without its values.
+type LeaseDoc struct {
+	ID        string       `json:"id"`
+	Ref       string       `json:"ref"`
+	Native    string       `json:"lease_id,omitempty"` // the platform's own name of it
+	State     string       `json:"state"`
+	By        string       `json:"by"`
+	Began     string       `json:"began_time"`
+	TTL       int64        `json:"ttl,omitempty"` // seconds of the last term; left out where it has no end
+	Expires   string       `json:"expires_time,omitempty"`
+	Renewable bool         `json:"renewable"`
+	Run       bool         `json:"run,omitempty"` // it ends with a command
+	Fields    []string     `json:"fields,omitempty"`
+	Problem   keyturn.Code `json:"problem,omitempty"` // why it is not revoked
+}
+
+// LeaseDocOf is what is known of a lease.
+func LeaseDocOf(l keyturn.LeaseInfo) LeaseDoc {
+	return LeaseDoc{ID: l.ID, Ref: l.Ref.String(), Native: keyturn.Clean(l.Native), State: l.State, By: keyturn.Clean(l.By), Began: Stamp(l.Began), TTL: l.Seconds,
+		Expires: Stamp(l.Expires), Renewable: l.Renewable, Run: l.Run, Fields: l.Fields, Problem: l.Problem}
+}
+
+// LeaseDocs are several; an empty list where there are none.
+func LeaseDocs(list []keyturn.LeaseInfo) *[]LeaseDoc {
+	out := []LeaseDoc{}
+	for _, l := range list {
+		out = append(out, LeaseDocOf(l))
+	}
+	return &out
+}

@@ -1,0 +1,135 @@
+package use
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
+)
+
+const (
+	revokeLimit = 15 * time.Second       // for all leases of a command, when it has ended
+	shortPause  = 200 * time.Millisecond // between tries to renew: at least, and at most
+	longPause   = 30 * time.Second
+)
+
+// leases are those of a command that runs: each is renewed at two thirds of its
+// time, and all are revoked when the command has ended. The session stays open for
+// it, so that nobody is asked for a passphrase twice.
+type leases struct {
+	c       *command.Command
+	session *command.Session // nil: there are none
+	ctx     context.Context  // of the operations
+	all     []keyturn.LeaseInfo
+	stop    context.CancelFunc
+	renew   sync.WaitGroup
+}
+
+// begin starts to renew them.
+func (l *leases) begin() {
+	if l.session == nil {
+		return
+	}
+	ctx, stop := context.WithCancel(l.ctx)
+	l.stop = stop
+	for _, lease := range l.all {
+		l.renew.Go(func() { l.keep(ctx, lease) })
+	}
+}
+
+// keep renews one lease until ctx ends, or it cannot be renewed, which is told once.
+func (l *leases) keep(ctx context.Context, lease keyturn.LeaseInfo) {
+	if lease.Seconds == 0 {
+		return
+	}
+	name, term := keyturn.Clean(lease.Ref.Short()), lease.Term()
+	end := time.Now().Add(term)
+	if !lease.Renewable {
+		l.c.Say("note: the lease of %s cannot be renewed: it ends at %s", name, command.When(end))
+		return
+	}
+	told := false
+	for next := end.Add(-term / 3); wait(ctx, time.Until(next)); {
+		try, cancel := context.WithDeadline(ctx, end)
+		res, err := keyturn.Do[*keyturn.Leased](try, l.session.Service, keyturn.RenewLease{Ref: lease.Ref, ID: lease.ID})
+		cancel()
+		now := time.Now()
+		switch {
+		case ctx.Err() != nil: // the command has ended
+			return
+		case err == nil:
+			term = res.Lease.Term()
+			if term > 0 && now.Add(term).Before(end.Add(time.Second)) {
+				l.c.Say("note: the lease of %s has reached its longest time: it ends at %s", name, command.When(end))
+				return
+			}
+			if term == 0 {
+				return
+			}
+			end = now.Add(term)
+			next, told = end.Add(-term/3), false
+			continue
+		case !told:
+			told = true
+			e := keyturn.AsError(err)
+			l.c.Say("note: the lease of %s could not be renewed: %s", name, keyturn.Clean(e.Message))
+			l.c.Say("  it ends at %s; what the command was given works no more then", command.When(end))
+			if !passing(e.Code) {
+				return
+			}
+		case now.After(end):
+			return
+		}
+		next = now.Add(min(max(end.Sub(now)/4, shortPause), longPause))
+	}
+}
+
+// passing reports whether what failed with code may go well a moment later.
+func passing(code keyturn.Code) bool {
+	return slices.Contains([]keyturn.Code{keyturn.Unavailable, keyturn.Sealed, keyturn.Expired}, code)
+}
+
+// wait waits for d; false where ctx ends before.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// end revokes them, and closes the session. What cannot be revoked now is in the
+// journal, and the next start of keyturn tries again.
+func (l *leases) end() {
+	if l.session == nil {
+		return
+	}
+	if l.stop != nil {
+		l.stop()
+	}
+	l.renew.Wait()
+	ctx, cancel := context.WithTimeout(l.ctx, revokeLimit)
+	defer cancel()
+	for _, lease := range l.all {
+		_, err := keyturn.Do[*keyturn.Leased](ctx, l.session.Service, keyturn.RevokeLease{Ref: lease.Ref, ID: lease.ID})
+		if err == nil || errors.Is(err, keyturn.NotFound) {
+			continue
+		}
+		e := keyturn.AsError(err)
+		l.c.Say("keyturn: %s: %s", e.Code, keyturn.CleanLines(e.Message))
+		if e.Hint != "" {
+			l.c.Say("  %s", keyturn.CleanLines(e.Hint))
+		}
+	}
+	if err := l.session.Close(); err != nil {
+		l.c.Say("keyturn: %s", keyturn.CleanLines(keyturn.AsError(err).Message))
+	}
+	l.session = nil
+}

@@ -1,0 +1,147 @@
+package platform
+
+import (
+	"context"
+	"time"
+
+	"github.com/keyturn/keyturn"
+)
+
+// Authenticator logs in and out.
+type Authenticator interface {
+	// Methods lists the ways to log in. Nothing is asked of the server.
+	Methods() []Method
+	// Login gets a token and keeps it, durably, in the place of one that was kept
+	// before. Denied where the server does not take what it was given, Invalid
+	// where an input is missing, NotFound where the method is not enabled there.
+	Login(ctx context.Context, l Login) (Session, error)
+	// Logout revokes the token that is kept and forgets it, also where it cannot be
+	// revoked: then Ended says why. NotFound where none is kept.
+	Logout(ctx context.Context) (Ended, error)
+}
+
+// Method is one way to log in.
+type Method struct {
+	Name   string
+	Help   string
+	Path   string // where it is usually enabled; "" where that means nothing
+	Inputs []Input
+}
+
+// Input is one thing that a method needs.
+type Input struct {
+	Name     string
+	Help     string
+	Secret   bool   // asked for without echo, and no part of any operation
+	Env      string // the variable that holds it by the vendor's custom; "" for none
+	File     string // the file that holds it by custom; "" for none
+	Signed   bool   // a token that CI systems sign for their jobs
+	Optional bool   // the server may do without
+}
+
+// Login is what a caller wants.
+type Login struct {
+	Method string
+	Path   string            // "" for the usual place
+	Inputs map[string]string // by name, without those that are secret
+	// Ask gets an input that is secret: a zero Value where there is none, and then
+	// an optional one is left out.
+	Ask func(ctx context.Context, in Input) (keyturn.Value, error)
+	// Visit shows a page to a person; nil where there is none.
+	Visit func(ctx context.Context, url string) error
+}
+
+// Session tells of a login.
+type Session struct {
+	Identity  string // as whom, in the platform's words
+	Policies  []string
+	Expires   time.Time // zero: never
+	Renewable bool
+	// Instead names what is used in place of the token that is kept; "" for nothing.
+	Instead string
+}
+
+// Ended tells of a logout.
+type Ended struct {
+	Session
+	Revoked bool
+	Err     error // why it was not revoked
+}
+
+// Token is what a login gave, as it is kept.
+type Token struct {
+	Value     keyturn.Value
+	Accessor  string // its name in the server's records
+	Identity  string
+	Policies  []string
+	Issued    time.Time // or renewed last
+	Expires   time.Time // zero: never
+	Renewable bool
+}
+
+// Keeper keeps the token of one server, as one namespace or account of it sees
+// it. It is safe for concurrent use.
+type Keeper interface {
+	// Load returns the token; NotFound where none is kept. One that has run out is
+	// returned for some days more, so that it can be told.
+	Load(ctx context.Context) (Token, error)
+	// Keep keeps t in the place of what was kept, durably.
+	Keep(ctx context.Context, t Token) error
+	// Forget forgets it, durably; it is no error if there is none.
+	Forget(ctx context.Context) error
+}
+
+// Login logs in at the platform. Unsupported where there is nothing to log in to.
+func (m *Mount) Login(ctx context.Context, l Login) (Session, error) {
+	if m.able.authenticator == nil {
+		return Session{}, m.noLogin()
+	}
+	s, err := m.able.authenticator.Login(ctx, l)
+	if err != nil {
+		return Session{}, m.fault(keyturn.Ref{}, settled(err), false)
+	}
+	return s.clean(), nil
+}
+
+// Logout ends what Login began.
+func (m *Mount) Logout(ctx context.Context) (Ended, error) {
+	if m.able.authenticator == nil {
+		return Ended{}, m.noLogin()
+	}
+	e, err := m.able.authenticator.Logout(ctx)
+	if err != nil {
+		return Ended{}, m.fault(keyturn.Ref{}, settled(err), false)
+	}
+	if e.Err != nil {
+		e.Err = m.fault(keyturn.Ref{}, settled(e.Err), false)
+	}
+	e.Session = e.clean()
+	return e, nil
+}
+
+// settled is err without doubt about its outcome: a login of which nobody heard
+// again made at most a token that nobody knows.
+func settled(err error) error {
+	e := keyturn.AsError(err)
+	if !e.Unknown {
+		return err
+	}
+	out := *e
+	out.Unknown, out.Hint = false, "try again when it answers: 'keyturn status' tells"
+	return &out
+}
+
+func (m *Mount) noLogin() error {
+	return m.cannot(keyturn.Ref{}, "be logged in to", "nothing is needed, or its own tool does it: 'keyturn status' tells whether it answers")
+}
+
+// clean makes the texts of s fit to be shown.
+func (s Session) clean() Session {
+	s.Identity = keyturn.Clean(s.Identity)
+	var policies []string
+	for _, p := range s.Policies {
+		policies = append(policies, keyturn.Clean(p))
+	}
+	s.Policies = policies
+	return s
+}

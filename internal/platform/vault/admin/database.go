@@ -1,0 +1,335 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/vault/api"
+)
+
+// plugins are the short names of those that come with the server.
+var plugins = map[string]string{"postgresql": "postgresql-database-plugin", "mysql": "mysql-database-plugin", "mariadb": "mysql-database-plugin"}
+
+func databaseActions() []action {
+	name := keyturn.Input{Name: "name", Kind: keyturn.InputText, Short: "the connection", Place: true, Required: true}
+	role := keyturn.Input{Name: "role", Kind: keyturn.InputText, Short: "the role", Place: true, Required: true}
+	at := keyturn.Input{Name: "path", Kind: keyturn.InputText, Short: "where the engine is; without it: database"}
+	return []action{
+		{keyturn.Action{
+			Name: "database connect", Operation: "connect-database", Short: "Connect the engine to a database server",
+			Long: `Connect the database engine to a PostgreSQL, MySQL or MariaDB, so that it can make users
+there. The address holds {{username}} and {{password}}, never a password: that one is
+asked for without echo, or taken from the secret that --password names.
+
+The server connects at once, and the connection is not kept where that fails. Then
+rotate the password: 'keyturn vault database rotate-root'.`,
+			Example: "  keyturn vault database connect shop --plugin postgresql --url 'postgresql://{{username}}:{{password}}@db.example.com:5432/shop' --username admin --password local/db#password",
+			Inputs: []keyturn.Input{name,
+				{Name: "plugin", Kind: keyturn.InputText, Short: "postgresql, mysql, mariadb, or the name of another plugin", Required: true},
+				{Name: "url", Kind: keyturn.InputAddress, Short: "its address, with {{username}} and {{password}}", Required: true},
+				{Name: "username", Kind: keyturn.InputText, Short: "of who may make users there", Required: true},
+				{Name: "password", Kind: keyturn.InputSecret, Short: "of that user"},
+				{Name: "allow", Kind: keyturn.InputList, Short: "roles that may use it; roles that are written later are added"},
+				at},
+		}, connectDatabase},
+		{keyturn.Action{
+			Name: "database list", Operation: "list-databases", Short: "List the connections", Reads: true, Columns: []string{"name"},
+			Long:    "List the connections of the database engine.",
+			Example: "  keyturn vault database list", Inputs: []keyturn.Input{at},
+		}, listDatabases},
+		{keyturn.Action{
+			Name: "database read", Operation: "read-database", Short: "Show a connection", Reads: true, Columns: []string{"name", "plugin", "url", "username", "roles"},
+			Long:    "Show a connection: where it leads, as whom, and for which roles. The password is known to\nthe server alone.",
+			Example: "  keyturn vault database read shop", Inputs: []keyturn.Input{name, at},
+		}, readDatabase},
+		{keyturn.Action{
+			Name: "database rotate-root", Operation: "rotate-database-root", Short: "Replace the password of a connection by one that only Vault knows",
+			Long: `Replace the password that a connection uses by a new one that only Vault knows. Nobody can
+log in as that user any more: keep another administrator for people. It asks on a
+terminal, and needs --yes elsewhere.`,
+			Example: "  keyturn vault database rotate-root shop --yes",
+			Asks:    "Replace the password of the connection {name} by one that only Vault knows?",
+			Inputs:  []keyturn.Input{name, at},
+		}, rotateRoot},
+		{keyturn.Action{
+			Name: "database delete", Operation: "delete-database", Short: "Delete a connection",
+			Long:    "Delete a connection. Users that were made by it can then no longer be revoked by Vault:\nrevoke them first. It asks on a terminal, and needs --yes elsewhere.",
+			Example: "  keyturn vault database delete shop --yes",
+			Asks:    "Delete the connection {name}? Users that it made can then no longer be revoked",
+			Inputs:  []keyturn.Input{name, at},
+		}, deleteDatabase},
+		{keyturn.Action{
+			Name: "database role write", Operation: "write-database-role", Short: "Say how users of a role are made",
+			Long: `Say how the users of a role are made, and for how long. Statements are SQL with {{name}},
+{{password}} and {{expiration}}, and ; between them. The role is added to those that may
+use the connection.
+
+'keyturn lease create vault/database/creds/ROLE' then makes a user.`,
+			Example: `  keyturn vault database role write myapp --db shop --ttl 1h --max-ttl 24h --creation "CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}';"`,
+			Inputs: []keyturn.Input{role,
+				{Name: "db", Kind: keyturn.InputText, Short: "the connection", Required: true},
+				{Name: "creation", Kind: keyturn.InputText, Short: "statements that make a user", Required: true},
+				{Name: "revocation", Kind: keyturn.InputText, Short: "statements that take it away; without them, the plugin's own"},
+				{Name: "renew", Kind: keyturn.InputText, Short: "statements that let it live longer; without them, the plugin's own"},
+				{Name: "rollback", Kind: keyturn.InputText, Short: "statements that clean up where making it failed"},
+				ttlInput, maxTTLInput, at},
+		}, writeDatabaseRole},
+		{keyturn.Action{
+			Name: "database role list", Operation: "list-database-roles", Short: "List the roles", Reads: true, Columns: []string{"role"},
+			Long:    "List the roles of the database engine.",
+			Example: "  keyturn vault database role list", Inputs: []keyturn.Input{at},
+		}, listDatabaseRoles},
+		{keyturn.Action{
+			Name: "database role read", Operation: "read-database-role", Short: "Show a role", Reads: true,
+			Columns: []string{"role", "db", "creation", "revocation", "renew", "rollback", "ttl_seconds", "max_ttl_seconds"},
+			Long:    "Show a role: how its users are made, and for how long they live.",
+			Example: "  keyturn vault database role read myapp", Inputs: []keyturn.Input{role, at},
+		}, readDatabaseRole},
+		{keyturn.Action{
+			Name: "database role delete", Operation: "delete-database-role", Short: "Delete a role",
+			Long:    "Delete a role. Users that it made stay until their leases end. It asks on a terminal, and\nneeds --yes elsewhere.",
+			Example: "  keyturn vault database role delete myapp --yes",
+			Asks:    "Delete the role {role}?",
+			Inputs:  []keyturn.Input{role, at},
+		}, deleteDatabaseRole},
+	}
+}
+
+// databaseAt is the path of the engine that an action names.
+func databaseAt(a platform.Act) (string, error) {
+	at := place(a.Args.Text("path"))
+	if at == "" {
+		at = "database"
+	}
+	return at, path("an engine", at)
+}
+
+// connection is what the server says of one.
+type connection struct {
+	Plugin  string   `json:"plugin_name"`
+	Roles   []string `json:"allowed_roles"`
+	Details struct {
+		URL      string `json:"connection_url"`
+		Username string `json:"username"`
+	} `json:"connection_details"`
+}
+
+// found asks for one thing of the engine; NotFound, with the nearest, where it is not
+// there. kind is "config" or "roles".
+func (s *server) found(ctx context.Context, at, kind, name string, out any) error {
+	what := map[string]string{"config": "connection", "roles": "role"}[kind]
+	if err := segment(what, name); err != nil {
+		return err
+	}
+	err := s.call(ctx, http.MethodGet, at+"/"+kind+"/"+name, nil, out)
+	switch {
+	case api.Says(err, "no handler for route"):
+		return noDatabase(at, err)
+	case is(err, keyturn.NotFound), is(err, keyturn.Invalid): // a connection that is not there is a bad request
+		have, listErr := s.names(ctx, at+"/"+kind)
+		if listErr == nil && !slices.Contains(have, name) {
+			return s.none(what, name, have)
+		}
+	}
+	return err
+}
+
+func noDatabase(at string, err error) error {
+	hint := "keyturn vault enable database"
+	if at != "database" {
+		hint += " --path " + keyturn.Quote(at)
+	}
+	return keyturn.E(keyturn.NotFound, "no database engine is enabled at "+at, hint).Because(err)
+}
+
+func connectDatabase(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	at, err := databaseAt(a)
+	if err != nil {
+		return platform.Acted{}, err
+	}
+	name, plugin := a.Args.Text("name"), a.Args.Text("plugin")
+	if err := segment("connection", name); err != nil {
+		return platform.Acted{}, err
+	}
+	if full := plugins[plugin]; full != "" {
+		plugin = full
+	}
+	user := a.Args.Text("username")
+	password, err := a.Secret(ctx, "password", "Password of "+keyturn.Clean(user)+" at the database")
+	if err != nil {
+		return platform.Acted{}, err
+	}
+	err = s.call(ctx, http.MethodPost, at+"/config/"+name, map[string]any{"plugin_name": plugin, "connection_url": a.Args.Text("url"), "username": user,
+		"password": string(password.Reveal()), "allowed_roles": a.Args["allow"], "verify_connection": true}, nil)
+	switch {
+	case api.Says(err, "no handler for route"):
+		return platform.Acted{}, noDatabase(at, err)
+	case api.Says(err, "plugin not found"):
+		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server has no plugin "+quoted(plugin), "there are postgresql, mysql and mariadb; others have to be in its catalog").Because(err)
+	case api.Says(err, "authentication failed") || api.Says(err, "Access denied"):
+		return platform.Acted{}, keyturn.E(keyturn.Denied, "the database does not take this user and password; nothing was kept", "try them with the database's own client").Because(err)
+	case api.Says(err, "error verifying connection") || api.Says(err, "error creating database object") || api.Says(err, "unable to open"):
+		return platform.Acted{}, keyturn.E(keyturn.Unavailable, "Vault cannot connect to the database; nothing was kept", "is the address right as seen from the Vault server, and what is behind its ? (sslmode)").Because(err)
+	case err != nil:
+		return platform.Acted{}, err
+	}
+	return platform.Acted{Told: keyturn.Told{Says: "connected " + at + " to the database as " + name,
+		Notices: []string{"who knows the password of " + keyturn.Clean(user) + " can still log in: 'keyturn vault database rotate-root " + keyturn.Quote(name) + "' ends that"}}}, nil
+}
+
+func listDatabases(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	return s.listOf(ctx, a, "config", "name")
+}
+
+func listDatabaseRoles(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	return s.listOf(ctx, a, "roles", "role")
+}
+
+func (s *server) listOf(ctx context.Context, a platform.Act, kind, column string) (platform.Acted, error) {
+	at, err := databaseAt(a)
+	if err != nil {
+		return platform.Acted{}, err
+	}
+	names, err := s.names(ctx, at+"/"+kind)
+	var out platform.Acted
+	for _, n := range names {
+		out.Items = append(out.Items, map[string]any{column: n})
+	}
+	return out, err
+}
+
+func readDatabase(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	at, err := databaseAt(a)
+	if err != nil {
+		return platform.Acted{}, err
+	}
+	var c connection
+	if err := s.found(ctx, at, "config", a.Args.Text("name"), &c); err != nil {
+		return platform.Acted{}, err
+	}
+	item := map[string]any{"name": a.Args.Text("name"), "plugin": c.Plugin, "username": c.Details.Username, "roles": c.Roles}
+	if keyturn.PlainAddress(c.Details.URL) { // others may have written one that holds a password
+		item["url"] = c.Details.URL
+	}
+	return platform.Acted{Told: keyturn.Told{Single: true, Items: []map[string]any{item}}}, nil
+}
+
+func rotateRoot(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	at, err := databaseAt(a)
+	if err != nil {
+		return platform.Acted{}, err
+	}
+	name := a.Args.Text("name")
+	var c connection
+	if err := s.found(ctx, at, "config", name, &c); err != nil {
+		return platform.Acted{}, err
+	}
+	if err := s.call(ctx, http.MethodPost, at+"/rotate-root/"+name, map[string]any{}, nil); err != nil {
+		if e := keyturn.AsError(err); e.Unknown {
+			told := *e
+			told.Message = "whether the password was replaced is not known: " + e.Message
+			return platform.Acted{}, &told
+		}
+		return platform.Acted{}, err
+	}
+	return platform.Acted{Told: keyturn.Told{Says: "replaced the password of " + keyturn.Clean(c.Details.Username) + ", which only Vault knows now",
+		Notices: []string{"a secret that holds the old password holds one that works no more"}}}, nil
+}
+
+func deleteDatabase(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	return s.deleteOf(ctx, a, "config", a.Args.Text("name"), "connection")
+}
+
+func deleteDatabaseRole(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	return s.deleteOf(ctx, a, "roles", a.Args.Text("role"), "role")
+}
+
+func (s *server) deleteOf(ctx context.Context, a platform.Act, kind, name, what string) (platform.Acted, error) {
+	at, err := databaseAt(a)
+	if err != nil {
+		return platform.Acted{}, err
+	}
+	if err := s.found(ctx, at, kind, name, nil); err != nil {
+		return platform.Acted{}, err
+	}
+	if err := s.call(ctx, http.MethodDelete, at+"/"+kind+"/"+name, nil, nil); err != nil {
+		return platform.Acted{}, err
+	}
+	return platform.Acted{Told: keyturn.Told{Says: "deleted the " + what + " " + keyturn.Clean(name)}}, nil
+}
+
+// databaseRole is what the server says of a role.
+type databaseRole struct {
+	DB         string   `json:"db_name"`
+	Creation   []string `json:"creation_statements"`
+	Revocation []string `json:"revocation_statements"`
+	Renew      []string `json:"renew_statements"`
+	Rollback   []string `json:"rollback_statements"`
+	TTL        int      `json:"default_ttl"`
+	MaxTTL     int      `json:"max_ttl"`
+}
+
+func writeDatabaseRole(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	at, err := databaseAt(a)
+	if err != nil {
+		return platform.Acted{}, err
+	}
+	role, db := a.Args.Text("role"), a.Args.Text("db")
+	if err := segment("role", role); err != nil {
+		return platform.Acted{}, err
+	}
+	var c connection
+	if err := s.found(ctx, at, "config", db, &c); err != nil {
+		return platform.Acted{}, err
+	}
+	var notices []string
+	if creation := a.Args.Text("creation"); !strings.Contains(creation, "{{password}}") && !strings.Contains(creation, "{{name}}") {
+		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the statements make no user: neither {{name}} nor {{password}} is in them", "for instance: CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}';")
+	} else if strings.HasPrefix(c.Plugin, "postgresql") && !strings.Contains(creation, "{{expiration}}") {
+		notices = append(notices, "without VALID UNTIL '{{expiration}}' a user outlives its lease where Vault cannot reach the database")
+	}
+	body := map[string]any{"db_name": db, "creation_statements": []string{a.Args.Text("creation")}}
+	for input, member := range map[string]string{"revocation": "revocation_statements", "renew": "renew_statements", "rollback": "rollback_statements"} {
+		if a.Args.Has(input) {
+			body[member] = []string{a.Args.Text(input)}
+		}
+	}
+	for input, member := range map[string]string{"ttl": "default_ttl", "max-ttl": "max_ttl"} {
+		if a.Args.Has(input) {
+			body[member] = a.Args.Seconds(input)
+		}
+	}
+	if err := s.call(ctx, http.MethodPost, at+"/roles/"+role, body, nil); err != nil {
+		if is(err, keyturn.Invalid) {
+			return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server does not take this role", "--ttl must not be longer than --max-ttl").Because(err)
+		}
+		return platform.Acted{}, err
+	}
+	if !slices.ContainsFunc(c.Roles, func(r string) bool { return r == "*" || r == role }) {
+		// What is not named stays as it is, the password too.
+		err := s.call(ctx, http.MethodPost, at+"/config/"+db, map[string]any{"allowed_roles": append(c.Roles, role), "verify_connection": false}, nil)
+		if err != nil {
+			e := *keyturn.AsError(err)
+			e.Message = "the role " + role + " was written, but could not be added to those that may use the connection " + db + ": " + e.Message
+			return platform.Acted{}, &e
+		}
+	}
+	return platform.Acted{Told: keyturn.Told{Says: "wrote the role " + role + ": 'keyturn lease create " + s.mount + "/" + at + "/creds/" + role + "' makes a user", Notices: notices}}, nil
+}
+
+func readDatabaseRole(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	at, err := databaseAt(a)
+	if err != nil {
+		return platform.Acted{}, err
+	}
+	var r databaseRole
+	if err := s.found(ctx, at, "roles", a.Args.Text("role"), &r); err != nil {
+		return platform.Acted{}, err
+	}
+	return platform.Acted{Told: keyturn.Told{Single: true, Items: []map[string]any{{"role": a.Args.Text("role"), "db": r.DB, "creation": r.Creation,
+		"revocation": r.Revocation, "renew": r.Renew, "rollback": r.Rollback, "ttl_seconds": r.TTL, "max_ttl_seconds": r.MaxTTL}}}}, nil
+}

@@ -1,0 +1,259 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/policy"
+)
+
+const policies = "sys/policies/acl"
+
+func policyActions() []action {
+	name := keyturn.Input{Name: "name", Kind: keyturn.InputText, Short: "the policy", Place: true, Required: true}
+	file := keyturn.Input{Name: "file", Kind: keyturn.InputFile, Short: "its text", Place: true, Required: true}
+	return []action{
+		{keyturn.Action{
+			Name: "policy list", Operation: "list-policies", Short: "List the policies", Reads: true, Columns: []string{"name"},
+			Long:    "List the names of the policies.",
+			Example: "  keyturn vault policy list",
+		}, listPolicies},
+		{keyturn.Action{
+			Name: "policy check", Operation: "check-policy", Short: "Judge a policy, and show what it would change", Reads: true,
+			Long: `Judge the text of a policy without writing it: capabilities that do not exist, paths
+that lead to no engine, data/ forgotten under an engine of version 2, wildcards that
+reach further than they seem to, and denials that do nothing. Then show how it differs
+from the policy of that name. FILE - is standard input.`,
+			Example: "  keyturn vault policy check myapp myapp.hcl",
+			Inputs:  []keyturn.Input{name, file},
+		}, checkPolicy},
+		{keyturn.Action{
+			Name: "policy write", Operation: "apply-policy", Short: "Write a policy", Preview: "policy check", Document: "policy",
+			Long: `Write a policy from a file in HCL or JSON; - is standard input. It is judged first, as
+'keyturn vault policy check' does. On a terminal the difference is shown, and you are
+asked. The audit log keeps the text of each policy that was written.`,
+			Example: "  keyturn vault policy write myapp myapp.hcl --yes\n  keyturn vault policy write myapp - --yes < myapp.hcl",
+			Inputs:  []keyturn.Input{name, file},
+		}, writePolicy},
+		{keyturn.Action{
+			Name: "policy read", Operation: "read-policy", Short: "Print the text of a policy", Reads: true, Document: "policy",
+			Long:    "Print the text of a policy.",
+			Example: "  keyturn vault policy read myapp\n  keyturn vault policy read myapp --policy-out copy.hcl",
+			Inputs:  []keyturn.Input{name},
+		}, readPolicy},
+		{keyturn.Action{
+			Name: "policy for", Operation: "grant-policy", Short: "Write the least policy for a secret", Document: "policy",
+			Long: `Write the policy that gives the least that is needed on one secret, under --name, or
+a name made of the secret's. --can takes read, list, describe, write, delete, destroy.
+To list is to see the names in the folder of the secret.
+
+Before anything is written, it is checked that you may write policies. After it, the
+policy is tested with a token of its own that lives for a minute: what it is allowed on
+each path is told. A policy of that name that says something else is not replaced but
+with --replace.`,
+			Example: "  keyturn vault policy for vault/secret/myapp/config --can read\n  keyturn vault policy for vault/secret/myapp/config --can read,list --name myapp-reader --policy-out policy.hcl",
+			Columns: []string{"path", "capabilities", "tested"},
+			Inputs: []keyturn.Input{
+				{Name: "ref", Kind: keyturn.InputOn, Short: "the secret", Place: true, Required: true},
+				{Name: "can", Kind: keyturn.InputList, Short: "what it lets a token do", Required: true, Choices: policy.Words},
+				{Name: "name", Kind: keyturn.InputText, Short: "of the policy"},
+				{Name: "replace", Kind: keyturn.InputYes, Short: "replace a policy of that name"},
+			},
+		}, policyFor},
+		{keyturn.Action{
+			Name: "policy delete", Operation: "delete-policy", Short: "Delete a policy",
+			Long: `Delete a policy. Tokens that have it lose what it granted, at once. It asks on a
+terminal, and needs --yes elsewhere; the audit log may hold its text, where keyturn
+wrote it.`,
+			Example: "  keyturn vault policy delete myapp-reader --yes",
+			Asks:    "Delete the policy {name}? Its tokens lose what it grants",
+			Inputs:  []keyturn.Input{name},
+		}, deletePolicy},
+	}
+}
+
+func listPolicies(ctx context.Context, s *server, _ platform.Act) (platform.Acted, error) {
+	names, err := s.names(ctx, policies)
+	var out platform.Acted
+	for _, n := range names {
+		out.Items = append(out.Items, map[string]any{"name": n})
+	}
+	return out, err
+}
+
+// policyName is the name as the server keeps it: in small letters.
+func policyName(a platform.Act) (string, error) {
+	name := strings.ToLower(a.Args.Text("name"))
+	return name, segment("policy", name)
+}
+
+// textOf reads a policy; "" where there is none.
+func (s *server) textOf(ctx context.Context, name string) (string, error) {
+	var answer struct {
+		Policy string `json:"policy"`
+	}
+	err := s.call(ctx, http.MethodGet, policies+"/"+name, nil, &answer)
+	if is(err, keyturn.NotFound) {
+		return "", nil
+	}
+	return answer.Policy, err
+}
+
+func readPolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	name, err := policyName(a)
+	if err != nil {
+		return platform.Acted{}, err
+	}
+	if name == "root" {
+		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the policy root has no text: it allows everything", "")
+	}
+	text, err := s.textOf(ctx, name)
+	if err != nil {
+		return platform.Acted{}, err
+	}
+	if text == "" {
+		have, _ := s.names(ctx, policies)
+		return platform.Acted{}, s.none("policy", name, have)
+	}
+	return platform.Acted{Told: keyturn.Told{Text: text, Policy: &keyturn.PolicyTold{Name: name, Text: text, Applied: true}}}, nil
+}
+
+// judged is a policy that is about to be written: judged, and beside the one that
+// is there.
+func judged(ctx context.Context, s *server, a platform.Act) (platform.Acted, string, error) {
+	name, err := policyName(a)
+	if err != nil {
+		return platform.Acted{}, "", err
+	}
+	if name == "root" {
+		return platform.Acted{}, "", keyturn.E(keyturn.Invalid, "the policy root cannot be changed", "choose another name")
+	}
+	text := a.Args.Text("file")
+	if strings.TrimSpace(text) == "" {
+		return platform.Acted{}, "", keyturn.E(keyturn.Invalid, "the policy is empty, which the server does not take", "to take a policy away: keyturn vault policy delete "+keyturn.Quote(name))
+	}
+	var out platform.Acted
+	if name != a.Args.Text("name") {
+		out.Notices = append(out.Notices, "the server keeps names of policies in small letters: "+name)
+	}
+	rules, err := policy.Parse(text)
+	if err != nil {
+		out.Notices = append(out.Notices, "keyturn cannot read this policy, and has not judged it: "+err.Error())
+	} else {
+		engines, known := s.engines(ctx)
+		if !known {
+			out.Notices = append(out.Notices, "your token may not see which engines there are: whether paths lead anywhere was not judged")
+		}
+		findings, err := policy.Lint(rules, engines)
+		if err != nil {
+			return platform.Acted{}, "", err
+		}
+		out.Notices = append(out.Notices, findings...)
+	}
+	before, err := s.textOf(ctx, name)
+	if err != nil {
+		return platform.Acted{}, "", err
+	}
+	out.Change = &keyturn.TextChange{Name: name, Before: before, After: text}
+	out.Policy = &keyturn.PolicyTold{Name: name, Text: text}
+	return out, name, nil
+}
+
+func checkPolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	out, name, err := judged(ctx, s, a)
+	if err != nil {
+		return out, err
+	}
+	out.Says = "the policy " + name
+	switch ch := out.Change; {
+	case ch.Before == "":
+		out.Says += " would be new"
+	case ch.Before == ch.After:
+		out.Says += " would stay as it is"
+	default:
+		out.Says += " would change"
+	}
+	return out, nil
+}
+
+func writePolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	out, name, err := judged(ctx, s, a)
+	if err != nil {
+		return out, err
+	}
+	if out.Change.Before == out.Change.After {
+		out.Says, out.Policy.Applied = "the policy "+name+" is so already", true
+		return out, nil
+	}
+	if err := s.putPolicy(ctx, name, out.Change.After); err != nil {
+		if _, unread := policy.Parse(out.Change.After); unread != nil && is(err, keyturn.Invalid) {
+			err = keyturn.E(keyturn.Invalid, "the server does not take this policy; "+unread.Error(), keyturn.AsError(unread).Hint).Because(err)
+		}
+		return platform.Acted{}, err
+	}
+	out.Says, out.Policy.Applied = "created the policy "+name, true
+	if out.Change.Before != "" {
+		out.Says = "changed the policy " + name
+	}
+	return out, nil
+}
+
+func (s *server) putPolicy(ctx context.Context, name, text string) error {
+	err := s.call(ctx, http.MethodPut, policies+"/"+name, map[string]string{"policy": text}, nil)
+	if is(err, keyturn.Invalid) {
+		return keyturn.E(keyturn.Invalid, "the server does not take this policy", "'keyturn vault policy check' tells what keyturn makes of it").Because(err)
+	}
+	return err
+}
+
+func deletePolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	name, err := policyName(a)
+	if err != nil {
+		return platform.Acted{}, err
+	}
+	have, err := s.names(ctx, policies) // the server deletes any name, and says that it went well
+	if err != nil {
+		return platform.Acted{}, err
+	}
+	if !slices.Contains(have, name) {
+		return platform.Acted{}, s.none("policy", name, have)
+	}
+	if name == "root" || name == "default" {
+		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the policy "+name+" is the server's own, and cannot be deleted", "write an almost empty one in the place of default")
+	}
+	if err := s.call(ctx, http.MethodDelete, policies+"/"+name, nil, nil); err != nil {
+		return platform.Acted{}, err
+	}
+	return platform.Acted{Told: keyturn.Told{Says: "deleted the policy " + name}}, nil
+}
+
+// engines are what is mounted, as far as this token may see it; false where it may
+// not see all.
+func (s *server) engines(ctx context.Context) ([]policy.Engine, bool) {
+	var out []policy.Engine
+	for _, k := range []sort{engineSort, authSort} {
+		all, err := k.all(ctx, s)
+		if err != nil {
+			return nil, false
+		}
+		for p, m := range all {
+			e := policy.Engine{Path: p}
+			if k == authSort {
+				e.Path = "auth/" + p
+			}
+			if m.Type == "kv" || m.Type == "generic" {
+				e.KV = 1
+				if m.Options["version"] == "2" {
+					e.KV = 2
+				}
+			}
+			out = append(out, e)
+		}
+	}
+	slices.SortFunc(out, func(a, b policy.Engine) int { return strings.Compare(a.Path, b.Path) })
+	return out, true
+}

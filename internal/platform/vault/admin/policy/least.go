@@ -1,0 +1,111 @@
+package policy
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/keyturn/keyturn"
+)
+
+// Words are what can be granted on a secret, in keyturn's own words.
+var Words = []string{"read", "list", "describe", "write", "delete", "destroy"}
+
+// Least is the least that lets a token do what words say with the secret at name in
+// a key/value engine, one rule for each path, sorted. To list is to list the folder
+// that the secret is in, since names are seen by folders.
+func Least(e Engine, name string, words []string) ([]Rule, error) {
+	grants := map[string][]string{}
+	grant := func(path string, capabilities ...string) {
+		for _, c := range capabilities {
+			if !slices.Contains(grants[path], c) {
+				grants[path] = append(grants[path], c)
+			}
+		}
+	}
+	folder := ""
+	if i := strings.LastIndexByte(name, '/'); i >= 0 {
+		folder = name[:i+1]
+	}
+	for _, w := range words {
+		if e.KV == 2 {
+			two(grant, e.Path, name, folder, w)
+			continue
+		}
+		switch w {
+		case "read", "describe":
+			grant(e.Path+"/"+name, "read")
+		case "list":
+			grant(e.Path+"/"+folder, "list")
+		case "write":
+			grant(e.Path+"/"+name, "create", "update")
+		case "destroy":
+			grant(e.Path+"/"+name, "delete")
+		case "delete":
+			return nil, keyturn.E(keyturn.Unsupported, "an engine of version 1 has no delete that can be undone", "write destroy, if that is meant")
+		}
+	}
+	var out []Rule
+	for _, p := range slices.Sorted(maps.Keys(grants)) {
+		slices.Sort(grants[p])
+		out = append(out, Rule{Path: p, Capabilities: grants[p]})
+	}
+	return out, nil
+}
+
+// two grants what one word says in an engine of version 2.
+func two(grant func(string, ...string), engine, name, folder, word string) {
+	switch word {
+	case "read":
+		grant(engine+"/data/"+name, "read")
+	case "list":
+		grant(engine+"/metadata/"+folder, "list")
+	case "describe":
+		grant(engine+"/metadata/"+name, "read")
+		grant(engine+"/subkeys/"+name, "read")
+	case "write":
+		grant(engine+"/data/"+name, "create", "update")
+	case "delete":
+		grant(engine+"/data/"+name, "delete")
+		grant(engine+"/undelete/"+name, "update")
+	case "destroy":
+		grant(engine+"/destroy/"+name, "update")
+		grant(engine+"/metadata/"+name, "delete")
+	}
+}
+
+// Text writes rules as HCL.
+func Text(rules []Rule) string {
+	var b strings.Builder
+	for i, r := range rules {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		b.WriteString("path \"" + escape(r.Path) + "\" {\n  capabilities = [")
+		for j, c := range r.Capabilities {
+			if j > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString("\"" + c + "\"")
+		}
+		b.WriteString("]\n}\n")
+	}
+	return b.String()
+}
+
+// escape writes a path into quotes. What could be taken for a template or a wildcard
+// cannot be escaped: whoever grants refuses such names before.
+func escape(s string) string { return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) }
+
+// Wild reports whether a name would stand for more than itself in a policy.
+func Wild(name string) bool {
+	if strings.HasSuffix(name, "*") || strings.Contains(name, "{{") || strings.Contains(name, "${") || strings.Contains(name, "%{") {
+		return true
+	}
+	for seg := range strings.SplitSeq(name, "/") {
+		if seg == "+" {
+			return true
+		}
+	}
+	return false
+}

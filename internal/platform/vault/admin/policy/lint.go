@@ -1,0 +1,200 @@
+package policy
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/keyturn/keyturn"
+)
+
+// Engine is what is mounted at a path: an engine, or a login method below "auth/".
+type Engine struct {
+	Path string // without a slash at its end
+	KV   int    // version of a key/value engine, else 0
+}
+
+// below are the first segments below a key/value engine of version 2.
+var below = []string{"data", "metadata", "delete", "undelete", "destroy", "subkeys", "config"}
+
+// Lint judges a policy. Findings are what works otherwise than it seems to; an
+// error is what Vault refuses or nobody can mean. With no engines, what is mounted
+// is not known, and nothing is said of it.
+func Lint(rules []Rule, engines []Engine) (findings []string, err error) {
+	if len(rules) == 0 {
+		return []string{"the policy grants nothing: it has no path"}, nil
+	}
+	for _, r := range rules {
+		if err := capabilities(r); err != nil {
+			return nil, err
+		}
+		for _, f := range slices.Concat(paths(r), reach(r, engines), mountedAt(r, engines), useless(r)) {
+			findings = append(findings, at(r)+f)
+		}
+	}
+	return append(findings, denials(rules)...), nil
+}
+
+// at names a rule in a finding.
+func at(r Rule) string {
+	s := "'" + r.Path + "': "
+	if r.Line > 0 {
+		s = "line " + strconv.Itoa(r.Line) + ", " + s
+	}
+	return s
+}
+
+// capabilities refuses those that Vault does not know.
+func capabilities(r Rule) error {
+	for _, c := range r.Capabilities {
+		if slices.Contains(Capabilities, c) {
+			continue
+		}
+		e := keyturn.E(keyturn.Invalid, at(r)+"there is no capability '"+keyturn.Clean(c)+"'", "there are "+strings.Join(Capabilities, ", "))
+		meant := map[string]string{"write": "create, update", "put": "create, update", "get": "read", "view": "read", "remove": "delete", "destroy": "update, on ENGINE/destroy/NAME", "all": "each by its name", "*": "each by its name"}
+		if m := meant[strings.ToLower(c)]; m != "" {
+			e.Hint = "Vault calls that: " + m
+		} else if near := keyturn.Nearest(strings.ToLower(c), slices.Values(Capabilities)); near != "" {
+			e.Hint = "did you mean '" + near + "'?"
+		}
+		return e
+	}
+	return nil
+}
+
+// paths looks at how a path is written.
+func paths(r Rule) (out []string) {
+	p := r.Path
+	if strings.HasPrefix(p, "v1/") || strings.HasPrefix(p, "/v1/") {
+		out = append(out, "v1/ is part of an address, not of a path: write '"+strings.TrimPrefix(strings.TrimPrefix(p, "/"), "v1/")+"'")
+	}
+	if i := strings.IndexByte(p, '*'); i >= 0 && i < len(p)-1 {
+		out = append(out, "a * that is not at the end stands for itself: + stands for one whole segment")
+	}
+	for seg := range strings.SplitSeq(p, "/") {
+		if strings.Contains(seg, "+") && seg != "+" {
+			out = append(out, "a + within a segment stands for itself: it has to be the whole segment")
+			break
+		}
+	}
+	return out
+}
+
+// reach looks at wildcards.
+func reach(r Rule, engines []Engine) (out []string) {
+	stem, star := strings.CutSuffix(r.Path, "*")
+	if !star || strings.Contains(stem, "*") || slices.Contains(r.Capabilities, "deny") {
+		return nil
+	}
+	switch {
+	case stem == "":
+		return []string{"this is everything, the server's own settings included"}
+	case strings.HasPrefix(stem, "sys/") && strings.Count(stem, "/") == 1:
+		return []string{"this reaches the server's own settings: policies, engines, the seal"}
+	case strings.HasPrefix("auth/", stem) || stem == "auth/":
+		return []string{"this reaches the settings of all login methods, and their tokens"}
+	case !strings.HasSuffix(stem, "/"):
+		last := stem[strings.LastIndexByte(stem, '/')+1:]
+		out = append(out, "this also reaches names that only begin like it, such as '"+last+"-other': write '"+stem+"/*' for what is below it")
+	}
+	for _, e := range engines {
+		if e.KV == 2 && (stem == e.Path+"/" || stem == e.Path) {
+			out = append(out, "this reaches all secrets of the engine, and their deletion: data/, metadata/, delete/, destroy/ and config")
+		}
+	}
+	return out
+}
+
+// mountedAt looks at what is mounted where a path leads.
+func mountedAt(r Rule, engines []Engine) []string {
+	p := strings.TrimPrefix(r.Path, "/")
+	if len(engines) == 0 || strings.HasPrefix(p, "sys/") || p == "sys" || strings.ContainsAny(first(p), "+*") || strings.Contains(p, "{{") && strings.Index(p, "{{") < len(first(p)) {
+		return nil
+	}
+	var names []string
+	for _, e := range engines {
+		rest, within := strings.CutPrefix(p, e.Path+"/")
+		if within && e.KV == 2 {
+			return version2(e, rest, r)
+		}
+		if within || strings.HasPrefix(e.Path+"/", strings.TrimSuffix(p, "*")) {
+			return nil
+		}
+		names = append(names, e.Path)
+	}
+	said := "nothing is mounted there, so it grants nothing now"
+	if near := keyturn.Nearest(first(p), slices.Values(names)); near != "" {
+		said += ": did you mean '" + near + strings.TrimPrefix(p, first(p)) + "'?"
+	}
+	return []string{said}
+}
+
+// version2 looks at a path within a key/value engine of version 2.
+func version2(e Engine, rest string, r Rule) []string {
+	head, tail, _ := strings.Cut(rest, "/")
+	if strings.ContainsAny(head, "+*") || rest == "" {
+		return nil
+	}
+	if !slices.Contains(below, head) {
+		under := "data"
+		if len(r.Capabilities) > 0 && !slices.ContainsFunc(r.Capabilities, func(c string) bool { return c != "list" }) {
+			under = "metadata"
+		}
+		return []string{"data/ is forgotten: under " + e.Path + ", an engine of version 2, write '" + e.Path + "/" + under + "/" + rest + "'"}
+	}
+	if head == "data" && slices.Contains(r.Capabilities, "list") {
+		return []string{"list does nothing under data/: names are listed under '" + e.Path + "/metadata/" + tail + "'"}
+	}
+	return nil
+}
+
+// useless looks at what a rule's own capabilities do to each other.
+func useless(r Rule) []string {
+	switch {
+	case len(r.Capabilities) == 0:
+		return []string{"it has no capabilities, and grants nothing"}
+	case slices.Contains(r.Capabilities, "deny") && len(r.Capabilities) > 1:
+		return []string{"deny takes away all other capabilities of the same path"}
+	}
+	return nil
+}
+
+// denials looks for denials that another path of the same policy goes past: the
+// most specific path counts, and it alone.
+func denials(rules []Rule) (out []string) {
+	for _, deny := range rules {
+		if !slices.Contains(deny.Capabilities, "deny") {
+			continue
+		}
+		stem, star := strings.CutSuffix(deny.Path, "*")
+		for _, r := range rules {
+			if star && r.Path != deny.Path && strings.HasPrefix(r.Path, stem) && !slices.Contains(r.Capabilities, "deny") {
+				out = append(out, at(deny)+"deny does not hold for '"+r.Path+"': the more specific path counts")
+			}
+		}
+		if !granted(deny, rules) {
+			out = append(out, at(deny)+"nothing in this policy grants it: deny changes something only for tokens that another policy lets in there")
+		}
+	}
+	return out
+}
+
+// granted reports whether another path of the policy would reach a denied one.
+func granted(deny Rule, rules []Rule) bool {
+	for _, r := range rules {
+		if slices.Contains(r.Capabilities, "deny") {
+			continue
+		}
+		stem, star := strings.CutSuffix(r.Path, "*")
+		if r.Path == deny.Path || star && strings.HasPrefix(deny.Path, stem) || strings.Contains(r.Path, "+") ||
+			strings.HasSuffix(deny.Path, "*") && strings.HasPrefix(r.Path, strings.TrimSuffix(deny.Path, "*")) || strings.Contains(deny.Path, "+") {
+			return true
+		}
+	}
+	return false
+}
+
+func first(p string) string {
+	head, _, _ := strings.Cut(p, "/")
+	return head
+}

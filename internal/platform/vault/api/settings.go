@@ -1,0 +1,60 @@
+package api
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/keyturn/keyturn"
+)
+
+// Settings are what a mount may set, each with the variable that Vault's own command
+// line takes it from, "" for none
+// (https://developer.hashicorp.com/vault/docs/commands#environment-variables).
+var Settings = []struct{ Key, Variable string }{
+	{"address", "VAULT_ADDR"}, {"namespace", "VAULT_NAMESPACE"}, {"ca_cert", "VAULT_CACERT"}, {"client_cert", "VAULT_CLIENT_CERT"},
+	{"client_key", "VAULT_CLIENT_KEY"}, {"server_name", "VAULT_TLS_SERVER_NAME"}, {"insecure", ""},
+}
+
+// BadSetting is the cause of an error about one setting, named by its key.
+type BadSetting string
+
+// Error implements error.
+func (b BadSetting) Error() string { return "setting " + string(b) }
+
+// Configure makes a Config of a mount's settings by their keys; "" is as good as not
+// set. Invalid, with a BadSetting, for one that there is none of or that cannot be
+// meant. No file is read and nothing is sent.
+func Configure(mount string, set map[string]string) (Config, error) {
+	var known []string
+	for _, k := range Settings {
+		known = append(known, k.Key)
+	}
+	bad := func(key, what, hint string) (Config, error) {
+		return Config{}, keyturn.E(keyturn.Invalid, what, hint).Because(BadSetting(key))
+	}
+	for _, key := range slices.Sorted(maps.Keys(set)) {
+		if slices.Contains(known, key) {
+			continue
+		}
+		hint := "there are " + strings.Join(known, ", ")
+		if near := keyturn.Nearest(key, slices.Values(known)); near != "" {
+			hint = "did you mean " + near + "?"
+		}
+		return bad(key, "the mount '"+mount+"' has no setting '"+keyturn.Clean(key)+"'", hint)
+	}
+	if v := set["insecure"]; v != "" && v != "true" && v != "false" {
+		return bad("insecure", "the mount '"+mount+"' says neither insecure: true nor false", "leave insecure out")
+	}
+	for key, other := range map[string]string{"client_cert": "client_key", "client_key": "client_cert"} {
+		if set[key] != "" && set[other] == "" {
+			return bad(key, "the mount '"+mount+"' has "+key+" and no "+other, "set both, or none")
+		}
+	}
+	c := Config{Address: set["address"], Namespace: set["namespace"], Insecure: set["insecure"] == "true", Mount: mount,
+		TLS: TLS{CACert: set["ca_cert"], ServerName: set["server_name"], ClientCert: set["client_cert"], ClientKey: set["client_key"]}}
+	if _, err := c.base(); err != nil {
+		return Config{}, keyturn.AsError(err).Because(BadSetting("address"))
+	}
+	return c, nil
+}

@@ -1,0 +1,41 @@
+package api
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/keyturn/keyturn"
+)
+
+// TestConfigure: what a mount may set, and by which of its settings a slip is known.
+func TestConfigure(t *testing.T) {
+	const at = "https://vault.example.com:8200"
+	for name, c := range map[string]struct {
+		set  map[string]string
+		bad  string // the setting that the error is about; "" for none
+		hint string
+	}{
+		"an address":             {map[string]string{"address": at, "namespace": "team/a", "insecure": "false"}, "", ""},
+		"plain on loopback":      {map[string]string{"address": "http://127.0.0.1:8200"}, "", ""},
+		"plain, allowed":         {map[string]string{"address": "http://vault.example.com", "insecure": "true"}, "", ""},
+		"a pair":                 {map[string]string{"address": at, "client_cert": "a", "client_key": "b"}, "", ""},
+		"empty is not set":       {map[string]string{"address": at, "client_cert": "", "insecure": ""}, "", ""},
+		"a slip":                 {map[string]string{"adress": at}, "adress", "did you mean address?"},
+		"an unknown one":         {map[string]string{"address": at, "zzzzzzzz": "1"}, "zzzzzzzz", "there are address, namespace"},
+		"no address":             {nil, "address", "https://"},
+		"plain":                  {map[string]string{"address": "http://vault.example.com"}, "address", "insecure: true"},
+		"a credential in it":     {map[string]string{"address": "https://a:b@vault.example.com"}, "address", "https://"},
+		"neither true nor false": {map[string]string{"address": at, "insecure": "maybe"}, "insecure", "leave insecure out"},
+		"half a pair":            {map[string]string{"address": at, "client_key": "b"}, "client_key", "set both"},
+	} {
+		got, err := Configure("prod", c.set)
+		var bad BadSetting
+		switch e := keyturn.AsError(err); {
+		case c.bad == "" && (err != nil || got.Address != c.set["address"] || got.Mount != "prod"):
+			t.Errorf("%s: %+v, %v", name, got, err)
+		case c.bad != "" && (e == nil || e.Code != keyturn.Invalid || !errors.As(err, &bad) || string(bad) != c.bad || !strings.Contains(e.Hint, c.hint)):
+			t.Errorf("%s: %v about %q", name, err, bad)
+		}
+	}
+}

@@ -1,0 +1,119 @@
+package login
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/vault/api"
+)
+
+// Kept is the token that is kept for one server and namespace. It lives on while
+// it is used: where less than a third of its life is left it is renewed, beside
+// the request that needs it and not before it. It is safe for concurrent use.
+type Kept struct {
+	platform.Keeper
+	Config api.Config // of the server; its Token is not asked
+
+	mu     sync.Mutex
+	token  platform.Token
+	err    error     // of loading it
+	loaded time.Time // when; zero: not yet
+	tried  bool      // renewing it, by this process
+	work   sync.WaitGroup
+}
+
+// fresh is how long a token that was loaded is taken as it is: another process may
+// log in or out meanwhile.
+const fresh = 5 * time.Second
+
+// Token returns the token. Expired where there is none, or it has run out.
+func (k *Kept) Token(ctx context.Context) (keyturn.Value, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := k.now()
+	if k.loaded.IsZero() || now.Sub(k.loaded) > fresh || now.Before(k.loaded) {
+		if k.token, k.err = k.Load(ctx); ctx.Err() != nil {
+			return keyturn.Value{}, ctx.Err()
+		}
+		k.loaded = now
+	}
+	t := k.token
+	switch {
+	case k.err != nil:
+		return keyturn.Value{}, k.err
+	case ended(t, now):
+		return keyturn.Value{}, keyturn.E(keyturn.Expired, "the login as "+keyturn.Clean(t.Identity)+" ended at "+t.Expires.UTC().Format(time.RFC3339), "")
+	}
+	if t.Renewable && !t.Expires.IsZero() && !k.tried && t.Expires.Sub(now) < t.Expires.Sub(t.Issued)/3 {
+		k.tried = true
+		k.work.Go(func() { k.renew(context.WithoutCancel(ctx), t) })
+	}
+	return t.Value, nil
+}
+
+func ended(t platform.Token, now time.Time) bool {
+	return !t.Expires.IsZero() && !now.Before(t.Expires)
+}
+
+// renewal is how long it may take to renew a token.
+const renewal = 10 * time.Second
+
+// renew makes t live on. That it fails is seen when it ends.
+func (k *Kept) renew(ctx context.Context, t platform.Token) {
+	ctx, cancel := context.WithTimeout(ctx, renewal)
+	defer cancel()
+	c, err := api.New(k.Config)
+	if err != nil {
+		return
+	}
+	if t, err = Renew(ctx, c, t); err != nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	// Another process may have logged in or out meanwhile: its token stays.
+	if now, err := k.Load(ctx); err != nil || !now.Value.Equal(t.Value) {
+		return
+	}
+	if k.Keeper.Keep(ctx, t) == nil {
+		k.token, k.loaded, k.tried = t, k.now(), false
+	}
+}
+
+// Keep implements platform.Keeper.
+func (k *Kept) Keep(ctx context.Context, t platform.Token) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.loaded, k.tried = time.Time{}, false
+	return k.Keeper.Keep(ctx, t)
+}
+
+// Forget implements platform.Keeper.
+func (k *Kept) Forget(ctx context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.loaded = time.Time{}
+	return k.Keeper.Forget(ctx)
+}
+
+// Close waits, up to a limit, for a renewal that is under way.
+func (k *Kept) Close(limit time.Duration) {
+	done := make(chan struct{})
+	go func() { k.work.Wait(); close(done) }()
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
+	}
+}
+
+func (k *Kept) now() time.Time {
+	if k.Config.Now == nil {
+		return time.Now()
+	}
+	return k.Config.Now()
+}

@@ -1,0 +1,138 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/vault/api"
+	"github.com/keyturn/keyturn/internal/world/servers"
+)
+
+// pocket is a Keeper without a disk.
+type pocket struct {
+	mu    sync.Mutex
+	token platform.Token
+	has   bool
+	loads int
+	keeps int
+}
+
+func (p *pocket) Load(context.Context) (platform.Token, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.loads++; !p.has {
+		return platform.Token{}, keyturn.E(keyturn.NotFound, "none", "")
+	}
+	return p.token, nil
+}
+
+func (p *pocket) Keep(_ context.Context, t platform.Token) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.token, p.has, p.keeps = t, true, p.keeps+1
+	return nil
+}
+
+func (p *pocket) Forget(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.has = false
+	return nil
+}
+
+// TestKept: a token near its end is renewed at the real server beside the request
+// that needs it, once however many ask; one that has ended is not sent.
+func TestKept(t *testing.T) {
+	v := servers.VaultDev(t)
+	var made struct {
+		Auth struct {
+			Token string `json:"client_token"`
+		}
+	}
+	v.Call(http.MethodPost, "auth/token/create", map[string]any{"policies": []string{"default"}, "ttl": "1h"}, &made)
+	now := time.Now()
+	tok := platform.Token{Value: keyturn.NewValue([]byte(made.Auth.Token)), Identity: "anna", Issued: now.Add(-50 * time.Minute), Expires: now.Add(10 * time.Minute), Renewable: true}
+	p := &pocket{token: tok, has: true}
+	k := &Kept{Keeper: p, Config: api.Config{Address: v.Address}}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if got, err := k.Token(t.Context()); err != nil || !got.Equal(tok.Value) {
+				t.Errorf("the token: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	k.Close(10 * time.Second)
+	if p.keeps != 1 || p.token.Expires.Before(now.Add(50*time.Minute)) || p.token.Issued.Before(now) || !p.token.Value.Equal(tok.Value) || p.token.Identity != "anna" {
+		t.Errorf("it was kept %d times, and ends at %v", p.keeps, p.token.Expires)
+	}
+	for range 100 {
+		if _, err := k.Token(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k.Close(time.Second)
+	if p.keeps != 1 || p.loads > 4 {
+		t.Errorf("it was kept %d times and loaded %d times", p.keeps, p.loads)
+	}
+
+	// Somebody logged in anew while the old one was renewed: theirs stays.
+	newer := platform.Token{Value: keyturn.NewValue([]byte("hvs.newer"))}
+	_ = p.Keep(t.Context(), newer)
+	k.renew(t.Context(), tok)
+	if !p.token.Value.Equal(newer.Value) {
+		t.Errorf("a renewal replaced a newer login")
+	}
+
+	for name, c := range map[string]struct {
+		token platform.Token
+		has   bool
+		code  keyturn.Code
+	}{
+		"none":         {code: keyturn.NotFound},
+		"ended":        {token: platform.Token{Identity: "anna", Expires: now.Add(-time.Second)}, has: true, code: keyturn.Expired},
+		"without end":  {token: tokenOf(time.Time{}, true), has: true},
+		"not renewed":  {token: tokenOf(now.Add(time.Minute), false), has: true},
+		"cannot renew": {token: tokenOf(now.Add(time.Minute), true), has: true},
+	} {
+		p := &pocket{token: c.token, has: c.has}
+		k := &Kept{Keeper: p, Config: api.Config{Address: v.Address}}
+		_, err := k.Token(t.Context())
+		k.Close(10 * time.Second)
+		if c.code == "" && err != nil || c.code != "" && !errors.Is(err, c.code) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if c.code == keyturn.Expired && !strings.Contains(err.Error(), "the login as anna ended at ") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if p.keeps != 0 {
+			t.Errorf("%s: something was kept", name)
+		}
+	}
+}
+
+func tokenOf(ends time.Time, renewable bool) platform.Token {
+	return platform.Token{Value: keyturn.NewValue([]byte("hvs.not-a-token")), Issued: time.Now().Add(-time.Hour), Expires: ends, Renewable: renewable}
+}
+
+// TestKeptClose: a renewal that hangs keeps nobody waiting for long.
+func TestKeptClose(t *testing.T) {
+	k := &Kept{}
+	release := make(chan struct{})
+	k.work.Go(func() { <-release })
+	start := time.Now()
+	k.Close(10 * time.Millisecond)
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	close(release)
+	k.Close(10 * time.Second)
+}

@@ -1,0 +1,109 @@
+package vault
+
+import (
+	"context"
+	"errors"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/vault/login"
+)
+
+// Methods implements platform.Authenticator.
+func (p *Platform) Methods() []platform.Method { return login.Methods() }
+
+// Login implements platform.Authenticator.
+func (p *Platform) Login(ctx context.Context, l platform.Login) (platform.Session, error) {
+	if p.Keeper == nil {
+		return platform.Session{}, notHere()
+	}
+	inputs := map[string]keyturn.Value{}
+	for name, text := range l.Inputs {
+		inputs[name] = keyturn.NewValue([]byte(text))
+	}
+	r := login.Request{Method: l.Method, Path: l.Path, Inputs: inputs, Visit: l.Visit}
+	if err := login.Check(r); err != nil { // before anybody is asked for a secret
+		return platform.Session{}, err
+	}
+	for _, in := range login.Inputs(l.Method) {
+		if !in.Secret || l.Ask == nil {
+			continue
+		}
+		v, err := l.Ask(ctx, in)
+		if err != nil {
+			return platform.Session{}, err
+		}
+		inputs[in.Name] = v
+	}
+	t, err := login.Login(ctx, p.client, r)
+	if errors.Is(err, keyturn.Expired) {
+		e := *keyturn.AsError(err) // whose hint is to log in
+		e.Hint = "give another token, or log in by another --method"
+		err = &e
+	}
+	if err != nil {
+		return platform.Session{}, err
+	}
+	if err := p.Keeper.Keep(ctx, t); err != nil {
+		_ = login.Revoke(context.WithoutCancel(ctx), p.client, t.Value) // nobody has it
+		return platform.Session{}, err
+	}
+	p.forget()
+	return p.session(t, true), nil
+}
+
+// Logout implements platform.Authenticator.
+func (p *Platform) Logout(ctx context.Context) (platform.Ended, error) {
+	if p.Keeper == nil {
+		return platform.Ended{}, notHere()
+	}
+	t, err := p.Keeper.Load(ctx)
+	if err != nil {
+		return platform.Ended{}, p.notKept(err)
+	}
+	out := platform.Ended{Session: p.session(t, false)}
+	out.Err = login.Revoke(ctx, p.client, t.Value)
+	switch e := keyturn.AsError(out.Err); {
+	case e == nil, e.Code == keyturn.Expired: // the server knows it no more
+		out.Revoked, out.Err = true, nil
+	case e.Code == keyturn.Invalid: // https://developer.hashicorp.com/vault/docs/concepts/tokens#batch-tokens
+		out.Err = keyturn.E(keyturn.Unsupported, "the server revokes no tokens of this kind", "batch tokens end by themselves").Because(e.Err)
+	}
+	if err := p.Keeper.Forget(context.WithoutCancel(ctx)); err != nil {
+		return platform.Ended{}, err
+	}
+	p.forget()
+	return out, nil
+}
+
+func (p *Platform) session(t platform.Token, kept bool) platform.Session {
+	s := platform.Session{Identity: t.Identity, Policies: t.Policies, Expires: t.Expires, Renewable: t.Renewable}
+	if p.Instead != nil {
+		s.Instead = p.Instead(kept)
+	}
+	return s
+}
+
+// notKept tells of a token that is in use though none is kept.
+func (p *Platform) notKept(err error) error {
+	e := *keyturn.AsError(err)
+	if e.Code == keyturn.NotFound && p.Instead != nil {
+		if used := p.Instead(false); used != "" {
+			e.Hint = "the token in " + used + " is not keyturn's: take it away there"
+		} else {
+			e.Hint = "keyturn login " + p.mount
+		}
+	}
+	return &e
+}
+
+// forget drops what was seen with another token.
+func (p *Platform) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.engines)
+}
+
+func notHere() error {
+	return keyturn.E(keyturn.Unsupported, "no logins are kept here", "set VAULT_TOKEN")
+}

@@ -1,0 +1,135 @@
+// Package tokens keeps what logins gave, encrypted, in keyturn's own store: a file
+// that only its owner may use, whose root key lies in the keychain, in a file of
+// its own, or behind a passphrase.
+//
+// A token belongs to the mount that it was got for, and to the platform, the
+// address and the namespace that it came from: it is found under all of these
+// alone, and what is read says them once more. A mount that is given another
+// address has no token.
+package tokens
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform"
+)
+
+// Items keeps small encrypted rows. State satisfies it.
+type Items interface {
+	// Item returns one row; NotFound where there is none or it has expired.
+	Item(ctx context.Context, kind, id string) (keyturn.Item, error)
+	// UpdateItem replaces one row in one durable transaction; a nil body removes it.
+	UpdateItem(ctx context.Context, kind, id string, change func(keyturn.Item) (keyturn.Item, error)) error
+}
+
+const kind = "token"
+
+// memory is how long a token that has run out is remembered, to say so.
+const memory = 30 * 24 * time.Hour
+
+// place is where a token belongs.
+type place struct {
+	Mount     string `json:"mount"`
+	Platform  string `json:"platform"`
+	Address   string `json:"address"`
+	Namespace string `json:"namespace,omitempty"`
+}
+
+// kept is a token as it is kept.
+type kept struct {
+	place
+	Token     []byte    `json:"token"`
+	Accessor  string    `json:"accessor,omitempty"`
+	Identity  string    `json:"identity,omitempty"`
+	Policies  []string  `json:"policies,omitempty"`
+	Issued    time.Time `json:"issued"`
+	Expires   time.Time `json:"expires,omitzero"`
+	Renewable bool      `json:"renewable,omitempty"`
+}
+
+// Shelf holds the token of one place. It implements platform.Keeper.
+type Shelf struct {
+	items Items
+	place place
+	id    string
+}
+
+var _ platform.Keeper = (*Shelf)(nil)
+
+// At returns the shelf of a mount: of a platform's server, as one of its namespaces
+// sees it. Addresses that differ only in the case of the host or a slash at the end are
+// one.
+func At(items Items, mount, platformName, address, namespace string) *Shelf {
+	p := place{Mount: mount, Platform: platformName, Address: canonical(address), Namespace: strings.Trim(namespace, "/")}
+	id, _ := json.Marshal(p) // plain members only
+	return &Shelf{items: items, place: p, id: string(id)}
+}
+
+// canonical is one spelling of an address.
+func canonical(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	return strings.TrimRight(u.String(), "/")
+}
+
+// Same reports whether two addresses are one server's.
+func Same(a, b string) bool { return canonical(a) == canonical(b) }
+
+// Load implements platform.Keeper.
+func (s *Shelf) Load(ctx context.Context) (platform.Token, error) {
+	it, err := s.items.Item(ctx, kind, s.id)
+	if errors.Is(err, keyturn.NotFound) {
+		return platform.Token{}, s.none()
+	}
+	if err != nil {
+		return platform.Token{}, err
+	}
+	var k kept
+	if err := json.Unmarshal(it.Body, &k); err != nil || k.place != s.place {
+		return platform.Token{}, keyturn.E(keyturn.Corrupt, "a token that is kept cannot be read", "log in once more") // a cause could quote it
+	}
+	t := platform.Token{Value: keyturn.NewValue(k.Token), Accessor: k.Accessor, Identity: k.Identity, Policies: k.Policies,
+		Issued: k.Issued, Expires: k.Expires, Renewable: k.Renewable}
+	clear(k.Token)
+	return t, nil
+}
+
+func (s *Shelf) none() error {
+	where := s.place.Address
+	if s.place.Namespace != "" {
+		where += ", namespace " + s.place.Namespace
+	}
+	return keyturn.E(keyturn.NotFound, "no login of the mount '"+s.place.Mount+"' to "+keyturn.Clean(where)+" is kept here", "")
+}
+
+// Keep implements platform.Keeper.
+func (s *Shelf) Keep(ctx context.Context, t platform.Token) error {
+	k := kept{place: s.place, Token: t.Value.Reveal(), Accessor: t.Accessor, Identity: t.Identity, Policies: t.Policies,
+		Issued: t.Issued, Expires: t.Expires, Renewable: t.Renewable}
+	body, err := json.Marshal(k)
+	if err != nil {
+		return keyturn.E(keyturn.Internal, "a token has no form", "")
+	}
+	it := keyturn.Item{ID: s.id, Body: body}
+	if !t.Expires.IsZero() {
+		it.Expires = t.Expires.Add(memory)
+	}
+	return s.items.UpdateItem(ctx, kind, s.id, func(keyturn.Item) (keyturn.Item, error) { return it, nil })
+}
+
+// Forget implements platform.Keeper.
+func (s *Shelf) Forget(ctx context.Context) error {
+	return s.items.UpdateItem(ctx, kind, s.id, func(it keyturn.Item) (keyturn.Item, error) {
+		it.Body = nil
+		return it, nil
+	})
+}

@@ -1,0 +1,192 @@
+package keyturn
+
+import "strings"
+
+// Administration is what only one platform can do beside keeping secrets, as the
+// platform lists it: the commands 'keyturn PLATFORM …', their help and their docs
+// are made of it.
+type Administration struct {
+	Platform string // also the word of the command
+	Short    string // one line, without a full stop
+	Long     string
+	Groups   []ActionGroup // words that several actions begin with
+	Actions  []Action
+}
+
+// ActionGroup says what actions with the same first word have in common.
+type ActionGroup struct {
+	Name, Short, Long string
+}
+
+// Action is one thing that a platform can do.
+type Action struct {
+	Name      string // words: "policy write"; [a-z-] each
+	Operation string // verb-noun, in JSON: "apply-policy"
+	Short     string // one line, without a full stop
+	Long      string
+	Example   string   // lines for a shell
+	Inputs    []Input  // those with a place first, in their order
+	Reads     bool     // it changes nothing, so it may be tried again
+	Asks      string   // the question before what cannot be undone; {name} is an input's text
+	Preview   string   // an action that reads, takes the same inputs, and is shown to a person before this one
+	Secret    string   // what the secret is that it answers with, "a secret id"; "" where it answers with none
+	Document  string   // the text that it makes, "policy", which can be kept in a file; "" for none
+	Columns   []string // members of its items, in the order in which people read them
+}
+
+// InputKind says what an input takes.
+type InputKind string
+
+// The kinds of an input.
+const (
+	InputText     InputKind = "text"
+	InputNumber   InputKind = "number"   // a whole number that is not negative
+	InputDuration InputKind = "duration" // as of time.ParseDuration, or days: 30d
+	InputYes      InputKind = "yes"      // a flag: "true", or left out
+	InputList     InputKind = "list"     // texts, with commas between them or given again
+	InputFile     InputKind = "file"     // the text of a file
+	InputSecret   InputKind = "secret"   // a reference whose value is used, or typed without echo where it is left out
+	InputAddress  InputKind = "address"  // of a server; a password in it is refused, {{password}} stands for one
+	InputOn       InputKind = "on"       // a reference on the mount: what the action is about
+)
+
+// Input is one thing that an action takes.
+type Input struct {
+	Name     string // of its flag, or of its place
+	Kind     InputKind
+	Short    string // one line
+	Place    bool   // it has a place on the command line, and no flag
+	Required bool
+	Choices  []string // of a text or a list; nil for anything
+}
+
+// PlatformAction carries out one action of a mount's platform. It is composite: one
+// UseSecret of each secret whose value it takes, and one WriteSecret of To, beside
+// the action itself, about which rules say "administer" on MOUNT/WORDS/OF/ACTION.
+// It answers with Performed.
+//
+// What is typed (InputSecret without a reference) is no part of it: it is asked for
+// once the operation was let through and is on record. A secret that the action
+// answers with goes to one of To, Out and Wrap, and nowhere else.
+type PlatformAction struct {
+	Mount  string              `json:"mount"`
+	Action string              `json:"action"`         // its name
+	Args   map[string][]string `json:"args,omitempty"` // by input; one text but for lists
+	On     Ref                 `json:"on,omitzero"`
+	Uses   []Binding           `json:"uses,omitempty"` // secrets whose value is used, by input; sorted
+	To     Ref                 `json:"to,omitzero"`    // its secret is stored there
+	Out    string              `json:"out,omitempty"`  // absolute; its secret goes into that file beside the caller
+	Wrap   int64               `json:"wrap,omitempty"` // seconds; the caller gets a token that opens its secret once
+}
+
+func (PlatformAction) Kind() string { return "platform-action" }
+func (PlatformAction) Verb() Verb   { return Administer }
+
+// Refs lists the distinct references that it is about, uses and writes.
+func (o PlatformAction) Refs() []Ref {
+	var refs []Ref
+	if !o.On.IsZero() {
+		refs = append(refs, o.On)
+	}
+	for _, u := range o.Uses {
+		refs = append(refs, u.Ref)
+	}
+	if !o.To.IsZero() {
+		refs = append(refs, o.To)
+	}
+	return distinct(refs)
+}
+
+// Plan implements Composite.
+func (o PlatformAction) Plan() []Op {
+	var plan []Op
+	var used []Ref
+	for _, u := range o.Uses {
+		used = append(used, u.Ref)
+	}
+	for _, r := range distinct(used) {
+		plan = append(plan, UseSecret{Ref: r})
+	}
+	if !o.To.IsZero() {
+		plan = append(plan, WriteSecret{Ref: o.To})
+	}
+	return plan
+}
+
+// Path is what rules decide about: "vault/policy/write".
+func (o PlatformAction) Path() string {
+	return o.Mount + "/" + strings.ReplaceAll(o.Action, " ", "/")
+}
+
+// Told is what a platform tells of an action that it carried out. Nothing in it is
+// secret.
+type Told struct {
+	Says    string           // what was done, in one line
+	Items   []map[string]any // what there is: texts, numbers, yes and no, lists of texts
+	Single  bool             // it is about one thing: Items has one
+	Text    string           // a document: a policy
+	Change  *TextChange      // a document that changed, or would
+	Notices []string
+	Policy  *PolicyTold
+	// TakeBack is the command that takes back what the action's secret lets in, for
+	// whoever could not keep it; "" for none.
+	TakeBack string
+	More     bool // it takes more of the same: the next key share
+}
+
+// TextChange is a document before and after; Before is "" where there was none.
+type TextChange struct {
+	Name, Before, After string
+}
+
+// PolicyTold tells of a platform's own policy that an operation made.
+type PolicyTold struct {
+	Name    string
+	Text    string
+	Applied bool
+}
+
+// Performed answers PlatformAction.
+type Performed struct {
+	Receipt
+	Told
+	Target  string           // where it happened
+	Secret  map[string]Value // for Out: by field
+	Main    string           // the field of Secret that is meant where one is
+	Wrapped *Wrapped         // for Wrap
+	Stored  Info             // of To: the version that was made
+}
+
+// Wrapped is a token that opens a secret once.
+type Wrapped struct {
+	Token    Value
+	Accessor string
+	Seconds  int64 // it lives
+}
+
+// PlainAddress reports whether an address of a server holds no password, so that it
+// can be part of an operation: {{password}} may stand for one.
+func PlainAddress(s string) bool {
+	rest := s
+	if i := strings.Index(s, "://"); i >= 0 {
+		rest = s[i+3:]
+	}
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		if _, password, has := strings.Cut(rest[:i], ":"); has && password != "{{password}}" {
+			return false
+		}
+	}
+	for _, word := range []string{"password=", "passwd=", "pwd="} {
+		lower := strings.ToLower(s)
+		for {
+			i := strings.Index(lower, word)
+			if i < 0 {
+				break
+			}
+			if lower = lower[i+len(word):]; !strings.HasPrefix(lower, "{{password}}") {
+				return false
+			}
+		}
+	}
+	return true
+}
