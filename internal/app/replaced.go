@@ -97,8 +97,8 @@ func (r *restoring) mark(ctx context.Context, f *found) error {
 // first there is no store.
 func (f *found) files() []string {
 	list := []string{state.File, state.File + "-wal", state.File + "-shm"}
-	if f.at.Kind == rootkey.File || f.at.Kind == rootkey.Passphrase {
-		list = append(list, filepath.Base(f.at.Place))
+	if name := f.at.Place; f.at.Kind != rootkey.Keychain && filepath.Base(name) == name && filepath.Ext(name) == ".key" {
+		list = append(list, name)
 	}
 	return list
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -57,7 +58,8 @@ func (m machine) restore(ctx context.Context, how command.How, o command.Restore
 		return r.out, err
 	}
 	defer release()
-	if r.dir, err = scratch(home, "restore-"); err != nil {
+	r.sweep(ctx)
+	if r.dir, err = scratch(home, scratchPrefix); err != nil {
 		return r.out, err
 	}
 	defer os.RemoveAll(r.dir)
@@ -78,6 +80,50 @@ func (m machine) restore(ctx context.Context, how command.How, o command.Restore
 		return r.out, err
 	}
 	return r.out, r.install(ctx)
+}
+
+const (
+	scratchPrefix = "restore-"
+	noteName      = "root-key.json" // in the private folder: which root key was made for it
+)
+
+// made is a root key that was made for a store that is not published yet.
+type made struct {
+	Store string `json:"store"`
+	spot
+}
+
+// note writes down which root key is about to be made.
+func (r *restoring) note(kind, place string) error {
+	text, err := json.Marshal(made{r.manifest.Store, spot{kind, place}})
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(r.dir, noteName)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		return unwritten(path, err)
+	}
+	return nil
+}
+
+// sweep removes what restores that were killed left behind: their folders, and
+// their root keys, but for one that the store names. Nobody else restores now.
+func (r *restoring) sweep(ctx context.Context) {
+	left, _ := filepath.Glob(filepath.Join(r.facts.Home, scratchPrefix+"*"))
+	if len(left) == 0 {
+		return
+	}
+	now, err := state.Peek(ctx, r.facts.Home, r.stateOptions())
+	if err != nil && !errors.Is(err, keyturn.NotFound) {
+		return // which root key it needs is not known
+	}
+	for _, dir := range left {
+		var m made
+		if text, err := os.ReadFile(filepath.Join(dir, noteName)); err == nil && json.Unmarshal(text, &m) == nil && m.spot != spotOf(now) {
+			_ = rootkey.Keeper{Dir: r.facts.Home, Store: m.Store}.Remove(m.Kind, m.Place)
+		}
+		_ = os.RemoveAll(dir)
+	}
 }
 
 // allowed decides as broker would: there is no door before there is a store.
@@ -272,6 +318,9 @@ func (r *restoring) install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.note(kind, place); err != nil {
+		return err
+	}
 	root, err := keys.Make(ctx, kind, place)
 	if err != nil {
 		return err
@@ -303,6 +352,7 @@ func (r *restoring) install(ctx context.Context) error {
 		}
 		return err
 	}
+	_ = os.Remove(filepath.Join(r.dir, noteName)) // it is no stray any more
 	if r.found != nil {
 		r.found.done()
 	}
