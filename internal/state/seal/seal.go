@@ -199,6 +199,15 @@ func (r *Ring) Open(p Purpose, sealed []byte, parts ...string) ([]byte, error) {
 	return k.aead[p].Open(nil, nil, rest, place(k.format, k.store, parts))
 }
 
+// OpenNewest is Open of what every change of keys makes anew: what an older epoch
+// of the ring has made is refused.
+func (r *Ring) OpenNewest(p Purpose, sealed []byte, parts ...string) ([]byte, error) {
+	if k, _ := r.of(sealed); k != r.keys[0] {
+		return nil, errors.New("of another epoch")
+	}
+	return r.Open(p, sealed, parts...)
+}
+
 // Place is the associated data of what is encrypted with a data key.
 func (r *Ring) Place(parts ...string) []byte {
 	return place(r.keys[0].format, r.keys[0].store, parts)
