@@ -140,6 +140,11 @@ func (r *Ring) Next() (*Ring, error) {
 	return &Ring{[]*key{k, now}}, err
 }
 
+// Derive returns a key for one purpose, of the newest key.
+func (r *Ring) Derive(purpose string) ([]byte, error) {
+	return Derive(r.keys[0].master, r.keys[0].store, purpose)
+}
+
 // Last returns the ring with its newest key alone.
 func (r *Ring) Last() *Ring { return &Ring{r.keys[:1:1]} }
 
