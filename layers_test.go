@@ -27,10 +27,10 @@ var layers = []layer{
 		name: "words", packages: []string{"keyturn"},
 		because: "the vocabulary is what all others speak: if it knew any of them, nothing could be read by itself",
 	}, {
-		name: "pure packages", packages: []string{"rules/template", "leak", "audit/verify"},
+		name: "pure packages", packages: []string{"rules/template", "rules/needs", "leak", "audit/verify"},
 		because: "they decide, redact and verify by their arguments alone, so that doors may use them and anybody can check them",
 	}, {
-		name: "rules", packages: []string{"rules"}, may: []string{"rules/template"},
+		name: "rules", packages: []string{"rules"}, may: []string{"rules/template", "rules/needs"},
 		because: "pure as they are, and large enough without the reading of commands",
 	}, {
 		name: "program", packages: []string{"launch/program"},
@@ -90,7 +90,7 @@ var layers = []layer{
 		name: "conformance suite", packages: []string{"platform/platformtest"}, may: []string{"platform"},
 		because: "it proves what package platform asks for, and nothing that only one platform has",
 	}, {
-		name: "parts of the door-keeper", packages: []string{"broker/generate", "broker/candidate", "broker/trust", "broker/migration", "broker/budget", "broker/records"},
+		name: "parts of the door-keeper", packages: []string{"broker/generate", "broker/candidate", "broker/trust", "broker/migration", "broker/budget", "broker/records", "broker/people", "broker/crash"},
 		because: "each is one thing that broker needs and tests by itself: it reaches no platform and decides nothing",
 	}, {
 		name: "what makes sense", packages: []string{"broker/wellformed"}, may: []string{"broker/generate", "broker/migration"},
@@ -106,7 +106,7 @@ var layers = []layer{
 		because: "it compares what platforms state of themselves with what a secret has; it asks no platform",
 	}, {
 		name: "door-keeper", packages: []string{"broker"},
-		may:     []string{"platform", "approval", "audit", "audit/verify", "rules", "leak", "broker/generate", "broker/candidate", "broker/trust", "broker/migration", "broker/carry", "broker/budget", "broker/records", "broker/wellformed", "broker/verdict", "broker/remember"},
+		may:     []string{"platform", "approval", "audit", "audit/verify", "rules", "leak", "broker/generate", "broker/candidate", "broker/trust", "broker/migration", "broker/carry", "broker/budget", "broker/records", "broker/wellformed", "broker/verdict", "broker/remember", "broker/people", "broker/crash"},
 		because: "the one door takes organs by their interfaces: it knows no store, no vendor, no command line",
 	}, {
 		name: "what commands are made of", packages: []string{"cli/command"}, may: []string{"config", "rules"},
@@ -125,8 +125,11 @@ var layers = []layer{
 		because: door,
 	}, {
 		name: "commands that move values", packages: []string{"cli/move"},
-		may:     []string{"cli/command", "config", "document", "document/migrate", "document/imports"},
+		may:     []string{"cli/command", "cli/move/rewrite", "config", "rules", "document", "document/migrate", "document/imports"},
 		because: door,
+	}, {
+		name: "files in the places of others", packages: []string{"cli/move/rewrite"}, may: []string{"document"},
+		because: "what a migration does to the disk is tested without a store",
 	}, {
 		name: "commands that watch over", packages: []string{"cli/oversee"}, may: []string{"cli/command", "config", "rules", "audit/verify"},
 		because: door,
@@ -140,7 +143,7 @@ var layers = []layer{
 		name: "release", packages: []string{"release"},
 		because: "a program of its own that packs what was built; no part of keyturn, and nothing imports it",
 	}, {
-		name: "wiring", packages: []string{"app", "cmd/keyturn"}, may: []string{everything},
+		name: "wiring", packages: []string{"app", "app/outfile", "cmd/keyturn"}, may: []string{everything},
 		because: "the only place where everything meets",
 	},
 }
@@ -165,7 +168,7 @@ var trades = []trade{
 	{"golang.org/x/crypto/chacha20poly1305", []string{"state/rootkey"}, "what is encrypted, state encrypts"},
 	{"golang.org/x/mod/sumdb", []string{"audit/verify"}, "trees, proofs and signed notes are verified by one pure package, and made by the same arithmetic"},
 	{"golang.org/x/term", []string{"cli/command", "cli/pick", "cli/secret", "launch"}, "only a prompt, a choice on the screen and a child's terminal switch echo and modes"},
-	{"golang.org/x/sys", []string{"audit/forward", "launch", "launch/program", "whois", "app", "state/disk", "state/rootkey"}, "system calls stay in the packages that have a file for each system"},
+	{"golang.org/x/sys", []string{"audit/forward", "launch", "launch/program", "whois", "app/outfile", "state/disk", "state/rootkey"}, "system calls stay in the packages that have a file for each system"},
 	{"os/exec", []string{"launch", "launch/clipboard"}, "one package starts programs for people, and one the tools of a clipboard: without a shell, with the environment it was given"},
 	{"unsafe", []string{"whois", "launch"}, "two system calls take pointers: ancestors on Windows, and the default action of Ctrl-Z on Linux; nothing that holds a value goes around the type system"},
 }

@@ -6,18 +6,15 @@ package broker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
-	"path/filepath"
 	"reflect"
-	"runtime"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/approval"
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/broker/crash"
 	"github.com/keyturn/keyturn/internal/broker/trust"
 	"github.com/keyturn/keyturn/internal/broker/verdict"
 	"github.com/keyturn/keyturn/internal/broker/wellformed"
@@ -101,6 +98,8 @@ type call struct {
 	verdict  verdict.Verdict
 	approval string            // id of the approval it runs under
 	held     map[string]string // what it was approved for: a version, or "", by secret
+	late     string            // id of the approval that only its act found out to need
+	compares []string          // of a migration: the fields that its budget was taken for
 	children []*call           // of a composite operation
 	told     bool              // of a child: its outcome is recorded
 }
@@ -245,7 +244,7 @@ func ending[T any](b *Broker, c *call, seq iter.Seq2[T, error]) iter.Seq2[T, err
 				return
 			}
 			if p := recover(); p != nil {
-				last = crash(p)
+				last = crash.Error(p)
 				if !over {
 					yield(none, tell(c, last))
 				}
@@ -302,7 +301,7 @@ func (c *call) intent() keyturn.Record {
 }
 
 func (c *call) outcome(res keyturn.Result, err error) keyturn.Record {
-	r := keyturn.Record{ID: c.id, Phase: keyturn.Outcome, Status: "success"}
+	r := keyturn.Record{ID: c.id, Phase: keyturn.Outcome, Status: "success", Approval: c.late}
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
 			r.Status = "interrupted" // by whoever asked
@@ -363,25 +362,10 @@ func shown(e *keyturn.Error) *keyturn.Error {
 func guard(act func() (keyturn.Result, error)) (res keyturn.Result, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			res, err = nil, crash(p)
+			res, err = nil, crash.Error(p)
 		}
 	}()
 	return act()
-}
-
-// crash is the error for a panic. The panic's own value is dropped, since it
-// could hold a secret; so are the arguments of the functions on the stack, which
-// a usual trace prints.
-func crash(p any) *keyturn.Error {
-	var where strings.Builder
-	pcs := make([]uintptr, 64)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
-	for more := true; more; {
-		var f runtime.Frame
-		f, more = frames.Next()
-		fmt.Fprintf(&where, "\n\t%s %s:%d", f.Function, filepath.Base(f.File), f.Line)
-	}
-	return keyturn.AsError(fmt.Errorf("panic of type %T%s", p, where.String()))
 }
 
 func limit(s string, n int) string {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/approval"
+	"github.com/keyturn/keyturn/internal/broker/people"
 	"github.com/keyturn/keyturn/internal/broker/verdict"
 	"github.com/keyturn/keyturn/internal/rules"
 )
@@ -20,10 +21,16 @@ func (b *Broker) decide(c *call) error {
 	switch c.op.(type) {
 	case keyturn.UseSecret:
 		return keyturn.E(keyturn.Invalid, "a value is used by a command, not by itself", "see 'keyturn run --help'")
-	case keyturn.WriteSecret:
+	case keyturn.WriteSecret, keyturn.SealValues:
 		return keyturn.E(keyturn.Invalid, "a value is written by a copy or a migration, not by itself", "see 'keyturn put --help'")
 	}
-	if err := forPeopleOnly(c); err != nil {
+	return b.ruled(c)
+}
+
+// ruled judges c by what only people may do, and by the rules.
+func (b *Broker) ruled(c *call) error {
+	c.verdict.Where = "built in"
+	if err := people.Only(c.actor, c.op); err != nil {
 		return err
 	}
 	if err := b.plan(c); err != nil {
@@ -190,49 +197,15 @@ func sinkOf(c *call) rules.Sink {
 	return rules.Sink{}
 }
 
-// forPeopleOnly holds what no rule can give to an agent or a service.
-func forPeopleOnly(c *call) error {
-	if c.actor.Kind == keyturn.Person {
-		return nil
-	}
-	what := ""
-	switch op := c.op.(type) {
-	case keyturn.ListRequests:
-		what = "look through the requests"
-	case keyturn.ApproveRequest:
-		what = "say yes to a request"
-	case keyturn.ShowTrust, keyturn.TrustProject:
-		what = "trust a project's file"
-	case keyturn.PruneLog:
-		what = "drop records of the log"
-	case keyturn.RekeyStore, keyturn.UnlockStore, keyturn.LockStore:
-		what = "look after the store's keys"
-	case keyturn.BackupStore, keyturn.RestoreStore:
-		what = "back up or restore the whole store"
-	case keyturn.UseConfig:
-		what = "choose the configuration " + keyturn.Clean(op.Path)
-	case keyturn.PutSecret:
-		if len(op.Public) > 0 {
-			what = "declare a field public"
-		}
-	case keyturn.RunCommand:
-		if op.Plain {
-			what = "run without redaction"
-		}
-	}
-	if what == "" {
-		return nil
-	}
-	e := keyturn.E(keyturn.Denied, "only a person may "+what+", not "+c.actor.Principal(), "a person has to do it, at a terminal of their own")
-	e.By = "rule"
-	return e
-}
-
 // approve lets c through where the rules allow it, or where an approval for
 // exactly this operation of this caller is there and still fits.
 func (b *Broker) approve(ctx context.Context, c *call) error {
 	if c.verdict.Effect != rules.Allow {
-		if err := b.approved(ctx, c); err != nil {
+		e := refusal(c)
+		if c.verdict.Effect == rules.Approve {
+			e = keyturn.E(keyturn.Pending, "this waits for an approval: "+c.verdict.Why, "")
+		}
+		if err := b.approved(ctx, c, e); err != nil {
 			return err
 		}
 	}
@@ -240,8 +213,8 @@ func (b *Broker) approve(ctx context.Context, c *call) error {
 }
 
 // approved finds the approval that c can run under. Where there is none it makes
-// a request that a person can answer.
-func (b *Broker) approved(ctx context.Context, c *call) error {
+// a request that a person can answer, and returns e with it.
+func (b *Broker) approved(ctx context.Context, c *call, e *keyturn.Error) error {
 	needs := c.verdict.Needs
 	needs.Approvals = max(1, needs.Approvals)
 	req, err := b.book.Ask(ctx, c.actor, c.form, c.hash, limit(keyturn.Clean(c.from.Reason), 500),
@@ -260,13 +233,17 @@ func (b *Broker) approved(ctx context.Context, c *call) error {
 		c.approval = req.ID // spent in act, once the intent is on record
 		return nil
 	}
-	e := refusal(c)
-	if c.verdict.Effect == rules.Approve {
-		e = keyturn.E(keyturn.Pending, "this waits for an approval: "+c.verdict.Why, "")
-	}
 	e.Approval = &keyturn.Approval{ID: req.ID, Fingerprint: c.hash.Fingerprint(), Expires: req.Expires}
-	e.Hint = strings.TrimPrefix(e.Hint+"\n", "\n") + "a person says yes with: keyturn approve " + req.ID +
-		"   (once; add --remember for from now on); then repeat the command"
+	says, once := "a person says yes", "   (once)"
+	if c.actor.Kind == keyturn.Person {
+		says = "you cannot say yes to it yourself: another person does" // who has an account of their own here
+	}
+	if seen, _, err := view(req); err == nil {
+		if rule, _ := b.offered(req, seen); rule != "" {
+			once = "   (once; add --remember for from now on)"
+		}
+	}
+	e.Hint = strings.TrimPrefix(e.Hint+"\n", "\n") + says + " with: keyturn approve " + req.ID + once + "; then repeat the command"
 	return e
 }
 

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/broker/carry"
 	"github.com/keyturn/keyturn/internal/broker/trust"
 	"github.com/keyturn/keyturn/internal/platform"
 )
@@ -77,7 +77,7 @@ func (b *Broker) runCommand(ctx context.Context, c *call, op keyturn.RunCommand)
 				}
 				continue
 			}
-			field, err := only(bd.Ref, a.Secret)
+			field, err := carry.Only(bd.Ref, a.Secret)
 			if err != nil {
 				fail(bd.Ref, err)
 				continue
@@ -91,7 +91,7 @@ func (b *Broker) runCommand(ctx context.Context, c *call, op keyturn.RunCommand)
 			fail(src.Ref, a.Err)
 			continue
 		}
-		for _, field := range fieldNames(a.Secret) {
+		for _, field := range carry.FieldNames(a.Secret) {
 			out.Env = append(out.Env, b.deliver(c, src.Prefix+field, src.Ref, field, a.Secret))
 		}
 	}
@@ -117,35 +117,6 @@ func (b *Broker) deliver(c *call, name string, ref keyturn.Ref, field string, s 
 	return d
 }
 
-// only returns the field that a reference means: the one it names, or the only
-// one there is.
-func only(ref keyturn.Ref, s keyturn.Secret) (string, error) {
-	if ref.Field() != "" {
-		return ref.Field(), nil
-	}
-	names := fieldNames(s)
-	if len(names) == 1 {
-		return names[0], nil
-	}
-	if len(names) == 0 {
-		return "", keyturn.E(keyturn.NotFound, ref.Short()+" has no fields", "put one, or name another secret")
-	}
-	hint := "name one, for instance "
-	if r, err := ref.WithField(names[0]); err == nil {
-		hint += keyturn.Quote(r.Short())
-	}
-	return "", keyturn.E(keyturn.Invalid, fmt.Sprintf("%s has %d fields: %s", ref.Short(), len(names), strings.Join(names, ", ")), hint)
-}
-
-func fieldNames(s keyturn.Secret) []string {
-	names := make([]string, 0, len(s.Values))
-	for f := range s.Values {
-		names = append(names, f)
-	}
-	slices.Sort(names)
-	return names
-}
-
 // renderTemplate reads what a template is to be filled with.
 func (b *Broker) renderTemplate(ctx context.Context, c *call) (keyturn.Result, error) {
 	out := &keyturn.Filling{Receipt: c.receipt(nil), Values: map[keyturn.Ref]keyturn.Value{}}
@@ -156,7 +127,7 @@ func (b *Broker) renderTemplate(ctx context.Context, c *call) (keyturn.Result, e
 		a := answers[ref]
 		field, err := "", a.Err
 		if err == nil {
-			field, err = only(ref, a.Secret)
+			field, err = carry.Only(ref, a.Secret)
 		}
 		if err != nil {
 			e := *keyturn.AsError(err)
