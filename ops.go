@@ -17,7 +17,7 @@ var kinds = []Op{
 	ListMounts{}, ListSecrets{}, GetSecret{}, RevealSecret{}, ListVersions{},
 	PutSecret{}, RollbackSecret{}, DeleteSecret{}, RestoreSecret{}, DestroySecret{},
 	RunCommand{}, UseSecret{}, RenderTemplate{},
-	CopySecret{}, DiffSecrets{}, WriteSecret{},
+	CopySecret{}, DiffSecrets{}, WriteSecret{}, SealValues{},
 	MigrateSecrets{}, ResumeMigration{}, RevertMigration{}, FinishMigration{}, ForgetMigration{}, ListMigrations{},
 	ShowTrust{}, TrustProject{}, UseConfig{}, ListRequests{}, ApproveRequest{},
 	CreateStore{}, ListRecords{}, VerifyLog{}, ExportLog{}, MakeCheckpoint{}, PruneLog{},
@@ -47,9 +47,11 @@ type GetSecret struct {
 }
 
 // RevealSecret asks for values to be shown to the caller: one field where the
-// reference names one, else all.
+// reference names one, else all. With Clipboard it is for the clipboard of whoever
+// sits at the terminal, which only people may ask for.
 type RevealSecret struct {
-	Ref Ref `json:"ref"`
+	Ref       Ref  `json:"ref"`
+	Clipboard bool `json:"clipboard,omitempty"`
 }
 
 // ListVersions asks for all versions of a secret, newest first.

@@ -24,6 +24,12 @@ type DiffSecrets struct {
 	B Ref `json:"b"`
 }
 
+// SealValues keeps values for one later write of a secret. It is only ever asked for by
+// Service.Seal, and names the attempt in the log.
+type SealValues struct {
+	Ref Ref `json:"ref"`
+}
+
 // WriteSecret makes a new version of values that its parent holds. It is only ever
 // a child.
 type WriteSecret struct {
@@ -89,6 +95,10 @@ func (o DiffSecrets) Refs() []Ref { return distinct([]Ref{o.A, o.B}) }
 
 // Plan is one UseSecret for each reference.
 func (o DiffSecrets) Plan() []Op { return uses(o.Refs()) }
+
+func (SealValues) Kind() string  { return "seal-values" }
+func (SealValues) Verb() Verb    { return Write }
+func (o SealValues) Refs() []Ref { return []Ref{o.Ref} }
 
 func (WriteSecret) Kind() string  { return "write-secret" }
 func (WriteSecret) Verb() Verb    { return Write }

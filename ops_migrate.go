@@ -73,8 +73,9 @@ type ForgetMigration struct {
 	ID  string `json:"id"`
 }
 
-// ListMigrations asks for all migrations into secrets that the caller may list.
-// It answers with Migrations.
+// ListMigrations asks for all migrations into secrets that the caller may list;
+// fields and files are told of one's own and where the caller may describe the
+// secret. It answers with Migrations.
 type ListMigrations struct{}
 
 // Migration is what is known of a migration. It holds no value and no part of a

@@ -42,7 +42,20 @@ type RestoreStore struct {
 	// Unread tells that there was a store of the same id, and that it could not be
 	// read: whether its log was longer is not known.
 	Unread bool `json:"unread,omitempty"`
+	// Forked tells that the log of the store that was there had gone another way
+	// than the backup's: neither was the other one with more behind it.
+	Forked bool `json:"forked,omitempty"`
+	// Forgotten is how many requests, approvals, waiting values, and yeses to
+	// projects and configurations the backup had that hold no longer: they may have
+	// been used, or taken back, since it was made.
+	Forgotten int `json:"forgotten,omitempty"`
+	// Earlier is what the replaced log told of restored backups, and this one does
+	// not: the newest MaxRestorations.
+	Earlier []Restoration `json:"earlier,omitempty"`
 }
+
+// MaxRestorations is how many restorations one record tells of.
+const MaxRestorations = 32
 
 // LogMark is one end of an audit log: how many records, and the root of their
 // tree, in hexadecimal.
@@ -53,7 +66,7 @@ type LogMark struct {
 
 // Restoration is a record that tells of a restored backup.
 type Restoration struct {
-	Record int64 // its number
+	Record int64 `json:"record"` // its number, in the log that it was written to
 	RestoreStore
 }
 

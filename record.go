@@ -57,8 +57,12 @@ func EncodeRecord(r Record) ([]byte, error) {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
-// DecodeRecord reads what EncodeRecord made. Unknown members and any other
-// spelling are Corrupt.
+// MaxID is the longest identifier of an operation that DecodeRecord takes, in
+// bytes: room for those of NewID and for a store's.
+const MaxID = 32
+
+// DecodeRecord reads what EncodeRecord made. Unknown members, any other spelling
+// and identifiers longer than MaxID are Corrupt.
 func DecodeRecord(data []byte) (Record, error) {
 	var r Record
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -68,6 +72,9 @@ func DecodeRecord(data []byte) (Record, error) {
 	}
 	if r.Format != RecordFormat {
 		return Record{}, E(Corrupt, "a record of the audit log has an unknown format", "a newer keyturn may have written it")
+	}
+	if len(r.ID) > MaxID || len(r.Parent) > MaxID {
+		return Record{}, E(Corrupt, "a record of the audit log has an identifier that is too long", "")
 	}
 	if again, err := EncodeRecord(r); err != nil || !bytes.Equal(again, data) {
 		return Record{}, E(Corrupt, "a record of the audit log is not in its canonical form", "").Because(err)
@@ -88,6 +95,9 @@ type LogEntry struct {
 type LogTop struct {
 	Last LogEntry // zero for an empty log
 	Tree []byte   // hashes of the tree's right edge, in the log's own form
+	// Pruned is how many records, from the first on, retention has dropped: no other
+	// is without its content.
+	Pruned int64
 	// Generation counts the changes of everything beside the log, and Digest is a
 	// keyed hash over what is there at that generation.
 	Generation int64

@@ -134,6 +134,9 @@ type Request struct {
 	Given   int
 	// Opens tells who could see a value by it who cannot now; "" for nobody.
 	Opens string
+	// Files are those of the migration that is taken back or forgotten: all that they
+	// held comes out, or is destroyed, and not only the values that were moved.
+	Files []string
 	// Rule is what --remember would write, and Broad why it cannot: one of them.
 	Rule, Broad string
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/keyturn/keyturn/internal/app/outfile"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/launch"
 	"github.com/keyturn/keyturn/internal/state"
@@ -23,7 +24,7 @@ func (m machine) inspect(ctx context.Context, how command.How) (command.Inspecti
 	// says whether it can be had.
 	in := command.Inspection{Home: home, Free: -1, Dumps: launch.HardenSelf()}
 	facts, err := state.Peek(ctx, home, m.stateOptions())
-	in.Err = err
+	in.Err = cutShort(home, err)
 	if err == nil {
 		in.Store = factsOf(facts)
 		in.Format, in.Size = facts.Format, facts.Size
@@ -33,7 +34,7 @@ func (m machine) inspect(ctx context.Context, how command.How) (command.Inspecti
 		in.WAL = fi.Size()
 	}
 	if _, err := os.Stat(home); err == nil {
-		in.Free = freeBytes(home)
+		in.Free = outfile.Free(home)
 	}
 	if runtime.GOOS == "windows" {
 		return in, nil
@@ -44,7 +45,7 @@ func (m machine) inspect(ctx context.Context, how command.How) (command.Inspecti
 	}
 	for _, p := range places {
 		if fi, err := os.Stat(p); err == nil {
-			in.Files = append(in.Files, command.FileFacts{Path: p, Folder: fi.IsDir(), Exposed: fi.Mode().Perm()&0o077 != 0, Foreign: foreign(fi)})
+			in.Files = append(in.Files, command.FileFacts{Path: p, Folder: fi.IsDir(), Exposed: fi.Mode().Perm()&0o077 != 0, Foreign: outfile.Foreign(fi)})
 		}
 	}
 	return in, nil

@@ -93,6 +93,14 @@ func (m machine) openStore(ctx context.Context, how command.How, facts command.F
 
 // backupPassphrase gets the passphrase of a backup: a new one where fresh is set.
 func (m machine) backupPassphrase(ctx context.Context, how command.How, fresh bool) (keyturn.Value, error) {
+	pass, err := m.askBackupPassphrase(ctx, how, fresh)
+	if err == nil && fresh && pass.Len() < rootkey.MinPassphrase {
+		err = keyturn.E(keyturn.Invalid, "a passphrase has at least "+strconv.Itoa(rootkey.MinPassphrase)+" characters", "several words are easy to remember; nothing was done")
+	}
+	return pass, err
+}
+
+func (m machine) askBackupPassphrase(ctx context.Context, how command.How, fresh bool) (keyturn.Value, error) {
 	const question = "Passphrase of the backup"
 	switch {
 	case how.BackupPassphrase != "":
@@ -100,11 +108,7 @@ func (m machine) backupPassphrase(ctx context.Context, how command.How, fresh bo
 	case !how.Prompt.Possible():
 		return keyturn.Value{}, keyturn.E(keyturn.Invalid, "there is no terminal to ask for the backup's passphrase", "say --passphrase-file FILE")
 	case fresh:
-		pass, err := how.Prompt.Twice(ctx, question)
-		if err == nil && pass.Len() < rootkey.MinPassphrase {
-			err = keyturn.E(keyturn.Invalid, "a passphrase has at least "+strconv.Itoa(rootkey.MinPassphrase)+" characters", "several words are easy to remember; nothing was done")
-		}
-		return pass, err
+		return how.Prompt.Twice(ctx, question)
 	}
 	return how.Prompt.Secret(ctx, question)
 }

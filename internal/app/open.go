@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -38,7 +39,7 @@ func (m machine) open(ctx context.Context, how command.How) (*command.Session, e
 	}
 	keeper, err := m.openStore(ctx, how, facts)
 	if err != nil {
-		return nil, err
+		return nil, cutShort(facts.Home, err)
 	}
 	s, err := m.session(ctx, how, facts, keeper)
 	if err != nil {
@@ -49,7 +50,7 @@ func (m machine) open(ctx context.Context, how command.How) (*command.Session, e
 }
 
 func (m machine) stateOptions() state.Options {
-	return state.Options{Writer: version(), Now: m.Now, Tree: verify.Append}
+	return state.Options{Writer: version(), Now: m.Now, Tree: verify.Append, VFS: m.vfs}
 }
 
 func (m machine) session(ctx context.Context, how command.How, facts command.Facts, keeper *storeKeeper) (*command.Session, error) {
@@ -74,7 +75,7 @@ func (m machine) session(ctx context.Context, how command.How, facts command.Fac
 		return nil, err
 	}
 	return &command.Session{Service: b, Facts: facts, Tidy: b.Tidy, Store: storeFacts(db), StoreState: keeper.state,
-		Unfinished: []command.UnfinishedWork{keeper.unfinished}, Close: func() error {
+		Unfinished: []command.UnfinishedWork{keeper.unfinished, keeper.copies}, Close: func() error {
 			ms.close()
 			err := b.Flush()
 			running.Release()
@@ -93,7 +94,19 @@ func (m machine) peek(ctx context.Context, how command.How) (command.StoreFacts,
 		return command.StoreFacts{}, err
 	}
 	f, err := state.Peek(ctx, home, m.stateOptions())
-	return factsOf(f), err
+	return factsOf(f), cutShort(home, err)
+}
+
+// cutShort is err; where it says that there is no store, and a restore moved one
+// aside and was killed, it says that, and what goes on.
+func cutShort(home string, err error) error {
+	marks := interrupted(home)
+	if !errors.Is(err, keyturn.NotFound) || len(marks) == 0 {
+		return err
+	}
+	dir := filepath.Dir(marks[len(marks)-1])
+	return keyturn.E(keyturn.NotFound, "there is no store at '"+keyturn.Clean(filepath.Join(home, state.File))+"': a restore was cut short once it had moved it to '"+keyturn.Clean(dir)+"'",
+		"the same command goes on: keyturn store restore BACKUP --identity KEYFILE --replace\nor move the files back, and then delete that folder").Because(err)
 }
 
 func storeFacts(db *state.DB) command.StoreFacts { return factsOf(db.Stats()) }
@@ -136,6 +149,10 @@ func (m machine) create(ctx context.Context, how command.How, kind string) (comm
 		return command.Created{}, keyturn.E(keyturn.Conflict, "there is a store already at "+keyturn.Clean(filepath.Join(facts.Home, state.File)),
 			"'keyturn status' tells about it")
 	}
+	if err := cutShort(facts.Home, keyturn.E(keyturn.NotFound, "", "")); len(interrupted(facts.Home)) > 0 {
+		e := keyturn.AsError(err)
+		return command.Created{}, keyturn.E(keyturn.Conflict, e.Message, e.Hint)
+	}
 	if kind == "" {
 		kind = usualKind(how)
 	}
@@ -149,7 +166,7 @@ func (m machine) create(ctx context.Context, how command.How, kind string) (comm
 	opts.ID, opts.Kind, opts.Place = op.Store, kind, where
 	db, err := state.Create(ctx, facts.Home, [32]byte(key), opts)
 	if err != nil {
-		_ = keys.Discard(kind, where)
+		m.discard(facts.Home, op.Store, keys, spot{kind, where})
 		return command.Created{}, err
 	}
 	keeper := &storeKeeper{machine: m, how: how, facts: facts, db: db, keys: keys, at: spot{kind, where}, root: bytes.Clone(key)}
@@ -167,6 +184,15 @@ func (m machine) create(ctx context.Context, how command.How, kind string) (comm
 		return made, err
 	}
 	return made, s.Close()
+}
+
+// discard takes back the root key of a store that was not made, unless it was: what
+// failed, or was cut short, may have come after the store got its name.
+func (m machine) discard(home, id string, keys rootkey.Keeper, at spot) {
+	now, err := state.Peek(context.Background(), home, m.stateOptions())
+	if errors.Is(err, keyturn.NotFound) || err == nil && now.ID != id {
+		_ = keys.Discard(at.Kind, at.Place)
+	}
 }
 
 // usualKind is where a new root key is kept when nobody says it.

@@ -7,10 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/app/outfile"
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/rootkey"
 )
@@ -21,9 +24,11 @@ type found struct {
 	id     string // "" where not even that can be read
 	at     spot   // of its root key
 	mark   *keyturn.LogMark
-	forked bool   // its log is not the backup's with more behind it
-	why    string // it has no mark
-	moved  bool   // its files are aside: by this restore, or by one that was killed
+	told   []keyturn.Restoration // by its log
+	other  bool                  // its log has another key: it is not the store that the backup was made of
+	forked bool                  // neither log is the other one with more behind it
+	why    string                // it has no mark
+	moved  bool                  // its files are aside: by this restore, or by one that was killed
 }
 
 const (
@@ -37,18 +42,22 @@ func (f *found) path() string { return filepath.Join(f.dir, state.File) }
 // look finds the store that is there, if any, and where its log ends.
 func (r *restoring) look(ctx context.Context) (*found, error) {
 	f := &found{dir: r.facts.Home}
+	marks := interrupted(r.facts.Home)
 	if _, err := os.Lstat(f.path()); errors.Is(err, fs.ErrNotExist) {
 		// A restore that was killed may have moved one aside.
-		left, _ := filepath.Glob(filepath.Join(r.facts.Home, asidePrefix+"*", unfinished))
-		if len(left) == 0 {
+		if len(marks) == 0 {
 			return nil, nil
 		}
-		f.dir, f.moved = filepath.Dir(left[len(left)-1]), true
+		f.dir, f.moved = filepath.Dir(marks[len(marks)-1]), true
 		if err := f.moveRest(r.facts.Home); err != nil {
 			return nil, err
 		}
 	} else if err != nil {
-		return nil, unwritten(f.path(), err)
+		return nil, outfile.Unwritten(f.path(), err)
+	} else {
+		for _, mark := range marks { // that one was killed once it had its store
+			_ = os.Remove(mark)
+		}
 	}
 	facts, err := state.Peek(ctx, f.dir, r.stateOptions())
 	if err != nil {
@@ -71,34 +80,130 @@ func (r *restoring) look(ctx context.Context) (*found, error) {
 	return f, nil
 }
 
-// mark reads where the log of a store ends. Nobody is asked for its passphrase: who
-// restores a backup may have lost it.
-func (r *restoring) mark(ctx context.Context, f *found) error {
-	db, err := state.Open(ctx, f.dir, func(id, kind, place string) ([]byte, error) {
+// interrupted are the marks of restores that were killed between moving a store
+// aside and putting the backup in its place, the oldest first.
+func interrupted(home string) []string {
+	left, _ := filepath.Glob(filepath.Join(home, asidePrefix+"*", unfinished))
+	return left
+}
+
+// openFound opens a store that is to be replaced. Nobody is asked for its
+// passphrase: who restores a backup may have lost it.
+func (r *restoring) openFound(ctx context.Context, f *found) (*state.DB, error) {
+	return state.Open(ctx, f.dir, func(id, kind, place string) ([]byte, error) {
 		keys := rootkey.Keeper{Dir: f.dir, Store: id, Now: r.Now}
 		return keys.Load(ctx, kind, place)
 	}, r.stateOptions())
+}
+
+func markOf(c verify.Checkpoint) keyturn.LogMark {
+	return keyturn.LogMark{Size: c.Size, Root: hex.EncodeToString(c.Root[:])}
+}
+
+// mark reads where the log of a store ends, and how it and the backup's go together.
+func (r *restoring) mark(ctx context.Context, f *found) error {
+	db, err := r.openFound(ctx, f)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
 	log := audit.New(db, r.Now)
-	_, c, err := log.Checkpoint(ctx)
+	note, c, err := log.Checkpoint(ctx)
 	if err != nil {
 		return err
 	}
-	f.mark = &keyturn.LogMark{Size: c.Size, Root: hex.EncodeToString(c.Root[:])}
-	_, err = log.VerifyAgainst(ctx, []byte(r.manifest.Log.Checkpoint))
+	key, err := log.VerifierKey()
+	if err != nil {
+		return err
+	}
+	mark := markOf(c)
+	if f.told, err = log.Restored(ctx); err != nil {
+		return err
+	}
+	f.mark, f.other = &mark, key != r.out.VerifierKey
+	if f.other {
+		return nil
+	}
+	if mark.Size >= r.manifest.Log.Size {
+		_, err = log.VerifyAgainst(ctx, []byte(r.manifest.Log.Checkpoint))
+	} else {
+		err = r.continues(ctx, note)
+	}
 	f.forked = err != nil
+	return ctx.Err()
+}
+
+// continues holds the backup's log against a checkpoint of the store that is there.
+func (r *restoring) continues(ctx context.Context, note []byte) error {
+	db, err := r.unpacked(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = audit.New(db, r.Now).VerifyAgainst(ctx, note)
+	return err
+}
+
+// takeAside moves the store that is there aside while nobody else can write to it,
+// and only as it was shown. Conflict where something was written since.
+func (r *restoring) takeAside(ctx context.Context) error {
+	f, home := r.found, r.facts.Home
+	if f.moved || f.mark == nil { // nobody uses it; or nobody can
+		return f.moveAside(home, r.Now())
+	}
+	db, err := r.openFound(ctx, f)
+	if err != nil {
+		return err
+	}
+	moved := false
+	err = db.UpdateItem(ctx, changeKind, "restore", func(it keyturn.Item) (keyturn.Item, error) {
+		if err := r.asShown(ctx, db); err != nil {
+			return it, err
+		}
+		moved = true
+		if runtime.GOOS == "windows" { // where a file that is open cannot be moved
+			return it, nil
+		}
+		return it, f.moveAside(home, r.Now())
+	})
+	_ = db.Close()
+	if !moved || !f.moved && runtime.GOOS != "windows" {
+		return err
+	}
+	if err != nil {
+		return errors.Join(err, f.moveBack(home))
+	}
+	if err := f.moveAside(home, r.Now()); err != nil {
+		return err
+	}
+	// Who had it open and waited for the lock has written by now.
+	if db, err = r.openFound(ctx, f); err == nil {
+		err = r.asShown(ctx, db)
+		_ = db.Close()
+	}
+	if err != nil {
+		return errors.Join(err, f.moveBack(home))
+	}
 	return nil
+}
+
+// asShown is a Conflict where the log of the store that is there does not end where
+// it did when it was looked at.
+func (r *restoring) asShown(ctx context.Context, db *state.DB) error {
+	_, c, err := audit.New(db, r.Now).Checkpoint(ctx)
+	if err == nil && markOf(c) != *r.found.mark {
+		err = keyturn.E(keyturn.Conflict, "the store was used while it was about to be replaced: its log has "+count(c.Size)+" records now, not "+count(r.found.mark.Size),
+			"nothing was changed; stop what uses it, and say it again")
+	}
+	return err
 }
 
 // files are those of a store, in the order in which they are moved: without the
 // first there is no store.
 func (f *found) files() []string {
 	list := []string{state.File, state.File + "-wal", state.File + "-shm"}
-	if f.at.Kind == rootkey.File || f.at.Kind == rootkey.Passphrase {
-		list = append(list, filepath.Base(f.at.Place))
+	if name := f.at.Place; f.at.Kind != rootkey.Keychain && filepath.Base(name) == name && filepath.Ext(name) == ".key" {
+		list = append(list, name)
 	}
 	return list
 }
@@ -116,16 +221,16 @@ func (f *found) moveAside(home string, now time.Time) error {
 			break
 		}
 		if !errors.Is(err, fs.ErrExist) || i > 100 {
-			return unwritten(dir, err)
+			return outfile.Unwritten(dir, err)
 		}
 		dir = base + "-" + count(int64(i))
 	}
 	err := os.WriteFile(filepath.Join(dir, unfinished), nil, 0o600)
 	if err == nil {
-		err = errors.Join(syncFolder(dir), syncFolder(home))
+		err = errors.Join(outfile.SyncFolder(dir), outfile.SyncFolder(home))
 	}
 	if err != nil {
-		return unwritten(dir, err)
+		return outfile.Unwritten(dir, err)
 	}
 	f.dir, f.moved = dir, true
 	return f.moveRest(home)
@@ -153,6 +258,7 @@ func (f *found) moveBack(home string) error {
 	}
 	_ = os.Remove(filepath.Join(f.dir, unfinished))
 	_ = os.Remove(f.dir)
+	f.dir, f.moved = home, false
 	return nil
 }
 
@@ -163,11 +269,11 @@ func move(from, to string, files []string) error {
 			continue
 		}
 		if err := os.Rename(filepath.Join(from, name), target); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return unwritten(target, err)
+			return outfile.Unwritten(target, err)
 		}
 	}
-	if err := errors.Join(syncFolder(to), syncFolder(from)); err != nil {
-		return unwritten(to, err)
+	if err := errors.Join(outfile.SyncFolder(to), outfile.SyncFolder(from)); err != nil {
+		return outfile.Unwritten(to, err)
 	}
 	return nil
 }
@@ -175,5 +281,5 @@ func move(from, to string, files []string) error {
 // done tells that the store that was moved aside has a follower.
 func (f *found) done() {
 	_ = os.Remove(filepath.Join(f.dir, unfinished))
-	_ = syncFolder(f.dir)
+	_ = outfile.SyncFolder(f.dir)
 }

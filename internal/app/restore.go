@@ -3,16 +3,23 @@ package app
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/app/outfile"
+	"github.com/keyturn/keyturn/internal/approval"
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/backup"
+	"github.com/keyturn/keyturn/internal/broker/candidate"
+	"github.com/keyturn/keyturn/internal/broker/trust"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/rules"
 	"github.com/keyturn/keyturn/internal/state"
@@ -43,21 +50,22 @@ func (m machine) restore(ctx context.Context, how command.How, o command.Restore
 		return r.out, err
 	}
 	if err := r.allowed(); err != nil {
-		return r.out, err
+		return r.out, r.refused(ctx, err)
 	}
 	home := r.facts.Home
 	if _, err := os.Lstat(home); errors.Is(err, fs.ErrNotExist) {
 		defer os.Remove(home) // which fails where anything is in it
 	}
 	if err := os.MkdirAll(home, 0o700); err != nil {
-		return r.out, unwritten(home, err)
+		return r.out, outfile.Unwritten(home, err)
 	}
 	release, err := rootkey.Hold(home)
 	if err != nil {
 		return r.out, err
 	}
 	defer release()
-	if r.dir, err = scratch(home, "restore-"); err != nil {
+	r.sweep(ctx)
+	if r.dir, err = outfile.Scratch(home, scratchPrefix); err != nil {
 		return r.out, err
 	}
 	defer os.RemoveAll(r.dir)
@@ -80,6 +88,50 @@ func (m machine) restore(ctx context.Context, how command.How, o command.Restore
 	return r.out, r.install(ctx)
 }
 
+const (
+	scratchPrefix = "restore-"
+	noteName      = "root-key.json" // in the private folder: which root key was made for it
+)
+
+// made is a root key that was made for a store that is not published yet.
+type made struct {
+	Store string `json:"store"`
+	spot
+}
+
+// note writes down which root key is about to be made.
+func (r *restoring) note(kind, place string) error {
+	text, err := json.Marshal(made{r.manifest.Store, spot{kind, place}})
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(r.dir, noteName)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		return outfile.Unwritten(path, err)
+	}
+	return nil
+}
+
+// sweep removes what restores that were killed left behind: their folders, and
+// their root keys, but for one that the store names. Nobody else restores now.
+func (r *restoring) sweep(ctx context.Context) {
+	left, _ := filepath.Glob(filepath.Join(r.facts.Home, scratchPrefix+"*"))
+	if len(left) == 0 {
+		return
+	}
+	now, err := state.Peek(ctx, r.facts.Home, r.stateOptions())
+	if err != nil && !errors.Is(err, keyturn.NotFound) {
+		return // which root key it needs is not known
+	}
+	for _, dir := range left {
+		var m made
+		if text, err := os.ReadFile(filepath.Join(dir, noteName)); err == nil && json.Unmarshal(text, &m) == nil && m.spot != spotOf(now) {
+			_ = rootkey.Keeper{Dir: r.facts.Home, Store: m.Store}.Remove(m.Kind, m.Place)
+		}
+		_ = os.RemoveAll(dir)
+	}
+}
+
 // allowed decides as broker would: there is no door before there is a store.
 func (r *restoring) allowed() error {
 	op := keyturn.RestoreStore{}
@@ -95,6 +147,35 @@ func (r *restoring) allowed() error {
 	e := keyturn.E(keyturn.Denied, r.facts.Actor.Principal()+" may not restore a store: "+why, "a person has to do it, at a terminal of their own")
 	e.By = "rule"
 	return e
+}
+
+// refused records in the store that is there, if one is and opens, that a restore was
+// not let through, and returns why.
+func (r *restoring) refused(ctx context.Context, why error) error {
+	how := r.how
+	how.Silent = true
+	keeper, err := r.openStore(ctx, how, r.facts)
+	if err != nil {
+		return why
+	}
+	defer keeper.close()
+	op := keyturn.RestoreStore{Store: keeper.db.Stats().ID}
+	form, err := keyturn.EncodeOp(op)
+	if err != nil {
+		return err
+	}
+	hash, err := keyturn.HashOp(op)
+	if err != nil {
+		return err
+	}
+	log, forwarded := r.auditLog(r.facts, keeper.db)
+	defer forwarded()
+	err = log.Append(context.WithoutCancel(ctx), keyturn.Record{ID: keyturn.NewID(r.Now()), Phase: keyturn.Refusal, Actor: &r.facts.Actor, Door: "cli",
+		Op: form, OpHash: hash.String(), Code: keyturn.Denied, Status: "denied"})
+	if err != nil {
+		keyturn.AsError(why).Err = err
+	}
+	return why
 }
 
 // unpack decrypts the backup into the private folder.
@@ -114,7 +195,7 @@ func (r *restoring) unpack(ctx context.Context) error {
 	path := filepath.Join(r.dir, state.File)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return unwritten(path, err)
+		return outfile.Unwritten(path, err)
 	}
 	var key []byte
 	r.manifest, key, err = backup.Read(src, ids, cancelled{ctx, f})
@@ -126,7 +207,7 @@ func (r *restoring) unpack(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return unwritten(path, err)
+		return outfile.Unwritten(path, err)
 	}
 	var ok bool
 	if r.root, ok = rootkey.Parse(key); !ok {
@@ -191,7 +272,13 @@ func (r *restoring) verify(ctx context.Context) error {
 	}
 	defer db.Close()
 	log := audit.New(db, r.Now)
+	if r.out.VerifierKey, err = log.VerifierKey(); err != nil {
+		return err
+	}
 	report, err := log.VerifyAgainst(ctx, []byte(r.manifest.Log.Checkpoint))
+	if err == nil {
+		err = db.VerifyValues(ctx)
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -201,7 +288,26 @@ func (r *restoring) verify(ctx context.Context) error {
 	if db.Stats().ID != r.manifest.Store || report.Size != r.manifest.Log.Size || hex.EncodeToString(report.Root[:]) != r.manifest.Log.Root {
 		return brokenBackup(nil)
 	}
-	return nil
+	return r.expected(ctx, log)
+}
+
+// expected holds the backup's log against what the person knows of the one that it
+// should be: whoever knows a recipient, which is public, can make a backup for it.
+func (r *restoring) expected(ctx context.Context, log *audit.Log) error {
+	if r.o.Key != "" {
+		if _, err := verify.OpenCheckpoint([]byte(r.manifest.Log.Checkpoint), r.o.Key); err != nil {
+			return err
+		}
+	}
+	if r.o.Checkpoint == "" {
+		return nil
+	}
+	note, err := command.ReadFile(r.abs(r.o.Checkpoint))
+	if err != nil {
+		return err
+	}
+	_, err = log.VerifyAgainst(ctx, note)
+	return err
 }
 
 // unpacked opens the store in the private folder with the backup's root key.
@@ -220,12 +326,20 @@ func (r *restoring) replaces(ctx context.Context) error {
 	if f == nil {
 		return nil
 	}
+	if f.other {
+		return keyturn.E(keyturn.Conflict, "the backup was not made of the store at '"+keyturn.Clean(f.path())+"': it has the same id, and its log another key",
+			"somebody made it look like one of yours; 'keyturn audit checkpoint -o json' tells the key of your log")
+	}
 	if f.id != "" && f.id != r.manifest.Store {
 		return keyturn.E(keyturn.Conflict, "there is another store at '"+keyturn.Clean(f.path())+"', not an older or newer one of the backup's", "restore to another folder: KEYTURN_HOME=DIR keyturn store restore …")
 	}
 	if !r.o.Replace {
 		return keyturn.E(keyturn.Conflict, "there is a store already at '"+keyturn.Clean(f.path())+"': "+r.compared(),
 			"--replace moves its files aside (nothing is deleted) and puts the backup in its place, which the log then tells")
+	}
+	if f.forked && !r.o.Forked {
+		return keyturn.E(keyturn.Conflict, capital(r.compared())+": the backup is neither an older nor a newer one of that store",
+			"where the store was restored from an older backup before, that is so: --replace --forked; else look for another backup")
 	}
 	return r.o.Confirm(ctx, "Move that store aside and put the backup in its place? "+capital(r.compared()))
 }
@@ -242,9 +356,11 @@ func (r *restoring) compared() string {
 	f := r.found
 	switch {
 	case f.mark == nil:
-		return "it cannot be read (" + f.why + "), so whether it is newer than the backup is not known"
+		return "it cannot be read (" + f.why + "), so whether it is newer than the backup, and whether the backup was made of it, is not known"
 	case f.forked:
 		return fmt.Sprintf("its log and the backup's went different ways; it has %s records, the backup %s", count(f.mark.Size), count(r.manifest.Log.Size))
+	case f.mark.Size < r.manifest.Log.Size:
+		return "the backup is newer by " + records(r.manifest.Log.Size-f.mark.Size)
 	case f.mark.Size > r.manifest.Log.Size:
 		return "the backup is older by " + records(f.mark.Size-r.manifest.Log.Size)
 	}
@@ -263,17 +379,23 @@ func records(n int64) string {
 // install makes the unpacked store one of its own, with a root key of its own and a
 // record of where it comes from, and publishes it.
 func (r *restoring) install(ctx context.Context) error {
-	kind := r.o.RootKey
-	if kind == "" {
-		kind = usualKind(r.how)
+	kind, err := r.kind(ctx)
+	if err != nil {
+		return err
 	}
 	keys := r.keys(r.how, r.facts, r.manifest.Store)
 	place, err := keys.Place(kind)
 	if err != nil {
 		return err
 	}
+	if err := r.note(kind, place); err != nil {
+		return err
+	}
 	root, err := keys.Make(ctx, kind, place)
 	if err != nil {
+		if e := keyturn.AsError(err); r.o.RootKey == "" && (e.Code == keyturn.Sealed || e.Code == keyturn.Unavailable) {
+			e.Hint += "\nthe store had its root key in that way; --key says another one: keychain, file or passphrase"
+		}
 		return err
 	}
 	defer clear(root)
@@ -287,7 +409,7 @@ func (r *restoring) install(ctx context.Context) error {
 		return err
 	}
 	if r.found != nil {
-		if err := r.found.moveAside(r.facts.Home, r.Now()); err != nil {
+		if err := r.takeAside(ctx); err != nil {
 			return err
 		}
 		r.out.Aside = r.found.dir
@@ -303,12 +425,56 @@ func (r *restoring) install(ctx context.Context) error {
 		}
 		return err
 	}
+	_ = os.Remove(filepath.Join(r.dir, noteName)) // it is no stray any more
 	if r.found != nil {
 		r.found.done()
 	}
 	path := filepath.Join(r.facts.Home, state.File)
 	r.out.StoreFacts = command.StoreFacts{ID: r.manifest.Store, Path: path, RootKey: kind, KeyAt: spot{kind, place}.shown(r.facts.Home)}
 	return nil
+}
+
+// kind is the kind of the new root key: where nobody says it, none that protects
+// less than that of the backup, or of the store that is there.
+func (r *restoring) kind(ctx context.Context) (string, error) {
+	if r.o.RootKey != "" {
+		return r.o.RootKey, nil
+	}
+	was, err := state.Peek(ctx, r.dir, r.stateOptions())
+	if err != nil {
+		return "", err
+	}
+	kinds := []string{usualKind(r.how), was.Kind}
+	if r.found != nil {
+		kinds = append(kinds, r.found.at.Kind)
+	}
+	return slices.MaxFunc(kinds, func(a, b string) int {
+		return slices.Index(rootkey.Kinds(), a) - slices.Index(rootkey.Kinds(), b)
+	}), nil
+}
+
+// forget drops what people and agents were waiting for or had said yes to, and
+// returns how much that was: an approval may have been used since the backup was
+// made, a request refused, a project no longer trusted. Passphrases of approvers
+// stay, and what migrations keep, which is nowhere else.
+func forget(ctx context.Context, db *state.DB) (n int, err error) {
+	for _, kind := range append([]string{approval.Kind, candidate.Kind}, trust.Kinds()...) {
+		var ids []string
+		for it, err := range db.Items(ctx, kind) {
+			if err != nil {
+				return n, err
+			}
+			ids = append(ids, it.ID)
+		}
+		for _, id := range ids {
+			err := db.UpdateItem(ctx, kind, id, func(keyturn.Item) (keyturn.Item, error) { return keyturn.Item{}, nil })
+			if err != nil {
+				return n, err
+			}
+			n++
+		}
+	}
+	return n, nil
 }
 
 // settle gives the unpacked store its root key and the record of its restoring.
@@ -324,10 +490,18 @@ func (r *restoring) settle(ctx context.Context, root [rootkey.Size]byte, at spot
 	if err := writeChange(ctx, db, nil); err != nil { // it spoke of places elsewhere
 		return err
 	}
-	op := keyturn.RestoreStore{Store: r.manifest.Store, RootKey: at.Kind, Backup: r.out.Log, Made: r.manifest.Time.UTC()}
+	if r.out.Forgotten, err = forget(ctx, db); err != nil {
+		return err
+	}
+	op := keyturn.RestoreStore{Store: r.manifest.Store, RootKey: at.Kind, Backup: r.out.Log, Made: r.manifest.Time.UTC(), Forgotten: r.out.Forgotten}
 	if r.found != nil {
-		op.Replaced, op.Unread = r.found.mark, r.found.mark == nil
+		op.Replaced, op.Unread, op.Forked = r.found.mark, r.found.mark == nil, r.found.forked
 		r.out.Replaced = r.found.mark
+		own, err := audit.New(db, r.Now).Restored(ctx)
+		if err != nil {
+			return err
+		}
+		op.Earlier = verify.NotIn(own, r.found.told)
 	}
 	id := keyturn.NewID(r.Now())
 	if err := recordOwn(ctx, audit.New(db, r.Now), id, op, r.facts.Actor, r.rule); err != nil {

@@ -5,8 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -97,7 +98,7 @@ func (s *storeKeeper) state(ctx context.Context) (command.StoreState, error) {
 		return out, err
 	}
 	rekeying, err := s.db.Rekeying(ctx)
-	out.Unfinished = begun != nil || rekeying
+	out.Unfinished, out.Copies = begun != nil || rekeying, leftovers(s.facts.Home)
 	return out, err
 }
 
@@ -108,6 +109,22 @@ func (s *storeKeeper) unfinished(ctx context.Context) ([]command.Unfinished, err
 		return nil, err
 	}
 	return []command.Unfinished{{What: "a change of the store's keys is not finished", Next: "keyturn store rekey"}}, nil
+}
+
+// leftovers are the copies of the store that a restore or an upgrade kept beside it.
+func leftovers(home string) []string {
+	aside, _ := filepath.Glob(filepath.Join(home, asidePrefix+"*"))
+	formats, _ := filepath.Glob(filepath.Join(home, state.File+".format-*"))
+	return append(aside, formats...)
+}
+
+// copies tells of those: what was destroyed since is still in them.
+func (s *storeKeeper) copies(context.Context) (out []command.Unfinished, _ error) {
+	for _, path := range leftovers(s.facts.Home) {
+		out = append(out, command.Unfinished{What: "an old copy of the store is kept, with values that may have been destroyed since: " + keyturn.Clean(path),
+			Next: "when you do not need it any more: rm -r " + keyturn.Quote(path)})
+	}
+	return out, nil
 }
 
 // A change of the root key is written down in the store before anything happens, so
@@ -172,7 +189,7 @@ func (s *storeKeeper) Rekey(ctx context.Context, op keyturn.RekeyStore) (*keytur
 		}
 		out.Resumed = true
 	} else if left != nil {
-		if err := s.undo(ctx, left, now); err != nil {
+		if err := s.undo(ctx, left); err != nil {
 			return nil, err
 		}
 	}
@@ -190,9 +207,22 @@ func (s *storeKeeper) Rekey(ctx context.Context, op keyturn.RekeyStore) (*keytur
 }
 
 // undo forgets a change that was cut short before the store had named its root key.
-func (s *storeKeeper) undo(ctx context.Context, c *rootChange, now spot) error {
+// A commit whose sync failed can still be in the WAL, and hold once the store is
+// opened again: only what is written durably behind it rules that out. So that comes
+// first, and then the look at what the store names; no key goes before.
+func (s *storeKeeper) undo(ctx context.Context, c *rootChange) error {
+	if err := writeChange(ctx, s.db, c); err != nil {
+		return err
+	}
+	now, err := s.held(ctx)
+	if err != nil {
+		return err
+	}
 	if c.From == now { // else it is of another place: the store was restored since
 		_ = s.keys.Remove(c.To.Kind, c.To.Place) // one that stays opens nothing
+	}
+	if c.To == now {
+		return keyturn.E(keyturn.Conflict, "the store has its new root key after all", "the same command goes on with it")
 	}
 	return writeChange(ctx, s.db, nil)
 }
@@ -208,14 +238,15 @@ func (s *storeKeeper) change(ctx context.Context, from spot, kind string) (spot,
 		return from, err
 	}
 	key, err := s.keys.Make(ctx, kind, place)
-	if err == nil {
-		err = s.db.SetRoot(ctx, [rootkey.Size]byte(key), kind, place)
+	if err != nil { // nothing can name it
+		_ = s.undo(context.WithoutCancel(ctx), c)
+		return from, err
 	}
-	if err != nil {
-		// Whether the store names it is what counts, not what the error says.
-		ctx := context.WithoutCancel(ctx)
-		if now, heldErr := s.held(ctx); heldErr == nil && now == from {
-			_ = s.undo(ctx, c, now)
+	if err := s.db.SetRoot(ctx, [rootkey.Size]byte(key), kind, place); err != nil {
+		// Where the disk failed nobody knows which key the store will name when it is
+		// opened next: both stay, until the next rekey finds out.
+		if ctx.Err() != nil {
+			_ = s.undo(context.WithoutCancel(ctx), c)
 		}
 		return from, err
 	}
@@ -229,7 +260,7 @@ func (s *storeKeeper) change(ctx context.Context, from spot, kind string) (spot,
 // finish does what follows once the store has named its new root key.
 func (s *storeKeeper) finish(ctx context.Context, c *rootChange, now spot) error {
 	if err := s.db.Rekey(ctx, s.how.Progress); err != nil {
-		return err
+		return s.unreadable(ctx, err)
 	}
 	if c.From != now {
 		if err := s.keys.Remove(c.From.Kind, c.From.Place); err != nil {
@@ -242,18 +273,41 @@ func (s *storeKeeper) finish(ctx context.Context, c *rootChange, now spot) error
 	return writeChange(ctx, s.db, nil)
 }
 
-// scratch makes a private folder beside the store, and removes those that others
-// who were killed left behind a day ago or longer.
-func scratch(home, prefix string) (string, error) {
-	old, _ := filepath.Glob(filepath.Join(home, prefix+"*"))
-	for _, dir := range old {
-		if fi, err := os.Lstat(dir); err == nil && fi.IsDir() && time.Since(fi.ModTime()) > 24*time.Hour {
-			_ = os.RemoveAll(dir)
+// unreadable is err of a change of keys; where it says that something is damaged, it
+// names the secrets whose values cannot be read.
+func (s *storeKeeper) unreadable(ctx context.Context, err error) error {
+	const few = 5
+	if !errors.Is(err, keyturn.Corrupt) || ctx.Err() != nil {
+		return err
+	}
+	var found []string
+	var next string
+	for info, namesErr := range s.db.Names(ctx, "") {
+		if namesErr != nil {
+			return err
+		}
+		versions, versionsErr := s.db.Versions(ctx, info.Path)
+		if versionsErr != nil {
+			found, next = append(found, keyturn.Clean(info.Path)), "keyturn destroy "+keyturn.Quote("local/"+info.Path)
+			continue
+		}
+		for i, v := range versions {
+			if v.State == keyturn.Destroyed {
+				continue
+			}
+			if _, readErr := s.db.Read(ctx, info.Path, i+1); errors.Is(readErr, keyturn.Corrupt) {
+				found = append(found, keyturn.Clean(info.Path)+" version "+v.Version)
+				next = "keyturn destroy " + keyturn.Quote("local/"+info.Path) + " --versions " + v.Version
+			}
 		}
 	}
-	dir, err := os.MkdirTemp(home, prefix)
-	if err != nil {
-		return "", keyturn.E(keyturn.Unavailable, "nothing can be written in '"+keyturn.Clean(home)+"'", "it must be yours and writable, on a disk that is not full").Because(err)
+	if len(found) == 0 {
+		return err
 	}
-	return dir, nil
+	named := strings.Join(found[:min(few, len(found))], ", ")
+	if len(found) > few {
+		named += ", and " + strconv.Itoa(len(found)-few) + " more"
+	}
+	return keyturn.E(keyturn.Corrupt, "the change of the keys stops at what is damaged: "+named,
+		"put it again from where it came from and destroy what is damaged, or restore a backup; then the same command goes on:\n"+next).Because(err)
 }

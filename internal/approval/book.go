@@ -25,6 +25,9 @@ type Items interface {
 	UpdateItem(ctx context.Context, kind, id string, change func(keyturn.Item) (keyturn.Item, error)) error
 }
 
+// Kind is of the items that requests, and the yeses to them, are kept as.
+const Kind = requestKind
+
 const (
 	requestKind = "request"
 	// Window is how long a request can be approved, and an approval used.

@@ -174,7 +174,9 @@ func (l *Log) forward(ctx context.Context, upto int64, batch []*caller) error {
 			case keyturn.Intent:
 				open[r.ID] = true
 			case keyturn.Outcome:
-				l.ended[r.ID] = !open[r.ID] // whoever is told of the failure may bring it again
+				if !open[r.ID] { // whoever is told of the failure may bring it again
+					l.ended[r.ID] = true
+				}
 				delete(open, r.ID)
 			}
 		}

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"iter"
 
 	"github.com/keyturn/keyturn"
@@ -23,8 +24,9 @@ func (b *Broker) act(ctx context.Context, c *call) (keyturn.Result, error) {
 		}
 		res, err := b.perform(ctx, c)
 		if err != nil {
-			return nil, b.suggest(ctx, c, err)
+			return nil, b.suggest(ctx, c, b.unnamed(c, err))
 		}
+		b.undescribed(c, res)
 		return res, nil
 	})
 	if e := keyturn.AsError(err); e != nil && e.Code == keyturn.Internal && changes(c.op) {
@@ -121,7 +123,7 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 	case keyturn.MakeCheckpoint:
 		return b.makeCheckpoint(ctx, c)
 	case keyturn.PruneLog:
-		n, err := b.Log.Prune(ctx, op.Before)
+		n, err := b.Log.Prune(ctx, op.Before, keyturn.Record{ID: keyturn.NewID(b.Now()), Parent: c.id, Actor: &c.actor, Door: c.from.Door})
 		return &keyturn.Pruned{Receipt: c.receipt(nil), Records: n}, err
 	case keyturn.RekeyStore, keyturn.BackupStore, keyturn.UnlockStore, keyturn.LockStore:
 		return b.keepStore(ctx, c)
@@ -137,6 +139,32 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 		})
 	}
 	return nil, keyturn.E(keyturn.Unsupported, "'"+c.op.Kind()+"' cannot be asked for here", "")
+}
+
+// undescribed leaves out of the answer to a change what takes describe: to change a
+// secret is not to know what else is in it.
+func (b *Broker) undescribed(c *call, res keyturn.Result) {
+	var info *keyturn.Info
+	switch res := res.(type) {
+	case *keyturn.Changed:
+		info = &res.Secret
+	case *keyturn.Copied:
+		info = &res.To
+	case *keyturn.Migrated:
+		info = &res.Secret
+	}
+	if info != nil && !info.Ref.IsZero() && !b.may(c.actor, keyturn.Describe, info.Ref) {
+		*info = keyturn.Info{Ref: info.Ref, Version: info.Version, State: info.State, Created: info.Created}
+	}
+}
+
+// unnamed leaves the names of fields out of the conflict of a write that would make
+// some vanish, where they take describe.
+func (b *Broker) unnamed(c *call, err error) error {
+	if refs := c.op.Refs(); errors.Is(err, platform.ErrVanish) && !b.may(c.actor, keyturn.Describe, refs[len(refs)-1]) {
+		return platform.Vanish(refs[len(refs)-1].Secret(), nil)
+	}
+	return err
 }
 
 // changes reports whether op changes anything, so that its outcome must be

@@ -106,6 +106,8 @@ type call struct {
 	verdict  verdict.Verdict
 	approval string            // id of the approval it runs under
 	held     map[string]string // what it was approved for: a version, or "", by secret
+	late     string            // id of the approval that only its act found out to need
+	compares []string          // of a migration: the fields that its budget was taken for
 	children []*call           // of a composite operation
 	told     bool              // of a child: its outcome is recorded
 }
@@ -279,7 +281,11 @@ func (c *call) intent() keyturn.Record {
 }
 
 func (c *call) outcome(res keyturn.Result, err error) keyturn.Record {
-	return answer.Outcome(c.id, res, err)
+	r := answer.Outcome(c.id, res, err)
+	if r.Approval == "" {
+		r.Approval = c.late
+	}
+	return r
 }
 
 // tell completes an error for the door: which operation, which record. Names in

@@ -107,9 +107,6 @@ func (b *Broker) carried(op keyturn.CopySecret, from keyturn.Secret, now keyturn
 
 // diffSecrets compares inside: only what is the same and what differs comes out.
 func (b *Broker) diffSecrets(ctx context.Context, c *call, op keyturn.DiffSecrets) (keyturn.Result, error) {
-	if err := b.spendCompare(ctx, c, op.A, op.B); err != nil {
-		return nil, err
-	}
 	answers := b.use(ctx, c.children)
 	one, two := answers[op.A], answers[op.B]
 	var failed []*keyturn.Error
@@ -122,19 +119,28 @@ func (b *Broker) diffSecrets(ctx context.Context, c *call, op keyturn.DiffSecret
 		return nil, keyturn.Join("both references failed, and nothing was compared", failed...)
 	}
 	out := &keyturn.Differences{Receipt: c.receipt(nil), A: known(one), B: known(two)}
-	if op.A.Field() == "" && op.B.Field() == "" {
-		out.Fields = carry.Compare(one.Secret.Values, two.Secret.Values)
-		return out, nil
+	left, right := one.Secret.Values, two.Secret.Values
+	if op.A.Field() != "" || op.B.Field() != "" {
+		a, err := fields.Only(op.A, one.Secret)
+		if err != nil {
+			return nil, err
+		}
+		z, err := fields.Only(op.B, two.Secret)
+		if err != nil {
+			return nil, err
+		}
+		left, right = map[string]keyturn.Value{a: left[a]}, map[string]keyturn.Value{a: right[z]}
 	}
-	a, err := fields.Only(op.A, one.Secret)
-	if err != nil {
+	both := 0
+	for f := range left {
+		if _, there := right[f]; there {
+			both++
+		}
+	}
+	if err := b.spendCompare(ctx, c, both, op.A, op.B); err != nil {
 		return nil, err
 	}
-	z, err := fields.Only(op.B, two.Secret)
-	if err != nil {
-		return nil, err
-	}
-	out.Fields = carry.Compare(map[string]keyturn.Value{a: one.Secret.Values[a]}, map[string]keyturn.Value{a: two.Secret.Values[z]})
+	out.Fields = carry.Compare(left, right)
 	return out, nil
 }
 
@@ -143,23 +149,25 @@ func known(o platform.Outcome) keyturn.Info {
 	return keyturn.Info{Ref: o.Secret.Ref, Version: o.Secret.Version, State: o.Secret.State}
 }
 
-// spendCompare takes one compare of each secret's budget. It binds agents and
-// services, who share it; where a person has said yes to exactly this, and for
-// people themselves, there is none.
-func (b *Broker) spendCompare(ctx context.Context, c *call, refs ...keyturn.Ref) error {
+// spendCompare takes so many compared fields of the budgets of the caller and of each
+// secret. It binds agents and services; where a person has said yes to exactly this,
+// which can be asked for once a budget is spent, and for people themselves, there is
+// none.
+func (b *Broker) spendCompare(ctx context.Context, c *call, fields int, refs ...keyturn.Ref) error {
 	if c.actor.Kind == keyturn.Person || c.approval != "" {
 		return nil
 	}
-	spent := map[keyturn.Ref]bool{}
-	for _, ref := range refs {
-		secret := ref.Secret()
-		if spent[secret] {
-			continue
-		}
-		spent[secret] = true
-		if err := budget.Take(ctx, b.Items, secret, b.Now()); err != nil {
-			return err
-		}
+	err := budget.Take(ctx, b.Items, c.actor.Principal(), refs, fields, b.Now())
+	if !errors.Is(err, keyturn.Denied) {
+		return err
 	}
-	return nil
+	e := keyturn.AsError(err)
+	if err = b.approved(ctx, c, e); err == nil {
+		c.late = c.approval
+		return b.spend(ctx, c)
+	}
+	if e.Approval != nil {
+		c.late = e.Approval.ID
+	}
+	return err
 }

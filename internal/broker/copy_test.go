@@ -374,6 +374,15 @@ func TestLaundering(t *testing.T) {
 		w.no(keyturn.Denied, keyturn.CopySecret{From: dbPass, To: ref("local/scratch/x#f")})
 		w.no(keyturn.Denied, keyturn.CopySecret{From: ref("local/app/db?version=1"), To: scratch})
 	}
+	// So is a command there that shows it, where none at the source does.
+	shows := []rules.Source{may("agents", "use", "local/app/**", run("true"), to("local")), may("agents", "write use", "local/scratch/**", run("sh **"))}
+	for _, actor := range []keyturn.Actor{coder, anna} {
+		if e := newWorld(t, withRules(t, shows...)).as(actor).no(keyturn.Denied, op); !strings.Contains(e.Message, "any agent could then have a command show it at local/scratch/x, by the rule at keyturn.yaml:2") {
+			t.Errorf("%s: %s", actor.Principal(), full(e))
+		}
+	}
+	shows[0].Run = []string{"bash **"}
+	newWorld(t, withRules(t, shows...)).as(coder).must(op)
 	// A rule that names the target says so, for whom it is and for no other.
 	w := newWorld(t, withRules(t, append(open, may("agent:coder", "use", "local/app/db", to("local/scratch/x")))...))
 	w.as(coder).must(op)
@@ -447,9 +456,8 @@ func TestCompareBudget(t *testing.T) {
 		t.Errorf("%d compares, want %d", ok, budget.Max)
 	}
 	for _, actor := range []keyturn.Actor{coder, other, ci} {
-		n := w.mark()
 		e := w.as(actor).no(keyturn.Denied, op)
-		if e.By != "rule" || !strings.Contains(e.Hint, "2026-01-25T10:00:00Z") || calledGet(w.since(n)) {
+		if e.By != "rule" || !strings.Contains(e.Hint, "2026-01-25T10:00:00Z") || e.Approval == nil || strings.Contains(e.Hint, "--remember") {
 			t.Errorf("%s: %s", actor.Principal(), full(e))
 		}
 	}
@@ -460,10 +468,65 @@ func TestCompareBudget(t *testing.T) {
 		t.Errorf("not on record: %+v", r[len(r)-1])
 	}
 	w.as(anna).must(op)
+	// A person says yes to exactly this, once, and both are on record.
+	id := w.as(coder).no(keyturn.Denied, op).Approval.ID
+	if r := w.records(); r[len(r)-1].Approval != id {
+		t.Errorf("the request is not on record: %+v", r[len(r)-1])
+	}
+	w.yes(anna, id)
+	w.as(other).no(keyturn.Denied, op)
+	w.as(coder).must(op)
+	if r := w.records(); r[len(r)-1].Approval != id || r[len(r)-1].Status != "success" {
+		t.Errorf("the yes is not on record: %+v", r[len(r)-1])
+	}
+	w.no(keyturn.Denied, op)
 	w.add(24*time.Hour - time.Second)
 	w.as(coder).no(keyturn.Denied, op)
 	w.add(time.Second)
 	w.must(op)
+}
+
+// What is counted is fields: one operation about many, and many secrets, take as much
+// as many operations.
+func TestCompareBudgetCountsFields(t *testing.T) {
+	many, several := map[string]string{}, map[string]string{}
+	for i := range budget.Max + 1 {
+		many[fmt.Sprint("F", i)] = "x"
+		if i < 4 {
+			several[fmt.Sprint("F", i)] = "x"
+		}
+	}
+	w := newWorld(t, withRules(t, may("agents", "use", "**", run("x"))))
+	for i := range 20 {
+		w.store(ref(fmt.Sprint("local/many/", i)), many)
+		w.store(ref(fmt.Sprint("local/several/", i)), several)
+	}
+	w.as(coder)
+	if e := w.no(keyturn.Denied, keyturn.DiffSecrets{A: ref("local/many/0"), B: ref("local/many/1")}); !strings.Contains(e.Hint, "fewer fields") {
+		t.Errorf("hint %q", e.Hint)
+	}
+	// One that was refused has taken nothing, of neither side.
+	w.must(keyturn.DiffSecrets{A: ref("local/several/0"), B: ref("local/several/1")})
+	w.must(keyturn.DiffSecrets{A: ref("local/several/0"), B: ref("local/several/2")})
+	w.no(keyturn.Denied, keyturn.DiffSecrets{A: ref("local/several/0"), B: ref("local/several/3")}) // 4 of 2 that are left
+	w.must(keyturn.DiffSecrets{A: ref("local/several/3"), B: ref("local/several/4")})
+	w.must(keyturn.DiffSecrets{A: ref("local/several/3"), B: ref("local/several/5")})
+	// Copies have budgets of their own; the caller has one for all.
+	done := 4 * 4
+	for i := 6; ; i += 2 {
+		_, _, err := w.do(keyturn.DiffSecrets{A: ref(fmt.Sprint("local/several/", i)), B: ref(fmt.Sprint("local/several/", i+1))})
+		if err != nil {
+			if !strings.Contains(err.Error(), "agent:coder has compared") {
+				t.Error(say(err))
+			}
+			break
+		}
+		done += 4
+	}
+	if done > budget.MaxCaller || done+4 <= budget.MaxCaller {
+		t.Errorf("%d fields compared, the budget is %d", done, budget.MaxCaller)
+	}
+	w.as(other).must(keyturn.DiffSecrets{A: ref("local/several/18"), B: ref("local/several/19")})
 }
 
 // Of two puts that name one candidate exactly one gets it.

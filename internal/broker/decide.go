@@ -22,9 +22,15 @@ func (b *Broker) decide(c *call) error {
 	switch c.op.(type) {
 	case keyturn.UseSecret:
 		return keyturn.E(keyturn.Invalid, "a value is used by a command, not by itself", "see 'keyturn run --help'")
-	case keyturn.WriteSecret:
+	case keyturn.WriteSecret, keyturn.SealValues:
 		return keyturn.E(keyturn.Invalid, "a value is written by a copy or a migration, not by itself", "see 'keyturn put --help'")
 	}
+	return b.ruled(c)
+}
+
+// ruled judges c by what only people may do, and by the rules.
+func (b *Broker) ruled(c *call) error {
+	c.verdict.Where = "built in"
 	if err := people.Only(c.actor, c.op); err != nil {
 		return err
 	}
@@ -204,7 +210,11 @@ func sinkOf(c *call) rules.Sink {
 // exactly this operation of this caller is there and still fits.
 func (b *Broker) approve(ctx context.Context, c *call) error {
 	if c.verdict.Effect != rules.Allow {
-		if err := b.approved(ctx, c); err != nil {
+		e := refusal(c)
+		if c.verdict.Effect == rules.Approve {
+			e = keyturn.E(keyturn.Pending, "this waits for an approval: "+c.verdict.Why, "")
+		}
+		if err := b.approved(ctx, c, e); err != nil {
 			return err
 		}
 	}
@@ -212,8 +222,8 @@ func (b *Broker) approve(ctx context.Context, c *call) error {
 }
 
 // approved finds the approval that c can run under. Where there is none it makes
-// a request that a person can answer.
-func (b *Broker) approved(ctx context.Context, c *call) error {
+// a request that a person can answer, and returns e with it.
+func (b *Broker) approved(ctx context.Context, c *call, e *keyturn.Error) error {
 	needs := c.verdict.Needs
 	needs.Approvals = max(1, needs.Approvals)
 	req, err := b.book.Ask(ctx, c.actor, c.form, c.hash, answer.Limit(keyturn.Clean(c.from.Reason), 500),
@@ -232,13 +242,17 @@ func (b *Broker) approved(ctx context.Context, c *call) error {
 		c.approval = req.ID // spent in act, once the intent is on record
 		return nil
 	}
-	e := c.verdict.Refusal(c.actor, c.op)
-	if c.verdict.Effect == rules.Approve {
-		e = keyturn.E(keyturn.Pending, "this waits for an approval: "+c.verdict.Why, "")
-	}
 	e.Approval = &keyturn.Approval{ID: req.ID, Fingerprint: c.hash.Fingerprint(), Expires: req.Expires}
-	e.Hint = strings.TrimPrefix(e.Hint+"\n", "\n") + "a person says yes with: keyturn approve " + req.ID +
-		"   (once; add --remember for from now on); then repeat the command"
+	says, once := "a person says yes", "   (once)"
+	if c.actor.Kind == keyturn.Person {
+		says = "you cannot say yes to it yourself: another person does" // who has an account of their own here
+	}
+	if seen, _, err := view(req); err == nil {
+		if rule, _ := b.offered(req, seen); rule != "" {
+			once = "   (once; add --remember for from now on)"
+		}
+	}
+	e.Hint = strings.TrimPrefix(e.Hint+"\n", "\n") + says + " with: keyturn approve " + req.ID + once + "; then repeat the command"
 	return e
 }
 

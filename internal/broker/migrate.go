@@ -18,6 +18,10 @@ func (b *Broker) migrations() migration.Book { return migration.Book{Items: b.It
 // migrateSecrets claims the files, stores the values, reads them back, and keeps
 // what the files held; only then is the caller told to write them.
 func (b *Broker) migrateSecrets(ctx context.Context, c *call, op keyturn.MigrateSecrets) (keyturn.Result, error) {
+	// Before the values are taken: who has to ask first gives them once.
+	if err := b.comparesMigrated(ctx, c, op); err != nil {
+		return nil, err
+	}
 	values := map[string]keyturn.Value{}
 	var err error
 	if op.Candidate != "" {
@@ -64,6 +68,31 @@ func (b *Broker) migrateSecrets(ctx context.Context, c *call, op keyturn.Migrate
 	return res, nil
 }
 
+// comparesMigrated takes of the budget the fields that are there already: whether all
+// of them are the same comes out, and an agent could guess with it.
+func (b *Broker) comparesMigrated(ctx context.Context, c *call, op keyturn.MigrateSecrets) error {
+	if c.actor.Kind == keyturn.Person || len(op.Fields) == 0 {
+		return nil
+	}
+	m, err := b.Mounts.Mount(op.Ref.Mount())
+	if err != nil {
+		return err
+	}
+	have, err := m.Get(ctx, op.Ref)
+	if err != nil && !errors.Is(err, keyturn.NotFound) {
+		return err
+	}
+	for _, f := range op.Fields {
+		if _, there := have.Values[f]; there {
+			c.compares = append(c.compares, f)
+		}
+	}
+	if len(c.compares) == 0 {
+		return nil
+	}
+	return b.spendCompare(ctx, c, len(c.compares), op.Ref)
+}
+
 // texts returns what the files hold and are to hold.
 func (b *Broker) texts(ctx context.Context, c *call, op keyturn.MigrateSecrets) ([]migration.Text, error) {
 	if len(op.Files) == 0 {
@@ -83,15 +112,12 @@ func (b *Broker) storeMigrated(ctx context.Context, c *call, m *platform.Mount, 
 		return nil, err
 	}
 	exists := err == nil
-	if slices.ContainsFunc(op.Fields, func(f string) bool { _, there := have.Values[f]; return there }) {
-		// Whether a value is the same comes out: an agent could guess with it.
-		if err := b.spendCompare(ctx, c, op.Ref); err != nil {
-			return nil, err
-		}
-	}
 	missing, other := map[string]keyturn.Value{}, []string(nil)
 	for _, f := range op.Fields {
 		old, there := have.Values[f]
+		if there && c.actor.Kind != keyturn.Person && !slices.Contains(c.compares, f) {
+			return nil, migration.Unread(op.Ref, nil) // somebody else's, since the budget was taken
+		}
 		if !there || !old.Equal(values[f]) {
 			missing[f] = values[f]
 		}
@@ -100,6 +126,9 @@ func (b *Broker) storeMigrated(ctx context.Context, c *call, m *platform.Mount, 
 		}
 	}
 	if len(other) > 0 && !op.Replace {
+		if c.actor.Kind != keyturn.Person {
+			other = nil // one yes or no: which they are would tell of each
+		}
 		return nil, migration.Differs(op.Ref, other)
 	}
 	out.Secret = have.Info
@@ -218,20 +247,29 @@ func (b *Broker) forgetMigration(ctx context.Context, c *call, op keyturn.Forget
 		return nil, err
 	}
 	if m.Phase == keyturn.MigrationStored || m.Phase == keyturn.MigrationReverting {
-		// What its files held may be nowhere else.
-		return nil, keyturn.E(keyturn.Conflict, "the migration "+m.ID+" was cut off: what its files held may be nowhere else",
-			"end it first: keyturn migrate --resume "+m.ID+", or --rollback "+m.ID)
+		return nil, migration.Needed(m)
 	}
 	return &keyturn.Migrated{Receipt: c.receipt(nil), Migration: m}, b.migrations().Forget(ctx, m.ID)
 }
 
-// listMigrations tells of those into secrets that the caller may list.
+// listMigrations tells of those into secrets that the caller may list; of which
+// fields and files they are, to whoever began them or may describe the secret.
 func (b *Broker) listMigrations(ctx context.Context, c *call) (keyturn.Result, error) {
 	all, err := b.migrations().List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &keyturn.Migrations{Receipt: c.receipt(nil), Migrations: slices.DeleteFunc(all, func(m keyturn.Migration) bool {
-		return m.By != c.actor.Principal() && !b.may(c.actor, keyturn.List, m.Ref)
-	})}, nil
+	out := &keyturn.Migrations{Receipt: c.receipt(nil)}
+	for _, m := range all {
+		if m.By != c.actor.Principal() {
+			if !b.may(c.actor, keyturn.List, m.Ref) {
+				continue
+			}
+			if !b.may(c.actor, keyturn.Describe, m.Ref) {
+				m.Fields, m.Files = nil, nil
+			}
+		}
+		out.Migrations = append(out.Migrations, m)
+	}
+	return out, nil
 }

@@ -262,3 +262,58 @@ func TestMigrationsThatMakeNoSense(t *testing.T) {
 	w.must(op)
 	w.no(keyturn.NotFound, op)
 }
+
+// An agent is told by a migration whether all fields are the same, and not which; and
+// each field that is there is one of its budget.
+func TestMigrationComparesLittle(t *testing.T) {
+	w := newWorld(t, withRules(t, may("agents", "write", "local/**")))
+	w.as(coder)
+	guess := func(user string) keyturn.MigrateSecrets {
+		return w.migrating(db, "/p/.env", map[string]string{"A": secret(6), "password": secret(1), "user": user})
+	}
+	e := w.no(keyturn.Conflict, guess("else"))
+	if all := full(e); strings.Contains(all, "password") || strings.Contains(all, "user") || !strings.Contains(e.Hint, "--replace") {
+		t.Errorf("it tells which: %s", all)
+	}
+	if res := w.must(guess(secret(2))).(*keyturn.Migrated); !res.Written || len(res.Secret.Fields) > 0 || len(res.Secret.Labels) > 0 {
+		t.Errorf("%+v", res.Secret)
+	}
+	m := w.must(keyturn.ListMigrations{}).(*keyturn.Migrations).Migrations[0]
+	w.as(anna).must(keyturn.FinishMigration{Ref: db, ID: m.ID})
+	// Twice two fields, twice three: that is ten. To replace tells as much.
+	w.as(coder).no(keyturn.Conflict, guess("else"))
+	w.no(keyturn.Conflict, guess("another"))
+	op := guess("else")
+	op.Replace = true
+	e = w.no(keyturn.Denied, op)
+	if e.Approval == nil || !strings.Contains(e.Message, "often enough") {
+		t.Fatalf("%s", say(e))
+	}
+	// The values wait for the yes, which is for them.
+	w.yes(anna, e.Approval.ID)
+	if again := w.as(coder); again.must(op).(*keyturn.Migrated).Before == "" || w.value(db, "user") != "else" {
+		t.Error("another migration, or none")
+	}
+	// A secret without any of them costs nothing.
+	w.must(w.migrating(into, "/q/.env", map[string]string{"A": secret(6)}))
+	// People have no budget, and are told which.
+	if e := w.as(anna).no(keyturn.Conflict, w.migrating(db, "/r/.env", map[string]string{"user": "third"})); !strings.Contains(e.Message, "[user]") {
+		t.Errorf("%s", say(e))
+	}
+}
+
+// Fields and files of a migration are told to whoever began it, or may describe the
+// secret.
+func TestMigrationsTellLittle(t *testing.T) {
+	w := newWorld(t, withRules(t, may("agent:coder", "write", "local/m"), may("agent:editor", "list", "local/m"), may("service:ci", "list describe", "local/m")))
+	w.as(coder).must(w.migrating(into, "/p/.env", map[string]string{"A": secret(6)}))
+	for _, c := range []struct {
+		actor keyturn.Actor
+		told  bool
+	}{{coder, true}, {other, false}, {ci, true}, {anna, true}} {
+		all := w.as(c.actor).must(keyturn.ListMigrations{}).(*keyturn.Migrations).Migrations
+		if len(all) != 1 || (len(all[0].Fields) > 0) != c.told || (len(all[0].Files) > 0) != c.told || all[0].ID == "" {
+			t.Errorf("%s is told %+v", c.actor.Principal(), all)
+		}
+	}
+}

@@ -12,11 +12,11 @@ import (
 
 // Seal implements keyturn.Service.
 func (b *Broker) Seal(ctx context.Context, ref keyturn.Ref, values map[string]keyturn.Value) (string, error) {
-	c, err := b.receive(ctx, keyturn.PutSecret{Ref: ref, Candidate: "-"})
+	c, err := b.receive(ctx, keyturn.SealValues{Ref: ref})
 	if err != nil {
 		return "", b.refuse(ctx, c, err)
 	}
-	if err := b.decide(c); err != nil {
+	if err := b.ruled(c); err != nil {
 		return "", b.refuse(ctx, c, err)
 	}
 	id, err := candidate.Seal(ctx, b.Items, b.Now(), c.actor, ref, values)

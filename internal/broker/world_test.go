@@ -400,7 +400,13 @@ func (s *logStore) LastLog(context.Context) (keyturn.LogTop, error) {
 	if len(s.rows) == 0 {
 		return keyturn.LogTop{}, nil
 	}
-	return keyturn.LogTop{Last: s.rows[len(s.rows)-1], Tree: s.tree, Generation: 1}, nil
+	pruned := int64(0)
+	for _, e := range s.rows {
+		if e.Data == nil {
+			pruned = e.Seq
+		}
+	}
+	return keyturn.LogTop{Last: s.rows[len(s.rows)-1], Tree: s.tree, Pruned: pruned, Generation: 1}, nil
 }
 
 func (s *logStore) PruneLog(_ context.Context, before int64) (n int64, err error) {

@@ -83,7 +83,7 @@ func status(ctx context.Context, c *command.Command, s *command.Session) error {
 			list = append(list, c.MountDoc(m))
 		}
 		doc.Mounts, doc.Store, doc.Caller, doc.Notices = &list, storeOf(s.Store), &s.Actor, standing(s.Actor)
-		doc.Store.Unlocked, doc.Store.Unfinished = command.Stamp(keys.Unlocked), keys.Unfinished
+		doc.Store.Unlocked, doc.Store.Unfinished, doc.Store.Copies = command.Stamp(keys.Unlocked), keys.Unfinished, keys.Copies
 		if expiring != "" {
 			doc.Notices = append(doc.Notices, expiring)
 		}
@@ -152,6 +152,9 @@ func keyLines(kind string, keys command.StoreState) []string {
 	}
 	if keys.Unfinished {
 		lines = append(lines, "a change of its keys is unfinished: 'keyturn store rekey' goes on with it")
+	}
+	for _, path := range keys.Copies {
+		lines = append(lines, "an old copy of it is kept, with values that may have been destroyed since; delete it when you need it no more: "+keyturn.Clean(path))
 	}
 	return lines
 }

@@ -143,6 +143,19 @@ func (m *Mount) base(ctx context.Context, ref keyturn.Ref, mode string) (base, e
 	return base{secret: s}, nil
 }
 
+// ErrVanish is the cause of a Conflict of Put by which fields would vanish.
+var ErrVanish = errors.New("fields would vanish")
+
+// Vanish is that Conflict. Without fields, which they are is not told.
+func Vanish(ref keyturn.Ref, fields []string) error {
+	which := " fields that are there"
+	if len(fields) > 0 {
+		which = " the fields " + names(fields)
+	}
+	return keyturn.E(keyturn.Conflict, "this would remove from "+shown(ref)+which,
+		"say --merge to keep them, or --replace to let them go").About(ref).Because(ErrVanish)
+}
+
 // next is the whole new version that put makes of base.
 func (m *Mount) next(ref keyturn.Ref, put Put, b base) (New, error) {
 	if err := expected(ref, put.IfVersion, b); err != nil {
@@ -162,8 +175,7 @@ func (m *Mount) next(ref keyturn.Ref, put Put, b base) (New, error) {
 			return stays
 		})
 		if len(lost) > 0 {
-			return New{}, keyturn.E(keyturn.Conflict, "this put would remove from "+shown(ref)+" the fields "+names(lost),
-				"say --merge to keep them, or --replace to let them go").About(ref)
+			return New{}, Vanish(ref, lost)
 		}
 	}
 	if m.spec.CompareAndSet {

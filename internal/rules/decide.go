@@ -2,7 +2,6 @@ package rules
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/keyturn/keyturn"
@@ -112,7 +111,7 @@ func (s *Set) Decide(q Request) Decision {
 			if near == nil {
 				near = r
 			}
-		case best == nil || r.Needs.stricter(best.Needs):
+		case best == nil || r.Needs.Stricter(best.Needs):
 			best = r
 		}
 	}
@@ -227,36 +226,6 @@ func (s *Set) MayAny(actor keyturn.Actor, below string, remote bool) bool {
 		}
 	}
 	return false
-}
-
-// stricter reports whether n asks for more than m: for more approvals, or for as
-// many with a stronger proof, or for as many from somebody in particular.
-func (n Needs) stricter(m Needs) bool {
-	if n.Approvals != m.Approvals {
-		return n.Approvals > m.Approvals
-	}
-	if a, b := slices.Index(Proofs(), n.Proof), slices.Index(Proofs(), m.Proof); a != b {
-		return a > b
-	}
-	return n.From != "" && m.From == ""
-}
-
-// String returns "2 approvals from sre by passkey"; "nothing" for the zero Needs.
-func (n Needs) String() string {
-	if n.Approvals == 0 {
-		return "nothing"
-	}
-	out := strconv.Itoa(n.Approvals) + " approval"
-	if n.Approvals > 1 {
-		out += "s"
-	}
-	if n.From != "" {
-		out += " from " + keyturn.Clean(n.From)
-	}
-	if n.Proof != "" {
-		out += " by " + n.Proof
-	}
-	return out
 }
 
 // String returns what the sink is, for a message.

@@ -221,7 +221,7 @@ func TestMostApprovals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := s.Decide(Request{Actor: coder, Verb: keyturn.Write, Path: "a/b"}); d.Effect != Approve || d.Needs != (Needs{2, "", "passkey"}) {
+		if d := s.Decide(Request{Actor: coder, Verb: keyturn.Write, Path: "a/b"}); d.Effect != Approve || d.Needs != (Needs{Approvals: 2, Proof: "passkey"}) {
 			t.Fatalf("%v", d)
 		}
 	})

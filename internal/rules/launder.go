@@ -1,12 +1,12 @@
 package rules
 
 import (
-	"cmp"
-	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/rules/template"
 )
 
 // Opening is somebody who could reveal a value at its destination and could not
@@ -18,9 +18,12 @@ type Opening struct {
 }
 
 // Launders reports whether the write of a secret's value from one path to another
-// would open it: whether somebody who has no reveal at from would have it at to.
+// would open it: whether somebody who has no reveal at from would have it at to, or
+// could have a command show it there, and could neither reveal it nor have a command
+// show it at from. A command shows what it is given where its template lets the
+// caller run what they like (Lint says of which that is so); people may use any.
 // Somebody is anybody that rules and groups name, each with up to all claims of
-// OIDC that they name, and any person, agent or service besides. Who may reveal
+// OIDC that they name, and any person, agent or service besides. Who may see it
 // after approvals only counts where approvals are harder to get at from, or where
 // a never forbids it there. What a project's file forbids binds from only: it ends
 // with the project's folder.
@@ -31,31 +34,43 @@ func (s *Set) Launders(actor keyturn.Actor, from, to string, remote bool) (Openi
 	if s == nil || from == to || !canonical(from) || !canonical(to) || s.saysSo(actor, from, to) {
 		return Opening{}, false
 	}
-	parts := s.parts(split(from), split(to))
+	people := s.parts([]command{{}}, split(from), split(to))
+	machines := s.parts(s.commands(split(from), split(to)), split(from), split(to))
 	for _, k := range []struct {
 		all, one, any string
+		parts         map[Principal]part
 		free          bool // may do everything by default
 	}{
-		{"", "user:", "any person", !remote}, {Agents, "agent:", "any agent", false}, {Services, "service:", "any service", false},
+		{"", "user:", "any person", people, !remote}, {Agents, "agent:", "any agent", machines, false}, {Services, "service:", "any service", machines, false},
 	} {
-		all := part{who: k.any}.with(parts[Everyone]).with(parts[Principal(k.all)])
+		all := part{}.with(k.parts[Everyone]).with(k.parts[Principal(k.all)])
 		all.who = k.any
-		found := []part{all}
-		found = combine(found, parts, func(p Principal) bool { return strings.HasPrefix(string(p), k.one) }, part.being)
-		claim := func(p Principal) bool { return strings.HasPrefix(string(p), "oidc:") }
-		// Twice will do: one claim that closes from, and one that opens to.
-		found = combine(combine(found, parts, claim, part.with), parts, claim, part.with)
-		if k.all == Agents { // one that shows the marks of another
-			found = combine(found, parts, func(p Principal) bool { return strings.HasPrefix(string(p), k.one) }, part.perhaps)
+		ones := unlike(k.parts, k.one)
+		found := combine([]part{all}, ones, part.being)
+		// One claim that closes each way at from, and one that opens to.
+		claims := unlike(k.parts, "oidc:")
+		for range len(all.ways) + 1 {
+			found = combine(found, claims, part.with)
+		}
+		if k.all == Agents { // one that shows the marks of others
+			for range len(all.ways) {
+				found = combine(found, ones, part.perhaps)
+			}
 		}
 		for _, p := range found {
-			if p.opens(k.free) {
-				return p.opening(from, to), true
+			if i := p.opens(k.free); i >= 0 {
+				return p.opening(i, from, to), true
 			}
+		}
+		if len(found) > maxFound {
+			return Opening{Who: k.any, Why: "the rules are too many to tell whether " + k.any + " could see it at " + to + " who cannot see it at " + from}, true
 		}
 	}
 	return Opening{}, false
 }
+
+// maxFound bounds how many that rules treat differently are looked at.
+const maxFound = 10_000
 
 // saysSo reports whether a rule lets actor use from and names to.
 func (s *Set) saysSo(actor keyturn.Actor, from, to string) bool {
@@ -65,7 +80,7 @@ func (s *Set) saysSo(actor keyturn.Actor, from, to string) bool {
 	})
 }
 
-// grade is the rule that decides whether somebody may reveal one path, and its
+// grade is the rule that decides whether somebody may see one path, and its
 // place among all rules; nil where none speaks of it.
 type grade struct {
 	rule *compiled
@@ -102,9 +117,9 @@ func (g grade) and(h grade) grade {
 			return h
 		}
 		return g
-	case m == asks && h.rule.Needs.stricter(g.rule.Needs):
+	case m == asks && h.rule.Needs.Stricter(g.rule.Needs):
 		return h
-	case m == asks && g.rule.Needs.stricter(h.rule.Needs):
+	case m == asks && g.rule.Needs.Stricter(h.rule.Needs):
 		return g
 	case m != silent && h.at < g.at:
 		return h
@@ -112,15 +127,29 @@ func (g grade) and(h grade) grade {
 	return g
 }
 
-// part is what the rules say of somebody, or of one of the things that they are.
+// way is what the rules say of one way to see a value: at from, and at to.
+type way struct{ from, to grade }
+
+// part is what the rules say of somebody, or of one of the things that they are: of
+// revealing first, then of each command that shows what it is given.
 type part struct {
-	who      string
-	from, to grade
+	who  string
+	ways []way
 }
 
-// with is somebody who is both.
+// with is somebody who is both. One without ways is nobody in particular.
 func (p part) with(q part) part {
-	return part{who: p.who + ", being " + q.who, from: p.from.and(q.from), to: p.to.and(q.to)}
+	switch {
+	case len(p.ways) == 0:
+		return q
+	case len(q.ways) == 0:
+		return p
+	}
+	out := part{who: p.who + ", being " + q.who, ways: make([]way, len(p.ways))}
+	for i, w := range p.ways {
+		out.ways[i] = way{w.from.and(q.ways[i].from), w.to.and(q.ways[i].to)}
+	}
+	return out
 }
 
 // being is any of a kind by a name.
@@ -133,21 +162,37 @@ func (p part) being(q part) part {
 // perhaps is an agent that may be another one: what that one is forbidden is
 // forbidden to it, and what it may it may not.
 func (p part) perhaps(q part) part {
-	out := p
-	out.who += ", perhaps " + q.who
-	if q.from.level() == forbidden {
-		out.from = q.from
-	}
-	if q.to.level() == forbidden {
-		out.to = q.to
+	out := part{who: p.who + ", perhaps " + q.who, ways: slices.Clone(p.ways)}
+	for i, w := range q.ways {
+		if w.from.level() == forbidden {
+			out.ways[i].from = w.from
+		}
+		if w.to.level() == forbidden {
+			out.ways[i].to = w.to
+		}
 	}
 	return out
 }
 
-// opens reports whether p has reveal at to and not at from. Who is free may do what
-// no rule speaks of.
-func (p part) opens(free bool) bool {
-	from, to := p.from.level(), p.to.level()
+// opens is the way by which p sees at to what it does not see at from; -1 for none.
+// To reveal at to is new to who could only use it at from; to have a command show it
+// there is new to who had no way at all. Who is free may do what no rule speaks of.
+func (p part) opens(free bool) int {
+	for i, w := range p.ways {
+		before := p.ways
+		if i == 0 {
+			before = p.ways[:1]
+		}
+		if !slices.ContainsFunc(before, func(b way) bool { return !(way{b.from, w.to}).opens(free) }) {
+			return i
+		}
+	}
+	return -1
+}
+
+// opens reports whether w is open at to and not at from.
+func (w way) opens(free bool) bool {
+	from, to := w.from.level(), w.to.level()
 	if free {
 		from, to = max(from, allowed), max(to, allowed)
 	}
@@ -155,67 +200,106 @@ func (p part) opens(free bool) bool {
 	case allowed:
 		return from != allowed
 	case asks:
-		return from == forbidden || from == asks && !p.to.rule.Needs.covers(p.from.rule.Needs)
+		return from == forbidden || from == asks && !w.to.rule.Needs.Covers(w.from.rule.Needs)
 	}
 	return false
 }
 
-// covers reports whether what satisfies n also satisfies m.
-func (n Needs) covers(m Needs) bool {
-	return n.Approvals >= m.Approvals && slices.Index(Proofs(), n.Proof) >= slices.Index(Proofs(), m.Proof) && (m.From == "" || m.From == n.From)
-}
-
-func (p part) opening(from, to string) Opening {
+// opening says who sees it by their way i.
+func (p part) opening(i int, from, to string) Opening {
+	w, verb, could := p.ways[i], "reveal", "reveal it at "+to
+	if i > 0 {
+		verb, could = "see", "have a command show it at "+to
+	}
 	o := Opening{Who: keyturn.Clean(p.who)}
 	by := "by default"
-	if p.to.rule != nil {
-		o.Rule, by = &p.to.rule.Rule, "by the rule at "+p.to.rule.Where.String()
+	if w.to.rule != nil {
+		o.Rule, by = &w.to.rule.Rule, "by the rule at "+w.to.rule.Where.String()
 	}
-	not := "no rule lets them reveal " + from
-	if p.from.rule != nil {
-		not = "the rule at " + p.from.rule.Where.String() + " does not let them reveal " + from
-		if p.from.level() == asks {
-			not = "the rule at " + p.from.rule.Where.String() + " asks for " + p.from.rule.Needs.String() + " to reveal " + from
+	not := "no rule lets them " + verb + " " + from
+	if w.from.rule != nil {
+		not = "the rule at " + w.from.rule.Where.String() + " does not let them " + verb + " " + from
+		if w.from.level() == asks {
+			not = "the rule at " + w.from.rule.Where.String() + " asks for " + w.from.rule.Needs.String() + " to " + verb + " " + from
 		}
 	}
-	o.Why = o.Who + " could then reveal it at " + to + ", " + by + ", and " + not
+	o.Why = o.Who + " could then " + could + ", " + by + ", and " + not
 	return o
 }
 
 // key is all of a part that matters to opens.
-func (p part) key() [2]int {
-	name := func(g grade) int {
-		if g.level() == asks {
-			return 1 + g.at
+func (p part) key() string {
+	var b []byte
+	for _, w := range p.ways {
+		for _, g := range []grade{w.from, w.to} {
+			n := -g.level()
+			if g.level() == asks {
+				n = 1 + g.at
+			}
+			b = append(strconv.AppendInt(b, int64(n), 10), ' ')
 		}
-		return -g.level()
 	}
-	return [2]int{name(p.from), name(p.to)}
+	return string(b)
 }
 
-// parts is what the rules about revealing from or to say of each principal that
-// they name, groups spread out.
-func (s *Set) parts(from, to []string) map[Principal]part {
-	out := map[Principal]part{}
+// command is a command that shows what it is given: its template, as rules write it.
+// The zero command is any, which people may use.
+type command struct {
+	text, program string
+	hosts         string
+}
+
+// shows reports whether a command lets its caller see what it is given: it runs any
+// code, or what is in a folder of the caller.
+func shows(c template.Command) bool { return c.Anything() || ofFolder(c) }
+
+func ofFolder(c template.Command) bool {
+	return strings.HasPrefix(c.Program(), "./") || strings.HasPrefix(c.Program(), "../")
+}
+
+// commands are those that show what they are given and that rules about from or to
+// name, each once; and first one that no rule names, which can be asked for like any.
+func (s *Set) commands(from, to []string) []command {
+	out := []command{{program: "/"}}
+	known := map[command]bool{}
 	for i := range s.rules {
 		r := &s.rules[i]
-		if !r.verb(keyturn.Reveal) {
+		if !slices.Contains(r.May, keyturn.Use) || !r.matches(from) && !r.matches(to) {
 			continue
 		}
-		var g part
-		if r.matches(from) {
-			g.from = grade{r, i}
+		for _, c := range r.shown() {
+			if !known[c] {
+				known[c] = true
+				out = append(out, c)
+			}
 		}
-		if r.matches(to) && !r.Project {
-			g.to = grade{r, i}
+	}
+	return out
+}
+
+// shown are the commands of r that show what they are given.
+func (r *compiled) shown() []command {
+	var out []command
+	for i, c := range r.run {
+		if shows(c) {
+			out = append(out, command{text: r.Run[i], program: c.Program(), hosts: strings.Join(r.Hosts, " ")})
 		}
-		if g.from.rule == nil && g.to.rule == nil {
+	}
+	return out
+}
+
+// parts is what the rules say of seeing from or to, by revealing and by each of
+// commands, of each principal that they name, groups spread out. At from a command
+// stands for all of its program: the strictest rule about one of these counts.
+func (s *Set) parts(commands []command, from, to []string) map[Principal]part {
+	out := map[Principal]part{Everyone: {who: Everyone, ways: make([]way, 1+len(commands))}}
+	for i := range s.rules {
+		r := &s.rules[i]
+		ways := r.ways(i, commands, from, to)
+		if ways == nil {
 			continue
 		}
-		add := func(p Principal) {
-			have := out[p]
-			out[p] = part{who: string(p), from: have.from.and(g.from), to: have.to.and(g.to)}
-		}
+		add := func(p Principal) { out[p] = part{who: string(p), ways: ways}.being(out[p]).named(p) }
 		for _, p := range r.who {
 			if !p.IsGroup() {
 				add(p)
@@ -229,28 +313,71 @@ func (s *Set) parts(from, to []string) map[Principal]part {
 	return out
 }
 
+func (p part) named(who Principal) part {
+	p.who = string(who)
+	return p
+}
+
+// ways is what r, at its place among all rules, says; nil for nothing.
+func (r *compiled) ways(at int, commands []command, from, to []string) []way {
+	atFrom, atTo := r.matches(from), r.matches(to) && !r.Project
+	reveals, uses := r.verb(keyturn.Reveal), r.verb(keyturn.Use)
+	if !atFrom && !atTo || !reveals && !uses {
+		return nil
+	}
+	g, shown := grade{r, at}, r.shown()
+	out := make([]way, 1+len(commands))
+	speak := func(w *way, ofFrom, ofTo bool) {
+		if ofFrom && atFrom {
+			w.from = g
+		}
+		if ofTo && atTo {
+			w.to = g
+		}
+	}
+	speak(&out[0], reveals, reveals)
+	for i, c := range commands {
+		all := uses && (len(r.Never) > 0 || c == command{})
+		speak(&out[1+i], all || uses && slices.ContainsFunc(shown, func(d command) bool { return d.program == c.program && d.hosts == c.hosts }),
+			all || uses && slices.Contains(shown, c))
+	}
+	return out
+}
+
 func (r *compiled) matches(path []string) bool {
 	return slices.ContainsFunc(r.On, func(p Pattern) bool { return p.match(path) })
 }
 
-// combine adds to found each of them together with each principal of such a kind.
-// Of those that the rules treat alike one stays, so the answer is small.
-func combine(found []part, parts map[Principal]part, such func(Principal) bool, join func(part, part) part) []part {
-	known := map[[2]int]bool{}
+// unlike are the principals of a kind, one of those that the rules treat alike.
+func unlike(parts map[Principal]part, kind string) []part {
+	var such []Principal
+	for p := range parts {
+		if strings.HasPrefix(string(p), kind) {
+			such = append(such, p)
+		}
+	}
+	slices.Sort(such)
+	var out []part
+	known := map[string]bool{}
+	for _, p := range such {
+		if key := parts[p].key(); !known[key] {
+			known[key] = true
+			out = append(out, parts[p])
+		}
+	}
+	return out
+}
+
+// combine adds to found each of them together with each of others. Of those that the
+// rules treat alike one stays, so the answer is small.
+func combine(found, others []part, join func(part, part) part) []part {
+	known := map[string]bool{}
 	for _, p := range found {
 		known[p.key()] = true
 	}
-	var each []part
-	alike := map[[2]int]bool{}
-	for _, p := range slices.SortedFunc(maps.Keys(parts), cmp.Compare[Principal]) {
-		if q := parts[p]; such(p) && !alike[q.key()] {
-			alike[q.key()] = true
-			each = append(each, q)
-		}
-	}
 	for _, p := range slices.Clone(found) {
-		for _, q := range each {
-			if both := join(p, q); !known[both.key()] {
+		for _, q := range others {
+			if both := join(p, q); len(found) <= maxFound && !known[both.key()] {
 				known[both.key()] = true
 				found = append(found, both)
 			}

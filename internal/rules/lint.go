@@ -69,10 +69,10 @@ func (s *Set) lintUse(r *compiled, warn func(message, hint string)) {
 		warn("hosts is about commands, but this rule has no run", `add run: ["npm test"]`)
 	}
 	for i, c := range r.run {
-		switch prog := c.Program(); {
+		switch {
 		case c.Anything():
 			warn(quote(r.Run[i])+" runs any code, so it lets the caller see the value", "name the whole command")
-		case strings.HasPrefix(prog, "./") || strings.HasPrefix(prog, "../"):
+		case ofFolder(c):
 			warn(quote(r.Run[i])+" is a file of whatever folder the caller is in", "name a program that the caller cannot change")
 		}
 	}

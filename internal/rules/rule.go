@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/rules/needs"
 	"github.com/keyturn/keyturn/internal/rules/template"
 )
 
@@ -53,29 +54,14 @@ type Group struct {
 	Line    int
 }
 
-// Needs is what a rule asks for before it allows. The zero Needs asks for nothing.
-type Needs struct {
-	Approvals int    // by so many distinct people
-	From      string // a principal or group that they must be of; "" is any person
-	Proof     string // "passphrase", "ssh" or "passkey", or stronger; "" is any
-}
+// Needs is what a rule asks for before it allows.
+type Needs = needs.Needs
 
 // Proofs lists the proofs of an approval, the weakest first.
-func Proofs() []string { return []string{"passphrase", "ssh", "passkey"} }
+func Proofs() []string { return needs.Proofs() }
 
 // Strongest returns the stronger of two proofs; "" is the weakest.
-func Strongest(a, b string) string {
-	if slices.Index(Proofs(), a) < slices.Index(Proofs(), b) {
-		return b
-	}
-	return a
-}
-
-// Accepts reports whether an approval with that proof is strong enough.
-func (n Needs) Accepts(proof string) bool {
-	have := slices.Index(Proofs(), proof)
-	return have >= 0 && have >= slices.Index(Proofs(), n.Proof)
-}
+func Strongest(a, b string) string { return needs.Strongest(a, b) }
 
 // Rule is one rule, checked. It has either May or Never.
 type Rule struct {

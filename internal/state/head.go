@@ -21,7 +21,7 @@ func (t *tx) logTop(h *rows.Top) keyturn.LogTop {
 	h.Secrets.Encode(&e)
 	mac := hmac.New(sha256.New, t.digest)
 	mac.Write(e)
-	return keyturn.LogTop{Last: h.Last, Tree: h.Tree, Generation: h.Generation, Digest: [32]byte(mac.Sum(nil))}
+	return keyturn.LogTop{Last: h.Last, Tree: h.Tree, Pruned: max(0, h.Pruned-1), Generation: h.Generation, Digest: [32]byte(mac.Sum(nil))}
 }
 
 // top reads the head, and holds the last record of the log against it. It finds the

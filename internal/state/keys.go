@@ -98,7 +98,7 @@ func (k *keys) sealLogKey(key [seal.KeySize]byte) []byte {
 }
 
 func (k *keys) openLogKey(sealed []byte) error {
-	plain, err := k.Open(seal.Head, sealed, "log key")
+	plain, err := k.OpenNewest(seal.Head, sealed, "log key")
 	if err != nil || len(plain) != seal.KeySize {
 		return rows.Damage("the key of its audit log cannot be read")
 	}

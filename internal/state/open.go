@@ -21,6 +21,7 @@ import (
 	"github.com/keyturn/keyturn/internal/state/rows"
 	"github.com/keyturn/keyturn/internal/state/seal"
 	"github.com/keyturn/keyturn/internal/state/sqlite"
+	"github.com/keyturn/keyturn/internal/state/table"
 )
 
 // Options are of Create, Open and Restore; all may be left out.
@@ -254,7 +255,12 @@ func peek(ctx context.Context, dir string, o Options) (*DB, meta, error) {
 	}
 	var m meta
 	err = sqlite.Read(ctx, db.pool, func(conn sqlite.Conn) (err error) {
-		m, err = readMeta(ctx, conn, path)
+		if err = table.CheckSchema(ctx, conn, schema, false); err == nil {
+			m, err = readMeta(ctx, conn, path)
+		}
+		if err == nil {
+			err = table.CheckSchema(ctx, conn, schema, true)
+		}
 		return err
 	})
 	if err != nil {

@@ -99,13 +99,14 @@ func (db *DB) Versions(ctx context.Context, name string) ([]keyturn.Info, error)
 	return out, err
 }
 
-// Read returns one version with its values, deleted ones too. NotFound where there
-// is no such version, or it is destroyed.
+// Read returns one version with its values, deleted ones too; number 0 is the newest
+// one. Info.Current tells whether it is that and live. NotFound where there is no
+// such version, or it is destroyed.
 func (db *DB) Read(ctx context.Context, name string, number int) (keyturn.Secret, error) {
 	var out keyturn.Secret
 	const query = `SELECT s.id, s.name, s.newest, s.head, v.info, v.key, v.data,
 		coalesce((SELECT max(number) FROM version WHERE secret = s.id), 0)
-		FROM secret s LEFT JOIN version v ON v.secret = s.id AND v.number = ?3 WHERE s.name IN (?1, ?2)`
+		FROM secret s LEFT JOIN version v ON v.secret = s.id AND v.number = CASE ?3 WHEN 0 THEN s.newest ELSE ?3 END WHERE s.name IN (?1, ?2)`
 	err := db.read(ctx, func(t *tx) error {
 		found := false
 		macs := t.MACs("name", name)
@@ -127,10 +128,14 @@ func (db *DB) Read(ctx context.Context, name string, number int) (keyturn.Secret
 			if err != nil {
 				return err
 			}
-			if number < 1 || number > s.Newest {
+			n := number
+			if n == 0 {
+				n = s.Newest
+			}
+			if n < 1 || n > s.Newest {
 				return noVersion(name, number)
 			}
-			v, err := t.OpenVersion(s, number, info, key == nil && data == nil)
+			v, err := t.OpenVersion(s, n, info, key == nil && data == nil)
 			if err != nil {
 				return err
 			}
@@ -138,6 +143,7 @@ func (db *DB) Read(ctx context.Context, name string, number int) (keyturn.Secret
 				return noVersion(name, number)
 			}
 			out.Info = v.Info
+			out.Current = n == s.Newest && v.Info.State == keyturn.Live
 			out.Values, err = t.OpenValues(s, v, key, data)
 			return err
 		})

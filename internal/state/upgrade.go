@@ -95,7 +95,13 @@ func (db *DB) fromOne(ctx context.Context, conn sqlite.Conn, old *keys, m meta) 
 	}
 	k := &keys{facts: old.facts, root: old.root, Keys: rows.Keys{Ring: ring}}
 	k.facts.Format, k.facts.Writer = Format, db.options.Writer
-	sealed := k.sealLogKey([seal.KeySize]byte(seal.Random(seal.KeySize)))
+	// The log's own key comes of the old master key: a copy of format 1 that is put
+	// back and upgraded once more has the same log, and its checkpoints still fit.
+	logKey, err := old.Ring.Derive("keyturn log key of format 1")
+	if err != nil {
+		return nil, err
+	}
+	sealed := k.sealLogKey([seal.KeySize]byte(logKey))
 	if err := k.openLogKey(sealed); err != nil {
 		return nil, err
 	}

@@ -193,6 +193,10 @@ func TestUpgrade(t *testing.T) {
 			t.Errorf("%s: upgraded from %d, copy at %s", name, from, copied)
 		}
 		key := db.LogKey()
+		twin, _, twinKey, twinOptions := fixture(t, name) // the same store, upgraded by itself
+		if other := reopenOptions(t, twin, twinKey, twinOptions); other.LogKey() != key {
+			t.Errorf("%s: two upgrades of one store have two logs", name)
+		}
 		put(t, db, "app/db", "password", "not-a-secret-9")
 		if err := db.Close(); err != nil {
 			t.Fatal(errText(err))

@@ -170,5 +170,7 @@ func TestKillRestore(t *testing.T) {
 		}
 		m.Must("", "audit", "verify")
 	}
+	m.Must("", args...)
+	oneKey(t, m)
 	t.Logf("%d kills, %d of them between the old store and the new one", kills, between)
 }

@@ -223,8 +223,8 @@ func (c *tour) look() {
 			{"rules", "explain", "agents", "use", "local/c/json"}, {"trust"}, {"approve"}, {"approve", "23456789"},
 			{"lease", "list"}, {"lease", "create", "local/c/json"}, {"lease", "create", "local/c/json", "--reveal"},
 			{"lease", "renew", "local/c/json"}, {"lease", "revoke", "local/c/json"}, {"lease", "revoke", "local/c/json", "--forget"},
-			{"audit", "list"}, {"audit", "verify"}, {"audit", "checkpoint"}, {"audit", "export", "--out", "audit.jsonl"},
-			{"audit", "prune", "--older-than", "1d", "--yes"}, {"completion", "bash"},
+			{"audit", "list"}, {"audit", "verify"}, {"audit", "checkpoint"}, {"audit", "export", "--out", "audit.jsonl", "--yes"},
+			{"audit", "prune", "--older-than", "30d", "--yes"}, {"completion", "bash"},
 		} {
 			c.any(c.m, "", append(slices.Clone(args), json...)...)
 			c.any(c.agent, "", append(slices.Clone(args), json...)...)
@@ -314,10 +314,10 @@ func (c *tour) use(t *testing.T) {
 	c.ok("", "audit", "verify")
 	c.ok("", "audit", "list", "-o", "json")
 	c.ok("", "audit", "checkpoint", "--out", filepath.Join(c.m.Work, "checkpoint.txt"))
-	c.ok("", "audit", "export", "--out", filepath.Join(c.m.Work, "audit.jsonl"))
+	c.ok("", "audit", "export", "--out", filepath.Join(c.m.Work, "audit.jsonl"), "--yes")
 	c.ok("", "audit", "verify", filepath.Join(c.m.Work, "audit.jsonl"), "--checkpoint", filepath.Join(c.m.Work, "checkpoint.txt"))
 	c.bad("", "audit", "verify", filepath.Join(c.m.Work, "checkpoint.txt"), "-v")
-	c.ok("", "audit", "prune", "--older-than", "1ns", "--yes")
+	c.ok("", "audit", "prune", "--older-than", "30d", "--yes")
 	c.ok("", "destroy", "local/c/json", "--yes")
 	c.ok("", "destroy", "local/c/literal", "--versions", "1", "--yes")
 }
@@ -341,15 +341,17 @@ func (c *tour) migrate(t *testing.T) {
 		c.any(c.m, "", with(env, "--to", "local/m/env")...)
 		c.ok("", with("--list")...)
 		c.any(c.agent, "", with("--list")...)
-		c.any(c.agent, "", with("--rollback")...)
-		c.ok("", with("--rollback")...)
+		c.any(c.agent, "", with("--rollback", env)...)
+		c.any(c.agent, "", with("--rollback", "--yes")...)
+		c.bad("", with("--rollback", "--yes")...) // the files lie elsewhere
+		c.ok("", with("--rollback", env)...)
 		c.ok("", with("--rollback", "--out", out, env)...) // where a person asked for it
 		c.any(c.m, "", with(c.write(t, "m.json", string(js)), "--to", "local/m/json")...)
-		c.any(c.m, "", with("--rollback")...)
+		c.any(c.m, "", with("--rollback", filepath.Join(c.in, "m.json"))...)
 		c.any(c.m, "", with(c.write(t, "compose.yaml", "services:\n  db:\n    environment:\n      DB_PASSWORD: '"+v+"'\n"), "--to", "local/m/compose")...)
-		c.any(c.m, "", with("--rollback")...)
+		c.any(c.m, "", with("--rollback", filepath.Join(c.in, "compose.yaml"))...)
 		c.any(c.m, "", with(c.write(t, "s.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData:\n  p: '"+v+"'\n"), "--to", "local/m/k8s", "--as", "template")...)
-		c.any(c.m, "", with("--rollback")...)
+		c.any(c.m, "", with("--rollback", filepath.Join(c.in, "s.yaml.tmpl"))...)
 		c.any(c.m, "", with(c.write(t, "doppler.json", `{"DOPPLER_PROJECT": "x", "DOPPLER_CONFIG": "x", "DOPPLER_ENVIRONMENT": "x", "P": "`+q+`"}`), "--to", "local/m/doppler")...)
 		// Ways that fail.
 		c.ok("", "put", "local/m/other", "A_TOKEN=another")

@@ -105,8 +105,8 @@ func TestDialects(t *testing.T) {
 
 // TestComposeDialects migrates every compose file of the corpus with the real
 // program: the line that it prints starts a program that has each variable of the
-// rewritten file with the value that was stored, nobody is asked, and taking it
-// back leaves the folder as it was. (That compose itself reads the files the same
+// rewritten file with the value that was stored once its file is trusted, and taking
+// it back leaves the folder as it was. (That compose itself reads the files the same
 // way is tested beside package document/migrate.)
 func TestComposeDialects(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("..", "document", "migrate", "testdata", "corpus", "*compose*"))
@@ -151,6 +151,7 @@ func TestComposeDialects(t *testing.T) {
 		if err != nil || len(env.Entries) == 0 {
 			t.Fatalf("%s: %d references in .env (%v)", base, len(env.Entries), err)
 		}
+		here.Must("", "trust", "--yes")
 		given := strings.Split(here.Must("", "run", "--no-redact", "--", "env", "-0").Stdout, "\x00")
 		now := string(read(t, file))
 		for _, e := range env.Entries {

@@ -89,7 +89,7 @@ func (s *file) cut(size int64) error {
 		return nil
 	}
 	s.size = size
-	return s.f.Truncate(size)
+	return os.Truncate(s.path, size) // Windows truncates nothing that is open to append
 }
 
 func notOurs(path string) error {

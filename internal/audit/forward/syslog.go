@@ -31,6 +31,9 @@ func newSyslog(where string) *syslog { return &syslog{where: where} }
 
 const priority = 13*8 + 6
 
+// localSockets are where systems have the syslog of this machine.
+var localSockets = []string{"/dev/log", "/var/run/syslog", "/var/run/log"}
+
 func (s *syslog) at() (keyturn.LogEntry, bool, error) { return keyturn.LogEntry{}, false, nil }
 func (s *syslog) flush() error                        { return nil }
 
@@ -46,7 +49,7 @@ func (s *syslog) dial() error {
 		return nil
 	}
 	if s.where == Local {
-		for _, path := range []string{"/dev/log", "/var/run/syslog", "/var/run/log"} {
+		for _, path := range localSockets {
 			if conn, err := net.DialTimeout("unixgram", path, maxSend); err == nil {
 				s.conn, s.network = conn, "unixgram"
 				return nil

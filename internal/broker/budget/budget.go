@@ -1,12 +1,14 @@
-// Package budget bounds how often agents and services may compare a secret, all of
-// them together: with enough compares equality becomes a way to guess a value.
+// Package budget bounds how many fields agents and services may compare: of each
+// secret all of them together, and each of them of all secrets. With enough compares
+// equality becomes a way to guess a value.
 package budget
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/keyturn/keyturn"
@@ -22,65 +24,117 @@ type Items interface {
 
 const (
 	kind = "compare"
-	// Max is how many compares of one secret there are in the time of Per.
+	id   = "all" // one row, so that all budgets are taken from in one transaction
+	// Max is how many fields of one secret are compared in the time of Per.
 	Max = 10
+	// MaxCaller is how many fields one caller compares in the time of Per.
+	MaxCaller = 30
+	// maxAll is how many all callers compare: an agent chooses its own name.
+	maxAll = 1000
 	// Per is how long a compare counts.
 	Per = 24 * time.Hour
 )
 
-// spent is the times of a secret's compares as they are kept.
+// spent is one operation that compared fields.
 type spent struct {
-	Times []time.Time `json:"times"`
+	Time    time.Time `json:"time"`
+	Caller  string    `json:"caller"`
+	Secrets []string  `json:"secrets"`
+	Fields  int       `json:"fields"`
 }
 
-// Take takes one compare of a secret's budget, durably: of several at the same time
-// no more than there are. Where none is left it is Denied, and the hint says when
-// there is one again.
-func Take(ctx context.Context, items Items, secret keyturn.Ref, now time.Time) error {
-	now = now.UTC()
+// Take takes a compare of so many fields, at least one, from the budgets of caller
+// and of each of secrets, durably, from all of them or from none: of several at the
+// same time no more than there are. Where too few are left it is Denied, and the
+// hint says when there are enough.
+func Take(ctx context.Context, items Items, caller string, secrets []keyturn.Ref, fields int, now time.Time) error {
+	one := spent{Time: now.UTC(), Caller: caller, Fields: max(1, fields)}
+	for _, ref := range secrets {
+		if s := ref.Path(); !slices.Contains(one.Secrets, s) {
+			one.Secrets = append(one.Secrets, s)
+		}
+	}
 	var refused error
-	err := items.UpdateItem(ctx, kind, secret.String(), func(it keyturn.Item) (keyturn.Item, error) {
-		var have spent
+	err := items.UpdateItem(ctx, kind, id, func(it keyturn.Item) (keyturn.Item, error) {
+		var have []spent
 		if it.Body != nil {
 			if err := json.Unmarshal(it.Body, &have); err != nil {
-				return it, keyturn.E(keyturn.Corrupt, "a budget of compares cannot be read", "").Because(err)
+				return it, keyturn.E(keyturn.Corrupt, "the budget of compares cannot be read", "").Because(err)
 			}
 		}
-		kept, again, ok := spend(have.Times, now)
-		if !ok {
-			e := keyturn.E(keyturn.Denied, "agents and services have compared "+keyturn.Clean(secret.Path())+" often enough: "+strconv.Itoa(Max)+" times in a day",
-				"they may again at "+again.Format(time.RFC3339)+"; a person may at any time").About(secret)
-			e.By = "rule"
-			refused = e
+		if have, refused = spend(have, one); refused != nil && len(have) == 0 {
+			return keyturn.Item{ID: id}, nil
 		}
-		body, err := json.Marshal(spent{Times: kept})
+		body, err := json.Marshal(have)
 		if err != nil {
 			return it, keyturn.E(keyturn.Internal, "a budget has no form", "").Because(err)
 		}
-		return keyturn.Item{ID: secret.String(), Body: body, Expires: now.Add(Per)}, nil
+		return keyturn.Item{ID: id, Body: body, Expires: one.Time.Add(Per)}, nil
 	})
-	if err != nil {
-		return err
-	}
-	return refused
+	return cmp.Or(err, refused)
 }
 
-// spend takes one compare at now of those at the given times. It returns the times
-// to keep, and, where none is left, when there is one again. Times ahead of now are
-// of a clock that has gone back: they count as now, and are kept so, that nobody
-// waits longer than Per.
-func spend(times []time.Time, now time.Time) (kept []time.Time, again time.Time, ok bool) {
-	for _, t := range times {
-		if t.After(now) {
-			t = now
+// spend adds one to what was spent before, or tells why not, and returns what is to
+// be kept: without what counts no longer. Times ahead of one's are of a clock that
+// has gone back: they count as now, and are kept so, that nobody waits longer than
+// Per.
+func spend(before []spent, one spent) ([]spent, error) {
+	var kept []spent
+	for _, s := range before {
+		if s.Time.After(one.Time) {
+			s.Time = one.Time
 		}
-		if now.Sub(t) < Per {
-			kept = append(kept, t)
+		if one.Time.Sub(s.Time) < Per {
+			kept = append(kept, s)
 		}
 	}
-	if len(kept) >= Max {
-		slices.SortFunc(kept, time.Time.Compare)
-		return kept, kept[len(kept)-Max].Add(Per), false
+	slices.SortStableFunc(kept, func(a, b spent) int { return a.Time.Compare(b.Time) })
+	check := func(who string, most int, counts func(spent) bool) error {
+		again, ok := room(kept, one, most, counts)
+		if ok {
+			return nil
+		}
+		e := keyturn.E(keyturn.Denied, fmt.Sprintf("%s often enough: at most %d fields in a day", who, most),
+			"compare fewer fields at once, for instance one: keyturn diff A#FIELD B#FIELD")
+		if !again.IsZero() {
+			e.Hint = "they may again at " + again.Add(time.Second-1).Truncate(time.Second).Format(time.RFC3339)
+		}
+		e.By = "rule"
+		return e
 	}
-	return append(kept, now), time.Time{}, true
+	for _, secret := range one.Secrets {
+		if err := check("agents and services have compared "+keyturn.Clean(secret), Max, func(s spent) bool { return slices.Contains(s.Secrets, secret) }); err != nil {
+			return kept, err
+		}
+	}
+	if err := check(keyturn.Clean(one.Caller)+" has compared", MaxCaller, func(s spent) bool { return s.Caller == one.Caller }); err != nil {
+		return kept, err
+	}
+	if err := check("agents and services have compared", maxAll, func(spent) bool { return true }); err != nil {
+		return kept, err
+	}
+	return append(kept, one), nil
+}
+
+// room reports whether one fits beside those of kept that count, which are in the
+// order of time; if not, when it does, zero for never.
+func room(kept []spent, one spent, most int, counts func(spent) bool) (again time.Time, ok bool) {
+	used := one.Fields
+	for _, s := range kept {
+		if counts(s) {
+			used += s.Fields
+		}
+	}
+	if used <= most {
+		return time.Time{}, true
+	}
+	for _, s := range kept {
+		if !counts(s) {
+			continue
+		}
+		if used -= s.Fields; used <= most {
+			return s.Time.Add(Per), false
+		}
+	}
+	return time.Time{}, false
 }

@@ -24,6 +24,9 @@ type Items interface {
 	UpdateItem(ctx context.Context, kind, id string, change func(keyturn.Item) (keyturn.Item, error)) error
 }
 
+// Kind is of the items that candidates are kept as.
+const Kind = kind
+
 const (
 	kind = "candidate"
 	// Max is how many candidates one caller may have waiting.

@@ -72,11 +72,14 @@ func Compare(m keyturn.Migration, texts []Text, now map[string]keyturn.Value) []
 	return out
 }
 
-// Differs is the error of fields that hold other values already.
+// Differs is the error of fields that hold other values already; without fields,
+// which they are is not told.
 func Differs(ref keyturn.Ref, fields []string) error {
 	const most = 20
 	list := fmt.Sprint(fields)
-	if len(fields) > most {
+	if len(fields) == 0 {
+		list = "some of these fields"
+	} else if len(fields) > most {
 		list = fmt.Sprintf("%v and %d more", fields[:most], len(fields)-most)
 	}
 	return keyturn.E(keyturn.Conflict, ref.Short()+" has other values already in "+list,
@@ -89,6 +92,17 @@ func Unread(ref keyturn.Ref, err error) error {
 	if err != nil {
 		return e.Because(err)
 	}
+	return e
+}
+
+// Needed is the error of one whose texts may be nowhere else.
+func Needed(m keyturn.Migration) error {
+	e := keyturn.E(keyturn.Conflict, "the migration "+m.ID+" was cut off: what its files held may be nowhere else",
+		"end it first: keyturn migrate --resume "+m.ID+", or --rollback "+m.ID)
+	if m.Phase == keyturn.MigrationReverting {
+		e.Hint = "end it first: keyturn migrate --rollback " + m.ID
+	}
+	e.Hint += "\nor take what they held elsewhere, then forget it: keyturn migrate --rollback " + m.ID + " --out FOLDER"
 	return e
 }
 

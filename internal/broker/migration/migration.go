@@ -73,6 +73,29 @@ func (b Book) Find(ctx context.Context, ref keyturn.Ref, id string) (keyturn.Mig
 	return keyturn.Migration{}, Missing(id)
 }
 
+// FilesOf are the files whose contents op would hand out or destroy; none where it
+// would not, and where there is no such migration.
+func (b Book) FilesOf(ctx context.Context, op keyturn.Op) ([]string, error) {
+	var m keyturn.Migration
+	var err error
+	switch op := op.(type) {
+	case keyturn.RevertMigration:
+		m, err = b.Find(ctx, op.Ref, op.ID)
+	case keyturn.ForgetMigration:
+		m, err = b.Find(ctx, op.Ref, op.ID)
+	}
+	if err != nil && !errors.Is(err, keyturn.NotFound) {
+		return nil, err
+	}
+	var out []string
+	for _, f := range m.Files {
+		if !f.New {
+			out = append(out, f.Path)
+		}
+	}
+	return out, nil
+}
+
 // Missing is the error of a migration that is not there, or is nobody else's to see.
 func Missing(id string) error {
 	return keyturn.E(keyturn.NotFound, "no migration '"+keyturn.Clean(id)+"'", "'keyturn migrate --list' shows all")

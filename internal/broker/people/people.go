@@ -8,7 +8,7 @@ func Only(actor keyturn.Actor, op keyturn.Op) error {
 	if actor.Kind == keyturn.Person {
 		return nil
 	}
-	what := ""
+	what, hint := "", "a person has to do it, at a terminal of their own"
 	switch op := op.(type) {
 	case keyturn.ListRequests:
 		what = "look through the requests"
@@ -32,6 +32,11 @@ func Only(actor keyturn.Actor, op keyturn.Op) error {
 		if op.Forget {
 			what = "forget a lease that was not revoked"
 		}
+	case keyturn.RevealSecret:
+		if op.Clipboard {
+			what = "copy a value to the clipboard"
+			hint = "let a program use it without seeing it: keyturn run --env NAME=" + keyturn.Quote(op.Ref.Short()) + " -- COMMAND"
+		}
 	case keyturn.RunCommand:
 		if op.Plain {
 			what = "run without redaction"
@@ -40,7 +45,7 @@ func Only(actor keyturn.Actor, op keyturn.Op) error {
 	if what == "" {
 		return nil
 	}
-	e := keyturn.E(keyturn.Denied, "only a person may "+what+", not "+actor.Principal(), "a person has to do it, at a terminal of their own")
+	e := keyturn.E(keyturn.Denied, "only a person may "+what+", not "+actor.Principal(), hint)
 	e.By = "rule"
 	return e
 }

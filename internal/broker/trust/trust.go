@@ -26,6 +26,9 @@ const (
 	configKind  = "config"
 )
 
+// Kinds are of the items that what people said yes to is kept as.
+func Kinds() []string { return []string{projectKind, configKind} }
+
 type pin struct {
 	Path   string            `json:"path"`
 	Pinned []keyturn.Binding `json:"pinned"`

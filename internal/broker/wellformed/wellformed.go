@@ -38,6 +38,8 @@ func Check(op keyturn.Op) error {
 		}
 	case keyturn.PutSecret:
 		return put(op)
+	case keyturn.SealValues:
+		return put(keyturn.PutSecret{Ref: op.Ref, Candidate: "-"})
 	case keyturn.CopySecret:
 		return copying(op)
 	case keyturn.TakeLease:
@@ -60,6 +62,9 @@ func Check(op keyturn.Op) error {
 	case keyturn.PruneLog:
 		if op.Before.IsZero() || op.Before.Location() != time.UTC {
 			return keyturn.E(keyturn.Invalid, "it is not said which records are to be dropped", "name an age: keyturn audit prune --older-than 400d")
+		}
+		if len(op.Restored) > 0 {
+			return keyturn.E(keyturn.Invalid, "what dropped records told is not for a request to say", "leave it out")
 		}
 	}
 	return nil

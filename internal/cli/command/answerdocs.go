@@ -116,20 +116,21 @@ type RequestDoc struct {
 
 // LogDoc is what was found of the audit log. Checkpoint is null where none was
 // given to compare with: then the log is consistent, which does not say complete.
-// With one it is complete and unchanged up to record CompleteTo, and consistent
-// behind it.
+// With one it is unchanged up to record UnchangedTo, complete too up to CompleteTo
+// where no record before is pruned or left out, and consistent behind it.
 type LogDoc struct {
-	First      int64          `json:"first,omitempty"` // of an exported file that begins later
-	Size       int64          `json:"size"`
-	Head       string         `json:"head"` // root of the tree
-	Pruned     int64          `json:"pruned,omitempty"`
-	Consistent bool           `json:"consistent"`
-	Complete   bool           `json:"complete"` // all of it
-	CompleteTo int64          `json:"complete_to,omitempty"`
-	Checkpoint *CheckpointDoc `json:"checkpoint"`
-	Key        string         `json:"key,omitempty"`    // verifier key, of a file as it says itself
-	Signed     *CheckpointDoc `json:"signed,omitempty"` // the checkpoint at the end of a file
-	Restored   []RestoredDoc  `json:"restored,omitempty"`
+	First       int64          `json:"first,omitempty"` // of an exported file that begins later
+	Size        int64          `json:"size"`
+	Head        string         `json:"head"` // root of the tree
+	Pruned      int64          `json:"pruned,omitempty"`
+	Consistent  bool           `json:"consistent"`
+	Complete    bool           `json:"complete"` // all of it
+	CompleteTo  int64          `json:"complete_to,omitempty"`
+	UnchangedTo int64          `json:"unchanged_to,omitempty"`
+	Checkpoint  *CheckpointDoc `json:"checkpoint"`
+	Key         string         `json:"key,omitempty"`    // verifier key, of a file as it says itself
+	Signed      *CheckpointDoc `json:"signed,omitempty"` // the checkpoint at the end of a file
+	Restored    []RestoredDoc  `json:"restored,omitempty"`
 }
 
 // RestoredDoc is a record that tells of a restored backup.
@@ -140,6 +141,8 @@ type RestoredDoc struct {
 	Replaced *keyturn.LogMark `json:"replaced,omitempty"` // end of the log that was there
 	Lost     int64            `json:"records_lost,omitempty"`
 	Unread   bool             `json:"unread,omitempty"` // there was a store, and it could not be read
+	// Earlier is what the replaced log told, and this one does not.
+	Earlier []RestoredDoc `json:"earlier,omitempty"`
 }
 
 // CheckpointDoc is what log and state were at one moment.
@@ -149,6 +152,7 @@ type CheckpointDoc struct {
 	Head       string `json:"head"`
 	Generation int64  `json:"generation"`
 	Time       string `json:"time"`
+	Pruned     int64  `json:"pruned,omitempty"`
 	Signed     string `json:"signed,omitempty"` // as a signed note, where it was made
 	Key        string `json:"key,omitempty"`    // that verifies it
 }
@@ -171,19 +175,26 @@ type StoreDoc struct {
 	// Unlocked is until when a passphrase need not be given.
 	Unlocked   string `json:"unlocked_until,omitempty"`
 	Unfinished bool   `json:"rekey_unfinished,omitempty"`
+	// Copies are files and folders with older copies of the store.
+	Copies []string `json:"old_copies,omitempty"`
 }
 
 // BackupDoc is a backup that was made, checked or restored.
 type BackupDoc struct {
-	Path     string           `json:"path"`
-	Store    string           `json:"store"` // its id
-	Made     string           `json:"made_time,omitempty"`
-	Writer   string           `json:"made_by,omitempty"` // version of keyturn
-	Size     int64            `json:"size,omitempty"`    // bytes
-	Log      keyturn.LogMark  `json:"log"`
-	Checked  bool             `json:"checked,omitempty"`  // and not installed
-	Replaced *keyturn.LogMark `json:"replaced,omitempty"` // end of the log that was there
-	Aside    string           `json:"moved_aside,omitempty"`
+	Path   string          `json:"path"`
+	Store  string          `json:"store"` // its id
+	Made   string          `json:"made_time,omitempty"`
+	Writer string          `json:"made_by,omitempty"` // version of keyturn
+	Size   int64           `json:"size,omitempty"`    // bytes
+	Log    keyturn.LogMark `json:"log"`
+	// VerifierKey is of its log's checkpoints: by it one knows whose backup it is.
+	VerifierKey string `json:"verifier_key,omitempty"`
+	// Forgotten is how many requests, approvals, and yeses to projects and
+	// configurations of before hold no longer.
+	Forgotten int              `json:"forgotten,omitempty"`
+	Checked   bool             `json:"checked,omitempty"`  // and not installed
+	Replaced  *keyturn.LogMark `json:"replaced,omitempty"` // end of the log that was there
+	Aside     string           `json:"moved_aside,omitempty"`
 }
 
 // LoginDoc tells of a login, or of one that has ended.

@@ -51,6 +51,8 @@ type StoreState struct {
 	Unlocked time.Time
 	// Unfinished tells that a change of the keys was cut short.
 	Unfinished bool
+	// Copies are files and folders with older copies of the store.
+	Copies []string
 }
 
 // RestoreOptions say what is restored, and how.
@@ -58,9 +60,12 @@ type RestoreOptions struct {
 	File       string   // the backup
 	Identities []string // files of private keys
 	Passphrase bool     // the backup was made with one
-	RootKey    string   // the kind of the new root key; "": what init would take
+	RootKey    string   // the kind of the new root key; "": none weaker than it had
 	Check      bool     // verify it, and install nothing
 	Replace    bool     // an older or newer store with the same id is moved aside
+	Forked     bool     // also one whose log went another way than the backup's
+	Key        string   // verifier key that the backup's log must have; "": any
+	Checkpoint string   // file of a signed checkpoint that the backup's log must hold; "": none
 	// Confirm asks before a store is moved aside.
 	Confirm func(ctx context.Context, question string) error
 }
@@ -72,8 +77,11 @@ type Restored struct {
 	Made       time.Time       // when the backup was made
 	Writer     string          // version of the keyturn that made it
 	Log        keyturn.LogMark // where its log ends
-	Replaced   *keyturn.LogMark
-	Aside      string // the folder with the files of the store that was there
+	// VerifierKey is of its log's checkpoints: who made it.
+	VerifierKey string
+	Replaced    *keyturn.LogMark
+	Forgotten   int    // requests, approvals and yeses of before that hold no longer
+	Aside       string // the folder with the files of the store that was there
 }
 
 // Created tells of a new store.

@@ -86,7 +86,7 @@ More: docs/migrate.md`,
 	f.StringVar(&o.as, "as", "", "what becomes of a Kubernetes manifest: `template`; sealed and external are not there yet")
 	f.StringVar(&o.from, "from", "", "the tool that the file is from: `sops`, doppler or infisical; mostly it shows by itself")
 	f.StringSliceVar(&o.maps, "map", nil, "which mount stands for a place in references of op and vals, `PLACE=MOUNT`, for instance op:Private=local")
-	f.BoolVar(&o.rollback, "rollback", false, "write back what the files of a migration held: of its ID, of a file, or the last one")
+	f.BoolVar(&o.rollback, "rollback", false, "write back what the files of a migration held: of its ID, of a file, or of your last one here")
 	f.StringVar(&o.out, "out", "", "with --rollback: into this `FOLDER`, and leave the files as they are")
 	f.BoolVar(&o.resume, "resume", false, "go on with a migration that was cut off, by its ID")
 	f.BoolVar(&o.list, "list", false, "show the migrations that are kept")

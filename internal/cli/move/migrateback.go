@@ -2,6 +2,7 @@ package move
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/move/rewrite"
 	"github.com/keyturn/keyturn/internal/config"
 )
 
@@ -47,41 +49,86 @@ func (m *migrator) list(ctx context.Context) error {
 	return m.Columns([]string{"ID", "BEGAN", "PHASE", "INTO", "FILES"}, rows)
 }
 
-// find returns the one migration that the argument means: by its id, by a file,
-// or the last one that want takes.
-func (m *migrator) find(ctx context.Context, want func(keyturn.Migration) bool) (keyturn.Migration, error) {
+// find returns the one migration that the argument means: by its id, or by a file
+// the last one that want takes. Without an argument it is the last of the caller's
+// own whose files all lie below the folder that the program was started in, once a
+// person has seen which that is and said yes; doing is what is asked then.
+func (m *migrator) find(ctx context.Context, doing string, want func(keyturn.Migration) bool) (keyturn.Migration, error) {
 	all, err := command.Ask[*keyturn.Migrations](ctx, m.Command, m.s, keyturn.ListMigrations{})
 	if err != nil {
 		return keyturn.Migration{}, err
 	}
 	for _, x := range slices.Backward(all.Migrations) {
 		switch {
-		case len(m.o.files) == 0 && want(x):
-			return x, nil
-		case len(m.o.files) > 0 && (x.ID == m.o.files[0] || samePath(m.Command, m.o.files[0], x) && want(x)):
-			return x, nil
+		case len(m.o.files) > 0:
+			if x.ID == m.o.files[0] || samePath(m.Command, m.o.files[0], x) && want(x) {
+				return x, nil
+			}
+		case x.By == m.s.Actor.Principal() && m.here(x) && want(x):
+			return x, m.meant(ctx, doing, x)
 		}
 	}
-	what := "there is no such migration"
+	what, hint := "there is no such migration of yours with files in this folder or below it", "name it by its ID or by a file; 'keyturn migrate --list' shows all"
 	if len(m.o.files) > 0 {
-		what = "no migration of '" + keyturn.Clean(m.o.files[0]) + "'"
+		what, hint = "no migration of '"+keyturn.Clean(m.o.files[0])+"'", "'keyturn migrate --list' shows all"
 	}
-	return keyturn.Migration{}, keyturn.E(keyturn.NotFound, what, "'keyturn migrate --list' shows all")
+	return keyturn.Migration{}, keyturn.E(keyturn.NotFound, what, hint)
+}
+
+// here reports whether all files of x lie below the folder that the program was
+// started in.
+func (m *migrator) here(x keyturn.Migration) bool {
+	folder, err := filepath.EvalSymlinks(m.Dir)
+	if err != nil {
+		return false
+	}
+	return len(x.Files) > 0 && !slices.ContainsFunc(x.Files, func(f keyturn.MigratedFile) bool {
+		rel, err := filepath.Rel(folder, f.Path)
+		return err != nil || !filepath.IsLocal(rel)
+	})
+}
+
+// meant asks whether x is the migration that was meant.
+func (m *migrator) meant(ctx context.Context, doing string, x keyturn.Migration) error {
+	if m.Yes {
+		return nil
+	}
+	what := "the migration " + x.ID + " of " + pathsOf(x) + ", by " + keyturn.Clean(x.By) + ", " + command.When(x.Began)
+	if m.JSON() || !m.Prompt().Possible() {
+		out := ""
+		if m.o.out != "" {
+			out = " --out " + keyturn.Quote(keyturn.Clean(m.o.out))
+		}
+		return keyturn.E(keyturn.Invalid, "it would be "+what+", and there is nobody to ask", "name it: keyturn migrate "+doing+" "+x.ID+out+"\nor take the last one without a question: --yes").About(x.Ref)
+	}
+	m.Say("%s", what)
+	question := "Go on with it?"
+	if m.o.rollback {
+		question = "Take it back?"
+	}
+	yes, err := m.Prompt().Confirm(ctx, question)
+	if err == nil && !yes {
+		err = command.SaidNo()
+	}
+	return err
 }
 
 // present opens the files of x as they are now, and seals them to be compared.
-func (m *migrator) present(ctx context.Context, x keyturn.Migration) (files []source, candidate string, err error) {
+func (m *migrator) present(ctx context.Context, x keyturn.Migration) (files []rewrite.Source, candidate string, err error) {
 	texts := map[string]keyturn.Value{}
+	if len(x.Files) == 0 {
+		return nil, "", keyturn.E(keyturn.Denied, "the files of the migration "+x.ID+" are not told to you", "ask "+keyturn.Clean(x.By)+", whose it is").About(x.Ref)
+	}
 	for i, f := range x.Files {
-		s, err := openSource(f.Path, f.Path)
+		s, err := rewrite.Open(f.Path, f.Path)
 		if err != nil {
 			return nil, "", err
 		}
-		if s.path != f.Path {
-			return nil, "", keyturn.E(keyturn.Conflict, "'"+keyturn.Clean(f.Path)+"' is a link now", "put the file back to its place, or see --out")
+		if s.Path != f.Path {
+			return nil, "", keyturn.E(keyturn.Conflict, "'"+keyturn.Clean(f.Path)+"' is a link now", "put the file back to its place; or\n"+wayOut(x.ID))
 		}
-		if s.there() {
-			texts["now-"+strconv.Itoa(i)] = keyturn.NewValue(s.data)
+		if s.There() {
+			texts["now-"+strconv.Itoa(i)] = keyturn.NewValue(s.Data)
 		}
 		files = append(files, s)
 	}
@@ -91,22 +138,32 @@ func (m *migrator) present(ctx context.Context, x keyturn.Migration) (files []so
 	return files, candidate, err
 }
 
+// locked does something with the folders of x's files locked, and what a crash of x
+// left there removed.
 func (m *migrator) locked(x keyturn.Migration, do func() error) error {
 	var paths []string
 	for _, f := range x.Files {
 		paths = append(paths, f.Path)
 	}
-	unlock, err := lockFolders(paths)
+	unlock, err := rewrite.LockFolders(paths)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	tidy(x)
 	return do()
+}
+
+// tidy removes what a crash of x left beside its files; their folders are locked.
+func tidy(x keyturn.Migration) {
+	for i, f := range x.Files {
+		rewrite.Settle(f.Path, rewrite.TempName(f.Path, x.ID, i), modeOf(f))
+	}
 }
 
 // resume goes on with a migration that was cut off.
 func (m *migrator) resume(ctx context.Context) error {
-	x, err := m.find(ctx, func(x keyturn.Migration) bool { return x.Phase == keyturn.MigrationStored })
+	x, err := m.find(ctx, "--resume", func(x keyturn.Migration) bool { return x.Phase == keyturn.MigrationStored })
 	if err != nil {
 		return err
 	}
@@ -123,39 +180,39 @@ func (m *migrator) goOn(ctx context.Context, x keyturn.Migration) error {
 	if err != nil {
 		return err
 	}
-	changes := make([]change, len(res.Files))
+	changes := make([]rewrite.Change, len(res.Files))
 	for i, f := range res.Files {
 		if f.Holds == keyturn.HoldsOther {
 			return keyturn.E(keyturn.Conflict, keyturn.Clean(f.Path)+" was changed since the migration was cut off, and is left as it is",
-				"put it back to what it was and try again; or see what it held: keyturn migrate --rollback "+x.ID+" --out FOLDER").About(x.Ref)
+				"put it back to what it was and try again; or\n"+wayOut(x.ID)).About(x.Ref)
 		}
-		changes[i] = change{path: f.Path, before: now[i].data, had: now[i].there(), after: bytesOf(f.After), has: true,
-			mode: modeOf(f.MigratedFile), temp: tempName(f.Path, x.ID, i)}
+		changes[i] = rewrite.Change{Path: f.Path, Before: now[i].Data, Had: now[i].There(), After: bytesOf(f.After), Has: true,
+			Mode: modeOf(f.MigratedFile), Temp: rewrite.TempName(f.Path, x.ID, i)}
 	}
-	if err := m.apply(ctx, x.ID, changes); err != nil {
+	if err := m.apply(ctx, x.Ref, x.ID, changes); err != nil {
 		return err
 	}
 	end, err := command.Ask[*keyturn.Migrated](ctx, m.Command, m.s, keyturn.FinishMigration{Ref: x.Ref, ID: x.ID})
 	if err != nil {
-		return unfinished(x.ID, err)
+		return m.unfinished(x.Ref, x.ID, err)
 	}
 	if slices.ContainsFunc(x.Files, func(f keyturn.MigratedFile) bool { return filepath.Base(f.Path) == config.FileName }) {
 		m.Say("note: before the first run, look at %s and say: keyturn trust", config.FileName)
 	}
 	said := "went on with the migration " + x.ID + ", which was cut off: " + counted(len(x.Fields), "value") + " in " + keyturn.Clean(x.Ref.Short())
-	return m.ended(end, keyturn.MigrateSecrets{}.Kind(), said, "wrote "+pathsOf(x)+"; take it back with: keyturn migrate --rollback "+x.ID)
+	return m.ended(end, keyturn.MigrateSecrets{}.Kind(), said, m.wrote(pathsOf(x), x.Ref, x.ID))
 }
 
 // rollback writes back what the files held, or puts it elsewhere.
 func (m *migrator) rollback(ctx context.Context) error {
-	x, err := m.find(ctx, func(x keyturn.Migration) bool {
+	x, err := m.find(ctx, "--rollback", func(x keyturn.Migration) bool {
 		return x.Phase != keyturn.MigrationBegun && (x.Phase != keyturn.MigrationReverted || m.o.out != "")
 	})
 	if err != nil {
 		return err
 	}
 	if m.o.out != "" {
-		return m.extract(ctx, x)
+		return m.locked(x, func() error { return m.extract(ctx, x) })
 	}
 	return m.locked(x, func() error { return m.revert(ctx, x) })
 }
@@ -167,14 +224,24 @@ func (m *migrator) revert(ctx context.Context, x keyturn.Migration) error {
 	}
 	res, err := command.Ask[*keyturn.MigrationFiles](ctx, m.Command, m.s, keyturn.RevertMigration{Ref: x.Ref, ID: x.ID, Texts: candidate})
 	if err != nil {
+		if e := *keyturn.AsError(err); e.Code == keyturn.Conflict && x.Open() {
+			e.Hint = strings.TrimPrefix(e.Hint+"\n", "\n") + "then be rid of the migration: keyturn migrate --forget " + x.ID + " --yes"
+			return &e
+		}
 		return err
 	}
+	for _, f := range res.Files {
+		m.distrust(ctx, f)
+	}
 	for i, f := range slices.Backward(res.Files) {
-		ch := change{path: f.Path, before: bytesOf(f.After), had: true, after: bytesOf(f.Before), has: !f.New,
-			mode: modeOf(f.MigratedFile), temp: tempName(f.Path, x.ID, i)}
-		if err := ch.apply(); err != nil {
+		ch := rewrite.Change{Path: f.Path, Before: bytesOf(f.After), Had: true, After: bytesOf(f.Before), Has: !f.New,
+			Mode: modeOf(f.MigratedFile), Temp: rewrite.TempName(f.Path, x.ID, i)}
+		if err := ch.Apply(); err != nil {
 			e := *keyturn.AsError(err)
 			e.Hint = strings.TrimPrefix(e.Hint+"\n", "\n") + "every file is whole; then go on with: keyturn migrate --rollback " + x.ID
+			if e.Code == keyturn.Conflict {
+				e.Hint += "; or\n" + wayOut(x.ID)
+			}
 			return &e
 		}
 	}
@@ -214,8 +281,8 @@ func (m *migrator) extract(ctx context.Context, x keyturn.Migration) error {
 		if f.New {
 			continue
 		}
-		ch := change{path: targets[i], after: bytesOf(f.Before), has: true, mode: fs.FileMode(0o600), temp: tempName(targets[i], x.ID, i)}
-		if err := ch.apply(); err != nil {
+		ch := rewrite.Change{Path: targets[i], After: bytesOf(f.Before), Has: true, Mode: fs.FileMode(0o600), Temp: rewrite.TempName(targets[i], x.ID, i)}
+		if err := ch.Apply(); err != nil {
 			return err
 		}
 		wrote = append(wrote, targets[i])
@@ -234,16 +301,26 @@ func (m *migrator) extract(ctx context.Context, x keyturn.Migration) error {
 	return nil
 }
 
-// forget destroys what is kept of a migration.
+// forget destroys what is kept of a migration. One that was cut off ends with it,
+// whatever its files hold: that is to be said.
 func (m *migrator) forget(ctx context.Context) error {
-	x, err := m.find(ctx, func(keyturn.Migration) bool { return true })
+	x, err := m.find(ctx, "--forget", func(keyturn.Migration) bool { return true })
 	if err != nil {
 		return err
 	}
 	what := "what " + pathsOf(x) + " held before the migration " + x.ID
+	open := x.Phase == keyturn.MigrationStored || x.Phase == keyturn.MigrationReverting
+	cut := "the migration was cut off: what its files held may be nowhere else"
 	if !m.Yes {
 		if m.JSON() || !m.Prompt().Possible() {
-			return keyturn.E(keyturn.Invalid, "this destroys "+what+" for ever, and there is nobody to ask", "say it: keyturn migrate --forget "+x.ID+" --yes").About(x.Ref)
+			e := keyturn.E(keyturn.Invalid, "this destroys "+what+" for ever, and there is nobody to ask", "say it: keyturn migrate --forget "+x.ID+" --yes").About(x.Ref)
+			if open {
+				e.Hint = cut + "\n" + wayOut(x.ID)
+			}
+			return e
+		}
+		if open {
+			m.Say("%s; to take it out first: keyturn migrate --rollback %s --out FOLDER", cut, x.ID)
 		}
 		yes, err := m.Prompt().Confirm(ctx, "Destroy "+what+", for ever?")
 		if err != nil {
@@ -253,11 +330,21 @@ func (m *migrator) forget(ctx context.Context) error {
 			return command.SaidNo()
 		}
 	}
-	end, err := command.Ask[*keyturn.Migrated](ctx, m.Command, m.s, keyturn.ForgetMigration{Ref: x.Ref, ID: x.ID})
-	if err != nil {
-		return err
-	}
-	return m.ended(end, keyturn.ForgetMigration{}.Kind(), "destroyed "+what)
+	return m.locked(x, func() error {
+		op := keyturn.ForgetMigration{Ref: x.Ref, ID: x.ID}
+		end, err := command.Ask[*keyturn.Migrated](ctx, m.Command, m.s, op)
+		if open && errors.Is(err, keyturn.Conflict) {
+			// It may be forgotten, but not while it is open.
+			if _, err := command.Ask[*keyturn.Migrated](ctx, m.Command, m.s, keyturn.FinishMigration{Ref: x.Ref, ID: x.ID}); err != nil {
+				return err
+			}
+			end, err = command.Ask[*keyturn.Migrated](ctx, m.Command, m.s, op)
+		}
+		if err != nil {
+			return err
+		}
+		return m.ended(end, op.Kind(), "destroyed "+what)
+	})
 }
 
 // ended prints the answer of what is about a migration that was there.

@@ -2,6 +2,7 @@ package move
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/move/rewrite"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/document"
 	"github.com/keyturn/keyturn/internal/document/imports"
@@ -34,46 +36,59 @@ type plan struct {
 	from    map[string]string        // the file that a field's value is from
 	edits   []*edit
 	notices []string
-	left    []string // files that still hold values afterwards
-	next    []string // how to go on
-	project *edit    // a keyturn.yaml that is changed
+	left    []string          // files that still hold values afterwards
+	next    []string          // how to go on
+	project *edit             // a keyturn.yaml that is changed
+	entries []keyturn.Binding // that it gets
+	pin     []keyturn.Binding // what it may be trusted with, once a person has seen it and said yes; nil: nothing
 }
 
 // edit is one file and what it is to hold.
 type edit struct {
-	source
+	rewrite.Source
 	after []byte
-	asked bool // it is one of the files that were named
+	asked bool        // it is one of the files that were named
+	most  fs.FileMode // of a new file: the mode that it may have at most
 }
 
-func (e *edit) changes() bool { return !e.there() || !bytes.Equal(e.data, e.after) }
+// mode is what the file has afterwards.
+func (e *edit) mode() fs.FileMode {
+	if e.There() {
+		return e.Info.Mode().Perm()
+	}
+	return e.most &^ rewrite.Umask()
+}
+
+func (e *edit) changes() bool { return !e.There() || !bytes.Equal(e.Data, e.after) }
 
 // reader makes the plan.
 type reader struct {
 	*command.Command
 	o       migrateOptions
 	project string // the operator's file, which is nobody's project
+	files   []rewrite.Source
 	plan    plan
 }
 
 // read makes the plan for the files.
-func (r *reader) read(files []source) error {
+func (r *reader) read(files []rewrite.Source) error {
 	r.plan = plan{ref: r.o.ref, values: map[string]keyturn.Value{}, from: map[string]string{}}
+	r.files = files
 	type reading struct {
-		source
+		rewrite.Source
 		format imports.Format  // of another tool's file
 		fields []imports.Field // its fields
 		file   *migrate.File   // any other file
 	}
 	var list []reading
 	for _, s := range files {
-		f := reading{source: s, format: imports.Format(r.o.from)}
+		f := reading{Source: s, format: imports.Format(r.o.from)}
 		if r.o.from == "" {
-			f.format = imports.Detect(s.named, s.data)
+			f.format = imports.Detect(s.Named, s.Data)
 		}
 		var err error
 		if f.format == "" {
-			f.file, err = migrate.Read(s.named, s.data, migrate.Options{Mounts: r.o.mounts})
+			f.file, err = migrate.Read(s.Named, s.Data, migrate.Options{Mounts: r.o.mounts})
 		} else {
 			f.fields, err = r.fields(s, f.format)
 		}
@@ -102,13 +117,16 @@ func (r *reader) read(files []source) error {
 	for _, f := range list {
 		var err error
 		if f.file == nil {
-			err = r.imported(f.source, f.format, f.fields)
+			err = r.imported(f.Source, f.format, f.fields)
 		} else {
-			err = r.rewritten(f.source)
+			err = r.rewritten(f.Source, f.file.Kind())
 		}
 		if err != nil {
 			return err
 		}
+	}
+	if err := r.plan.checkLimits(); err != nil {
+		return err
 	}
 	return r.checkEdits()
 }
@@ -144,7 +162,7 @@ func (r *reader) named(each func(yield func(string))) error {
 }
 
 // fields reads another tool's file.
-func (r *reader) fields(s source, format imports.Format) ([]imports.Field, error) {
+func (r *reader) fields(s rewrite.Source, format imports.Format) ([]imports.Field, error) {
 	var identities []byte
 	if format == imports.SOPS {
 		var err error
@@ -152,28 +170,28 @@ func (r *reader) fields(s source, format imports.Format) ([]imports.Field, error
 			return nil, err
 		}
 	}
-	return imports.Fields(format, s.named, s.data, identities)
+	return imports.Fields(format, s.Named, s.Data, identities)
 }
 
 // imported takes the fields of another tool's file, which stays as it is.
-func (r *reader) imported(s source, format imports.Format, fields []imports.Field) error {
+func (r *reader) imported(s rewrite.Source, format imports.Format, fields []imports.Field) error {
 	var err error
 	for _, f := range fields {
-		x := row{file: s.named, name: f.Name, field: f.Name, why: "from " + string(format)}
+		x := row{file: s.Named, name: f.Name, field: f.Name, why: "from " + string(format)}
 		switch {
 		case slices.Contains(r.o.keep, f.Name):
 			x.why = "--keep"
 		case len(r.o.only) > 0 && !slices.Contains(r.o.only, f.Name):
 			x.why = "not in --only"
 		default:
-			if x.becomes, err = r.take(s.named, f.Name, f.Value); err != nil {
+			if x.becomes, err = r.take(s.Named, f.Name, f.Value); err != nil {
 				return err
 			}
 		}
 		r.plan.rows = append(r.plan.rows, x)
 	}
 	if format != imports.SOPS {
-		r.plan.left = append(r.plan.left, s.named)
+		r.plan.left = append(r.plan.left, s.Named)
 	}
 	r.next("keyturn run --env-from " + keyturn.Quote(r.plan.ref.Short()) + " -- COMMAND")
 	return nil
@@ -196,7 +214,7 @@ func (r *reader) identities() ([]byte, error) {
 	case folder == "":
 		folder = filepath.Join(r.Env("HOME"), ".config")
 	}
-	if data, err := command.ReadFile(filepath.Join(folder, "sops", "age", "keys.txt")); err == nil {
+	if data, _, err := rewrite.ReadRegular(filepath.Join(folder, "sops", "age", "keys.txt")); err == nil {
 		text = append(append(text, '\n'), data...)
 	}
 	return text, nil
@@ -236,18 +254,21 @@ func (r *reader) choice(f *migrate.File) (c migrate.Choice, skip bool) {
 }
 
 // rewritten plans what becomes of a file and of what belongs to it.
-func (r *reader) rewritten(s source) error {
+func (r *reader) rewritten(s rewrite.Source, kind migrate.Kind) error {
 	o := migrate.Options{Mounts: r.o.mounts}
-	env, err := r.edit(filepath.Join(filepath.Dir(s.path), ".env"))
-	if err != nil {
-		return err
-	}
-	if names, err := document.ParseEnv(".env", env.after); err == nil && env.path != s.path {
-		for _, e := range names.Entries {
-			o.Taken = append(o.Taken, e.Name)
+	var env *edit // beside a compose file
+	if kind == migrate.Compose {
+		var err error
+		if env, err = r.edit(filepath.Join(filepath.Dir(s.Path), ".env")); err != nil {
+			return err
+		}
+		if names, err := document.ParseEnv(".env", env.after); err == nil {
+			for _, e := range names.Entries {
+				o.Taken = append(o.Taken, e.Name)
+			}
 		}
 	}
-	f, err := migrate.Read(s.named, s.data, o)
+	f, err := migrate.Read(s.Named, s.Data, o)
 	if err != nil {
 		return err
 	}
@@ -255,20 +276,22 @@ func (r *reader) rewritten(s source) error {
 	if err := f.Choose(choice); err != nil && !skip {
 		return err
 	}
-	moved := 0
+	moved, plain := 0, []string(nil)
 	for _, e := range f.Entries() {
-		x := row{file: s.named, name: e.Name, field: e.Field, line: e.Line, why: e.Why}
+		x := row{file: s.Named, name: e.Name, field: e.Field, line: e.Line, why: e.Why}
 		switch {
 		case skip:
 			x.why = "not in --only"
 		case e.Secret:
-			if x.becomes, err = r.take(s.named, e.Field, e.Value); err != nil {
+			if x.becomes, err = r.take(s.Named, e.Field, e.Value); err != nil {
 				return err
 			}
 			moved++
 		case e.Reference != nil && e.Foreign:
 			x.becomes = e.Reference.Short()
 			moved++
+		case e.Reference == nil && e.Value.Len() > 0:
+			plain = append(plain, keyturn.Clean(e.Name))
 		}
 		r.plan.rows = append(r.plan.rows, x)
 	}
@@ -279,53 +302,60 @@ func (r *reader) rewritten(s source) error {
 		return nil
 	}
 	if f.Kind() == migrate.Manifest && r.o.as == "" {
-		return keyturn.E(keyturn.Invalid, keyturn.Clean(s.named)+" is a manifest of Kubernetes: it is never rewritten in place",
+		return keyturn.E(keyturn.Invalid, keyturn.Clean(s.Named)+" is a manifest of Kubernetes: it is never rewritten in place",
 			"say --as template: a template is made beside it, without values, for 'keyturn render'")
 	}
 	text, err := f.Rewrite(r.plan.ref)
 	if err != nil {
 		return err
 	}
-	return r.write(s, f.Kind(), text, env)
+	if kind == migrate.Manifest && len(plain) > 0 {
+		r.plan.notices = append(r.plan.notices, keyturn.Clean(s.Named)+".tmpl holds the values that stay as they are: "+strings.Join(plain, ", "))
+	}
+	return r.write(s, kind, text, env)
 }
 
 // write plans the files that a rewritten one makes.
-func (r *reader) write(s source, kind migrate.Kind, text migrate.Rewritten, env *edit) error {
-	shown := keyturn.Quote(keyturn.Clean(s.named))
+func (r *reader) write(s rewrite.Source, kind migrate.Kind, text migrate.Rewritten, env *edit) error {
+	shown := keyturn.Quote(keyturn.Clean(s.Named))
 	if kind == migrate.Manifest {
-		t, err := r.edit(s.path + ".tmpl")
+		t, err := r.beside(s, s.Path+".tmpl")
 		if err != nil {
 			return err
 		}
-		if t.there() && !bytes.Equal(t.data, text.Template) {
-			return keyturn.E(keyturn.Conflict, keyturn.Clean(t.named)+" is there already, with another text", "look at it, and remove it if it may go")
+		t.most &= s.Info.Mode().Perm() // it has what stays of it
+		if t.There() && !bytes.Equal(t.Data, text.Template) {
+			return keyturn.E(keyturn.Conflict, keyturn.Clean(t.Named)+" is there already, with another text", "look at it, and remove it if it may go")
 		}
 		t.after = text.Template
-		r.plan.left = append(r.plan.left, s.named)
-		r.next("keyturn render " + keyturn.Quote(keyturn.Clean(s.named)+".tmpl") + " | kubectl apply -f -")
+		r.plan.left = append(r.plan.left, s.Named)
+		r.next("keyturn render " + keyturn.Quote(keyturn.Clean(s.Named)+".tmpl") + " | kubectl apply -f -")
 		return nil
 	}
-	e, err := r.edit(s.path)
+	e, err := r.edit(s.Path)
 	if err != nil {
 		return err
 	}
-	e.named, e.link, e.after, e.asked = s.named, s.link, text.Data, true
+	e.Named, e.Link, e.after, e.asked = s.Named, s.Link, text.Data, true
 	switch {
 	case kind == migrate.Env:
-		if n := handedOn(s.path); n != "" {
+		if n := handedOn(s.Path); n != "" {
 			r.plan.notices = append(r.plan.notices, n)
 		}
 		r.next("keyturn run --env-file " + shown + " -- COMMAND")
 	case kind == migrate.Compose && len(text.Env) > 0:
-		if env.after, err = migrate.JoinEnv(env.named, env.after, text.Env); err != nil {
+		if _, err := r.beside(s, filepath.Join(filepath.Dir(s.Path), ".env")); err != nil {
 			return err
 		}
-		if err := r.projectFile(filepath.Dir(s.path), text.Env); err != nil {
+		if env.after, err = migrate.JoinEnv(env.Named, env.after, text.Env); err != nil {
+			return err
+		}
+		if err := r.projectFile(s, text.Env); err != nil {
 			return err
 		}
 		r.next("keyturn run -- docker compose up")
 	case kind == migrate.JSON || kind == migrate.YAML:
-		r.plan.notices = append(r.plan.notices, keyturn.Clean(s.named)+" holds references now: what reads it must get the values from keyturn, for instance as variables")
+		r.plan.notices = append(r.plan.notices, keyturn.Clean(s.Named)+" holds references now: what reads it must get the values from keyturn, for instance as variables")
 		r.next("keyturn run --env-from " + keyturn.Quote(r.plan.ref.Short()) + " -- COMMAND")
 	}
 	return nil
@@ -335,11 +365,11 @@ func (r *reader) write(s source, kind migrate.Kind, text migrate.Rewritten, env 
 // is; "" where there is none.
 func handedOn(path string) string {
 	for _, name := range []string{"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"} {
-		text, err := os.ReadFile(filepath.Join(filepath.Dir(path), name))
-		if err != nil || len(text) > document.MaxSize {
+		s, err := rewrite.Open(name, filepath.Join(filepath.Dir(path), name))
+		if err != nil || !s.There() {
 			continue
 		}
-		_, after, found := bytes.Cut(text, []byte("env_file"))
+		_, after, found := bytes.Cut(s.Data, []byte("env_file"))
 		if found && bytes.Contains(after, []byte(filepath.Base(path))) {
 			return name + " has an env_file: if it hands " + keyturn.Clean(filepath.Base(path)) +
 				" to a container, that gets the references as they are; name its variables under environment instead, as NAME: ${NAME}"
@@ -356,50 +386,69 @@ func (r *reader) next(line string) {
 
 // projectFile plans the entries of the project's file that 'keyturn run' looks for
 // from a compose file's folder.
-func (r *reader) projectFile(folder string, lines []migrate.EnvLine) error {
+func (r *reader) projectFile(s rewrite.Source, lines []migrate.EnvLine) error {
+	folder := filepath.Dir(s.Path)
 	path, err := config.FindProject(folder, r.Env("HOME"), r.project)
 	if err != nil {
 		return err
 	}
-	if path == "" {
-		path = filepath.Join(folder, config.FileName)
+	own := filepath.Join(folder, config.FileName)
+	if path != "" && path != own {
+		return keyturn.E(keyturn.Conflict, "the project's file is "+keyturn.Clean(path)+", outside of the folder of "+keyturn.Clean(s.Named)+", and nothing is written there",
+			"give that folder a project's file of its own: touch "+keyturn.Quote(own))
 	}
-	e, err := r.edit(path)
+	e, err := r.beside(s, own)
 	if err != nil {
 		return err
 	}
-	var add []keyturn.Binding
 	for _, l := range lines {
-		add = append(add, keyturn.Binding{Name: l.Name, Ref: l.Ref})
+		r.plan.entries = append(r.plan.entries, keyturn.Binding{Name: l.Name, Ref: l.Ref})
 	}
-	if e.after, err = config.AddEnv(e.named, e.after, add); err == nil {
+	if e.after, err = config.AddEnv(e.Named, e.after, r.plan.entries); err == nil {
 		r.plan.project = e
 	}
 	return err
 }
 
+// beside is the file at path that a migration of s writes along with it. It is
+// Conflict where that is a link, or where s is a link into another folder, unless
+// the file was named itself: nobody said that another folder may be written in.
+func (r *reader) beside(s rewrite.Source, path string) (*edit, error) {
+	if real, err := filepath.EvalSymlinks(path); err == nil && slices.ContainsFunc(r.files, func(f rewrite.Source) bool { return f.Path == real }) {
+		return r.edit(path)
+	}
+	shown := "'" + keyturn.Clean(filepath.Join(filepath.Dir(s.Named), filepath.Base(path))) + "'"
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return nil, keyturn.E(keyturn.Conflict, shown+" is a link, and would be written along with "+keyturn.Clean(s.Named), "make it a file of this folder, or take the link away")
+	}
+	if folder, err := filepath.EvalSymlinks(filepath.Dir(r.Abs(s.Named))); err != nil || folder != filepath.Dir(path) {
+		return nil, keyturn.E(keyturn.Conflict, keyturn.Clean(s.Named)+" is a link, and files would be written in the folder that it leads to", "name the file itself: "+keyturn.Quote(keyturn.Clean(s.Path)))
+	}
+	return r.edit(path)
+}
+
 // edit is the file at path as planned so far.
 func (r *reader) edit(path string) (*edit, error) {
-	s, err := openSource(path, path)
+	s, err := rewrite.Open(path, path)
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range r.plan.edits {
-		if e.path == s.path {
+		if e.Path == s.Path {
 			return e, nil
 		}
 	}
-	if rel, err := filepath.Rel(r.Dir, s.path); err == nil && !strings.HasPrefix(rel, "..") {
-		s.named = rel
+	if rel, err := filepath.Rel(r.Dir, s.Path); err == nil && !strings.HasPrefix(rel, "..") {
+		s.Named = rel
 	}
-	e := &edit{source: s, after: s.data}
+	e := &edit{Source: s, after: s.Data, most: newMode}
 	r.plan.edits = append(r.plan.edits, e)
 	return e, nil
 }
 
 // checkEdits drops what stays as it is and checks that the rest can be written.
 func (r *reader) checkEdits() error {
-	r.plan.edits = slices.DeleteFunc(r.plan.edits, func(e *edit) bool { return !e.there() && e.after == nil || !e.changes() })
+	r.plan.edits = slices.DeleteFunc(r.plan.edits, func(e *edit) bool { return !e.There() && e.after == nil || !e.changes() })
 	// What belongs to a file is written before it.
 	slices.SortStableFunc(r.plan.edits, func(a, b *edit) int {
 		switch {
@@ -411,13 +460,13 @@ func (r *reader) checkEdits() error {
 		return -1
 	})
 	for _, e := range r.plan.edits {
-		if err := e.replaceable(); err != nil {
+		if err := e.Replaceable(); err != nil {
 			return err
 		}
-		if r.o.dryRun {
-			continue
-		}
-		if err := e.writable(); err != nil {
+		switch err := e.Writable(); {
+		case err != nil && r.o.dryRun:
+			r.plan.notices = append(r.plan.notices, keyturn.AsError(err).Message)
+		case err != nil:
 			return err
 		}
 	}
@@ -433,10 +482,9 @@ func (p plan) op(replace bool) (keyturn.MigrateSecrets, map[string]keyturn.Value
 	op := keyturn.MigrateSecrets{Ref: p.ref, Fields: p.fields(), Replace: replace}
 	texts := map[string]keyturn.Value{}
 	for i, e := range p.edits {
-		f := keyturn.MigratedFile{Path: e.path, New: !e.there()}
-		if e.there() {
-			f.Mode = octal(e.info.Mode())
-			texts["before-"+strconv.Itoa(i)] = keyturn.NewValue(e.data)
+		f := keyturn.MigratedFile{Path: e.Path, New: !e.There(), Mode: rewrite.Octal(e.mode())}
+		if e.There() {
+			texts["before-"+strconv.Itoa(i)] = keyturn.NewValue(e.Data)
 		}
 		texts["after-"+strconv.Itoa(i)] = keyturn.NewValue(e.after)
 		op.Files = append(op.Files, f)
@@ -445,25 +493,59 @@ func (p plan) op(replace bool) (keyturn.MigrateSecrets, map[string]keyturn.Value
 }
 
 // changes are what the migration with this id does to the files.
-func (p plan) changes(id string) []change {
-	out := make([]change, len(p.edits))
+func (p plan) changes(id string) []rewrite.Change {
+	out := make([]rewrite.Change, len(p.edits))
 	for i, e := range p.edits {
-		out[i] = change{path: e.path, before: e.data, had: e.there(), after: e.after, has: true, mode: newMode, temp: tempName(e.path, id, i)}
-		if e.there() {
-			out[i].mode = e.info.Mode().Perm()
-		}
+		out[i] = rewrite.Change{Path: e.Path, Before: e.Data, Had: e.There(), After: e.after, Has: true, Mode: e.mode(), Temp: rewrite.TempName(e.Path, id, i)}
 	}
 	return out
 }
 
-// newMode is for files that a migration makes: they hold references only.
+// newMode is for files that a migration makes, as far as the umask lets it: they
+// hold references, but for a template.
 const newMode = 0o644
 
-func octal(mode fs.FileMode) string { return "0" + strconv.FormatUint(uint64(mode.Perm()), 8) }
-
 func modeOf(f keyturn.MigratedFile) fs.FileMode {
-	if n, err := strconv.ParseUint(f.Mode, 8, 32); err == nil && !f.New {
+	if n, err := strconv.ParseUint(f.Mode, 8, 32); err == nil {
 		return fs.FileMode(n).Perm()
 	}
-	return newMode
+	return newMode &^ rewrite.Umask()
+}
+
+// Limits of one migration: what the local store and the door take. They have the
+// last word; but what they would refuse is not promised.
+const (
+	maxFields = 1000
+	maxValue  = 1 << 20 // bytes
+	maxSecret = 4 << 20
+	maxFiles  = 200
+	maxTexts  = 16 << 20 // of what files hold and are to hold
+)
+
+func (p plan) checkLimits() error {
+	no := func(what, hint string) error { return keyturn.E(keyturn.Invalid, what, hint).About(p.ref) }
+	if len(p.values) > maxFields {
+		return no(fmt.Sprintf("these are more than %d values, and a secret has no more fields", maxFields), "migrate the files one by one, each with its own --to, or a part of a file with --only")
+	}
+	total := 0
+	for _, f := range p.fields() {
+		n := p.values[f].Len()
+		if n > maxValue {
+			return no("the value of '"+keyturn.Clean(f)+"' is larger than 1 MiB", "leave it in the file: --keep "+keyturn.Quote(keyturn.Clean(f)))
+		}
+		total += n
+	}
+	if total > maxSecret {
+		return no("the values are together larger than 4 MiB", "migrate the files one by one, each with its own --to, or a part of a file with --only")
+	}
+	files, texts := 0, 0
+	for _, e := range p.edits {
+		if e.changes() && (e.There() || e.after != nil) {
+			files, texts = files+1, texts+len(e.Data)+len(e.after)
+		}
+	}
+	if files > maxFiles || texts > maxTexts {
+		return no(fmt.Sprintf("a migration writes at most %d files of together 8 MiB", maxFiles), "name fewer at once")
+	}
+	return nil
 }

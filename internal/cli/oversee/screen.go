@@ -251,6 +251,13 @@ func sentence(op keyturn.Op) string {
 	case keyturn.Logout:
 		return "log out of the mount " + short(visible(op.Mount), 60) + ", for all who use this store"
 	}
+	if op, ok := op.(keyturn.BackupStore); ok {
+		who := "whoever knows a passphrase"
+		if !op.Passphrase {
+			who = short(visible(strings.Join(op.Recipients, ", ")), 300)
+		}
+		return "write the whole store, all values among it, to " + short(visible(op.To), 100) + " for " + who
+	}
 	if what == "" {
 		return strings.ReplaceAll(op.Kind(), "-", " ")
 	}

@@ -28,28 +28,18 @@ func copySecret(c *command.Command, cmd *cobra.Command, o getOptions) error {
 	if err != nil || stay < time.Second || stay > maxCopied {
 		return keyturn.E(keyturn.Invalid, "--copy takes a duration from 1s to 1h", "--copy alone means 30s; write --copy=1m for a minute")
 	}
-	if !c.Prompt().Possible() {
-		e := keyturn.E(keyturn.Denied, "there is no terminal: a clipboard is for a person", "let a program use it without seeing it: keyturn run --env NAME="+keyturn.Quote(o.ref.Short())+" -- COMMAND")
-		e.By = "person"
-		return e.About(o.ref)
-	}
-	environ := slices.DeleteFunc(slices.Clone(c.Environ), func(v string) bool { return strings.HasPrefix(v, "KEYTURN_PASSPHRASE_FILE=") })
-	clip, err := clipboard.Find(runtime.GOOS, environ, c.Err)
-	if err != nil {
-		return err
-	}
+	var clip *clipboard.Clipboard
 	var text []byte
 	defer func() { clear(text) }()
 	var name string
 	var revealed *keyturn.Revealed
 	err = c.Do(cmd, func(ctx context.Context, s *command.Session) error {
-		if s.Actor.Kind != keyturn.Person {
-			e := keyturn.E(keyturn.Denied, "only a person may copy a value to the clipboard, not "+s.Actor.Principal(),
-				"let a program use it without seeing it: keyturn run --env NAME="+keyturn.Quote(o.ref.Short())+" -- COMMAND")
-			e.By = "rule"
-			return e.About(o.ref)
+		if s.Actor.Kind == keyturn.Person { // to others the door says no, and records it
+			if clip, err = findClipboard(c, o.ref); err != nil {
+				return err
+			}
 		}
-		if revealed, err = command.Ask[*keyturn.Revealed](ctx, c, s, keyturn.RevealSecret{Ref: o.ref}); err != nil {
+		if revealed, err = command.Ask[*keyturn.Revealed](ctx, c, s, keyturn.RevealSecret{Ref: o.ref, Clipboard: true}); err != nil {
 			return err
 		}
 		field, err := oneField(o.ref, revealed.Secret.Values, "--copy", "")
@@ -76,6 +66,17 @@ func copySecret(c *command.Command, cmd *cobra.Command, o getOptions) error {
 	return err
 }
 
+// findClipboard is the clipboard of whoever sits at the terminal.
+func findClipboard(c *command.Command, ref keyturn.Ref) (*clipboard.Clipboard, error) {
+	if !c.Prompt().Possible() {
+		e := keyturn.E(keyturn.Denied, "there is no terminal: a clipboard is for a person", "let a program use it without seeing it: keyturn run --env NAME="+keyturn.Quote(ref.Short())+" -- COMMAND")
+		e.By = "person"
+		return nil, e.About(ref)
+	}
+	environ := slices.DeleteFunc(slices.Clone(c.Environ), func(v string) bool { return strings.HasPrefix(v, "KEYTURN_PASSPHRASE_FILE=") })
+	return clipboard.Find(runtime.GOOS, environ, c.Err)
+}
+
 // onClipboard has text on the clipboard for so long. It is taken off whatever ends
 // the wait: time, an interrupt, or the end of the terminal.
 func onClipboard(ctx context.Context, c *command.Command, clip *clipboard.Clipboard, name string, text []byte, stay time.Duration) error {
@@ -83,6 +84,9 @@ func onClipboard(ctx context.Context, c *command.Command, clip *clipboard.Clipbo
 	if !signal.Ignored(syscall.SIGHUP) { // under nohup it stays ignored
 		signal.Notify(gone, syscall.SIGHUP)
 		defer signal.Stop(gone)
+	}
+	if !clip.Sure() { // told before: what reads along has it then
+		c.Say("there is no tool for the clipboard here: the value goes to this terminal, and to all that reads or records what it is sent")
 	}
 	if err := clip.Copy(ctx, text); err != nil {
 		_, _ = clip.Clear(context.WithoutCancel(ctx), text) // it may have come half way

@@ -147,7 +147,6 @@ func nextSteps(c *command.Command, info keyturn.Info, ref keyturn.Ref) error {
 		{c.Dim("use it"), "keyturn run --env " + name + "=" + q + " -- COMMAND"},
 		{c.Dim("copy it"), "keyturn get " + q + " --copy"},
 		{c.Dim("show it"), "keyturn get " + q + " --reveal"},
-		{c.Dim("change it"), "keyturn put " + keyturn.Quote(ref.Secret().Short()) + " " + keyturn.Quote(ref.Field()) + " --merge"},
 	}
 	// What a terminal would not show as it is cannot be pasted either.
 	rows = slices.DeleteFunc(rows, func(row []string) bool { return keyturn.Clean(row[1]) != row[1] })

@@ -22,7 +22,9 @@ asks on a terminal, and needs --yes elsewhere.
 
 It can be cut short at any moment: the store stays whole, 'keyturn status' says
 that a change is unfinished, and the same command goes on with it. Backups made
-before stay what they are, with the keys of then.
+before stay what they are, with the keys of then. The key that signs the audit
+log's checkpoints stays, so that older checkpoints hold: whoever has an old root
+key and an old copy of the store has that key. Then begin a new store.
 
 A new passphrase is taken from --new-passphrase-file, else from the file that
 KEYTURN_PASSPHRASE_FILE names, else asked for twice.`,

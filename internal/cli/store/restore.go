@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -20,12 +21,19 @@ names. All of it is verified first: that nothing is missing or changed, that its
 keys open it, every record of its log. It gets a new root key, and the next
 record of its log says that it was restored, and from what.
 
+The new root key is kept as the old one was, or better: --key says otherwise.
+Requests and approvals of then, and what was said yes to in projects and
+configurations, are dropped: they may have been used or taken back since.
+
 Where the same store is there already it says by how many records of the log the
 backup is older, and stops. --replace moves that store's files into a folder
 beside it (nothing is deleted) and writes into the restored log what was replaced;
 it asks on a terminal, and needs --yes elsewhere. Another store is never replaced.
+A store that went on from an older backup takes --forked, too.
 
-With --check the backup is verified and nothing is installed.`,
+With --check the backup is verified and nothing is installed. Whoever knows your
+public key can make a backup for it: the key of the log, which --check shows, says
+whose it is. --vkey and --checkpoint hold it against what you know.`,
 		Example: `  keyturn store restore keyturn.age --identity key.txt --check
   KEYTURN_HOME=$HOME/restored keyturn store restore keyturn.age --identity key.txt --key file`,
 		Args: cobra.ExactArgs(1),
@@ -36,6 +44,9 @@ With --check the backup is verified and nothing is installed.`,
 			}
 			if len(o.Identities) == 0 && !o.Passphrase {
 				return command.Usage("--identity names the file of the private key that opens the backup; or say --passphrase")
+			}
+			if o.Forked && !o.Replace {
+				return command.Usage("--forked goes with --replace")
 			}
 			if o.Check && (o.Replace || o.RootKey != "") {
 				return command.Usage("--check installs nothing: leave out --replace and --key")
@@ -54,6 +65,9 @@ With --check the backup is verified and nothing is installed.`,
 	keyFlag(cmd, &o.RootKey, "keep the new root key in the `keychain|file`, or under a passphrase")
 	f.StringVar(&newPassphrase, "new-passphrase-file", "", "with --key passphrase: read the new one from `FILE`")
 	f.BoolVar(&o.Check, "check", false, "verify it, and install nothing")
+	f.StringVar(&o.Key, "vkey", "", "refuse it unless its log has this verifier `KEY`: then it is of the store that you mean")
+	f.StringVar(&o.Checkpoint, "checkpoint", "", "refuse it unless its log goes on from the signed checkpoint in `FILE`")
+	f.BoolVar(&o.Forked, "forked", false, "with --replace: also where both logs went different ways")
 	f.BoolVar(&o.Replace, "replace", false, "move the same store's files aside, if it is there")
 	return cmd
 }
@@ -85,6 +99,9 @@ func restore(ctx context.Context, c *command.Command, o command.RestoreOptions) 
 	if res.Aside != "" {
 		lines = append(lines, "the store that was there is now in "+keyturn.Clean(res.Aside)+"; the log tells of it")
 	}
+	if res.Forgotten > 0 {
+		lines = append(lines, fmt.Sprintf("%d requests, approvals and yeses to projects or configurations of then hold no longer: say yes again where it is asked for", res.Forgotten))
+	}
 	for _, l := range lines {
 		if err := c.Line("%s", l); err != nil {
 			return command.Done(done, err)
@@ -96,7 +113,7 @@ func restore(ctx context.Context, c *command.Command, o command.RestoreOptions) 
 func backupDoc(o command.RestoreOptions, res command.Restored) command.Answer {
 	return command.Answer{Operation: keyturn.RestoreStore{}.Kind(), Platform: "local", Mount: "local", Status: "success",
 		Backup: &command.BackupDoc{Path: o.File, Store: res.ID, Made: command.Stamp(res.Made), Writer: res.Writer, Log: res.Log,
-			Checked: o.Check, Replaced: res.Replaced, Aside: res.Aside}}
+			VerifierKey: res.VerifierKey, Forgotten: res.Forgotten, Checked: o.Check, Replaced: res.Replaced, Aside: res.Aside}}
 }
 
 func checked(c *command.Command, o command.RestoreOptions, res command.Restored) error {
@@ -106,5 +123,8 @@ func checked(c *command.Command, o command.RestoreOptions, res command.Restored)
 	if err := c.Line("the backup is whole: store %s as of %s, made by keyturn %s", keyturn.Clean(res.ID), command.When(res.Made), keyturn.Clean(res.Writer)); err != nil {
 		return err
 	}
-	return c.Line("%d records of the log, verified; head %s", res.Log.Size, keyturn.Clean(res.Log.Root))
+	if err := c.Line("%d records of the log, verified; head %s", res.Log.Size, keyturn.Clean(res.Log.Root)); err != nil {
+		return err
+	}
+	return c.Line("the key of its log is %s", keyturn.Clean(res.VerifierKey))
 }

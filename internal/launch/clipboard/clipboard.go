@@ -107,7 +107,8 @@ func Find(system string, environ []string, terminal io.Writer) (*Clipboard, erro
 }
 
 // Sure reports whether the clipboard says that it took the text. A terminal says
-// nothing.
+// nothing, and what is sent to it passes all that reads or records it on the way (a
+// multiplexer, a session's log): a person is told before.
 func (c *Clipboard) Sure() bool { return c.terminal == nil }
 
 // Copy puts text on the clipboard. Invalid for what is no text.

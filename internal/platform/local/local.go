@@ -42,7 +42,8 @@ type Store interface {
 	// NotFound where there is nothing of that name.
 	Versions(ctx context.Context, name string) ([]keyturn.Info, error)
 
-	// Read returns one version with its values, with its State, deleted ones too.
+	// Read returns one version with its values, with its State, deleted ones too;
+	// number 0 is the newest one. Info.Current tells whether it is that and live.
 	// NotFound where there is no such version, or it is destroyed.
 	Read(ctx context.Context, name string, number int) (keyturn.Secret, error)
 
@@ -143,26 +144,35 @@ func New(store Store, mount string) *Platform { return &Platform{store: store, m
 
 // Get implements platform.Platform.
 func (p *Platform) Get(ctx context.Context, ref keyturn.Ref) (keyturn.Secret, error) {
-	versions, at, err := p.find(ctx, ref)
-	if err != nil {
-		return keyturn.Secret{}, err
+	n := 0 // the newest
+	if v := ref.Version(); v != "" {
+		var err error
+		if n, err = parse(ref, v); err != nil {
+			return keyturn.Secret{}, err
+		}
 	}
-	if versions[at].State != keyturn.Live {
-		return keyturn.Secret{}, absent(ref, "version "+versions[at].Version+" of "+shown(ref)+" is "+string(versions[at].State))
-	}
-	n, err := p.number(ref, versions[at])
-	if err != nil {
+	if err := ctx.Err(); err != nil {
 		return keyturn.Secret{}, err
 	}
 	s, err := p.store.Read(ctx, ref.Name(), n)
-	if err != nil {
+	switch {
+	case err == nil && s.State == keyturn.Live:
+		s.Info.Ref = ref.Secret()
+		return s, nil
+	case err == nil:
+		return keyturn.Secret{}, absent(ref, "version "+s.Version+" of "+shown(ref)+" is "+string(s.State))
+	case !errors.Is(err, keyturn.NotFound):
 		return keyturn.Secret{}, p.failed(ref, err)
 	}
-	if s.State != keyturn.Live { // deleted since
-		return keyturn.Secret{}, absent(ref, "version "+s.Version+" of "+shown(ref)+" is "+string(s.State))
+	// Why there is nothing to read, its versions tell.
+	versions, at, why := p.find(ctx, ref)
+	if why != nil {
+		return keyturn.Secret{}, why
 	}
-	s.Info = p.info(ref, s.Info, versions)
-	return s, nil
+	if versions[at].State == keyturn.Live { // since
+		return keyturn.Secret{}, p.failed(ref, err)
+	}
+	return keyturn.Secret{}, absent(ref, "version "+versions[at].Version+" of "+shown(ref)+" is "+string(versions[at].State))
 }
 
 // List implements platform.Platform.

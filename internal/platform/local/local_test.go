@@ -53,12 +53,17 @@ func (m *memory) at(name string, number int) *keyturn.Secret {
 func (m *memory) Read(_ context.Context, name string, number int) (keyturn.Secret, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	newest := len(m.names[name])
+	if number == 0 {
+		number = newest
+	}
 	s := m.at(name, number)
 	if s == nil {
 		return keyturn.Secret{}, nothing()
 	}
 	m.reads++
 	out := *s
+	out.Current = number == newest && s.State == keyturn.Live
 	out.Values = maps.Clone(s.Values)
 	return out, nil
 }

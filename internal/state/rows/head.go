@@ -110,7 +110,7 @@ func (k Keys) SealTop(h *Top) []byte {
 
 // OpenTop reads the row of the head, which must have been written with these keys.
 func (k Keys) OpenTop(sealed []byte) (*Top, error) {
-	plain, err := k.Open(seal.Head, sealed, "head")
+	plain, err := k.OpenNewest(seal.Head, sealed, "head")
 	d := codec.Decoder{Rest: plain}
 	oldest, newest := d.Num(), d.Num()
 	h := &Top{Stage: Stage(d.Num())}

@@ -140,6 +140,11 @@ func (r *Ring) Next() (*Ring, error) {
 	return &Ring{[]*key{k, now}}, err
 }
 
+// Derive returns a key for one purpose, of the newest key.
+func (r *Ring) Derive(purpose string) ([]byte, error) {
+	return Derive(r.keys[0].master, r.keys[0].store, purpose)
+}
+
 // Last returns the ring with its newest key alone.
 func (r *Ring) Last() *Ring { return &Ring{r.keys[:1:1]} }
 
@@ -197,6 +202,15 @@ func (r *Ring) Open(p Purpose, sealed []byte, parts ...string) ([]byte, error) {
 		return nil, errors.New("of another epoch")
 	}
 	return k.aead[p].Open(nil, nil, rest, place(k.format, k.store, parts))
+}
+
+// OpenNewest is Open of what every change of keys makes anew: what an older epoch
+// of the ring has made is refused.
+func (r *Ring) OpenNewest(p Purpose, sealed []byte, parts ...string) ([]byte, error) {
+	if k, _ := r.of(sealed); k != r.keys[0] {
+		return nil, errors.New("of another epoch")
+	}
+	return r.Open(p, sealed, parts...)
 }
 
 // Place is the associated data of what is encrypted with a data key.

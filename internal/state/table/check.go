@@ -45,22 +45,23 @@ func counted(want, is int) string {
 	return " (" + strconv.Itoa(want) + " should be there, " + strconv.Itoa(is) + " are)"
 }
 
-// CheckSecrets checks all rows of secrets and versions against their sum. No value is
-// decrypted.
-func CheckSecrets(ctx context.Context, conn sqlite.Conn, k rows.Keys, want rows.Sum) error {
+// CheckSecrets checks all rows of secrets and versions against their sum. Values are
+// decrypted, and dropped, where values is set.
+func CheckSecrets(ctx context.Context, conn sqlite.Conn, k rows.Keys, want rows.Sum, values bool) error {
 	// The versions of a secret come one after the other: both tables are read in
 	// the order of their keys.
-	const query = `SELECT s.id, s.name, s.newest, s.head, coalesce(v.number, 0), v.info, v.key IS NULL AND v.data IS NULL
+	const query = `SELECT s.id, s.name, s.newest, s.head, coalesce(v.number, 0), v.info, v.key IS NULL AND v.data IS NULL,
+		CASE WHEN ?1 THEN v.key END, CASE WHEN ?1 THEN v.data END
 		FROM secret s LEFT JOIN version v ON v.secret = s.id ORDER BY s.id, v.number`
 	var is rows.Sum
 	var s *rows.Secret
 	seen, versions := 0, 0 // of this secret, of all
-	var mac, head, info sql.RawBytes
-	err := sqlite.Each(ctx, conn, query, nil, func(r *sql.Rows) error {
+	var mac, head, info, key, data sql.RawBytes
+	err := sqlite.Each(ctx, conn, query, []any{values}, func(r *sql.Rows) error {
 		var id int64
 		var newest, number int
 		var gone bool
-		err := r.Scan(&id, &mac, &newest, &head, &number, &info, &gone)
+		err := r.Scan(&id, &mac, &newest, &head, &number, &info, &gone, &key, &data)
 		if err != nil {
 			return err
 		}
@@ -79,7 +80,10 @@ func CheckSecrets(ctx context.Context, conn sqlite.Conn, k rows.Keys, want rows.
 		if number != seen || number > s.Newest {
 			return rows.Damage("a version of a secret is missing, or is one too many")
 		}
-		_, err = k.OpenVersion(s, number, info, gone)
+		v, err := k.OpenVersion(s, number, info, gone)
+		if err == nil && values && !gone {
+			_, err = k.OpenValues(s, v, key, data)
+		}
 		return err
 	})
 	if err != nil {

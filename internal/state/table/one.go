@@ -46,7 +46,7 @@ func FormatOne(ctx context.Context, conn sqlite.Conn, from, to rows.Keys, was []
 	if (secrets != rows.Sum{} || items != rows.Sum{}) {
 		return nil, rows.Damage("a secret, a request or another item was removed, or replaced by an older copy")
 	}
-	if err := CheckSecrets(ctx, conn, to, h.Secrets); err != nil {
+	if err := CheckSecrets(ctx, conn, to, h.Secrets, false); err != nil {
 		return nil, err
 	}
 	return h, move.logOne(ctx, h, last, link, tree)

@@ -1,6 +1,6 @@
 //go:build linux || darwin
 
-package app
+package outfile
 
 import (
 	"io/fs"
@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// freeBytes is how much this user can still write to the disk that holds path; -1
+// Free is how much this user can still write to the disk that holds path; -1
 // where that is not known.
-func freeBytes(path string) int64 {
+func Free(path string) int64 {
 	var s unix.Statfs_t
 	if err := unix.Statfs(path, &s); err != nil {
 		return -1
@@ -20,8 +20,8 @@ func freeBytes(path string) int64 {
 	return int64(s.Bavail) * int64(s.Bsize)
 }
 
-// foreign reports whether a file belongs to another user.
-func foreign(fi fs.FileInfo) bool {
+// Foreign reports whether a file belongs to another user.
+func Foreign(fi fs.FileInfo) bool {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	return ok && int(st.Uid) != os.Geteuid()
 }

@@ -1,4 +1,4 @@
-package app
+package outfile
 
 import (
 	"io/fs"
@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// freeBytes is how much this user can still write to the disk that holds path; -1
+// Free is how much this user can still write to the disk that holds path; -1
 // where that is not known.
-func freeBytes(path string) int64 {
+func Free(path string) int64 {
 	p, err := windows.UTF16PtrFromString(path)
 	if err != nil {
 		return -1
@@ -20,4 +20,5 @@ func freeBytes(path string) int64 {
 	return int64(free)
 }
 
-func foreign(fs.FileInfo) bool { return false }
+// Foreign is not known here.
+func Foreign(fs.FileInfo) bool { return false }
