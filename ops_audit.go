@@ -1,6 +1,7 @@
 package keyturn
 
 import (
+	"encoding/hex"
 	"iter"
 	"time"
 )
@@ -9,7 +10,60 @@ import (
 // and the store's state against a signed checkpoint that was kept elsewhere, where
 // one is given.
 type VerifyLog struct {
-	Checkpoint string `json:"checkpoint,omitempty"` // its text, as it was made
+	Checkpoint *SignedCheckpoint `json:"checkpoint,omitempty"`
+}
+
+// SignedCheckpoint is what a signed checkpoint says, part by part: none of them can
+// hold another text, so that nothing of a file that is no checkpoint comes into a
+// record. Signatures of others beside the log's own are not part of it.
+type SignedCheckpoint struct {
+	Log        LogID     `json:"log"`
+	Size       int64     `json:"size"`
+	Root       Hash      `json:"root"`
+	Generation int64     `json:"generation"`
+	Digest     Hash      `json:"digest"`
+	Time       time.Time `json:"time"` // UTC, whole microseconds
+	Pruned     int64     `json:"pruned,omitempty"`
+	Key        uint32    `json:"key"` // the short hash of the log's key, as signed notes have it
+	Signature  Signature `json:"signature"`
+}
+
+// Hash is a SHA-256; as text it is hexadecimal.
+type Hash [32]byte
+
+// LogID is what the name of an audit log ends with; as text it is hexadecimal.
+type LogID [16]byte
+
+// Signature is one of Ed25519; as text it is hexadecimal.
+type Signature [64]byte
+
+// MarshalText writes h in hexadecimal.
+func (h Hash) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h[:]), nil }
+
+// UnmarshalText reads what MarshalText made.
+func (h *Hash) UnmarshalText(text []byte) error { return exactly(h[:], text) }
+
+// MarshalText writes l in hexadecimal.
+func (l LogID) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, l[:]), nil }
+
+// UnmarshalText reads what MarshalText made.
+func (l *LogID) UnmarshalText(text []byte) error { return exactly(l[:], text) }
+
+// MarshalText writes s in hexadecimal.
+func (s Signature) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, s[:]), nil }
+
+// UnmarshalText reads what MarshalText made.
+func (s *Signature) UnmarshalText(text []byte) error { return exactly(s[:], text) }
+
+// exactly fills into with what text is the hexadecimal form of.
+func exactly(into, text []byte) error {
+	if len(text) != hex.EncodedLen(len(into)) {
+		return E(Invalid, "a hash or signature has the wrong length", "")
+	}
+	if _, err := hex.Decode(into, text); err != nil {
+		return E(Invalid, "a hash or signature is not in hexadecimal", "")
+	}
+	return nil
 }
 
 // ExportLog asks for the records as they leave the store: exact bytes, with what
@@ -28,7 +82,15 @@ type MakeCheckpoint struct{}
 // their hashes. It cannot be undone. For people only.
 type PruneLog struct {
 	Before time.Time `json:"before"` // UTC
+	// Restored is what the records that are dropped tell of restored backups: the
+	// program writes it, in a record of its own, before it drops them. In a request it
+	// is empty.
+	Restored []Restoration `json:"restored,omitempty"`
 }
+
+// MinRetention is the age below which no record is pruned: whoever looks at the log
+// once in a while sees it.
+const MinRetention = 30 * 24 * time.Hour
 
 func (VerifyLog) Kind() string { return "verify-log" }
 func (VerifyLog) Verb() Verb   { return Administer }
@@ -52,8 +114,9 @@ type Verified struct {
 	Size   int64  // records
 	Head   string // root of their tree, in hexadecimal
 	Pruned int64  // of them without content
-	// Held is the checkpoint that was given: the log is complete and unchanged up
-	// to it, and consistent, but not shown to be complete, behind it. Nil for none.
+	// Held is the checkpoint that was given: the log is unchanged up to it, and
+	// complete where none of it is pruned, and consistent, but not shown to be
+	// complete, behind it. Nil for none.
 	Held *Checkpoint
 	// Restored are the backups that were restored, by the log's own word.
 	Restored []Restoration
@@ -73,6 +136,7 @@ type Checkpoint struct {
 	Head       string // root of their tree, in hexadecimal
 	Generation int64  // of the state
 	Time       time.Time
+	Pruned     int64 // records without content, the first ones
 }
 
 // Checkpointed answers MakeCheckpoint.

@@ -315,6 +315,9 @@ func TestHideNames(t *testing.T) {
 		keyturn.RunCommand{Command: []string{"echo", "kt://local/shop/db/main#password", "kt://shop is not one", "plain"}, Env: pinned, Pinned: pinned},
 		keyturn.RenderTemplate{Template: "t", Secrets: []keyturn.Ref{ref}}, keyturn.ListRecords{Under: under("local/shop")}, keyturn.ListSecrets{Under: under("local")},
 		keyturn.GetSecret{Ref: keyturn.MustRef("local/" + strings.Repeat("s/", 1000) + "shop")},
+		keyturn.PutSecret{Ref: keyturn.MustRef("local/shop"), Generate: []keyturn.Generate{{Field: "password", Charset: "hex"}}, Public: []string{"db", "main"},
+			Labels: map[string]string{"shop": "main", "x": "db"}},
+		keyturn.MigrateSecrets{Ref: keyturn.MustRef("local/shop"), Fields: []string{"db", "main"}},
 	}
 	for i, op := range ops {
 		form, err := keyturn.EncodeOp(op)

@@ -99,7 +99,11 @@ var mutations = map[string]mutation{
 		return rows
 	},
 	"drop a content": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
-		if i := at(t, rows); i > 0 { // of the first one it is what retention does
+		rows[at(t, rows)].Data = nil
+		return rows
+	},
+	"drop the first contents": func(t *rapid.T, rows []keyturn.LogEntry) []keyturn.LogEntry {
+		for i := range rows[:at(t, rows)+1] {
 			rows[i].Data = nil
 		}
 		return rows

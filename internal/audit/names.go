@@ -14,7 +14,8 @@ import (
 
 // hideAll replaces, in the operations of records, the names of secrets by keyed
 // tokens: who reads the log without the store's key sees which operations were
-// about the same secret or folder, and not which one. Mounts and versions stay.
+// about the same secret or folder, and not which one; names of fields, and labels,
+// too. Mounts and versions stay.
 // The hash of an operation is keyed too, or names could be guessed by it.
 func (l *Log) hideAll(records []keyturn.Record) []keyturn.Record {
 	key := l.derive("identifiers", 32)
@@ -71,7 +72,34 @@ func hideIn(key []byte, v any) any {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k, member := range v {
+			if kind, ok := plainNames[k]; ok {
+				out[k] = hideAs(key, kind, member)
+				continue
+			}
 			out[hideText(key, k)] = hideIn(key, member)
+		}
+		return out
+	}
+	return v
+}
+
+// plainNames are the members of operations that hold names without being references,
+// and what they are names of.
+var plainNames = map[string]string{"field": "field", "fields": "field", "public": "field", "labels": "label"}
+
+// hideAs replaces every text in v, the names of its members too.
+func hideAs(key []byte, kind string, v any) any {
+	switch v := v.(type) {
+	case string:
+		return token(key, kind, v)
+	case []any:
+		for i := range v {
+			v[i] = hideAs(key, kind, v[i])
+		}
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, member := range v {
+			out[token(key, kind, k)] = hideAs(key, kind, member)
 		}
 		return out
 	}

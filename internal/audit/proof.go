@@ -53,7 +53,7 @@ func (l *Log) checkpoint(top keyturn.LogTop) ([]byte, verify.Checkpoint, error) 
 		return nil, verify.Checkpoint{}, err
 	}
 	c := verify.Checkpoint{Origin: l.Origin(), Size: edge.Size(), Root: edge.Root(),
-		Generation: top.Generation, Digest: top.Digest, Time: l.Now().UTC()}
+		Generation: top.Generation, Digest: top.Digest, Time: l.Now().UTC(), Pruned: top.Pruned}
 	msg, err := c.Sign(l.signer())
 	return msg, c, err
 }
@@ -93,7 +93,7 @@ func (l *Log) VerifyAgainst(ctx context.Context, held []byte) (verify.Report, er
 		return verify.Report{}, err
 	}
 	check := verify.NewCheck(verify.Chain{}, against)
-	if err := l.walk(ctx, check, top, nil); err != nil {
+	if err := l.walk(ctx, check, &top, nil); err != nil {
 		return check.Report(), err
 	}
 	now := verify.Checkpoint{Size: top.Last.Seq, Generation: top.Generation, Digest: top.Digest}
@@ -104,8 +104,10 @@ func (l *Log) VerifyAgainst(ctx context.Context, held []byte) (verify.Report, er
 }
 
 // walk takes all rows up to top through check, and to visit, which may be nil, one
-// by one behind its check, with the edge of the tree before it; an error of its ends the walk.
-func (l *Log) walk(ctx context.Context, check *verify.Check, top keyturn.LogTop, visit func(keyturn.LogEntry, keyturn.Record, verify.Edge) error) error {
+// by one behind its check, with the edge of the tree before it; an error of its ends
+// the walk. Where others prune meanwhile top learns how far: what of their rows was
+// met without content is as it should be.
+func (l *Log) walk(ctx context.Context, check *verify.Check, top *keyturn.LogTop, visit func(keyturn.LogEntry, keyturn.Record, verify.Edge) error) error {
 	for e, err := range l.store.Log(ctx, 1) {
 		if err != nil {
 			return err
@@ -136,5 +138,10 @@ func (l *Log) walk(ctx context.Context, check *verify.Check, top keyturn.LogTop,
 	if err != nil {
 		return err
 	}
-	return check.End(top.Last.Seq, edge.Root())
+	now, err := l.store.LastLog(ctx)
+	if err != nil {
+		return err
+	}
+	top.Pruned = max(top.Pruned, min(now.Pruned, top.Last.Seq))
+	return check.End(verify.Checkpoint{Size: top.Last.Seq, Root: edge.Root(), Pruned: top.Pruned})
 }

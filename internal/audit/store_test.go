@@ -76,6 +76,7 @@ func (s *store) PruneLog(_ context.Context, before int64) (n int64, err error) {
 		if e.Seq < before && e.Data != nil {
 			s.rows[i].Data = nil
 			n++
+			s.top.Pruned = e.Seq
 		}
 	}
 	return n, nil

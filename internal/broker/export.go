@@ -11,8 +11,8 @@ import (
 
 func (b *Broker) verifyLog(ctx context.Context, c *call, op keyturn.VerifyLog) (keyturn.Result, error) {
 	var held []byte
-	if op.Checkpoint != "" {
-		held = []byte(op.Checkpoint)
+	if op.Checkpoint != nil {
+		held = verify.Whole(*op.Checkpoint)
 	}
 	report, err := b.Log.VerifyAgainst(ctx, held)
 	if err != nil {
@@ -27,7 +27,7 @@ func (b *Broker) verifyLog(ctx context.Context, c *call, op keyturn.VerifyLog) (
 }
 
 func told(c verify.Checkpoint) keyturn.Checkpoint {
-	return keyturn.Checkpoint{Origin: c.Origin, Size: c.Size, Head: hex.EncodeToString(c.Root[:]), Generation: c.Generation, Time: c.Time}
+	return keyturn.Checkpoint{Origin: c.Origin, Size: c.Size, Head: hex.EncodeToString(c.Root[:]), Generation: c.Generation, Time: c.Time, Pruned: c.Pruned}
 }
 
 func (b *Broker) exportLog(ctx context.Context, c *call, op keyturn.ExportLog) (keyturn.Result, error) {

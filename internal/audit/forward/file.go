@@ -2,6 +2,7 @@ package forward
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -96,7 +97,10 @@ func notOurs(path string) error {
 	return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' is not a file of forwarded records", "name another file, or one that does not exist")
 }
 
-func (s *file) send(e keyturn.LogEntry) error {
+func (s *file) send(ctx context.Context, e keyturn.LogEntry) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	line := append(verify.Line(e), '\n')
 	if _, err := s.f.Write(line); err != nil {
 		return err

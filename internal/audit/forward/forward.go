@@ -45,13 +45,24 @@ const (
 	maxSend = 5 * time.Second
 )
 
+// maxClose is how long all places that are not required may hold up the end of a
+// program together. One that was slow to fail is left alone for backOff, by every
+// process: else each command would wait for it anew.
+const (
+	maxClose = time.Second
+	slow     = maxClose / 2
+	backOff  = 30 * time.Second
+)
+
+var errBackOff = errors.New("it was slow to fail a moment ago; it is tried again in half a minute")
+
 // sink writes lines to one place.
 type sink interface {
 	// at returns what the place itself knows to be the last row that it has; ok is
 	// false where it knows none.
 	at() (e keyturn.LogEntry, ok bool, err error)
-	// send writes one row.
-	send(e keyturn.LogEntry) error
+	// send writes one row; where ctx ends it gives up.
+	send(ctx context.Context, e keyturn.LogEntry) error
 	// flush makes sure of what was sent, as far as the place can.
 	flush() error
 	// reset drops a connection that failed.
@@ -70,6 +81,9 @@ type Set struct {
 	mu   sync.Mutex
 	ends bool
 	late job
+
+	closing context.Context // ends when Close has waited for long enough
+	give    context.CancelFunc
 }
 
 type job struct {
@@ -92,6 +106,7 @@ type place struct {
 // required and fails; nil: nobody.
 func New(folder string, targets []Target, report func(Target, error)) *Set {
 	s := &Set{folder: folder, report: report}
+	s.closing, s.give = context.WithCancel(context.Background())
 	for _, t := range targets {
 		p := &place{Target: t, sink: newSyslog(t.Syslog)}
 		if t.File != "" {
@@ -157,7 +172,7 @@ func (s *Set) work() {
 				continue
 			}
 			all.Go(func() {
-				err := s.catchUp(j.ctx, p, j.rows, j.upto)
+				err := s.tryToCatchUp(j, p)
 				if err != nil && !p.told && s.report != nil {
 					p.told = true
 					s.report(p.Target, err)
@@ -168,7 +183,33 @@ func (s *Set) work() {
 	}
 }
 
-// Close waits for what is under way: a few seconds at most for each place.
+// tryToCatchUp is catchUp for a place that is not required: it ends with Close, and
+// leaves a place alone for a while that was slow to fail.
+func (s *Set) tryToCatchUp(j job, p *place) error {
+	ctx, cancel := context.WithCancel(j.ctx)
+	defer cancel()
+	defer context.AfterFunc(s.closing, cancel)()
+	mark, err := s.openMark(p.Target)
+	if err != nil {
+		return err
+	}
+	defer mark.Close()
+	if rest := time.Until(readFailed(mark).Add(backOff)); rest > 0 && rest <= backOff {
+		return errBackOff
+	}
+	before, begun := readMark(mark).Seq, time.Now()
+	err = s.catchUp(ctx, p, j.rows, j.upto)
+	if err == nil || time.Since(begun) < slow {
+		return err
+	}
+	if readMark(mark).Seq > before && s.closing.Err() != nil {
+		return nil // it is well, and a long way behind: the next program goes on
+	}
+	return errors.Join(err, writeFailed(mark, time.Now()))
+}
+
+// Close waits for what is under way: a second at most for all places together that
+// are not required, and then gives up what can be sent by the next program.
 func (s *Set) Close() {
 	s.mu.Lock()
 	ends := s.ends
@@ -178,8 +219,11 @@ func (s *Set) Close() {
 	}
 	s.mu.Unlock()
 	if s.done != nil {
+		giveUp := time.AfterFunc(maxClose, s.give)
 		<-s.done
+		giveUp.Stop()
 	}
+	s.give()
 	for _, p := range s.places {
 		p.mu.Lock()
 		p.sink.reset()
@@ -203,17 +247,22 @@ func (s *Set) catchUp(ctx context.Context, p *place, rows rowsFrom, upto int64) 
 	if err != nil {
 		return err
 	}
+	ours := readMark(mark)
 	if !known {
-		last = readMark(mark)
+		last = ours
 	}
-	from, err := following(ctx, rows, last)
+	from, found, err := following(ctx, rows, last)
 	if err != nil {
 		return err
+	}
+	if known && !found && (last.Seq != ours.Seq || last.Leaf != ours.Leaf) {
+		p.sink.reset()
+		return foreign(p.Target)
 	}
 	sent := keyturn.LogEntry{}
 	for e, err := range rows(ctx, from) {
 		if err == nil {
-			err = p.sink.send(e)
+			err = p.sink.send(ctx, e)
 		}
 		if err != nil {
 			p.sink.reset()
@@ -223,9 +272,7 @@ func (s *Set) catchUp(ctx context.Context, p *place, rows rowsFrom, upto int64) 
 			break
 		}
 	}
-	if sent.Seq == 0 {
-		return nil // another process was here
-	}
+	// Also where another process was here, which may not have come to it.
 	if err := p.sink.flush(); err != nil {
 		p.sink.reset()
 		return err
@@ -235,20 +282,27 @@ func (s *Set) catchUp(ctx context.Context, p *place, rows rowsFrom, upto int64) 
 
 // following is the number behind last; 1 where the log does not have that row, as
 // after an older copy of the store was restored: a row too often beats one lost.
-func following(ctx context.Context, rows rowsFrom, last keyturn.LogEntry) (int64, error) {
+func following(ctx context.Context, rows rowsFrom, last keyturn.LogEntry) (from int64, found bool, err error) {
 	if last.Seq == 0 {
-		return 1, nil
+		return 1, false, nil
 	}
 	for e, err := range rows(ctx, last.Seq) {
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		if e.Seq == last.Seq && e.Leaf == last.Leaf {
-			return last.Seq + 1, nil
+			return last.Seq + 1, true, nil
 		}
 		break
 	}
-	return 1, nil
+	return 1, false, nil
+}
+
+// foreign is the error of a file whose last line is a row that neither this log has
+// nor this store ever sent: that of another store would follow, and each of the two
+// begin anew behind the other, again and again.
+func foreign(t Target) error {
+	return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(t.File)+"' ends with a record of another log", "name a file for each store, or move this one away")
 }
 
 // openMark opens the small file that says how far a target has come. It is locked
@@ -303,6 +357,26 @@ func writeMark(f *os.File, e keyturn.LogEntry) error {
 		return nil
 	}
 	_, err := f.WriteAt(fmt.Appendf(nil, "%020d %x\n", e.Seq, e.Leaf), 0)
+	return err
+}
+
+// When the place was slow to fail stands behind the mark, as "<Unix time, seconds>".
+func readFailed(f *os.File) time.Time {
+	b := make([]byte, failedSize)
+	if n, _ := f.ReadAt(b, markSize); n != failedSize {
+		return time.Time{}
+	}
+	n, err := strconv.ParseInt(strings.TrimLeft(strings.TrimSuffix(string(b), "\n"), "0"), 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(n, 0)
+}
+
+const failedSize = 20 + 1
+
+func writeFailed(f *os.File, at time.Time) error {
+	_, err := f.WriteAt(fmt.Appendf(nil, "%020d\n", at.Unix()), markSize)
 	return err
 }
 

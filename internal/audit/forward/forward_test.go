@@ -373,3 +373,57 @@ func tlsServer(t *testing.T) net.Listener {
 	}
 	return server
 }
+
+// Two stores with one configuration: the second is told, and the file stays that of
+// the first. One whose older copy was restored goes on, since the last line is its own.
+func TestFileOfAnotherStore(t *testing.T) {
+	dir := t.TempDir()
+	to := forward.Target{File: filepath.Join(dir, "a.jsonl"), Required: true}
+	mine, theirs := &log{}, &log{}
+	for i := range 10 {
+		data := fmt.Appendf(nil, `{"v":1,"id":"theirs-%d"}`, i)
+		theirs.rows = append(theirs.rows, keyturn.LogEntry{Seq: int64(i + 1), Data: data, Leaf: verify.Leaf(data)})
+	}
+	for range 3 {
+		if err := open(t, filepath.Join(dir, "mine"), to).Forward(t.Context(), mine.from, mine.add(2)); err != nil {
+			t.Fatal(err)
+		}
+		err := open(t, filepath.Join(dir, "theirs"), to).Forward(t.Context(), theirs.from, theirs.add(2))
+		if !errors.Is(err, keyturn.Unavailable) || !strings.Contains(err.Error(), "ends with a record of another log") {
+			t.Errorf("another store: %v", err)
+		}
+	}
+	if got := lines(t, to.File); !same(got, "[1 2 3 4 5 6]") {
+		t.Errorf("forwarded %v", got)
+	}
+}
+
+// A place that never answers holds up the end of one program for a second, and the
+// next ones not at all; a place beside it is not held up.
+func TestSlowPlace(t *testing.T) {
+	server, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.jsonl")
+	l := &log{}
+	for i, most := range []time.Duration{3 * time.Second, 400 * time.Millisecond, 400 * time.Millisecond} {
+		told := ""
+		s := forward.New(filepath.Join(dir, "forward"), []forward.Target{{Syslog: "tls://" + server.Addr().String()}, {File: path}}, func(to forward.Target, err error) {
+			told += to.String() + ": " + forward.Reason(err)
+		})
+		begun := time.Now()
+		if err := s.Forward(t.Context(), l.from, l.add(1)); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		if took := time.Since(begun); took > most || !strings.Contains(told, "tls://") || i > 0 != strings.Contains(told, "a moment ago") {
+			t.Errorf("program %d took %v and was told %q", i, took, told)
+		}
+	}
+	if got := lines(t, path); !same(got, "[1 2 3]") {
+		t.Errorf("the other place has %v", got)
+	}
+}

@@ -24,7 +24,7 @@ func TestLocalSyslog(t *testing.T) {
 	data := []byte(`{"v":1}`)
 	e := keyturn.LogEntry{Seq: 1, Data: data, Leaf: verify.Leaf(data)}
 	s := newSyslog(Local)
-	if err := s.send(e); err == nil || !strings.Contains(err.Error(), "no syslog") {
+	if err := s.send(t.Context(), e); err == nil || !strings.Contains(err.Error(), "no syslog") {
 		t.Errorf("without a syslog: %v", err)
 	}
 	server, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -42,7 +42,7 @@ func TestLocalSyslog(t *testing.T) {
 		}
 		return string(b[:n])
 	}
-	if err := s.send(e); err != nil {
+	if err := s.send(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
 	form := regexp.MustCompile(`^<110>[A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d:\d\d keyturn\[\d+\]: \{"seq":1,"leaf":"[^"]+","record":\{"v":1\}\}$`)
@@ -50,14 +50,14 @@ func TestLocalSyslog(t *testing.T) {
 		t.Errorf("the message is %q", got)
 	}
 	e.Data = []byte(`{"v":"` + strings.Repeat("x", 4<<20) + `"}`)
-	if err := s.send(e); err != nil {
+	if err := s.send(t.Context(), e); err != nil {
 		t.Fatalf("too large for a datagram: %v", err)
 	}
 	if got := read(); !strings.HasSuffix(got, `="}`) {
 		t.Errorf("a large one is %q", got[:min(len(got), 200)])
 	}
 	s.reset()
-	if err := (&syslog{where: "gopher://x:1"}).send(e); err == nil || errors.Is(err, net.ErrClosed) {
+	if err := (&syslog{where: "gopher://x:1"}).send(t.Context(), e); err == nil || errors.Is(err, net.ErrClosed) {
 		t.Errorf("an address of nothing: %v", err)
 	}
 }

@@ -44,7 +44,7 @@ func (s *syslog) reset() {
 	}
 }
 
-func (s *syslog) dial() error {
+func (s *syslog) dial(ctx context.Context) error {
 	if s.conn != nil {
 		return nil
 	}
@@ -61,14 +61,14 @@ func (s *syslog) dial() error {
 	if err != nil {
 		return errors.New("its address cannot be read")
 	}
+	ctx, cancel := context.WithTimeout(ctx, maxSend) // with the handshake of TLS
+	defer cancel()
 	dialer := &net.Dialer{Timeout: maxSend}
 	var conn net.Conn
 	switch u.Scheme {
 	case "udp", "tcp":
-		conn, err = dialer.Dial(u.Scheme, u.Host)
+		conn, err = dialer.DialContext(ctx, u.Scheme, u.Host)
 	case "tls":
-		ctx, cancel := context.WithTimeout(context.Background(), maxSend) // with its handshake
-		defer cancel()
 		secure := &tls.Dialer{NetDialer: dialer, Config: &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}}
 		conn, err = secure.DialContext(ctx, "tcp", u.Host)
 	default:
@@ -81,10 +81,15 @@ func (s *syslog) dial() error {
 	return nil
 }
 
-func (s *syslog) send(e keyturn.LogEntry) error {
-	if err := s.dial(); err != nil {
+func (s *syslog) send(ctx context.Context, e keyturn.LogEntry) error {
+	if err := s.dial(ctx); err != nil {
 		return err
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	conn := s.conn
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	err := s.write(e)
 	if errors.Is(err, syscall.EMSGSIZE) { // no datagram takes it: its hash, then, as of a pruned row
 		e.Data = nil

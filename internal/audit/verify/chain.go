@@ -7,6 +7,7 @@
 package verify
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"time"
 
@@ -19,10 +20,25 @@ type Chain struct {
 	edge    Edge
 	skipped int64 // rows before the first that was seen
 	pruned  int64 // rows without content
+	gone    int64 // number of the last of those
 	orphans int64 // outcomes whose intent was skipped or pruned
 	last    time.Time
-	open    map[string]bool // operations with an intent and no outcome yet
+	// open are the operations with an intent and no outcome yet, by the hash of their
+	// identifiers: what a row costs does not depend on what it says.
+	open map[operation]bool
 }
+
+// operation is the identifier of one, as Chain remembers it.
+type operation [16]byte
+
+func operationOf(id string) operation {
+	sum := sha256.Sum256([]byte(id))
+	return operation(sum[:16])
+}
+
+// maxOpen is how many operations may be without an outcome at once: a log of keyturn
+// has those that are under way and those that were cut short.
+var maxOpen = 1 << 20
 
 // After returns a Chain that expects the row behind those of edge.
 func After(edge Edge) Chain { return Chain{edge: edge, skipped: edge.size} }
@@ -31,8 +47,8 @@ func After(edge Edge) Chain { return Chain{edge: edge, skipped: edge.size} }
 // readable in its canonical form, not older than the row before, and an outcome
 // only after its intent. It returns the record, or a Corrupt error that names the
 // row; a row that was refused changes nothing. A row whose content retention has
-// dropped has a leaf only, and gives a zero Record: such rows come before all
-// others.
+// dropped has a leaf only, and gives a zero Record: which rows may be so is not
+// known here, see Check.End.
 func (c *Chain) Next(e keyturn.LogEntry) (keyturn.Record, error) { return c.next(e, read(e)) }
 
 // content is what can be said of a row by itself, without those before it.
@@ -58,21 +74,22 @@ func (c *Chain) next(e keyturn.LogEntry, is content) (keyturn.Record, error) {
 		return keyturn.Record{}, err
 	}
 	if e.Data == nil {
-		c.pruned++
+		c.pruned, c.gone = c.pruned+1, e.Seq
 	} else {
 		c.last = r.Time
 	}
 	switch r.Phase {
 	case keyturn.Intent:
 		if c.open == nil {
-			c.open = map[string]bool{}
+			c.open = map[operation]bool{}
 		}
-		c.open[r.ID] = true
+		c.open[operationOf(r.ID)] = true
 	case keyturn.Outcome:
-		if !c.open[r.ID] {
+		id := operationOf(r.ID)
+		if !c.open[id] {
 			c.orphans++
 		}
-		delete(c.open, r.ID)
+		delete(c.open, id)
 	}
 	c.edge.Add(e.Leaf)
 	return r, nil
@@ -86,9 +103,6 @@ func (c *Chain) check(e keyturn.LogEntry, is content) (keyturn.Record, error) {
 		return bad(fmt.Sprintf("stands where record %d should", c.edge.size+1), nil)
 	}
 	if e.Data == nil {
-		if c.skipped+c.pruned != c.edge.size {
-			return bad("has no content, though older records have theirs", nil)
-		}
 		return keyturn.Record{}, nil
 	}
 	if !is.fits {
@@ -103,11 +117,14 @@ func (c *Chain) check(e keyturn.LogEntry, is content) (keyturn.Record, error) {
 	}
 	switch r.Phase {
 	case keyturn.Intent:
-		if c.open[r.ID] {
+		if c.open[operationOf(r.ID)] {
 			return bad("begins an operation that had begun", nil)
 		}
+		if len(c.open) >= maxOpen {
+			return bad(fmt.Sprintf("begins an operation while %d have not ended", maxOpen), nil)
+		}
 	case keyturn.Outcome:
-		if !c.open[r.ID] && c.orphans >= c.skipped+c.pruned {
+		if !c.open[operationOf(r.ID)] && c.orphans >= c.skipped+c.pruned {
 			return bad("ends an operation that had not begun", nil)
 		}
 	case keyturn.Refusal:

@@ -3,6 +3,7 @@ package verify_test
 import (
 	"encoding/hex"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,5 +97,33 @@ func TestChainAfterARefusal(t *testing.T) {
 	}
 	if c.Size() != 2 || c.Open() != 0 {
 		t.Errorf("size %d, %d open", c.Size(), c.Open())
+	}
+}
+
+// Identifiers are as long as those that keyturn makes, and no longer: what is
+// remembered of a hostile file does not grow with them.
+func TestLongIdentifiers(t *testing.T) {
+	for n, ok := range map[int]bool{26: true, keyturn.MaxID: true, keyturn.MaxID + 1: false, 1 << 20: false} {
+		for what, r := range map[string]keyturn.Record{
+			"id": {ID: strings.Repeat("x", n), Phase: keyturn.Intent}, "parent": {ID: "x", Parent: strings.Repeat("x", n), Phase: keyturn.Intent},
+		} {
+			var c verify.Chain
+			if _, err := c.Next(rows(t, r)[0]); ok != (err == nil) || !ok && !errors.Is(err, keyturn.Corrupt) {
+				t.Errorf("an %s of %d bytes: %v", what, n, err)
+			}
+		}
+	}
+}
+
+// However many operations a hostile file begins, few are remembered.
+func TestManyOpen(t *testing.T) {
+	defer verify.SetMaxOpen(3)()
+	in := func(id string) keyturn.Record { return keyturn.Record{ID: id, Phase: keyturn.Intent} }
+	out := func(id string) keyturn.Record { return keyturn.Record{ID: id, Phase: keyturn.Outcome} }
+	var c verify.Chain
+	for i, e := range rows(t, in("a"), in("b"), in("c"), out("a"), in("d"), in("e")) {
+		if _, err := c.Next(e); (i < 5) != (err == nil) || i == 5 && !errors.Is(err, keyturn.Corrupt) {
+			t.Errorf("row %d: %v", i+1, err)
+		}
 	}
 }

@@ -14,8 +14,8 @@ type Report struct {
 	Root   Hash  // of the tree of all records
 	Pruned int64 // records whose content retention has dropped
 	// Against is the checkpoint that the verifier brought; nil where none was. The
-	// log is complete and unchanged up to record Against.Size, and consistent, but
-	// not shown to be complete, behind it.
+	// log is unchanged up to record Against.Size, and complete where it is Whole, and
+	// consistent, but not shown to be complete, behind it.
 	Against *Checkpoint
 	// Made is the signed checkpoint at the end of an exported file; nil for a store.
 	Made *Checkpoint
@@ -24,8 +24,15 @@ type Report struct {
 	Restored []keyturn.Restoration
 }
 
+// Whole reports whether every record was looked at with its content: only then may
+// a log be called complete.
+func (r Report) Whole() bool { return r.Pruned == 0 && (r.First == 1 || r.Size == 0) }
+
 // Consistent is how many records no checkpoint of the verifier speaks of.
 func (r Report) Consistent() int64 {
+	if r.Against == nil && r.First == 0 {
+		return 0
+	}
 	if r.Against == nil {
 		return max(0, r.Size-r.First+1)
 	}
@@ -39,7 +46,7 @@ type Check struct {
 	against *Checkpoint
 	fits    bool // the tree was the checkpoint's at its size
 
-	restored []keyturn.Restoration
+	restored Restorations
 }
 
 // NewCheck returns a Check of the rows that chain expects; against may be nil.
@@ -67,39 +74,69 @@ func (c *Check) next(e keyturn.LogEntry, is content) (keyturn.Record, error) {
 	if c.compare(); c.against != nil && e.Seq == c.against.Size && !c.fits {
 		return r, c.forked()
 	}
-	c.noteRestored(e.Seq, r)
+	c.restored.Note(e.Seq, r)
 	return r, nil
 }
 
 func (c *Check) forked() error {
 	return keyturn.E(keyturn.Corrupt,
 		fmt.Sprintf("the audit log was written anew: records 1 to %d are not those of your checkpoint of %s", c.against.Size, moment(c.against.Time)),
-		"at least one of them was changed, removed or added, by somebody who holds the store's keys; compare with a backup or an export from before that time")
+		c.explained("at least one of them was changed, removed or added, by somebody who holds the store's keys; compare with a backup or an export from before that time"))
 }
 
-// End holds the rows against the end that store or file say they have, and against
-// the verifier's checkpoint. Corrupt where one of them is not met.
-func (c *Check) End(size int64, root Hash) error {
-	have := c.chain.Size()
+// explained is the hint for a log that is not that of the verifier's checkpoint. Where
+// the log itself tells of a restored backup that would make it so, that comes first:
+// whether it is true the verifier may know.
+func (c *Check) explained(hint string) string {
+	for _, r := range c.restored.List() {
+		for _, r := range append([]keyturn.Restoration{r}, r.Earlier...) {
+			if r.Backup.Size >= c.against.Size || r.Replaced != nil && r.Replaced.Size < c.against.Size {
+				continue // what the checkpoint speaks of was not lost by it
+			}
+			return fmt.Sprintf("record %d tells that a backup of %s was restored, which had %d records: what the log before it had behind them is not in this one\n"+
+				"where you know of that restore, take a new checkpoint from now on; where you do not: %s", r.Record, moment(r.Made), r.Backup.Size, hint)
+		}
+	}
+	return hint
+}
+
+// End holds the rows against the end that store or file say they have, against how
+// many records they say retention has dropped, and against the verifier's
+// checkpoint. Corrupt where one of them is not met.
+func (c *Check) End(end Checkpoint) error {
+	have, size := c.chain.Size(), end.Size
 	switch {
 	case have != size:
 		return keyturn.E(keyturn.Corrupt, fmt.Sprintf("the audit log does not end where it should: at record %d, not at record %d", have, size),
 			"its last records were removed; compare with a backup or another export")
-	case c.chain.Head() != root:
+	case c.chain.Head() != end.Root:
 		return keyturn.E(keyturn.Corrupt, "the audit log does not end as it should: its records were replaced by others",
 			"which ones cannot be known from here; compare with a backup or another export")
+	case c.chain.gone > end.Pruned:
+		return c.emptied(end.Pruned)
 	case c.against == nil || c.fits:
 		return nil
 	case have < c.against.Size:
 		return keyturn.E(keyturn.Corrupt,
 			fmt.Sprintf("the audit log is older than your checkpoint: it ends at record %d, and had %d records on %s", have, c.against.Size, moment(c.against.Time)),
-			"an old copy was put in its place, or its last records were removed; look for a newer copy, or take it for what it is")
+			c.explained("an old copy was put in its place, or its last records were removed; look for a newer copy, or take it for what it is"))
 	case c.chain.skipped > c.against.Size:
 		return keyturn.E(keyturn.Invalid,
 			fmt.Sprintf("your checkpoint speaks of records 1 to %d, and this file begins at record %d", c.against.Size, c.chain.skipped+1),
 			fmt.Sprintf("take a newer checkpoint, or export with --from %d or less", c.against.Size+1))
 	}
 	return c.forked()
+}
+
+// emptied is the error of rows that are without content though only the first ones,
+// up to pruned, may be.
+func (c *Check) emptied(pruned int64) error {
+	upTo := "retention has dropped none"
+	if pruned > 0 {
+		upTo = fmt.Sprintf("retention has dropped those of records 1 to %d only", pruned)
+	}
+	return keyturn.E(keyturn.Corrupt, fmt.Sprintf("contents of the audit log were removed from outside: record %d has none, and %s", c.chain.gone, upTo),
+		"its hashes are whole; compare with a backup or another export")
 }
 
 // State holds what a store or a file says of the state beside the log against the
@@ -129,7 +166,7 @@ func (c *Check) Edge() Edge { return c.chain.Edge() }
 
 // Report is what was found out so far.
 func (c *Check) Report() Report {
-	r := Report{Size: c.chain.Size(), Root: c.chain.Head(), Pruned: c.chain.Pruned(), Against: c.against, Restored: c.restored}
+	r := Report{Size: c.chain.Size(), Root: c.chain.Head(), Pruned: c.chain.Pruned(), Against: c.against, Restored: c.restored.List()}
 	if r.Size > c.chain.skipped {
 		r.First = c.chain.skipped + 1
 	}

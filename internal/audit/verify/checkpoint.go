@@ -19,16 +19,19 @@ const MaxCheckpoint = 64 << 10
 
 // Checkpoint is what a log and the store beside it were at one moment. Its text
 // is a C2SP tlog-checkpoint (c2sp.org/tlog-checkpoint): origin, size and root,
-// with two extension lines of ours:
+// with three extension lines of ours:
 //
 //	keyturn.local/log/<id of the log>
 //	<number of records>
 //	<root hash of the tree, base64>
 //	state <generation> <digest, base64>
 //	time <RFC 3339, UTC>
+//	pruned <number of records>
 //
 // Generation counts the changes of everything beside the log; the digest is
-// keyed, so that it tells nothing of what is there.
+// keyed, so that it tells nothing of what is there. Pruned counts the records, from
+// the first on, whose content retention has dropped: whoever drops the content of
+// another leaves the tree as it is, and is found by this number.
 type Checkpoint struct {
 	Origin     string
 	Size       int64
@@ -36,34 +39,38 @@ type Checkpoint struct {
 	Generation int64
 	Digest     Hash
 	Time       time.Time // UTC, whole microseconds
+	Pruned     int64
 }
 
 // Text returns the text that is signed.
 func (c Checkpoint) Text() string {
 	return c.Origin + "\n" + strconv.FormatInt(c.Size, 10) + "\n" + base64Of(c.Root) + "\n" +
 		"state " + strconv.FormatInt(c.Generation, 10) + " " + base64Of(c.Digest) + "\n" +
-		"time " + c.Time.UTC().Truncate(time.Microsecond).Format(time.RFC3339Nano) + "\n"
+		"time " + c.Time.UTC().Truncate(time.Microsecond).Format(time.RFC3339Nano) + "\n" +
+		"pruned " + strconv.FormatInt(c.Pruned, 10) + "\n"
 }
 
 // parse reads a text that Text made; any other spelling is not one. Further
 // extension lines, as C2SP allows them, are left to newer programs.
 func parse(text string) (c Checkpoint, ok bool) {
 	lines := strings.SplitAfter(text, "\n")
-	if len(lines) < 6 {
+	if len(lines) < 7 {
 		return c, false
 	}
 	line := func(i int) string { return strings.TrimSuffix(lines[i], "\n") }
 	c.Origin = line(0)
-	var size, state, when error
+	var size, state, when, pruned error
 	c.Size, size = strconv.ParseInt(line(1), 10, 64)
 	root, rootOK := hashOf(line(2))
 	generation, digest, _ := strings.Cut(strings.TrimPrefix(line(3), "state "), " ")
 	c.Generation, state = strconv.ParseInt(generation, 10, 64)
 	sum, sumOK := hashOf(digest)
 	c.Time, when = time.Parse(time.RFC3339Nano, strings.TrimPrefix(line(4), "time "))
+	c.Pruned, pruned = strconv.ParseInt(strings.TrimPrefix(line(5), "pruned "), 10, 64)
 	c.Root, c.Digest = root, sum
-	ok = errors.Join(size, state, when) == nil && rootOK && sumOK && c.Size >= 0 && c.Generation >= 0
-	return c, ok && c.Text() == strings.Join(lines[:5], "")
+	ok = errors.Join(size, state, when, pruned) == nil && rootOK && sumOK && c.Size >= 0 && c.Generation >= 0 &&
+		c.Pruned >= 0 && c.Pruned <= c.Size
+	return c, ok && c.Text() == strings.Join(lines[:6], "")
 }
 
 // Sign returns the checkpoint as a signed note (c2sp.org/signed-note), with an
@@ -121,7 +128,7 @@ func OpenCheckpoint(msg []byte, vkey string) (Checkpoint, error) {
 			"take another copy of the checkpoint; this one shows nothing")
 	case errors.As(err, &unknown):
 		return Checkpoint{}, keyturn.E(keyturn.Corrupt, "the checkpoint is of another log: its signature is of "+keyturn.Clean(signers(unknown.Note))+
-			", and this log's key is "+keyturn.Clean(v.Name()), "take the checkpoint of this log, or the log of this checkpoint")
+			", and this log's key is "+keyturn.Clean(v.Name()), "take the checkpoint of this log, or the log of this checkpoint; a store from before an upgrade of its format, put back, has another key too")
 	case err != nil:
 		return Checkpoint{}, notCheckpoint(err)
 	}

@@ -148,7 +148,7 @@ func File(r io.Reader, held Held) (Report, error) {
 		return report, err
 	}
 	report.Made = &made
-	if err := f.check.End(made.Size, made.Root); err != nil {
+	if err := f.check.End(made); err != nil {
 		return report, err
 	}
 	return report, f.check.State(made)

@@ -129,7 +129,7 @@ const origin = "keyturn.local/log/00112233445566778899aabbccddeeff"
 
 func sample() verify.Checkpoint {
 	return verify.Checkpoint{Origin: origin, Size: 5, Root: verify.Leaf([]byte("root")), Generation: 3, Digest: verify.Leaf([]byte("digest")),
-		Time: time.Date(2026, 1, 24, 10, 0, 0, 1000, time.UTC)}
+		Time: time.Date(2026, 1, 24, 10, 0, 0, 1000, time.UTC), Pruned: 2}
 }
 
 func vkey(k ed25519.PrivateKey) string {
@@ -201,6 +201,9 @@ func TestOpenCheckpoint(t *testing.T) {
 		"some text":                  {"hello\n", "", "not a checkpoint", keyturn.Invalid},
 		"not ours, though signed":    {resigned("hello\n\nworld\n"), "", "not a checkpoint", keyturn.Invalid},
 		"no state":                   {resigned(strings.Join(strings.SplitAfter(text, "\n")[:3], "")), "", "not a checkpoint", keyturn.Invalid},
+		"no number of pruned ones":   {resigned(strings.Replace(text, "pruned 2\n", "", 1)), "", "not a checkpoint", keyturn.Invalid},
+		"more pruned than there are": {resigned(strings.Replace(text, "pruned 2\n", "pruned 6\n", 1)), "", "not a checkpoint", keyturn.Invalid},
+		"an edited number of pruned": {strings.Replace(good, "pruned 2", "pruned 3", 1), "", "changed after it was signed", keyturn.Corrupt},
 		"a size with a zero ahead":   {resigned(strings.Replace(text, "\n5\n", "\n05\n", 1)), "", "not a checkpoint", keyturn.Invalid},
 		"a size below zero":          {resigned(strings.Replace(text, "\n5\n", "\n-5\n", 1)), "", "not a checkpoint", keyturn.Invalid},
 		"another origin":             {resigned(strings.Replace(text, origin, "keyturn.local/log/x", 1)), "", "not a checkpoint", keyturn.Invalid},
@@ -227,3 +230,42 @@ type signer struct {
 }
 
 func (s signer) Sign(msg []byte) ([]byte, error) { return ed25519.Sign(s.key, msg), nil }
+
+// Taken apart and put together a checkpoint is the same, and what is no checkpoint
+// cannot be taken apart: nothing of its text gets on.
+func TestParts(t *testing.T) {
+	good := must(sample().Sign(key('a')))
+	parts, err := verify.Parts(good)
+	if err != nil || string(verify.Whole(parts)) != string(good) {
+		t.Fatalf("%+v, %v\n%s", parts, err, verify.Whole(parts))
+	}
+	form := must(keyturn.EncodeOp(keyturn.VerifyLog{Checkpoint: &parts}))
+	again := must(keyturn.DecodeOp(form)).(keyturn.VerifyLog)
+	if got, err := verify.OpenCheckpoint(verify.Whole(*again.Checkpoint), vkey(key('a'))); err != nil || got != sample() || len(form) > 600 {
+		t.Errorf("by way of a record of %d bytes: %+v, %v", len(form), got, err)
+	}
+	if _, err := verify.OpenCheckpoint(verify.Whole(parts), vkey(key('b'))); !errors.Is(err, keyturn.Corrupt) {
+		t.Errorf("another key: %v", err)
+	}
+	const word = "planted-in-the-file"
+	for what, msg := range map[string]string{
+		"a list of variables": "PASSWORD=" + word + "\n", "nothing": "",
+		"a line more":       strings.Replace(string(good), "\n\n", "\n"+word+"\n\n", 1),
+		"a text ahead":      word + "\n" + string(good),
+		"another name":      strings.ReplaceAll(string(good), origin, word),
+		"a name too long":   strings.ReplaceAll(string(good), origin, origin+"00"),
+		"a time that talks": strings.Replace(string(good), "time 2026", "time "+word, 1),
+		"no signature":      strings.Replace(string(good), "— "+origin, "— "+word, 1),
+		"too large":         string(good) + strings.Repeat("— w AAAAAAAA\n", 10000),
+	} {
+		parts, err := verify.Parts([]byte(msg))
+		if !errors.Is(err, keyturn.Invalid) || strings.Contains(fmt.Sprintf("%+v %v", err, errors.Unwrap(err)), word) || parts != (keyturn.SignedCheckpoint{}) {
+			t.Errorf("%s: %+v, %v", what, parts, err)
+		}
+	}
+	// What stands beside it goes nowhere.
+	beside := string(good) + "— " + word + " AAAAAAAA\n"
+	if parts, err := verify.Parts([]byte(beside)); err != nil || string(verify.Whole(parts)) != string(good) {
+		t.Errorf("a signature beside it: %v", err)
+	}
+}

@@ -33,8 +33,9 @@ line for each record with its hash, last a signed checkpoint. 'keyturn audit ver
 FILE' checks the file anywhere, and needs nothing else; docs/audit.md tells how
 other tools do. Every record is checked on the way out.
 
-With --out the file is written whole or not at all, for its owner only. Records
-that retention has pruned are in it as their hashes.
+With --out the file is written whole or not at all, for its owner only. It asks
+before it replaces a file, and needs --yes elsewhere. Records that retention has
+pruned are in it as their hashes.
 
 --follow writes the lines of records to standard output, and goes on with each
 that is added until it is interrupted: for programs that ship logs. They get
@@ -76,6 +77,11 @@ func (o *exportOptions) complete(c *command.Command, now time.Time) (err error) 
 }
 
 func export(ctx context.Context, c *command.Command, s *command.Session, o exportOptions) error {
+	if o.out != "" {
+		if err := mayWrite(ctx, c, s, o.out); err != nil {
+			return err
+		}
+	}
 	res, err := command.Ask[*keyturn.Exported](ctx, c, s, o.op)
 	if err != nil {
 		return err
@@ -125,9 +131,6 @@ func writeLines(w io.Writer, lines iter.Seq2[[]byte, error]) (n int64, err error
 // goes to a temporary file beside it, to the disk, and then to its name. shown is
 // how the person wrote the path.
 func writeFile(path, shown string, fill func(io.Writer) error) error {
-	if fi, err := os.Stat(path); err == nil && !fi.Mode().IsRegular() {
-		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(shown)+"' is not a file", "name a file, or use - for standard output")
-	}
 	failed := func(err error) error {
 		if e := new(keyturn.Error); errors.As(err, &e) {
 			return err
@@ -195,6 +198,11 @@ name and no value is in it. -o json tells the key that verifies it, too.`,
 }
 
 func checkpoint(ctx context.Context, c *command.Command, s *command.Session, out string) error {
+	if out != "" {
+		if err := mayWrite(ctx, c, s, out); err != nil {
+			return err
+		}
+	}
 	res, err := command.Ask[*keyturn.Checkpointed](ctx, c, s, keyturn.MakeCheckpoint{})
 	if err != nil {
 		return err
@@ -234,7 +242,8 @@ func auditPruneCommand(c *command.Command) *cobra.Command {
 		Long: `Drop the content of records that are older than --older-than, for ever. Their
 hashes stay: the tree, and every checkpoint made before, verify as they did. Who
 did what, and when, is gone; export it first if it must be kept. The whole log is
-checked before, and nothing is dropped where it is not whole.
+checked before, and nothing is dropped where it is not whole. Records of the last
+30 days stay in any case, and so does what the log tells of restored backups.
 
 It asks on a terminal, needs --yes elsewhere, is recorded, and is for people only.`,
 		Example: `  keyturn audit prune --older-than 400d --yes`,
@@ -246,6 +255,9 @@ It asks on a terminal, needs --yes elsewhere, is recorded, and is for people onl
 			age, err := command.ParseAge(o.older)
 			if err != nil {
 				return err
+			}
+			if age < keyturn.MinRetention {
+				return keyturn.E(keyturn.Invalid, "records of the last 30 days are never dropped", "say --older-than 30d or more")
 			}
 			o.op.Before = time.Now().Add(-age).UTC().Truncate(time.Microsecond)
 			if !c.Yes && (c.JSON() || !c.Prompt().Possible()) {

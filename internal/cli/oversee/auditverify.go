@@ -3,6 +3,7 @@ package oversee
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"strings"
 
@@ -18,6 +19,7 @@ type verifyOptions struct {
 	checkpoint string // a file
 	key        string
 	held       []byte // what the checkpoint's file holds
+	parts      *keyturn.SignedCheckpoint
 }
 
 func auditVerifyCommand(c *command.Command) *cobra.Command {
@@ -60,6 +62,14 @@ tells the key of yours.`,
 			if o.key != "" {
 				return keyturn.E(keyturn.Invalid, "--key is for an exported file; the store knows its own key", "name the file, or leave --key out")
 			}
+			if o.held != nil {
+				// Only what a checkpoint says goes into the record, whatever the file is.
+				parts, err := verify.Parts(o.held)
+				if err != nil {
+					return err
+				}
+				o.parts = &parts
+			}
 			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return verifyLog(ctx, c, s, o) })
 		},
 	}
@@ -69,7 +79,7 @@ tells the key of yours.`,
 }
 
 func verifyLog(ctx context.Context, c *command.Command, s *command.Session, o verifyOptions) error {
-	res, err := command.Ask[*keyturn.Verified](ctx, c, s, keyturn.VerifyLog{Checkpoint: string(o.held)})
+	res, err := command.Ask[*keyturn.Verified](ctx, c, s, keyturn.VerifyLog{Checkpoint: o.parts})
 	if err != nil {
 		return err
 	}
@@ -100,8 +110,11 @@ func verifyFile(c *command.Command, o verifyOptions) error {
 	}
 	doc := command.LogDoc{Size: r.Size, Head: hex.EncodeToString(r.Root[:]), Pruned: r.Pruned, Consistent: true,
 		Key: r.Key, Signed: checkpointDoc(toldBy(*r.Made)), Restored: restoredDocs(r.Restored)}
-	if r.First > 1 {
-		doc.First = r.First
+	if doc.First = r.First; r.First == 0 && r.Size > 0 {
+		doc.First = r.Size + 1
+	}
+	if doc.First == 1 {
+		doc.First = 0 // all of it: not worth a word
 	}
 	if r.Against != nil {
 		doc.Checkpoint = checkpointDoc(toldBy(*r.Against))
@@ -110,25 +123,27 @@ func verifyFile(c *command.Command, o verifyOptions) error {
 }
 
 func toldBy(v verify.Checkpoint) keyturn.Checkpoint {
-	return keyturn.Checkpoint{Origin: v.Origin, Size: v.Size, Head: hex.EncodeToString(v.Root[:]), Generation: v.Generation, Time: v.Time}
+	return keyturn.Checkpoint{Origin: v.Origin, Size: v.Size, Head: hex.EncodeToString(v.Root[:]), Generation: v.Generation, Time: v.Time, Pruned: v.Pruned}
 }
 
 func checkpointDoc(k keyturn.Checkpoint) *command.CheckpointDoc {
-	return &command.CheckpointDoc{Origin: k.Origin, Size: k.Size, Head: k.Head, Generation: k.Generation, Time: command.Stamp(k.Time)}
+	return &command.CheckpointDoc{Origin: k.Origin, Size: k.Size, Head: k.Head, Generation: k.Generation, Time: command.Stamp(k.Time), Pruned: k.Pruned}
 }
 
 // sound tells what was found of a log that is whole as far as it can be seen.
 func sound(c *command.Command, answer command.Answer, doc command.LogDoc) error {
 	if doc.Checkpoint != nil {
-		doc.CompleteTo = doc.Checkpoint.Size
-		doc.Complete = doc.CompleteTo == doc.Size
+		if doc.UnchangedTo = doc.Checkpoint.Size; doc.First == 0 && doc.Pruned == 0 {
+			doc.CompleteTo = doc.UnchangedTo
+			doc.Complete = doc.CompleteTo == doc.Size
+		}
 	}
 	if c.JSON() {
 		answer.Log = &doc
 		return c.Print(answer)
 	}
 	what := count(doc.Size, "record")
-	if doc.First > 1 {
+	if doc.First > 0 {
 		what = count(doc.Size-doc.First+1, "record") + " from " + number(doc.First) + " on"
 	}
 	if err := c.Line("%s, consistent; head %s", what, doc.Head); err != nil {
@@ -149,11 +164,32 @@ func sound(c *command.Command, answer command.Answer, doc command.LogDoc) error 
 			return err
 		}
 	}
-	if k := doc.Checkpoint; k == nil {
-		return c.Line("consistent, not complete: no checkpoint was given")
-	} else if doc.Complete {
-		return c.Line("complete and unchanged up to record %d, by your checkpoint of %s", k.Size, k.Time)
+	return c.Line("%s", verdict(doc))
+}
+
+// verdict is how far the log is what the verifier's checkpoint says. It is called
+// complete only where every record was seen with its content.
+func verdict(doc command.LogDoc) string {
+	k := doc.Checkpoint
+	if k == nil {
+		return "consistent, not complete: no checkpoint was given"
 	}
-	return c.Line("complete and unchanged up to record %d, by your checkpoint of %s; %s after it consistent only",
-		doc.Checkpoint.Size, doc.Checkpoint.Time, count(doc.Size-doc.CompleteTo, "record"))
+	line := fmt.Sprintf("complete and unchanged up to record %d", k.Size)
+	switch first := max(doc.First, 1); {
+	case first > k.Size && doc.First > 0:
+		line = fmt.Sprintf("begins where it should, behind record %d, but holds no record up to there: nothing of it is shown to be complete", k.Size)
+	case doc.CompleteTo == 0 && k.Size > 0:
+		line = fmt.Sprintf("records %d to %d unchanged", first, k.Size)
+		if first > 1 {
+			line += fmt.Sprintf(", without records 1 to %d, which are not in this file", first-1)
+		}
+		if doc.Pruned > 0 {
+			line += fmt.Sprintf(", not complete: the contents of %s are gone", number(doc.Pruned))
+		}
+	}
+	line += ", by your checkpoint of " + k.Time
+	if after := doc.Size - max(k.Size, doc.First-1); after > 0 {
+		line += "; " + count(after, "record") + " after it consistent only"
+	}
+	return line
 }

@@ -11,7 +11,7 @@ import (
 func restoredDocs(list []keyturn.Restoration) []command.RestoredDoc {
 	var docs []command.RestoredDoc
 	for _, r := range list {
-		d := command.RestoredDoc{Record: r.Record, Made: command.Stamp(r.Made), Backup: r.Backup, Replaced: r.Replaced, Unread: r.Unread}
+		d := command.RestoredDoc{Record: r.Record, Made: command.Stamp(r.Made), Backup: r.Backup, Replaced: r.Replaced, Unread: r.Unread, Earlier: restoredDocs(r.Earlier)}
 		if r.Replaced != nil {
 			d.Lost = max(0, r.Replaced.Size-r.Backup.Size)
 		}
@@ -22,7 +22,16 @@ func restoredDocs(list []keyturn.Restoration) []command.RestoredDoc {
 
 // restoredLine says it to people: what of an earlier log is not in this one.
 func restoredLine(d command.RestoredDoc) string {
-	line := fmt.Sprintf("record %d: restored from a backup of %s", d.Record, d.Made)
+	line := fmt.Sprintf("record %d: restored from a backup of %s", d.Record, d.Made) + instead(d)
+	for _, e := range d.Earlier {
+		line += fmt.Sprintf("\n  the log that it replaced told of another: record %d, restored from a backup of %s", e.Record, e.Made) + instead(e)
+	}
+	return line
+}
+
+// instead says in whose place a backup was put.
+func instead(d command.RestoredDoc) string {
+	line := ""
 	switch {
 	case d.Unread:
 		line += ", over a store that could not be read: what its log held is not known"

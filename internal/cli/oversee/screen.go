@@ -81,6 +81,9 @@ func header(r keyturn.Request, cut int, remember bool) []string {
 	if r.Opens != "" {
 		fact("careful", visible(r.Opens))
 	}
+	if len(r.Files) > 0 {
+		fact("careful", wholeFiles(r))
+	}
 	if remember && r.Rule != "" {
 		fact("remember", "a rule is written too: the one above")
 	}
@@ -88,6 +91,24 @@ func header(r keyturn.Request, cut int, remember bool) []string {
 		fact("careful", fmt.Sprintf("%d bytes of what it asks for are too long to be shown above", cut))
 	}
 	return out
+}
+
+// wholeFiles says of which files all comes out, or is destroyed: the first few of many.
+func wholeFiles(r keyturn.Request) string {
+	const most = 8
+	var names []string
+	for i, f := range r.Files {
+		if i == most {
+			names = append(names, fmt.Sprintf("and %d more", len(r.Files)-most))
+			break
+		}
+		names = append(names, short(visible(f), 200))
+	}
+	what := "whole files come out, with all that they held before, not only the values that were moved: "
+	if _, forget := r.Op.(keyturn.ForgetMigration); forget {
+		what = "all that these files held before is destroyed: "
+	}
+	return what + strings.Join(names, ", ")
 }
 
 // block is text of theirs, a line for each and broken where it is too long, with
@@ -209,6 +230,9 @@ func sentence(op keyturn.Op) string {
 		}
 		return "put " + what + " into " + out
 	case keyturn.RevealSecret:
+		if op.Clipboard {
+			return "have the value of " + what + " on the clipboard"
+		}
 		return "see the value of " + what
 	case keyturn.GetSecret:
 		return "see what is known of " + what
@@ -228,7 +252,7 @@ func sentence(op keyturn.Op) string {
 	case keyturn.MigrateSecrets:
 		return "store values from files in " + what
 	case keyturn.RevertMigration:
-		return "see what migrated files held, and write it back: values of " + what
+		return "see all that migrated files held, and write it back: values of " + what + " and whatever else is in them"
 	case keyturn.ForgetMigration:
 		return "destroy what is kept of a migration into " + what
 	case keyturn.DeleteSecret:

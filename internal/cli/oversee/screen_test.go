@@ -113,3 +113,16 @@ func TestVisible(t *testing.T) {
 		}
 	}
 }
+
+// Who is asked to let a migration be taken back is told that whole files come out, and
+// of each which, before the facts end.
+func TestScreenNamesWholeFiles(t *testing.T) {
+	ref := keyturn.MustRef("local/m")
+	for op, want := range map[keyturn.Op]string{keyturn.RevertMigration{Ref: ref, ID: "x"}: "whole files come out", keyturn.ForgetMigration{Ref: ref, ID: "x"}: "is destroyed"} {
+		lines := screen(keyturn.Request{Op: op, Actor: keyturn.Actor{Kind: keyturn.Agent, Name: "x"}, Files: []string{"/p/.env", "/p/b\x1b.env"}}, false)
+		text := strings.Join(lines, "\n")
+		if !strings.Contains(text, want) || !strings.Contains(text, "/p/.env") || !strings.Contains(text, "/p/b") || strings.Contains(text, "\x1b") {
+			t.Errorf("%s:\n%s", op.Kind(), text)
+		}
+	}
+}
