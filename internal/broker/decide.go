@@ -10,6 +10,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/approval"
 	"github.com/keyturn/keyturn/internal/broker/answer"
+	"github.com/keyturn/keyturn/internal/broker/asked"
 	"github.com/keyturn/keyturn/internal/broker/people"
 	"github.com/keyturn/keyturn/internal/broker/verdict"
 	"github.com/keyturn/keyturn/internal/rules"
@@ -210,7 +211,7 @@ func sinkOf(c *call) rules.Sink {
 // exactly this operation of this caller is there and still fits.
 func (b *Broker) approve(ctx context.Context, c *call) error {
 	if c.verdict.Effect != rules.Allow {
-		e := refusal(c)
+		e := c.verdict.Refusal(c.actor, c.op)
 		if c.verdict.Effect == rules.Approve {
 			e = keyturn.E(keyturn.Pending, "this waits for an approval: "+c.verdict.Why, "")
 		}
@@ -247,7 +248,7 @@ func (b *Broker) approved(ctx context.Context, c *call, e *keyturn.Error) error 
 	if c.actor.Kind == keyturn.Person {
 		says = "you cannot say yes to it yourself: another person does" // who has an account of their own here
 	}
-	if seen, _, err := view(req); err == nil {
+	if seen, _, err := asked.View(req); err == nil {
 		if rule, _ := b.offered(req, seen); rule != "" {
 			once = "   (once; add --remember for from now on)"
 		}

@@ -6,7 +6,6 @@ package carry
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -188,34 +187,4 @@ func Compare(a, b map[string]keyturn.Value) []keyturn.FieldDifference {
 		out = append(out, d)
 	}
 	return out
-}
-
-// Only returns the field that a reference means: the one it names, or the only
-// one there is.
-func Only(ref keyturn.Ref, s keyturn.Secret) (string, error) {
-	if ref.Field() != "" {
-		return ref.Field(), nil
-	}
-	names := FieldNames(s)
-	if len(names) == 1 {
-		return names[0], nil
-	}
-	if len(names) == 0 {
-		return "", keyturn.E(keyturn.NotFound, ref.Short()+" has no fields", "put one, or name another secret")
-	}
-	hint := "name one, for instance "
-	if r, err := ref.WithField(names[0]); err == nil {
-		hint += keyturn.Quote(r.Short())
-	}
-	return "", keyturn.E(keyturn.Invalid, fmt.Sprintf("%s has %d fields: %s", ref.Short(), len(names), strings.Join(names, ", ")), hint)
-}
-
-// FieldNames are the names of a version's fields, sorted.
-func FieldNames(s keyturn.Secret) []string {
-	names := make([]string, 0, len(s.Values))
-	for f := range s.Values {
-		names = append(names, f)
-	}
-	slices.Sort(names)
-	return names
 }
