@@ -191,7 +191,7 @@ var layers = []layer{
 		name: "release", packages: []string{"release"},
 		because: "a program of its own that packs what was built; no part of keyturn, and nothing imports it",
 	}, {
-		name: "wiring", packages: []string{"app", "app/access", "app/outfile", "cmd/keyturn"}, may: []string{everything},
+		name: "wiring", packages: []string{"app", "app/access", "app/outfile", "app/mounted", "cmd/keyturn"}, may: []string{everything},
 		because: "the only place where everything meets",
 	},
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/app/mounted"
 	"github.com/keyturn/keyturn/internal/cli"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
@@ -50,7 +51,7 @@ func Main(o Options) (status int) {
 	}()
 	_ = launch.HardenSelf() // best effort: what the system lacks, it lacks
 	p := &cli.Program{Version: version(), In: m.In, Out: m.Out, Err: m.Err, Environ: m.Environ, Dir: m.Dir,
-		Actions: Actions(), Open: m.open, Create: m.create, Restore: m.restore, Peek: m.peek, Facts: m.facts, Inspect: m.inspect}
+		Actions: mounted.Actions(), Open: m.open, Create: m.create, Restore: m.restore, Peek: m.peek, Facts: m.facts, Inspect: m.inspect}
 	return p.Run(m.Args)
 }
 
@@ -179,7 +180,7 @@ func (m machine) facts(how command.How) (command.Facts, error) {
 	if f.Operator, err = config.LoadOperator(m.locations(how)); err != nil {
 		return f, err
 	}
-	if err := checkMounts(f.Operator); err != nil {
+	if err := mounted.Check(f.Operator); err != nil {
 		return f, err
 	}
 	operatorFile := ""
@@ -191,7 +192,8 @@ func (m machine) facts(how command.How) (command.Facts, error) {
 			return f, err
 		}
 	}
-	f.Mounts = m.mountNames(f.Operator, f.Actor, how)
+	// An agent could set a variable: for it there is no mount of the environment.
+	f.Mounts = mounted.Names(f.Operator, how.Home == "" && f.Actor.Kind == keyturn.Person && m.env("VAULT_ADDR") != "")
 	f.Rules, err = rules.New(ruleInput(f.Operator, f.Project))
 	return f, err
 }
@@ -225,8 +227,8 @@ func expected(f command.Facts) error {
 		for _, s := range e.Settings {
 			have := mount.Setting(s.Key)
 			if s.Key == "platform" {
-				if have = mount.Platform; e.Mount == localMount && !known {
-					have = localMount
+				if have = mount.Platform; e.Mount == mounted.Local && !known {
+					have = mounted.Local
 				}
 			}
 			if have != s.Value {

@@ -4,29 +4,22 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"sync"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/app/access"
+	"github.com/keyturn/keyturn/internal/app/mounted"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/broker"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
-	"github.com/keyturn/keyturn/internal/platform"
-	"github.com/keyturn/keyturn/internal/platform/local"
-	"github.com/keyturn/keyturn/internal/platform/vault/login"
 	"github.com/keyturn/keyturn/internal/rules"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/alive"
 	"github.com/keyturn/keyturn/internal/state/rootkey"
 )
-
-const localMount = "local"
 
 // open opens the store and puts the door before it.
 func (m machine) open(ctx context.Context, how command.How) (*command.Session, error) {
@@ -56,11 +49,11 @@ func (m machine) stateOptions() state.Options {
 func (m machine) session(ctx context.Context, how command.How, facts command.Facts, keeper *storeKeeper) (*command.Session, error) {
 	db := keeper.db
 	log, forwarded := m.auditLog(facts, db)
-	ms := &mounts{db: db, operator: facts.Operator, names: facts.Mounts, machine: m, open: map[string]*platform.Mount{}}
+	ms := &mounted.Mounts{DB: db, Operator: facts.Operator, Known: facts.Mounts, Env: m.env, Now: m.Now}
 	running := alive.In(filepath.Join(facts.Home, "running"))
 	var b *broker.Broker
 	b = broker.New(broker.Config{
-		Mounts: ms, Entrance: access.Entrance{Environ: m.Environ, Err: m.Err, Login: how.Login, Prompt: how.Prompt, Person: facts.Actor.Kind == keyturn.Person, Own: ms.ownVariable},
+		Mounts: ms, Entrance: access.Entrance{Environ: m.Environ, Err: m.Err, Login: how.Login, Prompt: how.Prompt, Person: facts.Actor.Kind == keyturn.Person, Own: ms.OwnVariable},
 		Rules: facts.Rules, Log: log, Items: db, Store: keeper, Holders: running,
 		WhoIs: whoIs(facts.Actor), Prover: how.Prompt, Remember: m.remember(how, func(file string) error {
 			_, err := b.Do(ctx, keyturn.UseConfig{Path: file})
@@ -76,7 +69,7 @@ func (m machine) session(ctx context.Context, how command.How, facts command.Fac
 	}
 	return &command.Session{Service: b, Facts: facts, Tidy: b.Tidy, Store: storeFacts(db), StoreState: keeper.state,
 		Unfinished: []command.UnfinishedWork{keeper.unfinished, keeper.copies}, Close: func() error {
-			ms.close()
+			ms.Close()
 			err := b.Flush()
 			running.Release()
 			forwarded()
@@ -216,79 +209,4 @@ func recordOwn(ctx context.Context, log *audit.Log, id string, op keyturn.Op, ac
 	intent := keyturn.Record{ID: id, Phase: keyturn.Intent, Actor: &actor, Door: "cli", Op: form, OpHash: hash.String(), Rule: rule}
 	outcome := keyturn.Record{ID: id, Phase: keyturn.Outcome, Status: "success"}
 	return log.Append(ctx, intent, outcome)
-}
-
-// mounts opens the configured platforms when they are first used.
-type mounts struct {
-	db       *state.DB
-	operator *config.Operator
-	names    []string // sorted
-	machine  machine
-
-	mu     sync.Mutex
-	open   map[string]*platform.Mount
-	logins []*login.Kept // of those that are open
-}
-
-// mountNames lists the mounts: the local store, those of the operator's
-// configuration, and for people those that the environment names. An agent could
-// set a variable, so that for it there are none of these.
-func (m machine) mountNames(o *config.Operator, a keyturn.Actor, how command.How) []string {
-	names := []string{localMount}
-	if o != nil {
-		for _, c := range o.Mounts {
-			names = append(names, c.Name)
-		}
-	}
-	if how.Home == "" && a.Kind == keyturn.Person && m.env("VAULT_ADDR") != "" {
-		names = append(names, vaultPlatform)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-// Names implements broker.Mounts.
-func (ms *mounts) Names() []string { return slices.Clone(ms.names) }
-
-// Mount implements broker.Mounts.
-func (ms *mounts) Mount(name string) (*platform.Mount, error) {
-	ms.mu.Lock()
-	defer ms.mu.Unlock()
-	if m, ok := ms.open[name]; ok {
-		return m, nil
-	}
-	m, err := ms.make(name)
-	if err == nil {
-		ms.open[name] = m
-	}
-	return m, err
-}
-
-func (ms *mounts) make(name string) (*platform.Mount, error) {
-	configured, known := ms.operator.Mount(name)
-	switch {
-	case name == localMount && (!known || configured.Platform == localMount):
-		return platform.NewMount(name, local.New(ms.db, name), local.Spec, ms.db.Stats().Path), nil
-	case known && configured.Platform == localMount:
-		return nil, keyturn.E(keyturn.Unsupported, "there is one local store, and it is the mount 'local'", "name it so in the configuration")
-	case known && configured.Platform == vaultPlatform:
-		return ms.configuredVault(configured)
-	case known:
-		return nil, keyturn.E(keyturn.Unsupported, "this keyturn does not speak to "+keyturn.Clean(configured.Platform)+" yet", "the mount 'local' works")
-	case name == vaultPlatform && slices.Contains(ms.names, name):
-		return ms.environmentVault(name)
-	}
-	return nil, keyturn.E(keyturn.NotFound, "no mount '"+keyturn.Clean(name)+"'",
-		fmt.Sprintf("the mounts are %v; more come from the operator's configuration", ms.Names()))
-}
-
-// only reports whether one configured mount is of a platform, and no more.
-func (ms *mounts) only(name string) bool {
-	n := 0
-	for _, m := range ms.operator.Mounts {
-		if m.Platform == name {
-			n++
-		}
-	}
-	return n == 1
 }
