@@ -43,7 +43,7 @@ unit: ## go test, with the race detector where it can be had
 
 # Servers that tests run against, by the names of their modules in
 # internal/world/servers. They are built once, into a cache outside the checkout.
-SERVERS     ?= vault
+SERVERS     ?= databases vault
 
 servers: ## builds the real servers that tests need; ten minutes the first time
 	internal/world/servers/build $(SERVERS)
