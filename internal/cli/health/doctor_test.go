@@ -18,7 +18,12 @@ type service struct {
 	err    error
 }
 
-func (s service) Do(context.Context, keyturn.Op) (keyturn.Result, error) { return s.answer, s.err }
+func (s service) Do(_ context.Context, op keyturn.Op) (keyturn.Result, error) {
+	if _, ok := op.(keyturn.ListLeases); ok {
+		return &keyturn.Leases{}, s.err
+	}
+	return s.answer, s.err
+}
 
 // TestUnfinished: what was begun and not finished is told, with the command that
 // goes on; what is done is not.
