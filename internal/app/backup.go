@@ -11,6 +11,7 @@ import (
 	"github.com/keyturn/keyturn/internal/app/outfile"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/backup"
+	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/rootkey"
 )
@@ -22,7 +23,7 @@ func (s *storeKeeper) Backup(ctx context.Context, op keyturn.BackupStore) (*keyt
 	if err != nil {
 		return nil, err
 	}
-	if outfile.Within(op.To, s.facts.Home) {
+	if command.Within(op.To, s.facts.Home) {
 		return nil, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(op.To)+"' is in keyturn's own folder, with the store", "name a file elsewhere: best on another disk")
 	}
 	if _, err := os.Lstat(op.To); err == nil && !op.Overwrite {

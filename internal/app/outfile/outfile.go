@@ -86,28 +86,6 @@ func SyncFolder(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// Within reports whether a file is, or would be, below a folder, by whatever names.
-func Within(path, folder string) bool {
-	own, err := os.Stat(folder)
-	if err != nil {
-		return false
-	}
-	dir := filepath.Dir(path)
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
-	}
-	for {
-		if fi, err := os.Stat(dir); err == nil && os.SameFile(fi, own) {
-			return true
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			return false
-		}
-		dir = up
-	}
-}
-
 // Occupied is the Conflict where there is a file already.
 func Occupied(path string) error {
 	return keyturn.E(keyturn.Conflict, "there is a file already: '"+keyturn.Clean(path)+"'", "name another one, or say --yes to replace it")

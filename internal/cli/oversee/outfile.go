@@ -3,7 +3,6 @@ package oversee
 import (
 	"context"
 	"os"
-	"path/filepath"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
@@ -14,7 +13,7 @@ import (
 // a person says so.
 func mayWrite(ctx context.Context, c *command.Command, s *command.Session, out string) error {
 	path, shown := c.Abs(out), "'"+keyturn.Clean(out)+"'"
-	if inside(path, s.Home) {
+	if command.Within(path, s.Home) {
 		return keyturn.E(keyturn.Invalid, shown+" is in keyturn's own folder, with the store", "name a file elsewhere")
 	}
 	fi, err := os.Stat(path)
@@ -35,26 +34,4 @@ func mayWrite(ctx context.Context, c *command.Command, s *command.Session, out s
 		return command.SaidNo()
 	}
 	return err
-}
-
-// inside reports whether a file is, or would be, below a folder, by whatever names.
-func inside(path, folder string) bool {
-	own, err := os.Stat(folder)
-	if err != nil {
-		return false
-	}
-	dir := filepath.Dir(path)
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
-	}
-	for {
-		if fi, err := os.Stat(dir); err == nil && os.SameFile(fi, own) {
-			return true
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			return false
-		}
-		dir = up
-	}
 }
