@@ -45,7 +45,9 @@ func (p *Platform) Login(ctx context.Context, l platform.Login) (platform.Sessio
 		return platform.Session{}, err
 	}
 	if err := p.Keeper.Keep(ctx, t); err != nil {
-		_ = login.Revoke(context.WithoutCancel(ctx), p.client, t.Value) // nobody has it
+		if l.Method != login.Given { // the login made it, and nobody has it
+			_ = login.Revoke(context.WithoutCancel(ctx), p.client, t.Value)
+		}
 		return platform.Session{}, err
 	}
 	p.forget()

@@ -123,6 +123,10 @@ func Check(r Request) error {
 	return nil
 }
 
+// Given is the method by which a person brings a token that they have: it is not
+// made by the login, and stays theirs.
+const Given = "token"
+
 // Login gets a token. Denied where the server does not take what it was given,
 // Invalid where an input is missing.
 func Login(ctx context.Context, c *api.Client, r Request) (platform.Token, error) {

@@ -1,0 +1,56 @@
+package vault
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/vault/api"
+)
+
+// fullDisk keeps no token.
+type fullDisk struct{ platform.Keeper }
+
+func (fullDisk) Keep(context.Context, platform.Token) error {
+	return keyturn.E(keyturn.Unavailable, "the disk is full", "")
+}
+
+// TestTokenThatCannotBeKept: one that the login made is revoked, since nobody has it;
+// one that the person brought along is theirs, and stays as it is.
+func TestTokenThatCannotBeKept(t *testing.T) {
+	var revoked atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/revoke-self"):
+			revoked.Add(1)
+			w.WriteHeader(http.StatusNoContent)
+		case strings.HasSuffix(r.URL.Path, "/lookup-self"):
+			_, _ = io.WriteString(w, `{"data":{"display_name":"anna","policies":["app"]}}`)
+		default:
+			_, _ = io.WriteString(w, `{"auth":{"client_token":"hvs.made","policies":["app"],"lease_duration":60}}`)
+		}
+	}))
+	defer s.Close()
+	for method, want := range map[string]int64{"token": 0, "userpass": 1} {
+		revoked.Store(0)
+		p := open(t, api.Config{Address: s.URL, Token: func(context.Context) (keyturn.Value, error) { return keyturn.Value{}, nil }})
+		p.Keeper = fullDisk{}
+		inputs := map[string]string{}
+		if method == "userpass" {
+			inputs["username"] = "anna"
+		}
+		_, err := p.Login(t.Context(), platform.Login{Method: method, Inputs: inputs,
+			Ask: func(context.Context, platform.Input) (keyturn.Value, error) {
+				return keyturn.NewValue([]byte("hvs.brought")), nil
+			}})
+		if e := keyturn.AsError(err); e == nil || e.Code != keyturn.Unavailable || revoked.Load() != want {
+			t.Errorf("%s: %v, %d revoked, want %d", method, err, revoked.Load(), want)
+		}
+	}
+}
