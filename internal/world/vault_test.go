@@ -225,7 +225,7 @@ func TestPartialFailures(t *testing.T) {
 		args = append(args, "--env", fmt.Sprintf("S%d=vault/secret/s%d#f", i, i))
 	}
 	var once [30]atomic.Bool
-	w.Before = func(out http.ResponseWriter, r *http.Request) bool {
+	w.Before(func(out http.ResponseWriter, r *http.Request) bool {
 		n, err := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/v1/secret/data/s"))
 		if err != nil {
 			return false
@@ -240,7 +240,7 @@ func TestPartialFailures(t *testing.T) {
 		out.WriteHeader(status)
 		_ = json.NewEncoder(out).Encode(map[string][]string{"errors": {"permission denied for " + value}})
 		return true
-	}
+	})
 	m := withVault(t, w.Address, "hvs.fake")
 	out := m.Run("", append(args, "--", "touch", "started")...)
 	if _, err := os.Stat(filepath.Join(m.Work, "started")); out.Status != 125 || err == nil {

@@ -158,7 +158,7 @@ func TestCanaryHostileVault(t *testing.T) {
 		if i >= len(shapes) {
 			status, shape = statuses[i-len(shapes)], shapes[i%2]
 		}
-		w.Before = func(out http.ResponseWriter, r *http.Request) bool {
+		w.Before(func(out http.ResponseWriter, r *http.Request) bool {
 			if strings.HasPrefix(r.URL.Path, "/v1/sys/internal/ui/mounts/") && status != 403 {
 				return false
 			}
@@ -170,7 +170,7 @@ func TestCanaryHostileVault(t *testing.T) {
 			out.WriteHeader(status)
 			_, _ = fmt.Fprintf(out, shape, text)
 			return true
-		}
+		})
 		lines := [][]string{
 			{"get", "vault/secret/a", "-v"}, {"put", "vault/secret/a", "password=-", "--replace", "-o", "json", "-v"}, {"list", "vault/secret", "-v"},
 			{"run", "-v", "--env", "P=vault/secret/a#f", "--", "true"},

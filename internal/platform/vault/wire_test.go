@@ -55,12 +55,12 @@ func TestRetriedOnTheWire(t *testing.T) {
 			t.Parallel()
 			w := servers.NewWire(t)
 			w.Set("a", map[string]any{"f": "old"})
-			w.Before = refusing(2, "GET secret/data/a", status, nil)
+			w.Before(refusing(2, "GET secret/data/a", status, nil))
 			s, err := wired(t, w).Get(t.Context(), ref)
 			if list, _ := w.Requests("GET secret/data/a"); err != nil || len(list) != 3 || !s.Values["f"].Equal(keyturn.NewValue([]byte("old"))) {
 				t.Errorf("get: %v after %d requests", err, len(list))
 			}
-			w.Before = refusing(2, "POST secret/data/a", status, nil)
+			w.Before(refusing(2, "POST secret/data/a", status, nil))
 			_, err = wired(t, w).Put(t.Context(), ref, one)
 			e := keyturn.AsError(err)
 			list, _ := w.Requests("POST secret/data/a")
@@ -70,7 +70,7 @@ func TestRetriedOnTheWire(t *testing.T) {
 			if c.put == 1 && (e == nil || e.Code != keyturn.Unavailable || !e.Unknown || !strings.Contains(e.Hint, "keyturn history vault/secret/a")) {
 				t.Errorf("put whose outcome is open: %+v", e)
 			}
-			w.Before = refusing(9, "GET secret/data/a", status, nil)
+			w.Before(refusing(9, "GET secret/data/a", status, nil))
 			_, err = wired(t, w).Get(t.Context(), ref)
 			want(t, "never answered", err, keyturn.Unavailable, "")
 			if err != nil && (!strings.Contains(err.Error(), "(tried 4 times)") || strings.Contains(err.Error(), "canary")) {
@@ -87,12 +87,12 @@ func TestRetryAfter(t *testing.T) {
 	w := servers.NewWire(t)
 	w.Set("a", map[string]any{"f": "v"})
 	ref := keyturn.MustRef("vault/secret/a")
-	w.Before = refusing(1, "GET secret/data/a", http.StatusTooManyRequests, http.Header{"Retry-After": {"1"}})
+	w.Before(refusing(1, "GET secret/data/a", http.StatusTooManyRequests, http.Header{"Retry-After": {"1"}}))
 	began := time.Now()
 	if _, err := wired(t, w).Get(t.Context(), ref); err != nil || time.Since(began) < time.Second {
 		t.Errorf("%v after %v", err, time.Since(began))
 	}
-	w.Before = refusing(9, "GET secret/data/a", http.StatusTooManyRequests, http.Header{"Retry-After": {"3600"}})
+	w.Before(refusing(9, "GET secret/data/a", http.StatusTooManyRequests, http.Header{"Retry-After": {"3600"}}))
 	began = time.Now()
 	_, err := wired(t, w).Get(t.Context(), ref)
 	want(t, "an hour", err, keyturn.Unavailable, "try again in 1h0m0s")
@@ -116,13 +116,13 @@ func TestThrottledListing(t *testing.T) {
 		names = append(names, "vault/secret/"+name)
 	}
 	var n atomic.Int64
-	w.Before = func(out http.ResponseWriter, r *http.Request) bool {
+	w.Before(func(out http.ResponseWriter, r *http.Request) bool {
 		if n.Add(1)%7 != 0 {
 			return false
 		}
 		out.WriteHeader(http.StatusTooManyRequests)
 		return true
-	}
+	})
 	prefix, err := keyturn.ParsePrefix("vault/")
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +146,7 @@ func TestThrottledListing(t *testing.T) {
 		t.Errorf("%d requests at a time", most)
 	}
 	// One that never answers ends it, soon.
-	w.Before = refusing(1<<30, "GET secret/metadata/f1/s001", http.StatusTooManyRequests, nil)
+	w.Before(refusing(1<<30, "GET secret/metadata/f1/s001", http.StatusTooManyRequests, nil))
 	began := time.Now()
 	_, err = list()
 	want(t, "one never answers", err, keyturn.Unavailable, "")
@@ -161,8 +161,9 @@ func TestThrottledListing(t *testing.T) {
 func TestManyFromASlowServer(t *testing.T) {
 	t.Parallel()
 	w := servers.NewWire(t)
-	w.Slow = 20 * time.Millisecond
-	w.Before = refusing(1<<30, "GET secret/data/s07", http.StatusForbidden, nil)
+	const slow = 20 * time.Millisecond
+	w.Slow(slow)
+	w.Before(refusing(1<<30, "GET secret/data/s07", http.StatusForbidden, nil))
 	var refs []keyturn.Ref
 	for i := range 200 {
 		name := fmt.Sprintf("s%02d", i%50)
@@ -197,7 +198,7 @@ func TestManyFromASlowServer(t *testing.T) {
 	if most > 16 || most < 4 {
 		t.Errorf("%d requests at a time", most)
 	}
-	if alone := 50 * w.Slow; took > alone {
+	if alone := 50 * slow; took > alone {
 		t.Errorf("200 references took %v; one after another they take %v", took, alone)
 	}
 }
@@ -207,12 +208,12 @@ func TestNamespace(t *testing.T) {
 	w := servers.NewWire(t)
 	w.Set("a", map[string]any{"f": "v"})
 	var without atomic.Int64
-	w.Before = func(_ http.ResponseWriter, r *http.Request) bool {
+	w.Before(func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Header.Get("X-Vault-Namespace") != "team/a" || r.Header.Get("X-Vault-Request") != "true" {
 			without.Add(1)
 		}
 		return false
-	}
+	})
 	m := wired(t, w)
 	ref := keyturn.MustRef("vault/secret/a")
 	_, err := m.Get(t.Context(), ref)
@@ -240,12 +241,12 @@ func TestNamespace(t *testing.T) {
 // open, and the put is not sent again.
 func TestBrokenOffPut(t *testing.T) {
 	w := servers.NewWire(t)
-	w.Before = func(out http.ResponseWriter, r *http.Request) bool {
+	w.Before(func(out http.ResponseWriter, r *http.Request) bool {
 		if r.Method != http.MethodPost {
 			return false
 		}
 		panic(http.ErrAbortHandler)
-	}
+	})
 	_, err := wired(t, w).Put(t.Context(), keyturn.MustRef("vault/secret/a"), platform.Put{Values: map[string]keyturn.Value{"f": keyturn.NewValue([]byte("w"))}})
 	e := keyturn.AsError(err)
 	if list, _ := w.Requests("POST "); e == nil || e.Code != keyturn.Unavailable || !e.Unknown || len(list) != 1 {

@@ -22,13 +22,9 @@ import (
 type Wire struct {
 	Address string
 
-	// Before is asked before each request; true where it has answered itself. It is
-	// called for several requests at a time.
-	Before func(w http.ResponseWriter, r *http.Request) bool
-	// Slow is how long each answer takes.
-	Slow time.Duration
-
 	mu       sync.Mutex
+	before   func(w http.ResponseWriter, r *http.Request) bool
+	slow     time.Duration
 	secrets  map[string][]map[string]any // versions by path
 	requests []string
 	now, max int // requests under way
@@ -42,6 +38,21 @@ func NewWire(t testing.TB) *Wire {
 	t.Cleanup(s.Close)
 	w.Address = s.URL
 	return w
+}
+
+// Before has f asked before each request from now on; it answers true where it has
+// answered itself. It is called for several requests at a time. Nil ends it.
+func (w *Wire) Before(f func(w http.ResponseWriter, r *http.Request) bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.before = f
+}
+
+// Slow sets how long each answer takes from now on.
+func (w *Wire) Slow(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.slow = d
 }
 
 // Set writes a secret's next version.
@@ -78,12 +89,11 @@ func (w *Wire) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	w.requests = append(w.requests, r.Method+" "+path)
 	w.now++
 	w.max = max(w.max, w.now)
+	before, slow := w.before, w.slow
 	w.mu.Unlock()
 	defer func() { w.mu.Lock(); w.now--; w.mu.Unlock() }()
-	if w.Slow > 0 {
-		time.Sleep(w.Slow)
-	}
-	if w.Before != nil && w.Before(out, r) {
+	time.Sleep(slow)
+	if before != nil && before(out, r) {
 		return
 	}
 	status, answer := w.answer(r, path)
