@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// maxNodes bounds the automaton: 17 bytes each, 143 MB in all. A value of 32
+// maxNodes bounds the automaton: 16 bytes each, 134 MB in all. A value of 32
 // bytes takes some 1,200, a 4096-bit RSA key 84,000, 128 KiB up to 4.5 million.
 const maxNodes = 8 << 20
 
@@ -22,18 +22,22 @@ const root = 0
 type automaton struct {
 	roots [256]uint32 // transitions from the root
 	nodes []node
-	label []byte   // the byte that leads into a node
 	forks []uint32 // where in heads the further children of each fork begin; one entry more than forks
 	heads []uint32 // the further children of all forks
 	bytes []byte   // the bytes that lead into them
 }
 
+// node is kept small, for it is the size of all this: what is met together lies
+// in one line of the processor's cache.
 type node struct {
-	fail  uint32 // the longest proper suffix that is a node as well
-	hold  uint32 // the longest suffix, in bytes, that can still grow into a form
-	match uint32 // 1 + the longest form that ends here, or 0
-	more  uint32 // 1 + the fork that this node is, or 0 if it has but one child, or leaf
+	fail uint32 // the longest proper suffix that is a node as well
+	hold uint32 // the longest suffix, in bytes, that can still grow into a form
+	more uint32 // 1 + the fork that this node is, or 0 if it has but one child, or leaf
+	tag  uint32 // the byte that leads here; above it 1 + the longest form that ends here, or 0
 }
+
+func (n *node) label() byte   { return byte(n.tag) }
+func (n *node) match() uint32 { return n.tag >> 8 }
 
 // leaf is a node without children.
 const leaf = ^uint32(0)
@@ -51,12 +55,15 @@ func compileAutomaton(forms []form) (*automaton, bool) {
 	if size > maxNodes {
 		return nil, false
 	}
-	a := &automaton{nodes: make([]node, size), label: make([]byte, size)}
+	a := &automaton{nodes: make([]node, size)}
 	for i, r := range runs {
 		f := forms[i].bytes
-		copy(a.label[r.head:], f[r.shared:])
-		last := &a.nodes[int(r.head)+len(f)-int(r.shared)-1]
-		last.match = uint32(i + 1)
+		own := a.nodes[r.head:][:len(f)-int(r.shared)]
+		for j := range own {
+			own[j] = node{hold: r.shared + uint32(j) + 1, tag: uint32(f[int(r.shared)+j])}
+		}
+		last := &own[len(own)-1]
+		last.tag |= uint32(i+1) << 8
 		if i+1 == len(runs) || int(runs[i+1].shared) < len(f) {
 			last.more = leaf
 		}
@@ -92,7 +99,7 @@ func (a *automaton) branch(runs []run) {
 			path = path[:len(path)-1]
 		}
 		if len(path) == 0 {
-			a.roots[a.label[r.head]] = r.head
+			a.roots[a.nodes[r.head].label()] = r.head
 		} else {
 			on := path[len(path)-1]
 			if parent := on.head + r.shared - on.shared - 1; parent+1 < r.head {
@@ -110,7 +117,7 @@ func (a *automaton) branch(runs []run) {
 			a.nodes[c.parent].more = uint32(len(a.forks))
 		}
 		a.heads = append(a.heads, c.head)
-		a.bytes = append(a.bytes, a.label[c.head])
+		a.bytes = append(a.bytes, a.nodes[c.head].label())
 	}
 	a.forks = append(a.forks, uint32(len(further)))
 }
@@ -123,23 +130,24 @@ func (a *automaton) link(forms int) {
 			level = append(level, n)
 		}
 	}
-	for depth := uint32(1); len(level) > 0; depth++ {
+	for len(level) > 0 {
 		next = next[:0]
 		for _, n := range level {
 			s := &a.nodes[n]
 			suffix := &a.nodes[s.fail]
-			if s.match == 0 {
-				s.match = suffix.match
+			if s.match() == 0 {
+				s.tag |= suffix.match() << 8
 			}
 			if s.more == leaf {
 				s.hold = suffix.hold
 				continue
 			}
-			s.hold = depth
-			a.nodes[n+1].fail = a.step(s.fail, a.label[n+1])
+			first := &a.nodes[n+1]
+			first.fail = a.step(s.fail, first.label())
 			next = append(next, n+1)
 			for _, m := range a.further(s) {
-				a.nodes[m].fail = a.step(s.fail, a.label[m])
+				child := &a.nodes[m]
+				child.fail = a.step(s.fail, child.label())
 				next = append(next, m)
 			}
 		}
@@ -152,7 +160,7 @@ func (a *automaton) step(n uint32, c byte) uint32 {
 	for n != root {
 		s := &a.nodes[n]
 		if s.more != leaf {
-			if a.label[n+1] == c {
+			if a.nodes[n+1].label() == c {
 				return n + 1
 			}
 			if s.more != 0 {

@@ -12,7 +12,7 @@ func TestNodes(t *testing.T) {
 			forms = append(forms, form{[]byte(s), uint32(i)})
 		}
 		a, ok := compileAutomaton(sortForms(forms))
-		if !ok || len(a.label) != want || len(a.nodes) != want {
+		if !ok || len(a.nodes) != want {
 			t.Fatalf("%q: %d nodes, want %d", texts, len(a.nodes), want)
 		}
 	}

@@ -128,7 +128,7 @@ func BenchmarkCompile(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				b.ReportMetric(float64(len(m.automaton.label)), "states")
+				b.ReportMetric(float64(len(m.automaton.nodes)), "states")
 				b.ReportMetric(float64(len(m.forms)), "forms")
 			}
 		})

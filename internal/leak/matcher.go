@@ -112,7 +112,6 @@ func (m *Matcher) Redact(p []byte) []byte {
 func (m *Matcher) Wipe() {
 	m.wiped.Store(true)
 	a := m.automaton
-	clear(a.label)
 	clear(a.bytes)
 	clear(a.roots[:])
 	clear(a.nodes)
@@ -146,7 +145,7 @@ func (m *Matcher) scan(state uint32, p []byte, hits []hit) (uint32, []hit) {
 		}
 		state = a.step(state, p[i])
 		i++
-		if f := a.nodes[state].match; f != 0 {
+		if f := a.nodes[state].match(); f != 0 {
 			hits = append(hits, hit{i, m.forms[f-1]})
 		}
 	}
