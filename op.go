@@ -79,22 +79,20 @@ func DecodeOp(data []byte) (Op, error) {
 	if len(data) > MaxOp {
 		return nil, E(Invalid, "this operation is too large", "")
 	}
-	var head struct {
-		Op string `json:"op"`
+	members, kind := map[string]json.RawMessage{}, ""
+	err := json.Unmarshal(data, &members)
+	if err == nil && members["op"] != nil {
+		err = json.Unmarshal(members["op"], &kind)
 	}
-	if err := json.Unmarshal(data, &head); err != nil {
-		return nil, E(Invalid, "this is not an operation", "").Because(err)
-	}
-	i := slices.IndexFunc(kinds, func(op Op) bool { return op.Kind() == head.Op })
-	if i < 0 {
-		return nil, E(Invalid, "unknown operation '"+Clean(head.Op)+"'", "")
-	}
-	p := reflect.New(reflect.TypeOf(kinds[i]))
-	members := map[string]json.RawMessage{}
-	if err := json.Unmarshal(data, &members); err != nil {
+	if err != nil {
 		return nil, E(Invalid, "this is not an operation", "").Because(err)
 	}
 	delete(members, "op")
+	i := slices.IndexFunc(kinds, func(op Op) bool { return op.Kind() == kind })
+	if i < 0 {
+		return nil, E(Invalid, "unknown operation '"+Clean(kind)+"'", "")
+	}
+	p := reflect.New(reflect.TypeOf(kinds[i]))
 	rest, err := json.Marshal(members)
 	if err != nil {
 		return nil, E(Invalid, "this is not an operation", "").Because(err)
@@ -102,11 +100,11 @@ func DecodeOp(data []byte) (Op, error) {
 	dec := json.NewDecoder(bytes.NewReader(rest))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(p.Interface()); err != nil {
-		return nil, E(Invalid, "the operation '"+head.Op+"' is malformed", "").Because(err)
+		return nil, E(Invalid, "the operation '"+kind+"' is malformed", "").Because(err)
 	}
 	op := p.Elem().Interface().(Op)
 	if again, err := EncodeOp(op); err != nil || !bytes.Equal(again, data) {
-		return nil, E(Invalid, "the operation '"+head.Op+"' is not in its canonical form", "").Because(err)
+		return nil, E(Invalid, "the operation '"+kind+"' is not in its canonical form", "").Because(err)
 	}
 	return op, nil
 }
@@ -120,11 +118,17 @@ type OpHash [sha256.Size]byte
 
 // HashOp hashes op's canonical form under keyturn's domain.
 func HashOp(op Op) (OpHash, error) {
-	data, err := EncodeOp(op)
+	form, err := EncodeOp(op)
 	if err != nil {
 		return OpHash{}, err
 	}
-	return sha256.Sum256(append([]byte("keyturn operation v1\n"), data...)), nil
+	return HashForm(form), nil
+}
+
+// HashForm is HashOp of the operation whose canonical form this is: what EncodeOp
+// returned, or DecodeOp took.
+func HashForm(form []byte) OpHash {
+	return sha256.Sum256(append([]byte("keyturn operation v1\n"), form...))
 }
 
 // String returns the hash in hexadecimal.
@@ -159,7 +163,7 @@ func textIsValid(v reflect.Value, depth int) bool {
 		return utf8.ValidString(v.String())
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() && !textIsValid(v.Field(i), depth+1) {
+			if f := v.Field(i); f.CanInterface() && !textIsValid(f, depth+1) { // exported, that is
 				return false
 			}
 		}
