@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -49,28 +50,17 @@ func EncodeOp(op Op) ([]byte, error) {
 	if !textIsValid(reflect.ValueOf(op), 0) {
 		return nil, E(Invalid, "an argument of this operation is not valid UTF-8", "names, arguments and paths must be text")
 	}
-	raw, err := json.Marshal(op)
-	if err != nil {
-		return nil, E(Internal, "the operation has no JSON form", "").Because(err)
-	}
-	members := map[string]any{}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	if err := dec.Decode(&members); err != nil {
-		return nil, E(Internal, "the operation is not a JSON object", "").Because(err)
-	}
-	members["op"] = op.Kind()
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
+	var raw bytes.Buffer
+	enc := json.NewEncoder(&raw)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(members); err != nil { // encoding/json sorts the keys of maps
+	if err := enc.Encode(op); err != nil || raw.Bytes()[0] != '{' {
 		return nil, E(Internal, "the operation has no JSON form", "").Because(err)
 	}
-	canonical := bytes.TrimSuffix(out.Bytes(), []byte("\n"))
-	if len(canonical) > MaxOp {
+	form, _ := canonical(raw.Bytes(), member{[]byte(`"op"`), strconv.AppendQuote(nil, op.Kind())})
+	if len(form) > MaxOp {
 		return nil, E(Invalid, "this operation is too large", "name fewer secrets or arguments at once")
 	}
-	return canonical, nil
+	return form, nil
 }
 
 // DecodeOp reads a canonical form. Unknown kinds and members, and any form that
