@@ -122,36 +122,43 @@ func (a *automaton) branch(runs []run) {
 	a.forks = append(a.forks, uint32(len(further)))
 }
 
-// link fills in what each node takes over from its suffixes, level by level.
+// link fills in what each node takes over from its longest suffix, which must be
+// complete by then. After round n all nodes of depth n+1 are: what has a longer suffix
+// waits for a later round, and the rest of a run is done in one go.
 func (a *automaton) link(forms int) {
-	level, next := make([]uint32, 0, forms), make([]uint32, 0, forms)
+	todo, wait := make([]uint32, 0, forms), make([]uint32, 0, forms)
 	for _, n := range a.roots {
 		if n != root {
-			level = append(level, n)
+			todo = append(todo, n)
 		}
 	}
-	for len(level) > 0 {
-		next = next[:0]
-		for _, n := range level {
-			s := &a.nodes[n]
-			suffix := &a.nodes[s.fail]
-			if s.match() == 0 {
-				s.tag |= suffix.match() << 8
-			}
-			if s.more == leaf {
-				s.hold = suffix.hold
-				continue
-			}
-			first := &a.nodes[n+1]
-			first.fail = a.step(s.fail, first.label())
-			next = append(next, n+1)
-			for _, m := range a.further(s) {
-				child := &a.nodes[m]
-				child.fail = a.step(s.fail, child.label())
-				next = append(next, m)
+	for round := uint32(0); len(todo) > 0; round++ {
+		wait = wait[:0]
+		for i := 0; i < len(todo); i++ {
+			for n := todo[i]; ; n++ {
+				s := &a.nodes[n]
+				suffix := &a.nodes[s.fail]
+				if suffix.hold > round { // at most its length; less where it is complete
+					wait = append(wait, n)
+					break
+				}
+				if s.match() == 0 {
+					s.tag |= suffix.match() << 8
+				}
+				if s.more == leaf {
+					s.hold = suffix.hold
+					break
+				}
+				for _, m := range a.further(s) {
+					child := &a.nodes[m]
+					child.fail = a.step(s.fail, child.label())
+					todo = append(todo, m)
+				}
+				first := &a.nodes[n+1]
+				first.fail = a.step(s.fail, first.label())
 			}
 		}
-		level, next = next, level
+		todo, wait = wait, todo
 	}
 }
 
