@@ -165,8 +165,8 @@ func Join(message string, each ...*Error) *Error {
 // is returned as it is.
 func Clean(s string) string {
 	bad := func(r rune) bool {
-		return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Co, r) ||
-			r == '\u2028' || r == '\u2029'
+		return unicode.IsControl(r) || r > unicode.MaxASCII && (unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Co, r) ||
+			r == '\u2028' || r == '\u2029')
 	}
 	if utf8.ValidString(s) && strings.IndexFunc(s, bad) < 0 {
 		return s

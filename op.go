@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -49,28 +50,17 @@ func EncodeOp(op Op) ([]byte, error) {
 	if !textIsValid(reflect.ValueOf(op), 0) {
 		return nil, E(Invalid, "an argument of this operation is not valid UTF-8", "names, arguments and paths must be text")
 	}
-	raw, err := json.Marshal(op)
-	if err != nil {
-		return nil, E(Internal, "the operation has no JSON form", "").Because(err)
-	}
-	members := map[string]any{}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	if err := dec.Decode(&members); err != nil {
-		return nil, E(Internal, "the operation is not a JSON object", "").Because(err)
-	}
-	members["op"] = op.Kind()
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
+	var raw bytes.Buffer
+	enc := json.NewEncoder(&raw)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(members); err != nil { // encoding/json sorts the keys of maps
+	if err := enc.Encode(op); err != nil || raw.Bytes()[0] != '{' {
 		return nil, E(Internal, "the operation has no JSON form", "").Because(err)
 	}
-	canonical := bytes.TrimSuffix(out.Bytes(), []byte("\n"))
-	if len(canonical) > MaxOp {
+	form, _ := canonical(raw.Bytes(), member{[]byte(`"op"`), strconv.AppendQuote(nil, op.Kind())})
+	if len(form) > MaxOp {
 		return nil, E(Invalid, "this operation is too large", "name fewer secrets or arguments at once")
 	}
-	return canonical, nil
+	return form, nil
 }
 
 // DecodeOp reads a canonical form. Unknown kinds and members, and any form that
@@ -79,22 +69,20 @@ func DecodeOp(data []byte) (Op, error) {
 	if len(data) > MaxOp {
 		return nil, E(Invalid, "this operation is too large", "")
 	}
-	var head struct {
-		Op string `json:"op"`
+	members, kind := map[string]json.RawMessage{}, ""
+	err := json.Unmarshal(data, &members)
+	if err == nil && members["op"] != nil {
+		err = json.Unmarshal(members["op"], &kind)
 	}
-	if err := json.Unmarshal(data, &head); err != nil {
-		return nil, E(Invalid, "this is not an operation", "").Because(err)
-	}
-	i := slices.IndexFunc(kinds, func(op Op) bool { return op.Kind() == head.Op })
-	if i < 0 {
-		return nil, E(Invalid, "unknown operation '"+Clean(head.Op)+"'", "")
-	}
-	p := reflect.New(reflect.TypeOf(kinds[i]))
-	members := map[string]json.RawMessage{}
-	if err := json.Unmarshal(data, &members); err != nil {
+	if err != nil {
 		return nil, E(Invalid, "this is not an operation", "").Because(err)
 	}
 	delete(members, "op")
+	i := slices.IndexFunc(kinds, func(op Op) bool { return op.Kind() == kind })
+	if i < 0 {
+		return nil, E(Invalid, "unknown operation '"+Clean(kind)+"'", "")
+	}
+	p := reflect.New(reflect.TypeOf(kinds[i]))
 	rest, err := json.Marshal(members)
 	if err != nil {
 		return nil, E(Invalid, "this is not an operation", "").Because(err)
@@ -102,11 +90,11 @@ func DecodeOp(data []byte) (Op, error) {
 	dec := json.NewDecoder(bytes.NewReader(rest))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(p.Interface()); err != nil {
-		return nil, E(Invalid, "the operation '"+head.Op+"' is malformed", "").Because(err)
+		return nil, E(Invalid, "the operation '"+kind+"' is malformed", "").Because(err)
 	}
 	op := p.Elem().Interface().(Op)
 	if again, err := EncodeOp(op); err != nil || !bytes.Equal(again, data) {
-		return nil, E(Invalid, "the operation '"+head.Op+"' is not in its canonical form", "").Because(err)
+		return nil, E(Invalid, "the operation '"+kind+"' is not in its canonical form", "").Because(err)
 	}
 	return op, nil
 }
@@ -120,11 +108,17 @@ type OpHash [sha256.Size]byte
 
 // HashOp hashes op's canonical form under keyturn's domain.
 func HashOp(op Op) (OpHash, error) {
-	data, err := EncodeOp(op)
+	form, err := EncodeOp(op)
 	if err != nil {
 		return OpHash{}, err
 	}
-	return sha256.Sum256(append([]byte("keyturn operation v1\n"), data...)), nil
+	return HashForm(form), nil
+}
+
+// HashForm is HashOp of the operation whose canonical form this is: what EncodeOp
+// returned, or DecodeOp took.
+func HashForm(form []byte) OpHash {
+	return sha256.Sum256(append([]byte("keyturn operation v1\n"), form...))
 }
 
 // String returns the hash in hexadecimal.
@@ -159,7 +153,7 @@ func textIsValid(v reflect.Value, depth int) bool {
 		return utf8.ValidString(v.String())
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() && !textIsValid(v.Field(i), depth+1) {
+			if f := v.Field(i); f.CanInterface() && !textIsValid(f, depth+1) { // exported, that is
 				return false
 			}
 		}

@@ -179,10 +179,7 @@ func (c *call) take(op keyturn.Op) error {
 	if err != nil {
 		return err
 	}
-	if c.hash, err = keyturn.HashOp(fixed); err != nil {
-		return err
-	}
-	c.op, c.form = fixed, form
+	c.op, c.form, c.hash = fixed, form, keyturn.HashForm(form)
 	return nil
 }
 

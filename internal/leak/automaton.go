@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// maxNodes bounds the automaton: 17 bytes each, 143 MB in all. A value of 32
+// maxNodes bounds the automaton: 16 bytes each, 134 MB in all. A value of 32
 // bytes takes some 1,200, a 4096-bit RSA key 84,000, 128 KiB up to 4.5 million.
 const maxNodes = 8 << 20
 
@@ -14,101 +14,180 @@ const maxNodes = 8 << 20
 const root = 0
 
 // automaton is an Aho–Corasick matcher. Its states are the nodes of the trie
-// of all forms, numbered in breadth-first order, so that the children of a
-// node are neighbours and lie between first[n] and first[n+1]. Failure links
-// are followed at run time: a table of all transitions would be faster on
-// hostile input and some hundred times larger.
+// of all forms, numbered depth first: the forms are sorted, so each adds one run
+// of nodes, for the bytes that it does not share with the form before, and the
+// first child of node n is n+1. Failure links are followed at run time: a table
+// of all transitions would be faster on hostile input and some hundred times
+// larger.
 type automaton struct {
 	roots [256]uint32 // transitions from the root
-	label []byte      // the byte that leads into a node
-	first []uint32    // the first child of a node; one entry more than nodes
-	fail  []uint32    // the longest proper suffix that is a node as well
-	hold  []uint32    // the longest suffix, in bytes, that can still grow into a form
-	match []uint32    // 1 + the longest form that ends here, or 0
+	nodes []node
+	forks []uint32 // where in heads the further children of each fork begin; one entry more than forks
+	heads []uint32 // the further children of all forks
+	bytes []byte   // the bytes that lead into them
+}
+
+// node is kept small, for it is the size of all this: what is met together lies
+// in one line of the processor's cache.
+type node struct {
+	fail uint32 // the longest proper suffix that is a node as well
+	hold uint32 // the longest suffix, in bytes, that can still grow into a form
+	more uint32 // 1 + the fork that this node is, or 0 if it has but one child, or leaf
+	tag  uint32 // the byte that leads here; above it 1 + the longest form that ends here, or 0
+}
+
+func (n *node) label() byte   { return byte(n.tag) }
+func (n *node) match() uint32 { return n.tag >> 8 }
+
+// leaf is a node without children.
+const leaf = ^uint32(0)
+
+// run is the nodes of one form that no form before it has.
+type run struct {
+	head   uint32 // the first of them
+	shared uint32 // how many bytes of the form lie before it
 }
 
 // compileAutomaton builds the automaton of forms, which must be sorted and
 // distinct. It reports false if that takes more than maxNodes states.
 func compileAutomaton(forms []form) (*automaton, bool) {
-	type span struct{ lo, hi, depth uint32 } // the forms that begin with a node's bytes
-	size := nodes(forms)
+	runs, size := runsOf(forms)
 	if size > maxNodes {
 		return nil, false
 	}
-	a := &automaton{label: make([]byte, 1, size), fail: make([]uint32, 1, size), first: make([]uint32, 0, size+1),
-		match: make([]uint32, 0, size), hold: make([]uint32, 0, size)}
-	spans := append(make([]span, 0, size), span{0, uint32(len(forms)), 0})
-	for n := 0; n < len(spans); n++ {
-		s := spans[n]
-		fail := a.fail[n]
-		a.first = append(a.first, uint32(len(spans)))
-		match, hold := uint32(0), uint32(0)
-		if n != root {
-			match, hold = a.match[fail], a.hold[fail]
+	a := &automaton{nodes: make([]node, size)}
+	for i, r := range runs {
+		f := forms[i].bytes
+		own := a.nodes[r.head:][:len(f)-int(r.shared)]
+		for j := range own {
+			own[j] = node{hold: r.shared + uint32(j) + 1, tag: uint32(f[int(r.shared)+j])}
 		}
-		if s.lo < s.hi && len(forms[s.lo].bytes) == int(s.depth) {
-			s.lo++
-			match = s.lo
-		}
-		if s.lo < s.hi {
-			hold = s.depth
-		}
-		a.match = append(a.match, match)
-		a.hold = append(a.hold, hold)
-		for s.lo < s.hi {
-			c := forms[s.lo].bytes[s.depth]
-			hi := s.lo + 1
-			for hi < s.hi && forms[hi].bytes[s.depth] == c {
-				hi++
-			}
-			child := uint32(len(spans))
-			spans = append(spans, span{s.lo, hi, s.depth + 1})
-			a.label = append(a.label, c)
-			if n == root {
-				a.roots[c] = child
-				a.fail = append(a.fail, root)
-			} else {
-				a.fail = append(a.fail, a.step(fail, c))
-			}
-			s.lo = hi
+		last := &own[len(own)-1]
+		last.tag |= uint32(i+1) << 8
+		if i+1 == len(runs) || int(runs[i+1].shared) < len(f) {
+			last.more = leaf
 		}
 	}
-	a.first = append(a.first, uint32(len(spans)))
+	a.branch(runs)
+	a.link(len(runs))
 	return a, true
 }
 
-// nodes counts what the trie of sorted forms will have, its root included: each form
-// adds what it does not share with the one before.
-func nodes(forms []form) int {
-	n := 1
+// runsOf returns the run of each form, and how many nodes there are, the root included.
+func runsOf(forms []form) ([]run, int) {
+	runs, size := make([]run, len(forms)), 1
 	for i, f := range forms {
 		shared := 0
 		for i > 0 && shared < min(len(f.bytes), len(forms[i-1].bytes)) && f.bytes[shared] == forms[i-1].bytes[shared] {
 			shared++
 		}
-		n += len(f.bytes) - shared
+		runs[i] = run{uint32(size), uint32(shared)}
+		if size += len(f.bytes) - shared; size > maxNodes {
+			break
+		}
 	}
-	return n
+	return runs, size
+}
+
+// branch hangs the runs up: below the root, or below a node of an earlier run.
+func (a *automaton) branch(runs []run) {
+	type child struct{ depth, parent, head uint32 }
+	var further []child
+	var path []run // that lead to the end of the form before, each longer than the one before
+	for _, r := range runs {
+		for len(path) > 0 && path[len(path)-1].shared >= r.shared {
+			path = path[:len(path)-1]
+		}
+		if len(path) == 0 {
+			a.roots[a.nodes[r.head].label()] = r.head
+		} else {
+			on := path[len(path)-1]
+			if parent := on.head + r.shared - on.shared - 1; parent+1 < r.head {
+				further = append(further, child{r.shared, parent, r.head})
+			}
+		}
+		path = append(path, r)
+	}
+	slices.SortFunc(further, func(a, b child) int { // those that are met most lie together
+		return cmp.Or(cmp.Compare(a.depth, b.depth), cmp.Compare(a.parent, b.parent))
+	})
+	for i, c := range further {
+		if i == 0 || further[i-1].parent != c.parent {
+			a.forks = append(a.forks, uint32(i))
+			a.nodes[c.parent].more = uint32(len(a.forks))
+		}
+		a.heads = append(a.heads, c.head)
+		a.bytes = append(a.bytes, a.nodes[c.head].label())
+	}
+	a.forks = append(a.forks, uint32(len(further)))
+}
+
+// link fills in what each node takes over from its longest suffix, which must be
+// complete by then. After round n all nodes of depth n+1 are: what has a longer suffix
+// waits for a later round, and the rest of a run is done in one go.
+func (a *automaton) link(forms int) {
+	todo, wait := make([]uint32, 0, forms), make([]uint32, 0, forms)
+	for _, n := range a.roots {
+		if n != root {
+			todo = append(todo, n)
+		}
+	}
+	for round := uint32(0); len(todo) > 0; round++ {
+		wait = wait[:0]
+		for i := 0; i < len(todo); i++ {
+			for n := todo[i]; ; n++ {
+				s := &a.nodes[n]
+				suffix := &a.nodes[s.fail]
+				if suffix.hold > round { // at most its length; less where it is complete
+					wait = append(wait, n)
+					break
+				}
+				if s.match() == 0 {
+					s.tag |= suffix.match() << 8
+				}
+				if s.more == leaf {
+					s.hold = suffix.hold
+					break
+				}
+				for _, m := range a.further(s) {
+					child := &a.nodes[m]
+					child.fail = a.step(s.fail, child.label())
+					todo = append(todo, m)
+				}
+				first := &a.nodes[n+1]
+				first.fail = a.step(s.fail, first.label())
+			}
+		}
+		todo, wait = wait, todo
+	}
 }
 
 // step returns the state after c in state n.
 func (a *automaton) step(n uint32, c byte) uint32 {
 	for n != root {
-		lo, hi := a.first[n], a.first[n+1]
-		for lo < hi {
-			mid := (lo + hi) / 2
-			switch l := a.label[mid]; {
-			case l == c:
-				return mid
-			case l < c:
-				lo = mid + 1
-			default:
-				hi = mid
+		s := &a.nodes[n]
+		if s.more != leaf {
+			if a.nodes[n+1].label() == c {
+				return n + 1
+			}
+			if s.more != 0 {
+				lo, hi := a.forks[s.more-1], a.forks[s.more]
+				if i := bytes.IndexByte(a.bytes[lo:hi], c); i >= 0 {
+					return a.heads[lo+uint32(i)]
+				}
 			}
 		}
-		n = a.fail[n]
+		n = s.fail
 	}
 	return a.roots[c]
+}
+
+// further returns all children of n but its first.
+func (a *automaton) further(s *node) []uint32 {
+	if s.more == 0 || s.more == leaf {
+		return nil
+	}
+	return a.heads[a.forks[s.more-1]:a.forks[s.more]]
 }
 
 // sortForms sorts forms and drops repetitions, keeping the first needle's.

@@ -119,7 +119,7 @@ func (r *sliceReader) Read(p []byte) (int, error) {
 }
 
 func BenchmarkCompile(b *testing.B) {
-	for _, n := range []int{1, 100, 1000} {
+	for _, n := range []int{1, 100, 200, 1000} {
 		needles := randomNeedles(n)
 		b.Run(fmt.Sprintf("needles=%d", n), func(b *testing.B) {
 			b.ReportAllocs()
@@ -128,7 +128,7 @@ func BenchmarkCompile(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				b.ReportMetric(float64(len(m.automaton.label)), "states")
+				b.ReportMetric(float64(len(m.automaton.nodes)), "states")
 				b.ReportMetric(float64(len(m.forms)), "forms")
 			}
 		})

@@ -3,6 +3,7 @@ package leak
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"strconv"
 	"strings"
@@ -19,22 +20,24 @@ const (
 // needle may have: four characters turn up by chance in any large blob.
 const minBase64 = 5
 
+// The functions below yield the spellings of a value one after the other, some
+// more than once, in memory that the next one overwrites.
+
 // base64Forms yields v in both alphabets at the three alignments it can have
 // inside a longer text. Characters that also encode a neighbouring byte are
 // cut, so the rest is stable: at most six bits at either end stay visible. The
 // spellings of v at the very end of the encoded text follow, with and without
 // padding.
 func base64Forms(v []byte, yield func([]byte)) {
+	behind := append(make([]byte, 2, 2+len(v)), v...) // other bytes
+	var b []byte
 	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 		for shift := range 3 {
-			raw := []byte(enc.EncodeToString(append(make([]byte, shift, shift+len(v)), v...)))
-			head := (8*shift + 5) / 6
+			b = enc.AppendEncode(b[:0], behind[2-shift:])
+			head, end := (8*shift+5)/6, len(b)
 			stable := (8*shift + 8*len(v)) / 6
-			for _, form := range [][]byte{
-				raw[head:stable],
-				raw[head:],
-				append(bytes.Clone(raw[head:]), "=="[:(4-len(raw)%4)%4]...),
-			} {
+			b = append(b, "=="[:(4-end%4)%4]...)
+			for _, form := range [][]byte{b[head:stable], b[head:end], b[head:]} {
 				if len(form) >= minBase64 {
 					yield(form)
 				}
@@ -44,9 +47,9 @@ func base64Forms(v []byte, yield func([]byte)) {
 }
 
 func hexForms(v []byte, yield func([]byte)) {
-	lower := []byte(hex.EncodeToString(v))
-	yield(lower)
-	yield(bytes.ToUpper(lower))
+	b := hex.AppendEncode(nil, v)
+	yield(b)
+	yield(bytes.ToUpper(b))
 }
 
 // percentSafe lists, for the encoders in use, the marks that they leave as they
@@ -61,13 +64,23 @@ const commonPercent = 2
 
 // percentForms yields v percent-encoded where necessary.
 func percentForms(v []byte, yield func([]byte)) {
+	spaces := []string{"%20", "+"}
+	if bytes.IndexByte(v, ' ') < 0 {
+		spaces = spaces[:1]
+	}
+	var b []byte
 	for _, safe := range percentSafe[:styles(v, commonPercent, len(percentSafe))] {
 		for _, digits := range []string{upperHex, lowerHex} {
-			for _, space := range []string{"%20", "+"} {
-				var b []byte
-				for _, c := range v {
-					switch {
-					case isAlnum(c) || strings.IndexByte(safe, c) >= 0:
+			for _, space := range spaces {
+				b = b[:0]
+				for i := 0; i < len(v); i++ {
+					n := plain(v[i:])
+					b = append(b, v[i:i+n]...)
+					if i += n; i == len(v) {
+						break
+					}
+					switch c := v[i]; {
+					case strings.IndexByte(safe, c) >= 0:
 						b = append(b, c)
 					case c == ' ':
 						b = append(b, space...)
@@ -83,9 +96,10 @@ func percentForms(v []byte, yield func([]byte)) {
 
 // escapedForms yields v with every byte escaped: %XX, \u00XX and \xXX.
 func escapedForms(v []byte, yield func([]byte)) {
+	b := make([]byte, 0, len(`\u00XX`)*len(v))
 	for _, digits := range []string{upperHex, lowerHex} {
 		for _, prefix := range []string{"%", `\u00`, `\x`} {
-			var b []byte
+			b = b[:0]
 			for _, c := range v {
 				b = append(append(b, prefix...), digits[c>>4], digits[c&15])
 			}
@@ -127,19 +141,26 @@ const commonJSON = 4
 
 // jsonForms yields v as it stands between the quotes of a JSON or Go string.
 func jsonForms(v []byte, yield func([]byte)) {
+	var b []byte
 	for _, style := range jsonStyles[:styles(v, commonJSON, len(jsonStyles))] {
-		yield(style.append(nil, v))
+		b = style.append(b[:0], v)
+		yield(b)
 	}
-	plain := jsonStyle{digits: lowerHex}
-	yield(plain.append(nil, plain.append(nil, v))) // a JSON document inside a JSON string
-	quoted := strconv.Quote(string(v))
-	yield([]byte(quoted[1 : len(quoted)-1]))
-	quoted = strconv.QuoteToASCII(string(v))
-	yield([]byte(quoted[1 : len(quoted)-1]))
+	usual := jsonStyle{digits: lowerHex}
+	yield(usual.append(nil, usual.append(b[:0], v))) // a JSON document inside a JSON string
+	b = strconv.AppendQuote(b[:0], string(v))
+	yield(b[1 : len(b)-1])
+	b = strconv.AppendQuoteToASCII(b[:0], string(v))
+	yield(b[1 : len(b)-1])
 }
 
 func (s jsonStyle) append(b, v []byte) []byte {
-	for len(v) > 0 {
+	for {
+		n := plain(v)
+		b, v = append(b, v[:n]...), v[n:]
+		if len(v) == 0 {
+			return b
+		}
 		r, size := utf8.DecodeRune(v)
 		short := strings.IndexByte("\"\\\b\f\n\r\t", v[0])
 		switch {
@@ -160,7 +181,6 @@ func (s jsonStyle) append(b, v []byte) []byte {
 		}
 		v = v[size:]
 	}
-	return b
 }
 
 func (s jsonStyle) appendUnit(b []byte, u uint16) []byte {
@@ -181,9 +201,7 @@ var markup = []*strings.Replacer{
 }
 
 func markupForms(v []byte, yield func([]byte)) {
-	for _, table := range markup {
-		yield([]byte(table.Replace(string(v))))
-	}
+	replaced(v, markup, yield)
 }
 
 // quoting holds what shells do to a word, in source or in the trace of set -x:
@@ -197,9 +215,7 @@ var quoting = []*strings.Replacer{
 }
 
 func shellForms(v []byte, yield func([]byte)) {
-	for _, table := range quoting {
-		yield([]byte(table.Replace(string(v))))
-	}
+	replaced(v, quoting, yield)
 	var b []byte // printf %q
 	for _, c := range v {
 		if !isAlnum(c) && c < 0x80 && strings.IndexByte("-_./:@%+=", c) < 0 {
@@ -210,24 +226,36 @@ func shellForms(v []byte, yield func([]byte)) {
 	yield(b)
 }
 
+// replaced yields what tables make of v, where that is not v.
+func replaced(v []byte, tables []*strings.Replacer, yield func([]byte)) {
+	text := string(v)
+	for _, table := range tables {
+		if other := table.Replace(text); other != text {
+			yield([]byte(other))
+		}
+	}
+}
+
 // utf16Forms yields v in UTF-16 of both byte orders, reading bytes that are not
 // UTF-8 as Latin-1.
 func utf16Forms(v []byte, yield func([]byte)) {
-	var units []uint16
+	units := make([]uint16, 0, len(v))
 	if utf8.Valid(v) {
-		units = utf16.Encode([]rune(string(v)))
+		for _, r := range string(v) {
+			units = utf16.AppendRune(units, r)
+		}
 	} else {
 		for _, c := range v {
 			units = append(units, uint16(c))
 		}
 	}
-	var little, big []byte
-	for _, u := range units {
-		little = append(little, byte(u), byte(u>>8))
-		big = append(big, byte(u>>8), byte(u))
+	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+		b := make([]byte, 0, 2*len(units))
+		for _, u := range units {
+			b = order.AppendUint16(b, u)
+		}
+		yield(b)
 	}
-	yield(little)
-	yield(big)
 }
 
 // styles returns how many styles of a family v is sought in.
@@ -236,6 +264,17 @@ func styles(v []byte, common, all int) int {
 		return common
 	}
 	return all
+}
+
+// plain returns how many letters and digits v begins with. No text format
+// changes any.
+func plain(v []byte) int {
+	for i, c := range v {
+		if !isAlnum(c) {
+			return i
+		}
+	}
+	return len(v)
 }
 
 func isAlnum(c byte) bool {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"regexp"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -32,8 +33,10 @@ type form struct {
 // formSet collects the forms of needles.
 type formSet struct {
 	forms []form
+	text  int // index of the first form of the text being added
 	label uint32
-	size  int // bytes in forms; beyond maxBytes the set is incomplete and useless
+	size  int      // bytes in forms; beyond maxBytes the set is incomplete and useless
+	store [][]byte // what the forms lie in; there is room in the last one
 }
 
 // addNeedle adds every form of value and of its parts. White space around the
@@ -159,7 +162,11 @@ func structural(line []byte) bool {
 // addText adds v and its spellings in textual formats. A large binary has none
 // that would keep its bytes, but for percent-encoding.
 func (s *formSet) addText(v []byte) {
-	s.add(bytes.Clone(v))
+	s.text = len(s.forms)
+	s.add(v)
+	if plain(v) == len(v) {
+		return
+	}
 	percentForms(v, s.add)
 	if isBlob(v) {
 		return
@@ -180,29 +187,46 @@ func (s *formSet) addAll(v []byte) {
 	}
 }
 
-// add adds one form, which it owns from now on, and what the shadow view makes
-// of it: only so can a form with line breaks be found there.
+// add adds a copy of one form, and what the shadow view makes of it: only so can
+// a form with line breaks be found there.
 func (s *formSet) add(f []byte) {
-	if len(f) < minForm || s.size > maxBytes {
+	if len(f) < minForm || s.size > maxBytes || s.has(f) {
 		return
 	}
-	if n := len(s.forms); n > 0 && s.forms[n-1].label == s.label && bytes.Equal(s.forms[n-1].bytes, f) {
-		return // most spellings of most values are the value itself
+	s.keep(f)
+	if bytes.IndexByte(f, esc) < 0 && bytes.IndexByte(f, '\n') < 0 && bytes.IndexByte(f, '\r') < 0 {
+		return // it is the same
 	}
-	s.forms = append(s.forms, form{f, s.label})
-	s.size += len(f)
 	var strip stripper
-	if flat := strip.bytes(f); len(flat) >= minPart && len(flat) < len(f) {
-		s.forms = append(s.forms, form{flat, s.label})
-		s.size += len(flat)
+	if flat := strip.bytes(f); len(flat) >= minPart && len(flat) < len(f) && !s.has(flat) {
+		s.keep(flat)
 	}
+}
+
+// has reports whether f is a form of this text already: most spellings of most
+// values are the value itself.
+func (s *formSet) has(f []byte) bool {
+	return slices.ContainsFunc(s.forms[s.text:], func(g form) bool { return bytes.Equal(g.bytes, f) })
+}
+
+// keep copies f. Memory is taken in blocks, which need not be moved as the set grows.
+func (s *formSet) keep(f []byte) {
+	last := len(s.store) - 1
+	if last < 0 || cap(s.store[last])-len(s.store[last]) < len(f) {
+		s.store = append(s.store, make([]byte, 0, max(len(f), s.size, 4<<10)))
+		last++
+	}
+	block := append(s.store[last], f...)
+	s.forms = append(s.forms, form{block[len(block)-len(f):], s.label})
+	s.store[last] = block
+	s.size += len(f)
 }
 
 func isBlob(v []byte) bool { return len(v) > largeValue && !utf8.Valid(v) }
 
 // wipe overwrites the forms.
 func (s *formSet) wipe() {
-	for _, f := range s.forms {
-		clear(f.bytes)
+	for _, block := range s.store {
+		clear(block)
 	}
 }

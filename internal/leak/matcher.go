@@ -112,12 +112,11 @@ func (m *Matcher) Redact(p []byte) []byte {
 func (m *Matcher) Wipe() {
 	m.wiped.Store(true)
 	a := m.automaton
-	clear(a.label)
+	clear(a.bytes)
 	clear(a.roots[:])
-	clear(a.first)
-	clear(a.fail)
-	clear(a.hold)
-	clear(a.match)
+	clear(a.nodes)
+	clear(a.forks)
+	clear(a.heads)
 	clear(m.filter.set)
 	clear(m.forms)
 }
@@ -134,7 +133,7 @@ func (m *Matcher) scan(state uint32, p []byte, hits []hit) (uint32, []hit) {
 	a := m.automaton
 	guard := 0 // the filter has nothing to say about starts before this
 	for i := 0; i < len(p); {
-		if start := i - int(a.hold[state]); start >= guard {
+		if start := i - int(a.nodes[state].hold); start >= guard {
 			next := m.filter.skip(p, start)
 			guard = next + m.filter.reach + 1
 			if next > start {
@@ -146,7 +145,7 @@ func (m *Matcher) scan(state uint32, p []byte, hits []hit) (uint32, []hit) {
 		}
 		state = a.step(state, p[i])
 		i++
-		if f := a.match[state]; f != 0 {
+		if f := a.nodes[state].match(); f != 0 {
 			hits = append(hits, hit{i, m.forms[f-1]})
 		}
 	}

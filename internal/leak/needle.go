@@ -101,7 +101,7 @@ func wordSet(words string) map[string]bool {
 // cleanLabel drops what could disturb a terminal or deceive a reader.
 func cleanLabel(label string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) || r == unicode.ReplacementChar {
+		if unicode.IsControl(r) || r > unicode.MaxASCII && (unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) || r == unicode.ReplacementChar) {
 			return -1
 		}
 		return r

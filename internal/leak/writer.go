@@ -179,7 +179,7 @@ func (w *Writer) take(p []byte) {
 		w.advance(live, live)
 		return
 	}
-	if w.m.automaton.hold[w.shadow] > maxIdleTail {
+	if w.m.automaton.nodes[w.shadow].hold > maxIdleTail {
 		w.found.add(occurrence{start: live, end: w.pos, label: cutLabel})
 	}
 	w.advance(w.pos, live)
@@ -214,14 +214,14 @@ func (w *Writer) scanShadow(p []byte) {
 		})
 	}
 	w.viewed += int64(len(w.view))
-	w.offsets.forget(w.viewed - int64(max(w.m.automaton.hold[w.shadow], 1)))
+	w.offsets.forget(w.viewed - int64(max(w.m.automaton.nodes[w.shadow].hold, 1)))
 }
 
 // live returns the position before which no occurrence can begin any more.
 func (w *Writer) live() int64 {
-	hold := w.m.automaton.hold
-	live := w.pos - int64(hold[w.plain])
-	if h := int64(hold[w.shadow]); h > 0 {
+	nodes := w.m.automaton.nodes
+	live := w.pos - int64(nodes[w.plain].hold)
+	if h := int64(nodes[w.shadow].hold); h > 0 {
 		live = min(live, w.offsets.stream(w.viewed-h))
 	}
 	return live
@@ -309,8 +309,8 @@ func (w *Writer) watch() {
 // releasable reports whether there is a held tail and at most maxIdleTail
 // bytes of it may belong to an occurrence, in either view.
 func (w *Writer) releasable() bool {
-	hold := w.m.automaton.hold
-	return w.base < w.pos && max(hold[w.plain], hold[w.shadow]) <= maxIdleTail
+	nodes := w.m.automaton.nodes
+	return w.base < w.pos && max(nodes[w.plain].hold, nodes[w.shadow].hold) <= maxIdleTail
 }
 
 // release shows the tail. It is called by the timer.

@@ -286,9 +286,14 @@ func TestWipe(t *testing.T) {
 	if err := w.Close(); !errors.Is(err, ErrWiped) || out.Len() > 0 {
 		t.Errorf("Close: %v, %q", err, out.String())
 	}
-	for _, c := range m.automaton.label {
-		if c != 0 {
+	for _, n := range m.automaton.nodes {
+		if n != (node{}) {
 			t.Fatal("a byte of a form is left")
+		}
+	}
+	for _, c := range m.automaton.bytes {
+		if c != 0 {
+			t.Fatal("a byte of a form is left where forms fork")
 		}
 	}
 }

@@ -59,6 +59,10 @@ func (k *keeping) PrepareContext(ctx context.Context, query string) (sqldriver.S
 }
 
 func (k *keeping) ExecContext(ctx context.Context, query string, args []sqldriver.NamedValue) (sqldriver.Result, error) {
+	switch query {
+	case "BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK": // every transaction has them
+		return nil, sqldriver.ErrSkip // prepare it
+	}
 	return k.Conn.(sqldriver.ExecerContext).ExecContext(ctx, query, args)
 }
 
