@@ -111,10 +111,10 @@ var layers = []layer{
 		name: "conformance suite", packages: []string{"platform/platformtest"}, may: []string{"platform"},
 		because: "it proves what package platform asks for, and nothing that only one platform has",
 	}, {
-		name: "parts of the door-keeper", packages: []string{"broker/generate", "broker/candidate", "broker/trust", "broker/migration", "broker/budget", "broker/records", "broker/fields"},
+		name: "parts of the door-keeper", packages: []string{"broker/generate", "broker/candidate", "broker/trust", "broker/budget", "broker/records", "broker/fields"},
 		because: "each is one thing that broker needs and tests by itself: it reaches no platform and decides nothing",
 	}, {
-		name: "what makes sense", packages: []string{"broker/wellformed"}, may: []string{"broker/generate", "broker/migration"},
+		name: "what makes sense", packages: []string{"broker/wellformed"}, may: []string{"broker/generate"},
 		because: "an operation is judged by itself, before anybody is asked",
 	}, {
 		name: "a platform's actions", packages: []string{"broker/action"}, may: []string{"platform"},
@@ -131,6 +131,9 @@ var layers = []layer{
 	}, {
 		name: "what comes of it", packages: []string{"broker/answer"}, may: []string{"broker/crash"},
 		because: "it makes records and lists of what it is given; who gets them is decided before",
+	}, {
+		name: "migrations", packages: []string{"broker/migration"}, may: []string{"platform"},
+		because: "it stores, compares and journals by the mounts, the budget and the answers of the rules that broker hands it; that one may be made is decided before",
 	}, {
 		name: "journal of leases", packages: []string{"broker/leases"}, may: []string{"platform"},
 		because: "it is written before and after each step of a mount that broker hands it; who may take a lease is decided before",
