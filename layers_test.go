@@ -132,6 +132,12 @@ var layers = []layer{
 		name: "what comes of it", packages: []string{"broker/answer"}, may: []string{"broker/crash"},
 		because: "it makes records and lists of what it is given; who gets them is decided before",
 	}, {
+		name: "what a command gets", packages: []string{"broker/delivery"}, may: []string{"platform", "broker/fields"},
+		because: "it puts answers that were read in their places; it asks no platform",
+	}, {
+		name: "copies and comparisons", packages: []string{"broker/transfer"}, may: []string{"platform", "broker/carry", "broker/fields"},
+		because: "it reads by a function of broker, which records each use, and writes to a mount that broker hands it; who may copy is decided before",
+	}, {
 		name: "migrations", packages: []string{"broker/migration"}, may: []string{"platform"},
 		because: "it stores, compares and journals by the mounts, the budget and the answers of the rules that broker hands it; that one may be made is decided before",
 	}, {
@@ -151,7 +157,7 @@ var layers = []layer{
 		because: "it compares what platforms state of themselves with what a secret has; it asks no platform",
 	}, {
 		name: "door-keeper", packages: []string{"broker"},
-		may:     []string{"platform", "approval", "audit", "audit/verify", "rules", "leak", "broker/generate", "broker/candidate", "broker/trust", "broker/migration", "broker/carry", "broker/budget", "broker/records", "broker/wellformed", "broker/verdict", "broker/remember", "broker/leases", "broker/fields", "broker/answer", "broker/asked", "broker/people", "broker/crash", "broker/entry", "broker/action"},
+		may:     []string{"platform", "approval", "audit", "audit/verify", "rules", "leak", "broker/generate", "broker/candidate", "broker/trust", "broker/migration", "broker/budget", "broker/records", "broker/wellformed", "broker/verdict", "broker/remember", "broker/leases", "broker/fields", "broker/answer", "broker/asked", "broker/people", "broker/crash", "broker/entry", "broker/action", "broker/delivery", "broker/transfer"},
 		because: "the one door takes organs by their interfaces: it knows no store, no vendor, no command line",
 	}, {
 		name: "what commands are made of", packages: []string{"cli/command"}, may: []string{"config", "rules"},

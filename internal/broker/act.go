@@ -86,9 +86,9 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 	case keyturn.RenderTemplate:
 		return b.renderTemplate(ctx, c)
 	case keyturn.CopySecret:
-		return b.copySecret(ctx, c, op)
+		return b.transfer(c, c.children[:1]).Copy(ctx, op)
 	case keyturn.DiffSecrets:
-		return b.diffSecrets(ctx, c, op)
+		return b.transfer(c, c.children).Diff(ctx, op)
 	case keyturn.UseConfig:
 		return &keyturn.Trusted{Receipt: c.receipt(nil)}, trust.UseConfig(ctx, b.Items, op.Path)
 	case keyturn.ShowTrust:
