@@ -279,6 +279,33 @@ func TestLayers(t *testing.T) {
 	}
 }
 
+// TestOneDoor: a part of the door-keeper that knows platforms is imported by broker and
+// its parts alone, where the operation was let through and recorded; not even by the
+// wiring, which may import all else, nor by tests.
+func TestOneDoor(t *testing.T) {
+	acts := map[string]bool{}
+	for _, l := range layers {
+		for _, p := range l.packages {
+			acts[p] = strings.HasPrefix(p, "broker/") && slices.Contains(l.may, "platform")
+		}
+	}
+	imported := 0
+	for _, f := range sources(t) {
+		for _, imp := range f.imports {
+			name, _ := shortPackage(imp)
+			if !acts[name] {
+				continue
+			}
+			if imported++; !within(f.pkg, "broker") {
+				t.Errorf("%s imports %s: only broker may, because it acts on platforms and decides and records nothing by itself", f.path, name)
+			}
+		}
+	}
+	if imported == 0 {
+		t.Error("no part of broker acts on a platform: is this test looking?")
+	}
+}
+
 func TestThirdParties(t *testing.T) {
 	for _, f := range sources(t) {
 		if f.test || slices.Contains(testSupport, f.pkg) {
