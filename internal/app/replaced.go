@@ -14,6 +14,7 @@ import (
 	"github.com/keyturn/keyturn/internal/app/outfile"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/verify"
+	"github.com/keyturn/keyturn/internal/durable"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/rootkey"
 )
@@ -227,7 +228,7 @@ func (f *found) moveAside(home string, now time.Time) error {
 	}
 	err := os.WriteFile(filepath.Join(dir, unfinished), nil, 0o600)
 	if err == nil {
-		err = errors.Join(outfile.SyncFolder(dir), outfile.SyncFolder(home))
+		err = errors.Join(durable.SyncFolder(dir), durable.SyncFolder(home))
 	}
 	if err != nil {
 		return outfile.Unwritten(dir, err)
@@ -272,7 +273,7 @@ func move(from, to string, files []string) error {
 			return outfile.Unwritten(target, err)
 		}
 	}
-	if err := errors.Join(outfile.SyncFolder(to), outfile.SyncFolder(from)); err != nil {
+	if err := errors.Join(durable.SyncFolder(to), durable.SyncFolder(from)); err != nil {
 		return outfile.Unwritten(to, err)
 	}
 	return nil
@@ -281,5 +282,5 @@ func move(from, to string, files []string) error {
 // done tells that the store that was moved aside has a follower.
 func (f *found) done() {
 	_ = os.Remove(filepath.Join(f.dir, unfinished))
-	_ = outfile.SyncFolder(f.dir)
+	_ = durable.SyncFolder(f.dir)
 }
