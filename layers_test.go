@@ -203,6 +203,14 @@ var layers = []layer{
 		name: "release", packages: []string{"release"},
 		because: "a program of its own that packs what was built; no part of keyturn, and nothing imports it",
 	}, {
+		name: "the store as a whole", packages: []string{"app/store"},
+		may:     []string{"app/outfile", "audit", "audit/forward", "backup", "cli/command", "state", "state/rootkey"},
+		because: "keys, backups and the log meet in it; no platform, no rule and no door",
+	}, {
+		name: "restoring", packages: []string{"app/restore"},
+		may:     []string{"app/outfile", "app/store", "approval", "audit", "audit/verify", "backup", "broker/candidate", "broker/trust", "cli/command", "durable", "rules", "state", "state/rootkey"},
+		because: "there is no door before there is a store: it asks the rules itself, and touches no platform",
+	}, {
 		name: "wiring", packages: []string{"app", "app/access", "app/outfile", "app/mounted", "cmd/keyturn"}, may: []string{everything},
 		because: "the only place where everything meets",
 	},

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -86,4 +87,20 @@ func Scratch(home, prefix string) (string, error) {
 		return "", keyturn.E(keyturn.Unavailable, "nothing can be written in '"+keyturn.Clean(home)+"'", "it must be yours and writable, on a disk that is not full").Because(err)
 	}
 	return dir, nil
+}
+
+// Until is a file that cannot be written any more once ctx has ended.
+func Until(ctx context.Context, f *os.File) io.Writer { return cancelled{ctx, f} }
+
+type cancelled struct {
+	ctx context.Context
+	f   *os.File
+}
+
+// Write implements io.Writer.
+func (c cancelled) Write(b []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.f.Write(b)
 }
