@@ -39,6 +39,9 @@ var layers = []layer{
 		name: "files that survive", packages: []string{"durable"},
 		because: "the steps by which a file is replaced are the same for whoever writes one, and know nothing of what is in it",
 	}, {
+		name: "locks", packages: []string{"filelock"},
+		because: "how a system locks a file is the same for whoever keeps others out",
+	}, {
 		name: "program", packages: []string{"launch/program"},
 		because: "finding a program needs no child process, and launch is large enough",
 	}, {
@@ -57,7 +60,7 @@ var layers = []layer{
 		name: "organs", packages: []string{"platform", "approval"},
 		because: "an organ does one thing and declares the small interface it needs; siblings that know each other become one lump",
 	}, {
-		name: "forwarding", packages: []string{"audit/forward"}, may: []string{"audit/verify"},
+		name: "forwarding", packages: []string{"audit/forward"}, may: []string{"audit/verify", "filelock"},
 		because: "a place that records are sent on to gets them as the lines that a verifier reads, and needs no log for it",
 	}, {
 		name: "backup's form", packages: []string{"backup"},
@@ -87,7 +90,7 @@ var layers = []layer{
 		name: "root key", packages: []string{"state/rootkey"}, may: []string{"durable"},
 		because: "where the root key is kept is nobody's business but state's",
 	}, {
-		name: "who lives", packages: []string{"state/alive"},
+		name: "who lives", packages: []string{"state/alive"}, may: []string{"filelock"},
 		because: "a locked file tells whether a process lives; it knows no store, and not what the process is for",
 	}, {
 		name: "state", packages: []string{"state"}, may: []string{"state/codec", "state/disk", "state/rows", "state/seal", "state/sqlite", "state/table"},
@@ -236,7 +239,7 @@ var trades = []trade{
 	{"golang.org/x/crypto/chacha20poly1305", []string{"state/rootkey"}, "what is encrypted, state encrypts"},
 	{"golang.org/x/mod/sumdb", []string{"audit/verify"}, "trees, proofs and signed notes are verified by one pure package, and made by the same arithmetic"},
 	{"golang.org/x/term", []string{"cli/command", "cli/pick", "cli/secret", "launch"}, "only a prompt, a choice on the screen and a child's terminal switch echo and modes"},
-	{"golang.org/x/sys", []string{"audit/forward", "launch", "launch/program", "whois", "app/outfile", "state/disk", "state/rootkey", "state/alive"}, "system calls stay in the packages that have a file for each system"},
+	{"golang.org/x/sys", []string{"launch", "launch/program", "whois", "app/outfile", "state/disk", "state/rootkey", "filelock"}, "system calls stay in the packages that have a file for each system"},
 	{"os/exec", []string{"launch", "launch/clipboard"}, "one package starts programs for people, and one the tools of a clipboard: without a shell, with the environment it was given"},
 	{"net/http", []string{"platform/vault", "platform/vault/api", "platform/vault/login", "platform/vault/admin", "platform/vault/lease"}, "a platform asks its server; nothing else in this program speaks to a network"},
 	{"unsafe", []string{"whois", "launch"}, "two system calls take pointers: ancestors on Windows, and the default action of Ctrl-Z on Linux; nothing that holds a value goes around the type system"},
