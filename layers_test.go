@@ -57,6 +57,9 @@ var layers = []layer{
 		name: "clipboard", packages: []string{"launch/clipboard"}, may: []string{"launch/program"},
 		because: "a clipboard's tools are programs that get a value on standard input; it knows no command and no store",
 	}, {
+		name: "browser", packages: []string{"launch/browser"}, may: []string{"launch/program"},
+		because: "a browser is a program that gets an address; it knows no command and no login",
+	}, {
 		name: "organs", packages: []string{"platform", "approval"},
 		because: "an organ does one thing and declares the small interface it needs; siblings that know each other become one lump",
 	}, {
@@ -240,7 +243,7 @@ var trades = []trade{
 	{"golang.org/x/mod/sumdb", []string{"audit/verify"}, "trees, proofs and signed notes are verified by one pure package, and made by the same arithmetic"},
 	{"golang.org/x/term", []string{"cli/command", "cli/pick", "cli/secret", "launch"}, "only a prompt, a choice on the screen and a child's terminal switch echo and modes"},
 	{"golang.org/x/sys", []string{"launch", "launch/program", "whois", "app/outfile", "state/disk", "state/rootkey", "filelock"}, "system calls stay in the packages that have a file for each system"},
-	{"os/exec", []string{"launch", "launch/clipboard"}, "one package starts programs for people, and one the tools of a clipboard: without a shell, with the environment it was given"},
+	{"os/exec", []string{"launch", "launch/clipboard", "launch/browser"}, "one package starts programs for people, one the tools of a clipboard, and one a browser: without a shell, with the environment it was given"},
 	{"net/http", []string{"platform/vault", "platform/vault/api", "platform/vault/login", "platform/vault/admin", "platform/vault/lease"}, "a platform asks its server; nothing else in this program speaks to a network"},
 	{"unsafe", []string{"whois", "launch"}, "two system calls take pointers: ancestors on Windows, and the default action of Ctrl-Z on Linux; nothing that holds a value goes around the type system"},
 }
