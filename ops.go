@@ -60,7 +60,9 @@ type ListVersions struct {
 }
 
 // PutSecret makes a new version. Its values are in a sealed candidate (see
-// Service.Seal) or generated when it is carried out: never in the operation.
+// Service.Seal) or generated when it is carried out: never in the operation. With
+// Reader it is composite: a PlatformAction behind it has the platform let that
+// principal read the secret, with the least policy that does.
 type PutSecret struct {
 	Ref       Ref               `json:"ref"`
 	Candidate string            `json:"candidate,omitempty"`
@@ -70,6 +72,7 @@ type PutSecret struct {
 	Labels    map[string]string `json:"labels,omitempty"`
 	Expires   time.Time         `json:"expires,omitzero"` // UTC, whole seconds
 	Public    []string          `json:"public,omitempty"` // sorted
+	Reader    string            `json:"reader,omitempty"` // a principal of the platform: "vault:approle/myapp"
 }
 
 // Generate says how one field's value is made.
@@ -220,6 +223,14 @@ func (o ListVersions) Refs() []Ref { return []Ref{o.Ref} }
 func (PutSecret) Kind() string  { return "put-secret" }
 func (PutSecret) Verb() Verb    { return Write }
 func (o PutSecret) Refs() []Ref { return []Ref{o.Ref} }
+
+// Plan implements Composite.
+func (o PutSecret) Plan() []Op {
+	if o.Reader == "" {
+		return nil
+	}
+	return []Op{PlatformAction{Mount: o.Ref.Mount(), Action: ActionGrant, On: o.Ref, Args: map[string][]string{"principal": {o.Reader}, "can": {"read"}}}}
+}
 
 func (RollbackSecret) Kind() string  { return "rollback-secret" }
 func (RollbackSecret) Verb() Verb    { return Write }

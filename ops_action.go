@@ -34,6 +34,14 @@ type Action struct {
 	Columns   []string // members of its items, in the order in which people read them
 }
 
+// Names that actions have on every platform that can let a principal do something
+// with a secret: they take "principal", a reference, and "can", a list. The second
+// only tells whether the first could be carried out, and what it would change.
+const (
+	ActionGrant      = "policy grant"
+	ActionCheckGrant = "policy check-grant"
+)
+
 // InputKind says what an input takes.
 type InputKind string
 
@@ -136,7 +144,9 @@ type Told struct {
 
 // TextChange is a document before and after; Before is "" where there was none.
 type TextChange struct {
-	Name, Before, After string
+	Name   string `json:"name"`
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
 }
 
 // PolicyTold tells of a platform's own policy that an operation made.

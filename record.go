@@ -43,6 +43,8 @@ type Record struct {
 	Code    Code   `json:"code,omitempty"`
 	Unknown bool   `json:"unknown,omitempty"` // the change may have happened
 	Version string `json:"version,omitempty"` // that was made or read
+	// Change is the platform's own policy that it changed.
+	Change *TextChange `json:"change,omitempty"`
 }
 
 // EncodeRecord returns the bytes that the log keeps and hashes: JSON in the

@@ -83,6 +83,10 @@ type Changed struct {
 	Until time.Time
 	// Whole tells that a destroy took the secret itself, not only versions.
 	Whole bool
+	// Granted is what came of a put's Reader; nil where it had none, or where Failed
+	// tells why the version is there and the reader may not read it.
+	Granted *Told
+	Failed  *Error
 }
 
 // Delivered is a value on its way to a sink beside the caller.

@@ -27,6 +27,9 @@ func (l *Log) hideAll(records []keyturn.Record) []keyturn.Record {
 		if r.OpHash != "" {
 			r.OpHash = hex.EncodeToString(mac(key, "operation", r.OpHash))
 		}
+		if r.Change != nil { // its text is full of names
+			r.Change = &keyturn.TextChange{Name: r.Change.Name}
+		}
 		out[i] = r
 	}
 	return out
@@ -85,7 +88,8 @@ func hideIn(key []byte, v any) any {
 
 // plainNames are the members of operations that hold names without being references,
 // and what they are names of.
-var plainNames = map[string]string{"field": "field", "fields": "field", "public": "field", "labels": "label"}
+var plainNames = map[string]string{"field": "field", "fields": "field", "public": "field", "labels": "label",
+	"file": "text"} // of an action: a policy, full of names
 
 // hideAs replaces every text in v, the names of its members too.
 func hideAs(key []byte, kind string, v any) any {

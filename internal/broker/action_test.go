@@ -14,6 +14,10 @@ import (
 	"github.com/keyturn/keyturn/internal/rules"
 )
 
+// granted are the inputs of a grant.
+var granted = []keyturn.Input{{Name: "principal", Kind: keyturn.InputText, Required: true}, {Name: "can", Kind: keyturn.InputList, Required: true},
+	{Name: "ref", Kind: keyturn.InputOn, Required: true}}
+
 // undone counts what the platforms of a world were asked to take back.
 var undone = map[*world]int{}
 
@@ -23,6 +27,7 @@ func (s *spy) Administration() keyturn.Administration {
 		{Name: "look", Reads: true},
 		{Name: "make id", Secret: "an id", Inputs: []keyturn.Input{
 			{Name: "name", Kind: keyturn.InputText, Required: true}, {Name: "password", Kind: keyturn.InputSecret}, {Name: "about", Kind: keyturn.InputOn}}},
+		{Name: keyturn.ActionGrant, Inputs: granted}, {Name: keyturn.ActionCheckGrant, Inputs: granted, Reads: true},
 	}}
 }
 
@@ -34,6 +39,13 @@ func (s *spy) Perform(ctx context.Context, a platform.Act) (platform.Acted, erro
 	}
 	if a.Action == "look" {
 		return platform.Acted{Told: keyturn.Told{Says: "looked"}}, nil
+	}
+	if a.Action == keyturn.ActionGrant || a.Action == keyturn.ActionCheckGrant {
+		if err := s.note(a.Action, a.On); err != nil {
+			return platform.Acted{}, err
+		}
+		ch := &keyturn.TextChange{Name: "p", Before: "old", After: "new " + a.Args.Text("principal")}
+		return platform.Acted{Told: keyturn.Told{Says: "granted", Change: ch, Policy: &keyturn.PolicyTold{Name: "p", Applied: a.Action == keyturn.ActionGrant}}}, nil
 	}
 	if a.Wrap > 0 {
 		return platform.Acted{Wrapped: &keyturn.Wrapped{Token: keyturn.NewValue([]byte(secret(6))), Seconds: int64(a.Wrap / time.Second)}}, nil

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/broker/answer"
 	"github.com/keyturn/keyturn/internal/broker/candidate"
 	"github.com/keyturn/keyturn/internal/broker/generate"
 	"github.com/keyturn/keyturn/internal/platform"
@@ -49,10 +50,41 @@ func (b *Broker) putSecret(ctx context.Context, c *call, op keyturn.PutSecret) (
 		}
 	}
 	return on(b, c, op.Ref, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
+		if op.Reader != "" { // before anything is written
+			if _, err := m.Perform(ctx, grant(c, keyturn.ActionCheckGrant)); err != nil {
+				return nil, err
+			}
+		}
 		ch, err := m.Put(ctx, op.Ref, platform.Put{Values: values, IfVersion: c.expects(m, op.Ref, op.IfVersion), Mode: op.Mode,
 			Labels: op.Labels, Public: op.Public, Expires: op.Expires})
-		return &keyturn.Changed{Receipt: r, Secret: ch.Info, Created: ch.Created, Before: ch.Before, Target: m.Target()}, err
+		out := &keyturn.Changed{Receipt: r, Secret: ch.Info, Created: ch.Created, Before: ch.Before, Target: m.Target()}
+		if err == nil && op.Reader != "" {
+			out.Granted, out.Failed = b.letRead(ctx, c, m)
+		}
+		return out, err
 	})
+}
+
+// grant is the action of c's child, under its own name or under that which only looks.
+func grant(c *call, name string) platform.Act {
+	op := c.children[0].op.(keyturn.PlatformAction)
+	return platform.Act{Action: name, Args: op.Args, On: op.On}
+}
+
+// letRead has the platform let the reader of a put read what was put.
+func (b *Broker) letRead(ctx context.Context, c *call, m *platform.Mount) (*keyturn.Told, *keyturn.Error) {
+	child := c.children[0]
+	did, err := m.Perform(ctx, grant(c, keyturn.ActionGrant))
+	record := child.outcome(nil, err)
+	if err == nil {
+		record.Change = answer.Changed(&did.Told)
+	}
+	b.Log.Later(ctx, record) // durable with the outcome of c
+	child.told = true
+	if err != nil {
+		return nil, keyturn.AsError(err)
+	}
+	return &did.Told, nil
 }
 
 // expects is the version that must be current for a write of c: the one that the

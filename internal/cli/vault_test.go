@@ -33,7 +33,14 @@ func TestVaultExamples(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(m.Work, "myapp.hcl"), []byte(hcl), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if n := examples(t, m, func(path string) bool { return path != "database" && !strings.HasPrefix(path, "database ") }, strings.NewReplacer()); n < 30 {
+	later := func(path string) bool { return strings.HasSuffix(path, "grant") } // the help lists them before the role, which they need
+	last := func(path string) bool { return path == "approle delete" || path == "seal" }
+	n := examples(t, m, func(path string) bool {
+		return path != "database" && !strings.HasPrefix(path, "database ") && !later(path) && !last(path)
+	}, strings.NewReplacer())
+	n += examples(t, m, later, strings.NewReplacer())
+	n += examples(t, m, last, strings.NewReplacer())
+	if n < 30 {
 		t.Errorf("only %d examples were run", n)
 	}
 }

@@ -62,6 +62,8 @@ func Outcome(id string, res keyturn.Result, err error) keyturn.Record {
 	switch res := res.(type) {
 	case *keyturn.Changed:
 		r.Version = res.Secret.Version
+	case *keyturn.Performed:
+		r.Change = Changed(&res.Told)
 	case *keyturn.Copied:
 		r.Version = res.To.Version
 	case *keyturn.Described:
@@ -74,6 +76,23 @@ func Outcome(id string, res keyturn.Result, err error) keyturn.Record {
 		r.Version = res.Secret.Version
 	}
 	return r
+}
+
+// maxChange is how much of a document one record keeps, in bytes.
+const maxChange = 256 << 10
+
+// Changed is the platform's own document that an action changed, for the record: nil
+// where it changed none, or only showed what it would. Of one that is too long only
+// its name is kept.
+func Changed(told *keyturn.Told) *keyturn.TextChange {
+	ch := told.Change
+	switch {
+	case ch == nil || ch.Before == ch.After || told.Policy != nil && !told.Policy.Applied:
+		return nil
+	case len(ch.Before)+len(ch.After) > maxChange:
+		return &keyturn.TextChange{Name: ch.Name}
+	}
+	return ch
 }
 
 // Seen leaves of a listing of a mount what list lets through, and of what describe

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
 )
 
 // opened is a wrapping token in the open, for the answer.
@@ -49,50 +50,12 @@ func (p *pending) keep(res *keyturn.Performed) error {
 		err = os.Link(p.f.Name(), p.path) // never over another file
 	}
 	if err == nil {
-		err = syncFolder(filepath.Dir(p.path))
+		err = command.SyncFolder(filepath.Dir(p.path))
 	}
 	if err != nil {
 		e := keyturn.E(keyturn.Unavailable, "it was made, but could not be written to "+keyturn.Clean(p.path), "destroy it, then make another one: "+res.TakeBack).Because(err)
 		e.Unknown = false
 		return e
 	}
-	return nil
-}
-
-// write replaces a file whole.
-func write(path string, data []byte, mode os.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".keyturn-*")
-	if err == nil {
-		defer func() { _ = os.Remove(f.Name()) }()
-		_, err = f.Write(data)
-		if err == nil {
-			err = f.Chmod(mode)
-		}
-		if err == nil {
-			err = f.Sync()
-		}
-		if closeErr := f.Close(); err == nil {
-			err = closeErr
-		}
-		if err == nil {
-			err = os.Rename(f.Name(), path)
-		}
-		if err == nil {
-			err = syncFolder(filepath.Dir(path))
-		}
-	}
-	if err != nil {
-		return keyturn.E(keyturn.Unavailable, keyturn.Clean(path)+" cannot be written", "name another file").Because(err)
-	}
-	return nil
-}
-
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	_ = d.Sync() // what has no folders to sync has nothing to lose
 	return nil
 }

@@ -434,6 +434,9 @@ func putDetails(op keyturn.PutSecret) []string {
 	if op.Candidate != "" {
 		add("with values that are sealed already")
 	}
+	if op.Reader != "" {
+		add("and its platform lets %s read it", op.Reader)
+	}
 	for _, g := range op.Generate {
 		how := ""
 		if g.Length > 0 {

@@ -28,6 +28,8 @@ type putOptions struct {
 	merge     bool
 	replace   bool
 	trim      bool
+	reader    string
+	policyOut string
 }
 
 // Put returns the command 'keyturn put'.
@@ -47,13 +49,18 @@ func Put(c *command.Command) *cobra.Command {
 
 A put makes a whole version. If fields of the current version would vanish it
 asks, or fails with conflict where there is nobody to ask: --merge keeps them,
---replace lets them go.`,
+--replace lets them go.
+
+--reader lets a principal of the platform read the secret, as 'keyturn vault policy
+grant' does: by the least policy, which --policy-out keeps in a file. That it can be
+done is checked before anything is written.`,
 		Example: `  keyturn put local/myapp password
   keyturn put local/myapp --generate password:40 user=app
   keyturn put local/myapp tls.key=@server.key --merge
   printf %s "$TOKEN" | keyturn put local/ci token=-
   keyturn put local/web --from-env .env
-  keyturn put local/new --generate password --if-version none`,
+  keyturn put local/new --generate password --if-version none
+  keyturn put vault/secret/myapp/config --generate password --reader vault:approle/myapp --policy-out policy.hcl`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if o.ref, err = r.parse(args[0]); err != nil {
@@ -72,6 +79,8 @@ asks, or fails with conflict where there is nobody to ask: --merge keeps them,
 				return command.Usage("--merge and --replace exclude each other")
 			case o.fromJSON != "" && o.fromEnv != "":
 				return command.Usage("--from-json and --from-env exclude each other")
+			case o.policyOut != "" && o.reader == "":
+				return command.Usage("--policy-out keeps the policy that --reader makes: say --reader PRINCIPAL")
 			}
 			o.words = args[1:]
 			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return putSecret(ctx, c, s, o) })
@@ -87,6 +96,8 @@ asks, or fails with conflict where there is nobody to ask: --merge keeps them,
 	f.StringArrayVar(&o.public, "public", nil, "a `FIELD` that is not secret: shown, and not redacted (people only)")
 	f.BoolVar(&o.merge, "merge", false, "keep the fields of the current version that are not named")
 	f.BoolVar(&o.replace, "replace", false, "let go of the fields that are not named")
+	f.StringVar(&o.reader, "reader", "", "let a `PRINCIPAL` of the platform read it: vault:approle/NAME")
+	f.StringVar(&o.policyOut, "policy-out", "", "keep the text of the policy that --reader makes in a `FILE`")
 	f.BoolVar(&o.trim, "trim", false, "drop one newline at the end of what comes from a pipe or file")
 	return r.refused(cmd)
 }
@@ -128,7 +139,58 @@ func putSecret(ctx context.Context, c *command.Command, s *command.Session, o pu
 	if res.Created {
 		said = "created "
 	}
+	if o.reader != "" {
+		return o.granted(c, res, said+named(c, res.Secret))
+	}
 	return wrote(c, res, putKind(res), said+named(c, res.Secret))
+}
+
+// granted prints the answer of a put with a reader: what is stored is told also where
+// the reader may not read it.
+func (o putOptions) granted(c *command.Command, res *keyturn.Changed, said string) error {
+	doc := changeDoc(res, putKind(res))
+	failed, but := res.Failed, keyturn.Clean(o.reader)+" may not read it: "
+	if res.Granted != nil && res.Granted.Policy != nil {
+		doc.Policy, doc.Notices = &command.PolicyDoc{Name: res.Granted.Policy.Name, Applied: res.Granted.Policy.Applied}, cleanAll(res.Granted.Notices)
+		if o.policyOut != "" {
+			if err := command.Keep(c.Abs(o.policyOut), []byte(res.Granted.Policy.Text), 0o644); err != nil {
+				failed, but = keyturn.AsError(err), ""
+			} else {
+				doc.Artifacts = []string{o.policyOut}
+			}
+		}
+	}
+	var end error
+	if failed != nil {
+		doc.Status, doc.Errors = "partial", []command.ErrorDoc{c.ErrorDoc(failed)}
+		end = command.ExitStatus(failed.Code.Exit())
+	}
+	if c.JSON() {
+		if err := c.Print(doc); err != nil {
+			end = err
+		}
+		return command.Done(said, end)
+	}
+	var next []string
+	if res.Granted != nil {
+		for _, n := range res.Granted.Notices {
+			c.Say("note: %s", keyturn.Clean(n))
+		}
+		next = append(next, keyturn.Clean(res.Granted.Says))
+	}
+	for _, a := range doc.Artifacts {
+		next = append(next, "kept in "+keyturn.Clean(a))
+	}
+	if err := wrote(c, res, doc.Operation, said, next...); err != nil {
+		return err
+	}
+	if failed != nil {
+		c.Say("but %s%s", but, keyturn.Clean(failed.Message))
+		if failed.Hint != "" {
+			c.Say("  %s", keyturn.Clean(failed.Hint))
+		}
+	}
+	return end
 }
 
 func putKind(res *keyturn.Changed) string {
@@ -140,7 +202,7 @@ func putKind(res *keyturn.Changed) string {
 
 // operation is the put without its values.
 func (o putOptions) operation() (keyturn.PutSecret, error) {
-	op := keyturn.PutSecret{Ref: o.ref, IfVersion: o.ifVersion, Public: slices.Clone(o.public)}
+	op := keyturn.PutSecret{Ref: o.ref, IfVersion: o.ifVersion, Public: slices.Clone(o.public), Reader: o.reader}
 	switch {
 	case o.merge:
 		op.Mode = keyturn.Merge

@@ -6,6 +6,7 @@
 //	engines.go   engines and login methods
 //	policies.go  policies; policy/ reads and lints their text
 //	policyfor.go the least policy for a secret
+//	grant.go     a principal gets it
 //	approle.go   AppRole
 //	seal.go      the seal
 //	database.go  the database engine
@@ -31,7 +32,7 @@ type action struct {
 
 // actions are all of them, in the order of the help.
 func actions() []action {
-	return slices.Concat(engineActions(), authActions(), policyActions(), approleActions(), databaseActions(), sealActions())
+	return slices.Concat(engineActions(), authActions(), policyActions(), grantActions(), approleActions(), databaseActions(), sealActions())
 }
 
 // List is what Vault can do beside keeping secrets.
@@ -122,7 +123,7 @@ func (s *server) none(what, name string, have []string) error {
 	e := keyturn.E(keyturn.NotFound, "no "+what+" "+quoted(name), "")
 	if near := keyturn.Nearest(name, slices.Values(have)); near != "" {
 		e.Hint = "did you mean " + quoted(near) + "?"
-	} else if len(have) > 0 {
+	} else if e.Hint = "there is none yet"; len(have) > 0 {
 		e.Hint = "there are " + some(have)
 	}
 	return e

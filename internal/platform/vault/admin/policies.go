@@ -35,7 +35,7 @@ from the policy of that name. FILE - is standard input.`,
 			Name: "policy write", Operation: "apply-policy", Short: "Write a policy", Preview: "policy check", Document: "policy",
 			Long: `Write a policy from a file in HCL or JSON; - is standard input. It is judged first, as
 'keyturn vault policy check' does. On a terminal the difference is shown, and you are
-asked. The audit log keeps the text of each policy that was written.`,
+asked. The audit log keeps its text before and after.`,
 			Example: "  keyturn vault policy write myapp myapp.hcl --yes\n  keyturn vault policy write myapp - --yes < myapp.hcl",
 			Inputs:  []keyturn.Input{name, file},
 		}, writePolicy},
@@ -67,8 +67,8 @@ with --replace.`,
 		{keyturn.Action{
 			Name: "policy delete", Operation: "delete-policy", Short: "Delete a policy",
 			Long: `Delete a policy. Tokens that have it lose what it granted, at once. It asks on a
-terminal, and needs --yes elsewhere; the audit log may hold its text, where keyturn
-wrote it.`,
+terminal, and needs --yes elsewhere. The audit log keeps its text, where your token may
+read it.`,
 			Example: "  keyturn vault policy delete myapp-reader --yes",
 			Asks:    "Delete the policy {name}? Its tokens lose what it grants",
 			Inputs:  []keyturn.Input{name},
@@ -225,10 +225,18 @@ func deletePolicy(ctx context.Context, s *server, a platform.Act) (platform.Acte
 	if name == "root" || name == "default" {
 		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the policy "+name+" is the server's own, and cannot be deleted", "write an almost empty one in the place of default")
 	}
+	before, err := s.textOf(ctx, name)
+	if err != nil && !is(err, keyturn.Denied) { // to delete is not to read
+		return platform.Acted{}, err
+	}
 	if err := s.call(ctx, http.MethodDelete, policies+"/"+name, nil, nil); err != nil {
 		return platform.Acted{}, err
 	}
-	return platform.Acted{Told: keyturn.Told{Says: "deleted the policy " + name}}, nil
+	out := platform.Acted{Told: keyturn.Told{Says: "deleted the policy " + name}}
+	if before != "" {
+		out.Change = &keyturn.TextChange{Name: name, Before: before}
+	}
+	return out, nil
 }
 
 // engines are what is mounted, as far as this token may see it; false where it may

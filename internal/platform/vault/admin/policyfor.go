@@ -13,17 +13,7 @@ import (
 
 // policyFor writes the least policy for one secret, and tests it.
 func policyFor(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	if a.On.Version() != "" || a.On.Field() != "" {
-		return platform.Acted{}, keyturn.E(keyturn.Invalid, "a policy is about whole secrets, with all of their versions", "leave version and field out").About(a.On)
-	}
-	e, within, err := s.engineOf(ctx, a.On.Name())
-	if err != nil {
-		return platform.Acted{}, err
-	}
-	if policy.Wild(a.On.Name()) {
-		return platform.Acted{}, keyturn.E(keyturn.Invalid, "in a policy this name would stand for more than itself", "write a policy by hand: keyturn vault policy write").About(a.On)
-	}
-	rules, err := policy.Least(e, within, a.Args["can"])
+	rules, err := s.least(ctx, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -31,13 +21,10 @@ func policyFor(ctx context.Context, s *server, a platform.Act) (platform.Acted, 
 	if name == "" {
 		words := slices.Clone(a.Args["can"])
 		slices.Sort(words)
-		name = strings.ToLower(strings.ReplaceAll(e.Path+"-"+within, "/", "-")) + "-" + strings.Join(slices.Compact(words), "-")
+		name = strings.ToLower(strings.ReplaceAll(a.On.Name(), "/", "-")) + "-" + strings.Join(slices.Compact(words), "-")
 	}
-	if err := segment("policy", name); err != nil {
+	if err := ownPolicy(name); err != nil {
 		return platform.Acted{}, err
-	}
-	if name == "root" || name == "default" {
-		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the policy "+name+" is the server's own", "choose another --name")
 	}
 	before, err := s.mayGrant(ctx, name)
 	if err != nil {
@@ -61,7 +48,30 @@ func policyFor(ctx context.Context, s *server, a platform.Act) (platform.Acted, 
 	return out, nil
 }
 
-// engineOf finds the key/value engine that a name lies in.
+// least is the least that lets a token do with a secret what an action says.
+func (s *server) least(ctx context.Context, a platform.Act) ([]policy.Rule, error) {
+	if a.On.Version() != "" || a.On.Field() != "" {
+		return nil, keyturn.E(keyturn.Invalid, "a policy is about whole secrets, with all of their versions", "leave version and field out").About(a.On)
+	}
+	e, within, err := s.engineOf(ctx, a.On.Name())
+	if err != nil {
+		return nil, err
+	}
+	if policy.Wild(a.On.Name()) {
+		return nil, keyturn.E(keyturn.Invalid, "in a policy this name would stand for more than itself", "write a policy by hand: keyturn vault policy write").About(a.On)
+	}
+	return policy.Least(e, within, a.Args["can"])
+}
+
+// ownPolicy refuses names that no policy of keyturn's making may have.
+func ownPolicy(name string) error {
+	if name == "root" || name == "default" {
+		return keyturn.E(keyturn.Invalid, "the policy "+name+" is the server's own", "choose another --name")
+	}
+	return segment("policy", name)
+}
+
+// engineOf finds the engine that a name lies in.
 func (s *server) engineOf(ctx context.Context, name string) (policy.Engine, string, error) {
 	var m struct {
 		mounted
@@ -79,10 +89,12 @@ func (s *server) engineOf(ctx context.Context, name string) (policy.Engine, stri
 	if m.Options["version"] == "2" {
 		e.KV = 2
 	}
-	if m.Type != "kv" && m.Type != "generic" {
-		return e, "", keyturn.E(keyturn.Unsupported, "the engine '"+keyturn.Clean(e.Path)+"' is of type "+keyturn.Clean(m.Type)+"; this is for engines that keep secrets", "write a policy by hand: keyturn vault policy write")
-	}
 	within := strings.TrimPrefix(name, e.Path+"/")
+	if m.Type != "kv" && m.Type != "generic" {
+		if e.KV = 0; !strings.HasPrefix(within, "creds/") && !strings.HasPrefix(within, "static-creds/") {
+			return e, "", keyturn.E(keyturn.Unsupported, "the engine '"+keyturn.Clean(e.Path)+"' is of type "+keyturn.Clean(m.Type)+"; this is for engines that keep secrets, and for credentials", "write a policy by hand: keyturn vault policy write")
+		}
+	}
 	if within == name || within == "" {
 		return e, "", keyturn.E(keyturn.Invalid, quoted(name)+" is an engine, not a secret in it", "name a secret below it")
 	}

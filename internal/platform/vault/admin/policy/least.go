@@ -13,7 +13,8 @@ var Words = []string{"read", "list", "describe", "write", "delete", "destroy"}
 
 // Least is the least that lets a token do what words say with the secret at name in
 // a key/value engine, one rule for each path, sorted. To list is to list the folder
-// that the secret is in, since names are seen by folders.
+// that the secret is in, since names are seen by folders. In other engines it is about
+// credentials, which can only be read.
 func Least(e Engine, name string, words []string) ([]Rule, error) {
 	grants := map[string][]string{}
 	grant := func(path string, capabilities ...string) {
@@ -30,6 +31,13 @@ func Least(e Engine, name string, words []string) ([]Rule, error) {
 	for _, w := range words {
 		if e.KV == 2 {
 			two(grant, e.Path, name, folder, w)
+			continue
+		}
+		if e.KV == 0 {
+			if w != "read" {
+				return nil, keyturn.E(keyturn.Unsupported, "credentials that are made when they are asked for can only be read", "write --can read")
+			}
+			grant(e.Path+"/"+name, "read")
 			continue
 		}
 		switch w {
@@ -91,6 +99,72 @@ func Text(rules []Rule) string {
 		b.WriteString("]\n}\n")
 	}
 	return b.String()
+}
+
+// Grow is a policy that also grants rules: text itself where it does so already.
+// What keyturn wrote is written anew, sorted; behind anything else they are added.
+// It is Conflict where text denies some of it, Unsupported where it cannot be read.
+func Grow(text string, rules []Rule) (string, error) {
+	if strings.TrimSpace(text) == "" {
+		return Text(rules), nil
+	}
+	have, err := Parse(text)
+	if err != nil || strings.HasPrefix(strings.TrimSpace(text), "{") {
+		return "", keyturn.E(keyturn.Unsupported, "the policy is not in the HCL that keyturn can add to", "choose another --name, or add it by hand: keyturn vault policy write").Because(err)
+	}
+	var add []Rule
+	for _, r := range rules {
+		missing := slices.Clone(r.Capabilities)
+		for _, h := range have {
+			if h.Path != r.Path {
+				continue
+			}
+			if slices.Contains(h.Capabilities, "deny") {
+				return "", keyturn.E(keyturn.Conflict, "the policy denies '"+keyturn.Clean(r.Path)+"'", "choose another --name, or change it: keyturn vault policy read")
+			}
+			missing = slices.DeleteFunc(missing, func(c string) bool { return slices.Contains(h.Capabilities, c) })
+		}
+		if len(missing) > 0 {
+			add = append(add, Rule{Path: r.Path, Capabilities: missing})
+		}
+	}
+	if len(add) == 0 {
+		return text, nil
+	}
+	if Text(have) != text { // people's own words stay as they are
+		return strings.TrimRight(text, "\n") + "\n\n" + Text(add), nil
+	}
+	byPath := map[string][]string{}
+	for _, r := range slices.Concat(have, add) {
+		byPath[r.Path] = append(byPath[r.Path], r.Capabilities...)
+	}
+	var all []Rule
+	for _, p := range slices.Sorted(maps.Keys(byPath)) {
+		slices.Sort(byPath[p])
+		all = append(all, Rule{Path: p, Capabilities: slices.Compact(byPath[p])})
+	}
+	return Text(all), nil
+}
+
+// At is all that a policy grants on the paths of rules.
+func At(text string, rules []Rule) []Rule {
+	have, err := Parse(text)
+	if err != nil {
+		return rules
+	}
+	var out []Rule
+	for _, r := range rules {
+		all := Rule{Path: r.Path}
+		for _, h := range have {
+			if h.Path == r.Path {
+				all.Capabilities = append(all.Capabilities, h.Capabilities...)
+			}
+		}
+		slices.Sort(all.Capabilities)
+		all.Capabilities = slices.Compact(all.Capabilities)
+		out = append(out, all)
+	}
+	return out
 }
 
 // escape writes a path into quotes. What could be taken for a template or a wildcard

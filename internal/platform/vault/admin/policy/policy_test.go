@@ -188,3 +188,43 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestGrow: what is missing is added, what is there stays, and what is denied is not
+// granted.
+func TestGrow(t *testing.T) {
+	t.Parallel()
+	a, b := "path \"s/data/a\" {\n  capabilities = [\"read\"]\n}\n", "path \"s/data/b\" {\n  capabilities = [\"read\"]\n}\n"
+	read := []Rule{{Path: "s/data/a", Capabilities: []string{"read"}}}
+	for _, c := range []struct{ name, text, want string }{
+		{"none", "", a},
+		{"there", a, a},
+		{"more than asked", "path \"s/data/a\" {\n  capabilities = [\"list\", \"read\"]\n}\n", "path \"s/data/a\" {\n  capabilities = [\"list\", \"read\"]\n}\n"},
+		{"ours, sorted", b, a + "\n" + b},
+		{"ours, another capability", "path \"s/data/a\" {\n  capabilities = [\"list\"]\n}\n", "path \"s/data/a\" {\n  capabilities = [\"list\", \"read\"]\n}\n"},
+		{"somebody's words", "# mine\n" + b + "\n\n", "# mine\n" + b + "\n" + a},
+		{"with limits of its own", "path \"s/data/b\" {\n  capabilities = [\"read\"]\n  max_wrapping_ttl = \"1h\"\n}\n", "path \"s/data/b\" {\n  capabilities = [\"read\"]\n  max_wrapping_ttl = \"1h\"\n}\n\n" + a},
+		{"a wider path is not this one", "path \"s/data/*\" {\n  capabilities = [\"read\"]\n}\n", "path \"s/data/*\" {\n  capabilities = [\"read\"]\n}\n\n" + a},
+	} {
+		got, err := Grow(c.text, read)
+		if c.name == "a wider path is not this one" {
+			c.want = "path \"s/data/*\" {\n  capabilities = [\"read\"]\n}\n\n" + a
+		}
+		if err != nil || got != c.want {
+			t.Errorf("%s: %v\n%s\nwant\n%s", c.name, err, got, c.want)
+		}
+		if again, err := Grow(got, read); err != nil || again != got {
+			t.Errorf("%s: once more: %v\n%s", c.name, err, again)
+		}
+	}
+	if _, err := Grow("path \"s/data/a\" { capabilities = [\"deny\"] }", read); !errors.Is(err, keyturn.Conflict) {
+		t.Errorf("denied: %v", err)
+	}
+	for _, text := range []string{`{"path": {}}`, "path s {"} {
+		if _, err := Grow(text, read); !errors.Is(err, keyturn.Unsupported) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	if at := At("path \"s/data/a\" { capabilities = [\"list\"] }\npath \"s/data/a\" { capabilities = [\"read\"] }", read); len(at) != 1 || !slices.Equal(at[0].Capabilities, []string{"list", "read"}) {
+		t.Errorf("all that is granted there: %v", at)
+	}
+}

@@ -1,0 +1,238 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/policy"
+)
+
+func grantActions() []action {
+	inputs := []keyturn.Input{
+		{Name: "principal", Kind: keyturn.InputText, Short: "who", Place: true, Required: true},
+		{Name: "ref", Kind: keyturn.InputOn, Short: "the secret", Place: true, Required: true},
+		{Name: "can", Kind: keyturn.InputList, Short: "what it may do", Required: true, Choices: policy.Words},
+		{Name: "name", Kind: keyturn.InputText, Short: "of the policy; without it, that of the principal with -policy behind it"},
+	}
+	return []action{
+		{keyturn.Action{
+			Name: keyturn.ActionCheckGrant, Operation: "check-grant", Short: "Show what a grant would change", Reads: true,
+			Long:    "Show what 'keyturn vault policy grant' would change, and whether it could, and change\nnothing.",
+			Example: "  keyturn vault policy check-grant vault:approle/myapp vault/secret/myapp/config --can read",
+			Inputs:  inputs,
+		}, checkGrant},
+		{keyturn.Action{
+			Name: keyturn.ActionGrant, Operation: "grant-policy", Short: "Let a principal do something with a secret", Document: "policy", Preview: keyturn.ActionCheckGrant,
+			Long: `Let a principal do something with a secret, by the least policy that does: a policy of
+the principal's own, NAME-policy, gets what it lacks, and the principal gets the policy.
+--can takes read, list, describe, write, delete, destroy.
+
+A principal is vault:METHOD/NAME: METHOD is where a login method is (approle, userpass,
+kubernetes, jwt, oidc, ldap, cert), NAME a role or user there; or vault:entity/NAME and
+vault:group/NAME. It is checked before anything is written that all of this can be done.
+Then the policy is tested as 'keyturn vault policy for' does. A policy of that name that
+the principal does not have is somebody else's, and is not touched: choose a --name.`,
+			Example: "  keyturn vault policy grant vault:approle/myapp vault/secret/myapp/config --can read --yes\n  keyturn vault policy grant vault:approle/myapp vault/secret/myapp/config --can read,write --policy-out policy.hcl --yes",
+			Columns: []string{"path", "capabilities", "tested"},
+			Inputs:  inputs,
+		}, grantPolicy},
+	}
+}
+
+// holder is a principal: what has policies.
+type holder struct {
+	name   string   // as the caller wrote it
+	at     string   // its path
+	member string   // which of its members holds its policies
+	have   []string // its policies
+	live   bool     // what they grant holds for tokens that are there already
+	policy string   // the name of its own
+}
+
+// holders are the places of principals by the type of a login method, each with the
+// member that holds policies, as its API says:
+// https://developer.hashicorp.com/vault/api-docs/auth
+var holders = map[string][2]string{
+	"approle": {"role", "token_policies"}, "kubernetes": {"role", "token_policies"}, "jwt": {"role", "token_policies"}, "oidc": {"role", "token_policies"},
+	"userpass": {"users", "token_policies"}, "cert": {"certs", "token_policies"}, "ldap": {"users", "policies"},
+}
+
+// holder finds the principal that an action names.
+func (s *server) holder(ctx context.Context, said string) (holder, error) {
+	bad := keyturn.E(keyturn.Invalid, quoted(said)+" is no principal of this platform", "write vault:METHOD/NAME, for instance vault:approle/myapp")
+	rest, ok := strings.CutPrefix(said, "vault:")
+	i := strings.LastIndexByte(rest, '/')
+	if !ok || i <= 0 {
+		return holder{}, bad
+	}
+	method, name := rest[:i], rest[i+1:]
+	if name == "" || segment("principal", name) != nil || path("a login method", method) != nil || method != place(method) {
+		return holder{}, bad
+	}
+	h := holder{name: said, policy: strings.ToLower(name) + "-policy"}
+	if method == "entity" || method == "group" {
+		h.at, h.member, h.live = "identity/"+method+"/name/"+name, "policies", true
+	} else {
+		kind, err := s.methodType(ctx, method)
+		if err != nil {
+			return holder{}, err
+		}
+		where, known := holders[kind]
+		if !known {
+			return holder{}, keyturn.E(keyturn.Unsupported, "the login method "+quoted(method)+" is of type "+keyturn.Clean(kind)+", whose policies keyturn cannot change", "write the policy, and give it by hand: keyturn vault policy for")
+		}
+		if kind == "approle" {
+			name = strings.ToLower(name)
+		}
+		h.at, h.member = "auth/"+method+"/"+where[0]+"/"+name, where[1]
+	}
+	data := map[string]any{}
+	if err := s.call(ctx, http.MethodGet, h.at, nil, &data); is(err, keyturn.NotFound) {
+		have, _ := s.names(ctx, h.at[:strings.LastIndexByte(h.at, '/')])
+		return holder{}, s.none(method, name, have)
+	} else if err != nil {
+		return holder{}, err
+	}
+	list, _ := data[h.member].([]any)
+	for _, p := range list {
+		if p, ok := p.(string); ok {
+			h.have = append(h.have, p)
+		}
+	}
+	return h, nil
+}
+
+// methodType is the type of the login method at a path.
+func (s *server) methodType(ctx context.Context, at string) (string, error) {
+	var m mounted
+	err := s.call(ctx, http.MethodGet, "sys/internal/ui/mounts/auth/"+at, nil, &m)
+	if is(err, keyturn.Denied) {
+		e := keyturn.E(keyturn.Denied, "there is no login method at "+quoted(at)+", or your token may do nothing in it", "'keyturn vault auth list' lists them").Because(err)
+		e.By = "platform"
+		return "", e
+	}
+	return m.Type, err
+}
+
+// granting is a grant that was found to be possible.
+type granting struct {
+	to     holder
+	rules  []policy.Rule // what is granted
+	before string        // the policy
+	after  string
+}
+
+func (s *server) granting(ctx context.Context, a platform.Act) (g granting, err error) {
+	if g.rules, err = s.least(ctx, a); err != nil {
+		return g, err
+	}
+	if g.to, err = s.holder(ctx, a.Args.Text("principal")); err != nil {
+		return g, err
+	}
+	if a.Args.Has("name") {
+		g.to.policy = strings.ToLower(a.Args.Text("name"))
+	}
+	name := g.to.policy
+	if err := ownPolicy(name); err != nil {
+		return g, err
+	}
+	if err := s.may(ctx, g.to.at, "update"); err != nil {
+		return g, err
+	}
+	if g.before, err = s.mayGrant(ctx, name); err != nil {
+		return g, err
+	}
+	if g.after, err = policy.Grow(g.before, g.rules); err != nil {
+		return g, err
+	}
+	// One that was written by a grant that was cut short is as it would be now.
+	if g.before != "" && g.before != g.after && !slices.Contains(g.to.have, name) {
+		return g, keyturn.E(keyturn.Conflict, "there is a policy "+quoted(name)+", which "+keyturn.Clean(g.to.name)+" does not have: it is somebody else's",
+			"choose another one: keyturn vault policy grant "+keyturn.Quote(g.to.name)+" "+keyturn.Quote(a.On.Short())+" --can "+strings.Join(a.Args["can"], ",")+" --name NAME")
+	}
+	return g, nil
+}
+
+// may refuses what this token lacks a capability for.
+func (s *server) may(ctx context.Context, at, capability string) error {
+	have, err := s.capabilities(ctx, "sys/capabilities-self", map[string]any{"paths": []string{at}})
+	if err != nil || slices.Contains(have[at], "root") || slices.Contains(have[at], capability) {
+		return err
+	}
+	e := keyturn.E(keyturn.Denied, "your token may not change "+keyturn.Clean(at), lacks(at, `"`+capability+`"`)+"; nothing was done")
+	e.By = "platform"
+	return e
+}
+
+func (g granting) told(applied bool) keyturn.Told {
+	return keyturn.Told{Change: &keyturn.TextChange{Name: g.to.policy, Before: g.before, After: g.after},
+		Policy: &keyturn.PolicyTold{Name: g.to.policy, Text: g.after, Applied: applied}}
+}
+
+func checkGrant(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	g, err := s.granting(ctx, a)
+	if err != nil {
+		return platform.Acted{}, err
+	}
+	out := platform.Acted{Told: g.told(false)}
+	switch has := slices.Contains(g.to.have, g.to.policy); {
+	case has && g.before == g.after:
+		out.Says = keyturn.Clean(g.to.name) + " may do that already, by its policy " + g.to.policy
+	case has:
+		out.Says = "the policy " + g.to.policy + " of " + keyturn.Clean(g.to.name) + " would grow"
+	default:
+		out.Says = keyturn.Clean(g.to.name) + " would get the policy " + g.to.policy
+	}
+	return out, nil
+}
+
+func grantPolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	g, err := s.granting(ctx, a)
+	if err != nil {
+		return platform.Acted{}, err
+	}
+	name := g.to.policy
+	if g.before != g.after {
+		if err := s.putPolicy(ctx, name, g.after); err != nil {
+			return platform.Acted{}, err
+		}
+	}
+	out := platform.Acted{Told: g.told(true)}
+	if !slices.Contains(g.to.have, name) {
+		if err := s.give(ctx, &g.to); err != nil {
+			e := *keyturn.AsError(err)
+			e.Message = "the policy " + quoted(name) + " was written, but " + keyturn.Clean(g.to.name) + " does not have it: " + e.Message
+			return platform.Acted{}, &e
+		}
+	}
+	out.Says = keyturn.Clean(g.to.name) + " may " + strings.Join(a.Args["can"], ", ") + " " + keyturn.Clean(a.On.Short()) + ", by its policy " + name
+	if !g.to.live && !slices.Contains(g.to.have, name) {
+		out.Says += ", from its next login on" // tokens that are there keep the policies that they have
+	}
+	s.tested(ctx, name, policy.At(g.after, g.rules), &out)
+	return out, nil
+}
+
+// give adds the principal's own policy to those that it has. The server takes only
+// the whole list: one that somebody else changes at that moment is lost, or ours is,
+// which is why it is read back.
+func (s *server) give(ctx context.Context, h *holder) error {
+	list := append(slices.Clone(h.have), h.policy)
+	if err := s.call(ctx, http.MethodPost, h.at, map[string]any{h.member: list}, nil); err != nil {
+		return err
+	}
+	now, err := s.holder(ctx, h.name)
+	if err != nil {
+		return err
+	}
+	for _, p := range list {
+		if !slices.Contains(now.have, p) {
+			return keyturn.E(keyturn.Conflict, "somebody else changed its policies at the same time: it has no "+quoted(p), "look at it, and repeat the command")
+		}
+	}
+	return nil
+}
