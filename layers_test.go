@@ -114,7 +114,10 @@ var layers = []layer{
 		name: "beside Vault", packages: []string{"platform/vault/login"}, may: []string{"platform", "platform/vault/api"},
 		because: "what is not reading and writing secrets stays out of a platform's core",
 	}, {
-		name: "platforms", packages: []string{"platform/local", "platform/vault"}, may: []string{"platform", "platform/vault/api", "platform/vault/admin", "platform/vault/login", "platform/vault/lease"},
+		name: "states of versions", packages: []string{"platform/lifecycle"},
+		because: "what a version's state lets be done is the same on each platform that keeps deleted versions; it asks none",
+	}, {
+		name: "platforms", packages: []string{"platform/local", "platform/vault"}, may: []string{"platform", "platform/lifecycle", "platform/vault/api", "platform/vault/admin", "platform/vault/login", "platform/vault/lease"},
 		because: "a platform knows its vendor and what a platform must do; rules, approvals and the log are decided before it is asked",
 	}, {
 		name: "conformance suite", packages: []string{"platform/platformtest"}, may: []string{"platform"},
