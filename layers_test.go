@@ -30,10 +30,13 @@ var layers = []layer{
 		name: "policies of Vault", packages: []string{"platform/vault/admin/policy"},
 		because: "a text is read and judged by itself; what is mounted it is told",
 	}, {
-		name: "pure packages", packages: []string{"rules/template", "rules/needs", "leak", "audit/verify"},
+		name: "pure packages", packages: []string{"rules/needs", "rules/quote", "leak", "audit/verify"},
 		because: "they decide, redact and verify by their arguments alone, so that doors may use them and anybody can check them",
 	}, {
-		name: "rules", packages: []string{"rules"}, may: []string{"rules/template", "rules/needs"},
+		name: "words of rules", packages: []string{"rules/template", "rules/pattern"}, may: []string{"rules/quote"},
+		because: "what one word of a rule matches is found out by itself, whatever the rule says",
+	}, {
+		name: "rules", packages: []string{"rules"}, may: []string{"rules/template", "rules/pattern", "rules/needs", "rules/quote"},
 		because: "pure as they are, and large enough without the reading of commands",
 	}, {
 		name: "files that survive", packages: []string{"durable"},
