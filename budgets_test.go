@@ -24,7 +24,6 @@ const (
 // overBudget holds what is longer than its budget: a file, a function as
 // FILE:NAME, or a package.
 var overBudget = map[string]string{
-	"broker":  "two branches of work met in it: what a review found, and leases, logins and actions; the acts about migrations and leases are next to go into packages of their own, as candidates and verdicts did",
 	"keyturn": "the vocabulary grows with each operation, and stays one import: operations in a package of their own would be imported by everything that imports the words they are made of",
 }
 

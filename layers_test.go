@@ -30,16 +30,25 @@ var layers = []layer{
 		name: "policies of Vault", packages: []string{"platform/vault/admin/policy"},
 		because: "a text is read and judged by itself; what is mounted it is told",
 	}, {
-		name: "pure packages", packages: []string{"rules/template", "rules/needs", "leak", "audit/verify"},
+		name: "pure packages", packages: []string{"rules/needs", "rules/quote", "leak", "audit/verify"},
 		because: "they decide, redact and verify by their arguments alone, so that doors may use them and anybody can check them",
 	}, {
-		name: "rules", packages: []string{"rules"}, may: []string{"rules/template", "rules/needs"},
+		name: "words of rules", packages: []string{"rules/template", "rules/pattern"}, may: []string{"rules/quote"},
+		because: "what one word of a rule matches is found out by itself, whatever the rule says",
+	}, {
+		name: "rules", packages: []string{"rules"}, may: []string{"rules/template", "rules/pattern", "rules/needs", "rules/quote"},
 		because: "pure as they are, and large enough without the reading of commands",
+	}, {
+		name: "files that survive", packages: []string{"durable"},
+		because: "the steps by which a file is replaced are the same for whoever writes one, and know nothing of what is in it",
+	}, {
+		name: "locks", packages: []string{"filelock"},
+		because: "how a system locks a file is the same for whoever keeps others out",
 	}, {
 		name: "program", packages: []string{"launch/program"},
 		because: "finding a program needs no child process, and launch is large enough",
 	}, {
-		name: "tools", packages: []string{"launch", "document", "config", "whois"}, may: []string{"launch/program"},
+		name: "tools", packages: []string{"launch", "document", "config", "whois"}, may: []string{"launch/program", "durable"},
 		because: "a tool holds no platform and no Service; doors may use it because it can do no secret any harm by itself",
 	}, {
 		name: "files of other tools", packages: []string{"document/imports", "document/judge", "document/scalar"},
@@ -51,10 +60,13 @@ var layers = []layer{
 		name: "clipboard", packages: []string{"launch/clipboard"}, may: []string{"launch/program"},
 		because: "a clipboard's tools are programs that get a value on standard input; it knows no command and no store",
 	}, {
+		name: "browser", packages: []string{"launch/browser"}, may: []string{"launch/program"},
+		because: "a browser is a program that gets an address; it knows no command and no login",
+	}, {
 		name: "organs", packages: []string{"platform", "approval"},
 		because: "an organ does one thing and declares the small interface it needs; siblings that know each other become one lump",
 	}, {
-		name: "forwarding", packages: []string{"audit/forward"}, may: []string{"audit/verify"},
+		name: "forwarding", packages: []string{"audit/forward"}, may: []string{"audit/verify", "filelock"},
 		because: "a place that records are sent on to gets them as the lines that a verifier reads, and needs no log for it",
 	}, {
 		name: "backup's form", packages: []string{"backup"},
@@ -66,7 +78,7 @@ var layers = []layer{
 		name: "plain form", packages: []string{"state/codec"},
 		because: "how plain bytes are laid out before state encrypts them; it knows no store",
 	}, {
-		name: "durable files", packages: []string{"state/disk"},
+		name: "durable files", packages: []string{"state/disk"}, may: []string{"durable"},
 		because: "the steps by which a file gets its name; it knows no store",
 	}, {
 		name: "keys", packages: []string{"state/seal"}, may: []string{"state/codec"},
@@ -81,10 +93,10 @@ var layers = []layer{
 		name: "tables", packages: []string{"state/table"}, may: []string{"state/codec", "state/rows", "state/seal", "state/sqlite"},
 		because: "what goes over whole tables, in transactions of whoever calls: it opens no store",
 	}, {
-		name: "root key", packages: []string{"state/rootkey"},
+		name: "root key", packages: []string{"state/rootkey"}, may: []string{"durable"},
 		because: "where the root key is kept is nobody's business but state's",
 	}, {
-		name: "who lives", packages: []string{"state/alive"},
+		name: "who lives", packages: []string{"state/alive"}, may: []string{"filelock"},
 		because: "a locked file tells whether a process lives; it knows no store, and not what the process is for",
 	}, {
 		name: "state", packages: []string{"state"}, may: []string{"state/codec", "state/disk", "state/rows", "state/seal", "state/sqlite", "state/table"},
@@ -105,16 +117,19 @@ var layers = []layer{
 		name: "beside Vault", packages: []string{"platform/vault/login"}, may: []string{"platform", "platform/vault/api"},
 		because: "what is not reading and writing secrets stays out of a platform's core",
 	}, {
-		name: "platforms", packages: []string{"platform/local", "platform/vault"}, may: []string{"platform", "platform/vault/api", "platform/vault/admin", "platform/vault/login", "platform/vault/lease"},
+		name: "states of versions", packages: []string{"platform/lifecycle"},
+		because: "what a version's state lets be done is the same on each platform that keeps deleted versions; it asks none",
+	}, {
+		name: "platforms", packages: []string{"platform/local", "platform/vault"}, may: []string{"platform", "platform/lifecycle", "platform/vault/api", "platform/vault/admin", "platform/vault/login", "platform/vault/lease"},
 		because: "a platform knows its vendor and what a platform must do; rules, approvals and the log are decided before it is asked",
 	}, {
 		name: "conformance suite", packages: []string{"platform/platformtest"}, may: []string{"platform"},
 		because: "it proves what package platform asks for, and nothing that only one platform has",
 	}, {
-		name: "parts of the door-keeper", packages: []string{"broker/generate", "broker/candidate", "broker/trust", "broker/migration", "broker/budget", "broker/records", "broker/fields"},
+		name: "parts of the door-keeper", packages: []string{"broker/generate", "broker/candidate", "broker/trust", "broker/budget", "broker/records", "broker/fields"},
 		because: "each is one thing that broker needs and tests by itself: it reaches no platform and decides nothing",
 	}, {
-		name: "what makes sense", packages: []string{"broker/wellformed"}, may: []string{"broker/generate", "broker/migration"},
+		name: "what makes sense", packages: []string{"broker/wellformed"}, may: []string{"broker/generate"},
 		because: "an operation is judged by itself, before anybody is asked",
 	}, {
 		name: "a platform's actions", packages: []string{"broker/action"}, may: []string{"platform"},
@@ -132,6 +147,15 @@ var layers = []layer{
 		name: "what comes of it", packages: []string{"broker/answer"}, may: []string{"broker/crash"},
 		because: "it makes records and lists of what it is given; who gets them is decided before",
 	}, {
+		name: "what a command gets", packages: []string{"broker/delivery"}, may: []string{"platform", "broker/fields"},
+		because: "it puts answers that were read in their places; it asks no platform",
+	}, {
+		name: "copies and comparisons", packages: []string{"broker/transfer"}, may: []string{"platform", "broker/carry", "broker/fields"},
+		because: "it reads by a function of broker, which records each use, and writes to a mount that broker hands it; who may copy is decided before",
+	}, {
+		name: "migrations", packages: []string{"broker/migration"}, may: []string{"platform"},
+		because: "it stores, compares and journals by the mounts, the budget and the answers of the rules that broker hands it; that one may be made is decided before",
+	}, {
 		name: "journal of leases", packages: []string{"broker/leases"}, may: []string{"platform"},
 		because: "it is written before and after each step of a mount that broker hands it; who may take a lease is decided before",
 	}, {
@@ -148,10 +172,10 @@ var layers = []layer{
 		because: "it compares what platforms state of themselves with what a secret has; it asks no platform",
 	}, {
 		name: "door-keeper", packages: []string{"broker"},
-		may:     []string{"platform", "approval", "audit", "audit/verify", "rules", "leak", "broker/generate", "broker/candidate", "broker/trust", "broker/migration", "broker/carry", "broker/budget", "broker/records", "broker/wellformed", "broker/verdict", "broker/remember", "broker/leases", "broker/fields", "broker/answer", "broker/asked", "broker/people", "broker/crash", "broker/entry", "broker/action"},
+		may:     []string{"platform", "approval", "audit", "audit/verify", "rules", "leak", "broker/generate", "broker/candidate", "broker/trust", "broker/migration", "broker/budget", "broker/records", "broker/wellformed", "broker/verdict", "broker/remember", "broker/leases", "broker/fields", "broker/answer", "broker/asked", "broker/people", "broker/crash", "broker/entry", "broker/action", "broker/delivery", "broker/transfer"},
 		because: "the one door takes organs by their interfaces: it knows no store, no vendor, no command line",
 	}, {
-		name: "what commands are made of", packages: []string{"cli/command"}, may: []string{"config", "rules"},
+		name: "what commands are made of", packages: []string{"cli/command"}, may: []string{"config", "rules", "durable"},
 		because: "it knows no command and no use of a value: what every command needs and nothing that only one does",
 	}, {
 		name: "choosing on the screen", packages: []string{"cli/pick"}, may: []string{"cli/command"},
@@ -160,23 +184,23 @@ var layers = []layer{
 		name: "commands about secrets", packages: []string{"cli/secret"}, may: []string{"cli/command", "cli/pick", "document", "launch/clipboard"},
 		because: door,
 	}, {
-		name: "commands that hand values on", packages: []string{"cli/use"}, may: []string{"cli/command", "launch", "document", "config", "leak"},
+		name: "commands that hand values on", packages: []string{"cli/use"}, may: []string{"cli/command", "launch", "document", "config", "leak", "durable"},
 		because: door,
 	}, {
 		name: "commands about the store", packages: []string{"cli/store"}, may: []string{"cli/command"},
 		because: door,
 	}, {
-		name: "commands of one platform", packages: []string{"cli/admin"}, may: []string{"cli/command"},
+		name: "commands of one platform", packages: []string{"cli/admin"}, may: []string{"cli/command", "durable"},
 		because: door,
 	}, {
 		name: "commands that move values", packages: []string{"cli/move"},
 		may:     []string{"cli/command", "cli/move/rewrite", "config", "rules", "document", "document/migrate", "document/imports"},
 		because: door,
 	}, {
-		name: "files in the places of others", packages: []string{"cli/move/rewrite"}, may: []string{"document"},
+		name: "files in the places of others", packages: []string{"cli/move/rewrite"}, may: []string{"document", "durable"},
 		because: "what a migration does to the disk is tested without a store",
 	}, {
-		name: "commands that watch over", packages: []string{"cli/oversee"}, may: []string{"cli/command", "config", "rules", "audit/verify"},
+		name: "commands that watch over", packages: []string{"cli/oversee"}, may: []string{"cli/command", "config", "rules", "audit/verify", "durable"},
 		because: door,
 	}, {
 		name: "commands about access", packages: []string{"cli/access"}, may: []string{"cli/command"},
@@ -190,6 +214,14 @@ var layers = []layer{
 	}, {
 		name: "release", packages: []string{"release"},
 		because: "a program of its own that packs what was built; no part of keyturn, and nothing imports it",
+	}, {
+		name: "the store as a whole", packages: []string{"app/store"},
+		may:     []string{"app/outfile", "audit", "audit/forward", "backup", "cli/command", "state", "state/rootkey"},
+		because: "keys, backups and the log meet in it; no platform, no rule and no door",
+	}, {
+		name: "restoring", packages: []string{"app/restore"},
+		may:     []string{"app/outfile", "app/store", "approval", "audit", "audit/verify", "backup", "broker/candidate", "broker/trust", "cli/command", "durable", "rules", "state", "state/rootkey"},
+		because: "there is no door before there is a store: it asks the rules itself, and touches no platform",
 	}, {
 		name: "wiring", packages: []string{"app", "app/access", "app/outfile", "app/mounted", "cmd/keyturn"}, may: []string{everything},
 		because: "the only place where everything meets",
@@ -216,8 +248,8 @@ var trades = []trade{
 	{"golang.org/x/crypto/chacha20poly1305", []string{"state/rootkey"}, "what is encrypted, state encrypts"},
 	{"golang.org/x/mod/sumdb", []string{"audit/verify"}, "trees, proofs and signed notes are verified by one pure package, and made by the same arithmetic"},
 	{"golang.org/x/term", []string{"cli/command", "cli/pick", "cli/secret", "launch"}, "only a prompt, a choice on the screen and a child's terminal switch echo and modes"},
-	{"golang.org/x/sys", []string{"audit/forward", "launch", "launch/program", "whois", "app/outfile", "state/disk", "state/rootkey", "state/alive"}, "system calls stay in the packages that have a file for each system"},
-	{"os/exec", []string{"launch", "launch/clipboard"}, "one package starts programs for people, and one the tools of a clipboard: without a shell, with the environment it was given"},
+	{"golang.org/x/sys", []string{"launch", "launch/program", "whois", "app/outfile", "state/disk", "state/rootkey", "filelock"}, "system calls stay in the packages that have a file for each system"},
+	{"os/exec", []string{"launch", "launch/clipboard", "launch/browser"}, "one package starts programs for people, one the tools of a clipboard, and one a browser: without a shell, with the environment it was given"},
 	{"net/http", []string{"platform/vault", "platform/vault/api", "platform/vault/login", "platform/vault/admin", "platform/vault/lease"}, "a platform asks its server; nothing else in this program speaks to a network"},
 	{"unsafe", []string{"whois", "launch"}, "two system calls take pointers: ancestors on Windows, and the default action of Ctrl-Z on Linux; nothing that holds a value goes around the type system"},
 }
@@ -267,6 +299,33 @@ func TestLayers(t *testing.T) {
 		if !seen[p] {
 			t.Errorf("layers_test.go has a row for %s, which does not exist", p)
 		}
+	}
+}
+
+// TestOneDoor: a part of the door-keeper that knows platforms is imported by broker and
+// its parts alone, where the operation was let through and recorded; not even by the
+// wiring, which may import all else, nor by tests.
+func TestOneDoor(t *testing.T) {
+	acts := map[string]bool{}
+	for _, l := range layers {
+		for _, p := range l.packages {
+			acts[p] = strings.HasPrefix(p, "broker/") && slices.Contains(l.may, "platform")
+		}
+	}
+	imported := 0
+	for _, f := range sources(t) {
+		for _, imp := range f.imports {
+			name, _ := shortPackage(imp)
+			if !acts[name] {
+				continue
+			}
+			if imported++; !within(f.pkg, "broker") {
+				t.Errorf("%s imports %s: only broker may, because it acts on platforms and decides and records nothing by itself", f.path, name)
+			}
+		}
+	}
+	if imported == 0 {
+		t.Error("no part of broker acts on a platform: is this test looking?")
 	}
 }
 

@@ -35,8 +35,6 @@ type Options struct {
 	Dir     string
 	Who     whois.Source
 	Now     func() time.Time
-
-	vfs string // of the store, for tests; see state.Options
 }
 
 // Main runs keyturn once and returns its exit status. A panic ends it without the

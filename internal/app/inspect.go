@@ -7,6 +7,8 @@ import (
 	"runtime"
 
 	"github.com/keyturn/keyturn/internal/app/outfile"
+	"github.com/keyturn/keyturn/internal/app/restore"
+	"github.com/keyturn/keyturn/internal/app/store"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/launch"
 	"github.com/keyturn/keyturn/internal/state"
@@ -24,9 +26,9 @@ func (m machine) inspect(ctx context.Context, how command.How) (command.Inspecti
 	// says whether it can be had.
 	in := command.Inspection{Home: home, Free: -1, Dumps: launch.HardenSelf()}
 	facts, err := state.Peek(ctx, home, m.stateOptions())
-	in.Err = cutShort(home, err)
+	in.Err = restore.CutShort(home, err)
 	if err == nil {
-		in.Store = factsOf(facts)
+		in.Store = store.FactsOf(facts)
 		in.Format, in.Size = facts.Format, facts.Size
 	}
 	path := filepath.Join(home, state.File)

@@ -1,15 +1,15 @@
 package app
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/app/access"
 	"github.com/keyturn/keyturn/internal/app/mounted"
+	"github.com/keyturn/keyturn/internal/app/restore"
+	"github.com/keyturn/keyturn/internal/app/store"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/broker"
@@ -18,7 +18,6 @@ import (
 	"github.com/keyturn/keyturn/internal/rules"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/alive"
-	"github.com/keyturn/keyturn/internal/state/rootkey"
 )
 
 // open opens the store and puts the door before it.
@@ -30,25 +29,39 @@ func (m machine) open(ctx context.Context, how command.How) (*command.Session, e
 	if err := expected(facts); err != nil {
 		return nil, err
 	}
-	keeper, err := m.openStore(ctx, how, facts)
+	keeper, err := m.at(how, facts).Open(ctx)
 	if err != nil {
-		return nil, cutShort(facts.Home, err)
+		return nil, restore.CutShort(facts.Home, err)
 	}
 	s, err := m.session(ctx, how, facts, keeper)
 	if err != nil {
-		_ = keeper.close()
+		_ = keeper.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (m machine) stateOptions() state.Options {
-	return state.Options{Writer: version(), Now: m.Now, Tree: verify.Append, VFS: m.vfs}
+// at is keyturn's folder as a command sees it.
+func (m machine) at(how command.How, facts command.Facts) store.Home {
+	return store.Home{How: how, Facts: facts, Env: m.env, Dir: m.Dir, Err: m.Err, Now: m.Now, Options: m.stateOptions()}
 }
 
-func (m machine) session(ctx context.Context, how command.How, facts command.Facts, keeper *storeKeeper) (*command.Session, error) {
-	db := keeper.db
-	log, forwarded := m.auditLog(facts, db)
+// restore puts a backup into the home folder, or only verifies it.
+func (m machine) restore(ctx context.Context, how command.How, o command.RestoreOptions) (command.Restored, error) {
+	facts, err := m.facts(how)
+	if err != nil {
+		return command.Restored{}, err
+	}
+	return restore.Run(ctx, m.at(how, facts), o)
+}
+
+func (m machine) stateOptions() state.Options {
+	return state.Options{Writer: version(), Now: m.Now, Tree: verify.Append}
+}
+
+func (m machine) session(ctx context.Context, how command.How, facts command.Facts, keeper *store.Keeper) (*command.Session, error) {
+	db := keeper.DB()
+	log, forwarded := keeper.Log(db)
 	ms := &mounted.Mounts{DB: db, Operator: facts.Operator, Known: facts.Mounts, Env: m.env, Now: m.Now}
 	running := alive.In(filepath.Join(facts.Home, "running"))
 	var b *broker.Broker
@@ -67,13 +80,13 @@ func (m machine) session(ctx context.Context, how command.How, facts command.Fac
 		forwarded()
 		return nil, err
 	}
-	return &command.Session{Service: b, Facts: facts, Tidy: b.Tidy, Store: storeFacts(db), StoreState: keeper.state,
-		Unfinished: []command.UnfinishedWork{keeper.unfinished, keeper.copies}, Close: func() error {
+	return &command.Session{Service: b, Facts: facts, Tidy: b.Tidy, Store: store.FactsOf(db.Stats()), StoreState: keeper.State,
+		Unfinished: []command.UnfinishedWork{keeper.Unfinished, keeper.Copies}, Close: func() error {
 			ms.Close()
 			err := b.Flush()
 			running.Release()
 			forwarded()
-			if closeErr := keeper.close(); err == nil {
+			if closeErr := keeper.Close(); err == nil {
 				err = closeErr
 			}
 			return err
@@ -87,25 +100,7 @@ func (m machine) peek(ctx context.Context, how command.How) (command.StoreFacts,
 		return command.StoreFacts{}, err
 	}
 	f, err := state.Peek(ctx, home, m.stateOptions())
-	return factsOf(f), cutShort(home, err)
-}
-
-// cutShort is err; where it says that there is no store, and a restore moved one
-// aside and was killed, it says that, and what goes on.
-func cutShort(home string, err error) error {
-	marks := interrupted(home)
-	if !errors.Is(err, keyturn.NotFound) || len(marks) == 0 {
-		return err
-	}
-	dir := filepath.Dir(marks[len(marks)-1])
-	return keyturn.E(keyturn.NotFound, "there is no store at '"+keyturn.Clean(filepath.Join(home, state.File))+"': a restore was cut short once it had moved it to '"+keyturn.Clean(dir)+"'",
-		"the same command goes on: keyturn store restore BACKUP --identity KEYFILE --replace\nor move the files back, and then delete that folder").Because(err)
-}
-
-func storeFacts(db *state.DB) command.StoreFacts { return factsOf(db.Stats()) }
-
-func factsOf(f state.Facts) command.StoreFacts {
-	return command.StoreFacts{ID: f.ID, Path: f.Path, RootKey: f.Kind, KeyAt: spotOf(f).shown(filepath.Dir(f.Path))}
+	return store.FactsOf(f), restore.CutShort(home, err)
 }
 
 // knownConfig keeps an agent from choosing the rules it is judged by: it may use
@@ -142,33 +137,23 @@ func (m machine) create(ctx context.Context, how command.How, kind string) (comm
 		return command.Created{}, keyturn.E(keyturn.Conflict, "there is a store already at "+keyturn.Clean(filepath.Join(facts.Home, state.File)),
 			"'keyturn status' tells about it")
 	}
-	if err := cutShort(facts.Home, keyturn.E(keyturn.NotFound, "", "")); len(interrupted(facts.Home)) > 0 {
-		e := keyturn.AsError(err)
+	if e := restore.Interrupted(facts.Home); e != nil {
 		return command.Created{}, keyturn.E(keyturn.Conflict, e.Message, e.Hint)
 	}
+	h := m.at(how, facts)
 	if kind == "" {
-		kind = usualKind(how)
+		kind = h.UsualKind()
 	}
-	keys := m.keys(how, facts, op.Store)
-	key, where, err := keys.New(ctx, kind)
+	keeper, err := h.Create(ctx, op.Store, kind)
 	if err != nil {
 		return command.Created{}, err
 	}
-	defer clear(key)
-	opts := m.stateOptions()
-	opts.ID, opts.Kind, opts.Place = op.Store, kind, where
-	db, err := state.Create(ctx, facts.Home, [32]byte(key), opts)
-	if err != nil {
-		m.discard(facts.Home, op.Store, keys, spot{kind, where})
-		return command.Created{}, err
-	}
-	keeper := &storeKeeper{machine: m, how: how, facts: facts, db: db, keys: keys, at: spot{kind, where}, root: bytes.Clone(key)}
-	defer keeper.close()
+	defer keeper.Close()
 	op.RootKey = kind
-	if err := recordOwn(ctx, audit.New(db, m.Now), op.Store, op, facts.Actor, d.Where()); err != nil {
+	if err := store.RecordOwn(ctx, audit.New(keeper.DB(), m.Now), op.Store, op, facts.Actor, d.Where()); err != nil {
 		return command.Created{}, err
 	}
-	made := command.Created{StoreFacts: storeFacts(db), AuditID: op.Store}
+	made := command.Created{StoreFacts: store.FactsOf(keeper.DB().Stats()), AuditID: op.Store}
 	if facts.Operator == nil {
 		return made, nil
 	}
@@ -177,36 +162,4 @@ func (m machine) create(ctx context.Context, how command.How, kind string) (comm
 		return made, err
 	}
 	return made, s.Close()
-}
-
-// discard takes back the root key of a store that was not made, unless it was: what
-// failed, or was cut short, may have come after the store got its name.
-func (m machine) discard(home, id string, keys rootkey.Keeper, at spot) {
-	now, err := state.Peek(context.Background(), home, m.stateOptions())
-	if errors.Is(err, keyturn.NotFound) || err == nil && now.ID != id {
-		_ = keys.Discard(at.Kind, at.Place)
-	}
-}
-
-// usualKind is where a new root key is kept when nobody says it.
-func usualKind(how command.How) string {
-	if how.Home == "" && rootkey.Available() == nil {
-		return rootkey.Keychain
-	}
-	return rootkey.File
-}
-
-// recordOwn records what the program itself did where there was no door yet.
-func recordOwn(ctx context.Context, log *audit.Log, id string, op keyturn.Op, actor keyturn.Actor, rule string) error {
-	form, err := keyturn.EncodeOp(op)
-	if err != nil {
-		return err
-	}
-	hash, err := keyturn.HashOp(op)
-	if err != nil {
-		return err
-	}
-	intent := keyturn.Record{ID: id, Phase: keyturn.Intent, Actor: &actor, Door: "cli", Op: form, OpHash: hash.String(), Rule: rule}
-	outcome := keyturn.Record{ID: id, Phase: keyturn.Outcome, Status: "success"}
-	return log.Append(ctx, intent, outcome)
 }

@@ -86,9 +86,9 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 	case keyturn.RenderTemplate:
 		return b.renderTemplate(ctx, c)
 	case keyturn.CopySecret:
-		return b.copySecret(ctx, c, op)
+		return b.transfer(c, c.children[:1]).Copy(ctx, op)
 	case keyturn.DiffSecrets:
-		return b.diffSecrets(ctx, c, op)
+		return b.transfer(c, c.children).Diff(ctx, op)
 	case keyturn.UseConfig:
 		return &keyturn.Trusted{Receipt: c.receipt(nil)}, trust.UseConfig(ctx, b.Items, op.Path)
 	case keyturn.ShowTrust:
@@ -102,18 +102,8 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 		return b.approveRequest(ctx, c, op)
 	case keyturn.ListRecords:
 		return b.listRecords(ctx, c, op)
-	case keyturn.MigrateSecrets:
-		return b.migrateSecrets(ctx, c, op)
-	case keyturn.ResumeMigration:
-		return b.resumeMigration(ctx, c, op)
-	case keyturn.RevertMigration:
-		return b.revertMigration(ctx, c, op)
-	case keyturn.FinishMigration:
-		return b.finishMigration(ctx, c, op)
-	case keyturn.ForgetMigration:
-		return b.forgetMigration(ctx, c, op)
-	case keyturn.ListMigrations:
-		return b.listMigrations(ctx, c)
+	case keyturn.MigrateSecrets, keyturn.ResumeMigration, keyturn.RevertMigration, keyturn.FinishMigration, keyturn.ForgetMigration, keyturn.ListMigrations:
+		return b.migrations(c).Do(ctx, c.id, c.op)
 	case keyturn.TakeLease, keyturn.RenewLease, keyturn.RevokeLease, keyturn.ListLeases:
 		return b.leases(c).Do(ctx, c.id, c.op)
 	case keyturn.VerifyLog:

@@ -107,7 +107,6 @@ type call struct {
 	approval string            // id of the approval it runs under
 	held     map[string]string // what it was approved for: a version, or "", by secret
 	late     string            // id of the approval that only its act found out to need
-	compares []string          // of a migration: the fields that its budget was taken for
 	children []*call           // of a composite operation
 	told     bool              // of a child: its outcome is recorded
 }

@@ -93,14 +93,14 @@ func (b *Broker) judge(c *call) verdict.Verdict {
 		// Anyone may ask: the answer holds only what they may see.
 		return verdict.Verdict{Effect: rules.Allow, Where: "filtered"}
 	case keyturn.RenewLease:
-		// What was let through once goes on until a rule forbids it; see leaseOf.
+		// What was let through once goes on until a rule forbids it; see leases.Door.
 		if d := b.Rules.Decide(rules.Request{Actor: c.actor, Verb: op.Verb(), Path: op.Ref.Path(), Remote: b.Remote}); !d.Never {
 			return verdict.Verdict{Effect: rules.Allow, Where: "owner"}
 		}
-	case keyturn.RevokeLease: // by whoever took it; see leaseOf
+	case keyturn.RevokeLease: // by whoever took it; see leases.Door
 		return verdict.Verdict{Effect: rules.Allow, Where: "owner"}
 	case keyturn.ResumeMigration, keyturn.FinishMigration:
-		// What was let through once is ended by whoever began it; see migrationOf.
+		// What was let through once is ended by whoever began it; see migration.Door.
 		return verdict.Verdict{Effect: rules.Allow, Where: "owner"}
 	case keyturn.ListSecrets:
 		path := strings.TrimSuffix(strings.TrimPrefix(op.Under.String(), keyturn.Scheme), "/")

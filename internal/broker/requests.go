@@ -34,7 +34,7 @@ func (b *Broker) listRequests(ctx context.Context, c *call) (keyturn.Result, err
 				req.Opens = o.Why
 			}
 		}
-		if req.Files, err = b.migrations().FilesOf(ctx, req.Op); err != nil {
+		if req.Files, err = b.journal().FilesOf(ctx, req.Op); err != nil {
 			return nil, err
 		}
 		out.Requests = append(out.Requests, req)

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/broker/fields"
+	"github.com/keyturn/keyturn/internal/broker/delivery"
 	"github.com/keyturn/keyturn/internal/broker/trust"
 	"github.com/keyturn/keyturn/internal/platform"
 )
@@ -61,14 +61,16 @@ func (b *Broker) runCommand(ctx context.Context, c *call, op keyturn.RunCommand)
 	if err != nil {
 		return nil, err
 	}
-	answers := b.use(ctx, slices.DeleteFunc(slices.Clone(c.children), func(child *call) bool { return takes[child.op.Refs()[0].Secret()] != nil }))
-	out, failed := b.assemble(c, op, answers, takes)
+	later := func(ref keyturn.Ref) bool { return takes[ref.Secret()] != nil }
+	may := func(v keyturn.Verb, ref keyturn.Ref) bool { return b.may(c.actor, v, ref) }
+	answers := b.use(ctx, slices.DeleteFunc(slices.Clone(c.children), func(child *call) bool { return later(child.op.Refs()[0]) }))
+	out, failed := delivery.Command(op, answers, later, may)
 	if len(takes) > 0 && len(failed) == 0 {
 		taken, err := b.useLeases(ctx, c, takes, answers)
 		if err != nil {
 			return nil, err
 		}
-		if out, failed = b.assemble(c, op, answers, nil); len(failed) > 0 {
+		if out, failed = delivery.Command(op, answers, func(keyturn.Ref) bool { return false }, may); len(failed) > 0 {
 			b.giveBack(ctx, taken)
 		}
 		out.Leases = taken
@@ -76,98 +78,17 @@ func (b *Broker) runCommand(ctx context.Context, c *call, op keyturn.RunCommand)
 	if len(failed) > 0 {
 		return nil, keyturn.Join(fmt.Sprintf("%d references failed, and the command was not started", len(failed)), failed...)
 	}
+	out.Receipt = c.receipt(nil)
 	return out, nil
-}
-
-// assemble puts the answers where op wants them, and collects everything that
-// failed. What is still to be taken is passed over.
-func (b *Broker) assemble(c *call, op keyturn.RunCommand, answers map[keyturn.Ref]platform.Outcome, later map[keyturn.Ref]*call) (out *keyturn.Delivery, failed []*keyturn.Error) {
-	out = &keyturn.Delivery{Receipt: c.receipt(nil)}
-	fail := func(ref keyturn.Ref, err error) {
-		e := *keyturn.AsError(err)
-		e.Ref = ref
-		if !slices.ContainsFunc(failed, func(f *keyturn.Error) bool { return f.Ref == ref && f.Message == e.Message }) {
-			failed = append(failed, &e)
-		}
-	}
-	bind := func(to *[]keyturn.Delivered, list []keyturn.Binding) {
-		for _, bd := range list {
-			a := answers[bd.Ref]
-			if later[bd.Ref.Secret()] != nil {
-				continue
-			}
-			if a.Err != nil {
-				if bd.Optional && keyturn.AsError(a.Err).Code == keyturn.NotFound {
-					out.Missing = append(out.Missing, bd.Name)
-				} else {
-					fail(bd.Ref, a.Err)
-				}
-				continue
-			}
-			field, err := fields.Only(bd.Ref, a.Secret)
-			if err != nil {
-				fail(bd.Ref, err)
-				continue
-			}
-			*to = append(*to, b.deliver(c, bd.Name, bd.Ref, field, a.Secret))
-		}
-	}
-	for _, src := range op.From {
-		a := answers[src.Ref]
-		if later[src.Ref.Secret()] != nil {
-			continue
-		}
-		if a.Err != nil {
-			fail(src.Ref, a.Err)
-			continue
-		}
-		for _, field := range fields.Names(a.Secret) {
-			out.Env = append(out.Env, b.deliver(c, src.Prefix+field, src.Ref, field, a.Secret))
-		}
-	}
-	bind(&out.Env, op.Env)
-	bind(&out.Files, op.Files)
-	return out, failed
-}
-
-func (b *Broker) deliver(c *call, name string, ref keyturn.Ref, field string, s keyturn.Secret) keyturn.Delivered {
-	d := keyturn.Delivered{Name: name, Ref: ref, Value: s.Values[field], Public: slices.Contains(s.Public, field)}
-	if full, err := ref.WithField(field); err == nil {
-		d.Ref = full
-	}
-	if b.may(c.actor, keyturn.List, ref) || b.may(c.actor, keyturn.Describe, ref) {
-		d.Label = keyturn.Clean(d.Ref.Short())
-	}
-	if b.may(c.actor, keyturn.Describe, ref) {
-		d.Expires = s.Expires
-	}
-	return d
 }
 
 // renderTemplate reads what a template is to be filled with.
 func (b *Broker) renderTemplate(ctx context.Context, c *call) (keyturn.Result, error) {
-	out := &keyturn.Filling{Receipt: c.receipt(nil), Values: map[keyturn.Ref]keyturn.Value{}}
-	var failed []*keyturn.Error
-	answers := b.use(ctx, c.children)
-	for _, child := range c.children {
-		ref := child.op.Refs()[0]
-		a := answers[ref]
-		field, err := "", a.Err
-		if err == nil {
-			field, err = fields.Only(ref, a.Secret)
-		}
-		if err != nil {
-			e := *keyturn.AsError(err)
-			e.Ref = ref
-			failed = append(failed, &e)
-			continue
-		}
-		out.Values[ref] = a.Secret.Values[field]
-	}
+	values, failed := delivery.Template(c.op.Refs(), b.use(ctx, c.children))
 	if len(failed) > 0 {
 		return nil, keyturn.Join(fmt.Sprintf("%d references failed, and nothing was written", len(failed)), failed...)
 	}
-	return out, nil
+	return &keyturn.Filling{Receipt: c.receipt(nil), Values: values}, nil
 }
 
 func (b *Broker) trustProject(ctx context.Context, c *call, op keyturn.TrustProject) (keyturn.Result, error) {

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/durable"
 	yaml "go.yaml.in/yaml/v3"
 )
 
@@ -195,7 +196,7 @@ func replace(path, target string, old, now []byte, info fs.FileInfo) (err error)
 		}
 	}()
 	if info != nil {
-		if err := keepOwner(tmp, info); err != nil {
+		if err := durable.KeepOwner(tmp, info); err != nil {
 			return unwritable(path, err)
 		}
 		if err := tmp.Chmod(info.Mode().Perm()); err != nil {
@@ -219,7 +220,7 @@ func replace(path, target string, old, now []byte, info fs.FileInfo) (err error)
 	if err := os.Rename(tmp.Name(), target); err != nil {
 		return unwritable(path, err)
 	}
-	if syncErr := syncFolder(folder); syncErr != nil {
+	if syncErr := durable.SyncFolder(folder); syncErr != nil {
 		// The rule is there, and may be gone after a loss of power.
 		e := keyturn.AsError(unwritable(path, syncErr))
 		e.Unknown = true

@@ -2,10 +2,7 @@
 
 package config
 
-import (
-	"io/fs"
-	"os"
-)
+import "io/fs"
 
 // unchecked says why owner and mode are not checked here.
 const unchecked = "owner and permissions of this file are not checked on this system: keep it where only you can write"
@@ -16,8 +13,4 @@ func checkFile(string, fs.FileInfo, int) error { return nil }
 
 func checkFolder(string, string, fs.FileInfo) error { return nil }
 
-func keepOwner(*os.File, fs.FileInfo) error { return nil }
-
 func lockFolder(string) (unlock func(), err error) { return func() {}, nil }
-
-func syncFolder(string) error { return nil }

@@ -40,22 +40,6 @@ func checkFolder(path, folder string, info fs.FileInfo) error {
 	return nil
 }
 
-// keepOwner gives f the owner and group that info tells.
-func keepOwner(f *os.File, info fs.FileInfo) error {
-	want, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return nil
-	}
-	now, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if have, ok := now.Sys().(*syscall.Stat_t); ok && have.Uid == want.Uid && have.Gid == want.Gid {
-		return nil
-	}
-	return f.Chown(int(want.Uid), int(want.Gid))
-}
-
 // lockFolder keeps other processes from changing the file meanwhile, as far as
 // the file system can lock; it leaves nothing behind.
 func lockFolder(folder string) (unlock func(), err error) {
@@ -72,17 +56,4 @@ func lockFolder(folder string) (unlock func(), err error) {
 	}
 	_ = f.Close()
 	return nil, keyturn.E(keyturn.Conflict, "another program is changing "+keyturn.Clean(folder), "try again")
-}
-
-// syncFolder makes a rename in folder durable.
-func syncFolder(folder string) error {
-	f, err := os.Open(folder)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := f.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) {
-		return err
-	}
-	return nil
 }

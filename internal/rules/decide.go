@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/rules/pattern"
+	"github.com/keyturn/keyturn/internal/rules/quote"
 	"github.com/keyturn/keyturn/internal/rules/template"
 )
 
@@ -99,7 +101,7 @@ func (s *Set) Decide(q Request) Decision {
 	if no := s.beforehand(q); no != "" {
 		return builtIn(no)
 	}
-	who, path := s.caller(q.Actor), split(q.Path)
+	who, path := s.caller(q.Actor), pattern.Split(q.Path)
 	var best, near *compiled
 	for i := range s.rules {
 		r := &s.rules[i]
@@ -139,7 +141,7 @@ func (s *Set) beforehand(q Request) string {
 		return "it is not known who asks"
 	case !q.Verb.Valid():
 		return "it is not known what is asked for"
-	case !canonical(q.Path):
+	case !pattern.Canonical(q.Path):
 		return "the name is not in canonical form"
 	case q.Verb == keyturn.Approve && q.Actor.Kind != keyturn.Person:
 		return "only people approve"
@@ -149,7 +151,7 @@ func (s *Set) beforehand(q Request) string {
 
 // about reports whether r speaks of this caller, verb and path.
 func (r *compiled) about(who caller, verb keyturn.Verb, path []string) bool {
-	return r.verb(verb) && r.whom(who) && slices.ContainsFunc(r.On, func(p Pattern) bool { return p.match(path) })
+	return r.verb(verb) && r.whom(who) && slices.ContainsFunc(r.On, func(p Pattern) bool { return p.MatchPath(path) })
 }
 
 func (r *compiled) verb(v keyturn.Verb) bool {
@@ -186,7 +188,7 @@ func (r *compiled) sinkAllowed(q Request) bool {
 
 // names reports whether mounts names that very secret, by a pattern below a mount.
 func (r *compiled) names(path string) bool {
-	return path != "" && canonical(path) && slices.ContainsFunc(r.to, func(p Pattern) bool { return p.Match(path) })
+	return path != "" && pattern.Canonical(path) && slices.ContainsFunc(r.to, func(p Pattern) bool { return p.Match(path) })
 }
 
 // hasSink reports whether r names any sink that an agent could use.
@@ -197,11 +199,11 @@ func (r *compiled) hasSink() bool { return len(r.run)+len(r.http)+len(r.Mounts) 
 // "local/myapp"). Where it cannot tell, it says yes.
 func (s *Set) MayAny(actor keyturn.Actor, below string, remote bool) bool {
 	ids := s.caller(actor)
-	if ids.is == nil || below == "" || !canonical(below) {
+	if ids.is == nil || below == "" || !pattern.Canonical(below) {
 		return false
 	}
-	path := split(below)
-	all := under(path)
+	path := pattern.Split(below)
+	all := pattern.Under(path)
 	for _, verb := range []keyturn.Verb{keyturn.List, keyturn.Describe, keyturn.Use} {
 		some := actor.Kind == keyturn.Person && !remote
 		for i := range s.rules {
@@ -210,7 +212,7 @@ func (s *Set) MayAny(actor keyturn.Actor, below string, remote bool) bool {
 				continue
 			}
 			if len(r.Never) > 0 {
-				if slices.ContainsFunc(r.On, func(p Pattern) bool { return p.covers(all) }) {
+				if slices.ContainsFunc(r.On, func(p Pattern) bool { return p.Covers(all) }) {
 					some = false
 					break
 				}
@@ -219,7 +221,7 @@ func (s *Set) MayAny(actor keyturn.Actor, below string, remote bool) bool {
 			if verb == keyturn.Use && actor.Kind != keyturn.Person && !r.hasSink() {
 				continue
 			}
-			some = some || slices.ContainsFunc(r.On, func(p Pattern) bool { return p.reaches(path) })
+			some = some || slices.ContainsFunc(r.On, func(p Pattern) bool { return p.Reaches(path) })
 		}
 		if some {
 			return true
@@ -236,19 +238,19 @@ func (s Sink) String() string {
 		for i, a := range s.Run {
 			quoted[i] = keyturn.Quote(a)
 		}
-		out = append(out, "by the command "+quote(strings.Join(quoted, " ")))
+		out = append(out, "by the command "+quote.Text(strings.Join(quoted, " ")))
 	}
 	if s.Host != "" {
-		out = append(out, "on the machine "+quote(s.Host))
+		out = append(out, "on the machine "+quote.Text(s.Host))
 	}
 	if s.HTTP != nil {
-		out = append(out, "by the request "+quote(s.HTTP.Method+" "+s.HTTP.Host+s.HTTP.Path+" "+s.HTTP.Place))
+		out = append(out, "by the request "+quote.Text(s.HTTP.Method+" "+s.HTTP.Host+s.HTTP.Path+" "+s.HTTP.Place))
 	}
 	switch {
 	case s.To != "":
-		out = append(out, "by writing it to "+quote(s.To))
+		out = append(out, "by writing it to "+quote.Text(s.To))
 	case s.Mount != "":
-		out = append(out, "by writing it to "+quote(s.Mount))
+		out = append(out, "by writing it to "+quote.Text(s.Mount))
 	}
 	if s.Within {
 		out = append(out, "by comparing it")

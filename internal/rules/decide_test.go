@@ -361,8 +361,8 @@ func TestDecideAgainstReference(t *testing.T) {
 			seen[want]++
 			// MayAny must not hide what is allowed.
 			if want != Deny && (q.Verb == keyturn.List || q.Verb == keyturn.Use) && q.Path != "" {
-				for i := range split(q.Path) {
-					if below := strings.Join(split(q.Path)[:i+1], "/"); !s.MayAny(q.Actor, below, q.Remote) {
+				for i := range strings.Split(q.Path, "/") {
+					if below := strings.Join(strings.Split(q.Path, "/")[:i+1], "/"); !s.MayAny(q.Actor, below, q.Remote) {
 						t.Fatalf("%+v\n%+v is %v, but nothing may be below %q", rules, q, want, below)
 					}
 				}
@@ -409,3 +409,23 @@ func TestAgentOfSeveralMarks(t *testing.T) {
 		t.Errorf("a person: %+v", d)
 	}
 }
+
+// naive matches by trying everything.
+func naive(p, s []string) bool {
+	if len(p) == 0 {
+		return len(s) == 0
+	}
+	if p[0] == "**" {
+		return naive(p[1:], s) || len(s) > 0 && naive(p, s[1:])
+	}
+	return len(s) > 0 && (p[0] == "*" || p[0] == s[0]) && naive(p[1:], s[1:])
+}
+
+var (
+	drawPattern = rapid.Custom(func(t *rapid.T) string {
+		return strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "*", "**"}), 1, 6).Draw(t, "segments"), "/")
+	})
+	drawPath = rapid.Custom(func(t *rapid.T) string {
+		return strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c"}), 0, 6).Draw(t, "segments"), "/")
+	})
+)

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/rules/pattern"
+	"github.com/keyturn/keyturn/internal/rules/quote"
 )
 
 const maxHTTP = 2500 // bytes
@@ -49,7 +51,7 @@ type HTTPRequest struct {
 // ParseEndpoint reads an http sink; Invalid with the reason where it is none.
 func ParseEndpoint(s string) (Endpoint, error) {
 	bad := func(why, hint string) (Endpoint, error) {
-		return Endpoint{}, keyturn.E(keyturn.Invalid, quote(s)+" is not an http sink: "+why, hint)
+		return Endpoint{}, keyturn.E(keyturn.Invalid, quote.Text(s)+" is not an http sink: "+why, hint)
 	}
 	if len(s) > maxHTTP || keyturn.Clean(s) != s {
 		return bad("it is too long or has control characters", "it may have 2500 bytes")
@@ -73,15 +75,15 @@ func ParseEndpoint(s string) (Endpoint, error) {
 	}
 	e := Endpoint{method: parts[0], host: host}
 	for seg := range strings.SplitSeq(path, "/") {
-		if seg != single && seg != deep && strings.Contains(seg, "*") {
+		if seg != pattern.Single && seg != pattern.Deep && strings.Contains(seg, "*") {
 			return bad("'*' stands for a whole segment", "write * or ** between slashes")
 		}
-		if seg == deep && len(e.path) > 0 && e.path[len(e.path)-1] == deep {
+		if seg == pattern.Deep && len(e.path) > 0 && e.path[len(e.path)-1] == pattern.Deep {
 			continue
 		}
 		e.path = append(e.path, seg)
 	}
-	if len(e.path) > MaxSegments {
+	if len(e.path) > pattern.MaxSegments {
 		return bad("its path has too many segments", "it may have 128; ** stands for any number")
 	}
 	probe := "/" + strings.ReplaceAll(path, "*", "x")
@@ -105,7 +107,7 @@ func (e Endpoint) Match(r HTTPRequest) bool {
 		return false
 	}
 	// A slash at the end makes an empty last segment, which "*" does not match.
-	return Pattern{segments: e.path}.match(strings.Split(r.Path[1:], "/"))
+	return pattern.Of(e.path).MatchPath(strings.Split(r.Path[1:], "/"))
 }
 
 // cleanPath reports whether an escaped path has one spelling only: what a server

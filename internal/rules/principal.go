@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/rules/quote"
 )
 
 // The principals that stand for many.
@@ -41,7 +42,7 @@ type Principal string
 // It does not know which groups exist.
 func ParsePrincipal(s string) (Principal, error) {
 	bad := func(why, hint string) (Principal, error) {
-		return "", keyturn.E(keyturn.Invalid, quote(s)+" is not a principal: "+why, hint)
+		return "", keyturn.E(keyturn.Invalid, quote.Text(s)+" is not a principal: "+why, hint)
 	}
 	const forms = "write user:NAME, agents, agent:NAME, services, service:NAME, everyone, oidc:group:NAME, oidc:sub:NAME, or a group's name"
 	switch {
@@ -158,13 +159,4 @@ func isWord(s string) bool {
 		}
 	}
 	return true
-}
-
-// quote shows text of a file in a message: cleaned, and cut where it is long.
-func quote(s string) string {
-	const most = 80
-	if r := []rune(s[:min(len(s), 8*most)]); len(r) > most || len(s) > 8*most {
-		s = string(r[:min(len(r), most)]) + "…"
-	}
-	return "'" + keyturn.Clean(s) + "'"
 }

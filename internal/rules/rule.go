@@ -7,6 +7,8 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/rules/needs"
+	"github.com/keyturn/keyturn/internal/rules/pattern"
+	"github.com/keyturn/keyturn/internal/rules/quote"
 	"github.com/keyturn/keyturn/internal/rules/template"
 )
 
@@ -56,6 +58,12 @@ type Group struct {
 
 // Needs is what a rule asks for before it allows.
 type Needs = needs.Needs
+
+// Pattern matches the paths of secrets; see package pattern.
+type Pattern = pattern.Pattern
+
+// Literal returns the pattern that matches one path only; see package pattern.
+func Literal(path string) Pattern { return pattern.Literal(path) }
 
 // Proofs lists the proofs of an approval, the weakest first.
 func Proofs() []string { return needs.Proofs() }
@@ -154,7 +162,7 @@ func compile(s Source) (compiled, error) {
 	if sinks && !slices.Contains(c.May, keyturn.Use) {
 		return bad("run, http, mounts and hosts say where a value may be used, but this rule does not allow use", "add use to 'may', or leave them out")
 	}
-	if c.On, err = each(s.On, ParsePattern); err != nil {
+	if c.On, err = each(s.On, pattern.Parse); err != nil {
 		return fail(err)
 	}
 	if c.run, err = each(s.Run, template.Parse); err != nil {
@@ -165,11 +173,11 @@ func compile(s Source) (compiled, error) {
 	}
 	for _, m := range s.Mounts {
 		mount, _, below := strings.Cut(m, "/")
-		if mount == "" || !canonical(mount) {
-			return bad(quote(m)+" is not the name of a mount", `write a mount, for instance mounts: [k8s], or a pattern below one, mounts: ["k8s/web/*"]`)
+		if mount == "" || !pattern.Canonical(mount) {
+			return bad(quote.Text(m)+" is not the name of a mount", `write a mount, for instance mounts: [k8s], or a pattern below one, mounts: ["k8s/web/*"]`)
 		}
 		if below {
-			p, err := ParsePattern(m)
+			p, err := pattern.Parse(m)
 			if err != nil {
 				return fail(err)
 			}
@@ -178,7 +186,7 @@ func compile(s Source) (compiled, error) {
 	}
 	for _, h := range s.Hosts {
 		if why, hint := checkHost(h); why != "" || strings.Contains(h, ":") {
-			return bad(quote(h)+" is not the name of a machine", strings.TrimSpace("write it in lower case, without a port. "+hint))
+			return bad(quote.Text(h)+" is not the name of a machine", strings.TrimSpace("write it in lower case, without a port. "+hint))
 		}
 	}
 	if c.Needs, err = parseNeeds(s); err != nil {
@@ -195,7 +203,7 @@ func parseNeeds(s Source) (Needs, error) {
 		return Needs{}, keyturn.E(keyturn.Invalid, "'needs' asks for no number of approvals", "write needs: {approvals: 1}; up to 100")
 	}
 	if s.Proof != "" && !slices.Contains(Proofs(), s.Proof) {
-		return Needs{}, keyturn.E(keyturn.Invalid, quote(s.Proof)+" is not a proof", "known are "+strings.Join(Proofs(), ", "))
+		return Needs{}, keyturn.E(keyturn.Invalid, quote.Text(s.Proof)+" is not a proof", "known are "+strings.Join(Proofs(), ", "))
 	}
 	if s.From != "" {
 		p, err := ParsePrincipal(s.From)
@@ -203,7 +211,7 @@ func parseNeeds(s Source) (Needs, error) {
 			return Needs{}, err
 		}
 		if p.OnPlatform() || p.machine() {
-			return Needs{}, keyturn.E(keyturn.Invalid, quote(s.From)+" cannot approve", "approvals come from people: write user:NAME, oidc:group:NAME, everyone, or a group of them")
+			return Needs{}, keyturn.E(keyturn.Invalid, quote.Text(s.From)+" cannot approve", "approvals come from people: write user:NAME, oidc:group:NAME, everyone, or a group of them")
 		}
 	}
 	return Needs{Approvals: s.Approvals, From: s.From, Proof: s.Proof}, nil
@@ -213,7 +221,7 @@ func principals(list []string) ([]Principal, error) {
 	return each(list, func(s string) (Principal, error) {
 		p, err := ParsePrincipal(s)
 		if err == nil && p.OnPlatform() {
-			err = keyturn.E(keyturn.Invalid, quote(s)+" is known to its platform only", "rules are about who calls keyturn: user:, agent:, service:, oidc:; what it may do on the platform is a policy there")
+			err = keyturn.E(keyturn.Invalid, quote.Text(s)+" is known to its platform only", "rules are about who calls keyturn: user:, agent:, service:, oidc:; what it may do on the platform is a policy there")
 		}
 		return p, err
 	})
@@ -233,7 +241,7 @@ func verbs(list []string) ([]keyturn.Verb, error) {
 		if near := keyturn.Nearest(s, slices.Values(known)); near != "" {
 			hint = "did you mean '" + near + "'?"
 		}
-		return "", keyturn.E(keyturn.Invalid, quote(s)+" is not a verb", hint)
+		return "", keyturn.E(keyturn.Invalid, quote.Text(s)+" is not a verb", hint)
 	})
 }
 

@@ -12,7 +12,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
-	"github.com/keyturn/keyturn/internal/launch"
+	"github.com/keyturn/keyturn/internal/launch/browser"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/vault/login"
 )
@@ -69,7 +69,7 @@ func (e Entrance) Visit(ctx context.Context, url string) error {
 	say := func(s string) { _, _ = io.WriteString(e.Err, s+"\n") }
 	opened := false
 	if e.Person && !e.Login.NoBrowser {
-		err := launch.Browse(ctx, e.Environ, url)
+		err := browser.Open(ctx, e.Environ, url)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -6,13 +6,14 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/durable"
 )
 
 // New writes a file that has its name from the moment that it is whole and on
@@ -43,47 +44,19 @@ func New(path string, overwrite bool, fill func(*os.File) error) (int64, error) 
 	}
 	if overwrite {
 		err = os.Rename(temp, path)
-	} else if err = os.Link(temp, path); err != nil && !errors.Is(err, fs.ErrExist) {
-		err = claim(temp, path) // a file system without links
+	} else {
+		err = durable.Claim(temp, path)
 	}
 	if errors.Is(err, fs.ErrExist) {
 		return 0, Occupied(path)
 	}
 	if err == nil {
-		err = SyncFolder(dir)
+		err = durable.SyncFolder(filepath.Dir(path))
 	}
 	if err != nil {
 		return 0, Unwritten(path, err)
 	}
 	return fi.Size(), nil
-}
-
-// claim takes a name that nothing has, and gives it to temp.
-func claim(temp, path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_ = f.Close()
-	if err = os.Rename(temp, path); err != nil {
-		_ = os.Remove(path)
-	}
-	return err
-}
-
-// SyncFolder makes the names in a folder durable; Windows has nothing for it.
-func SyncFolder(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	if dir == "" {
-		dir = "."
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // Occupied is the Conflict where there is a file already.
@@ -114,4 +87,20 @@ func Scratch(home, prefix string) (string, error) {
 		return "", keyturn.E(keyturn.Unavailable, "nothing can be written in '"+keyturn.Clean(home)+"'", "it must be yours and writable, on a disk that is not full").Because(err)
 	}
 	return dir, nil
+}
+
+// Until is a file that cannot be written any more once ctx has ended.
+func Until(ctx context.Context, f *os.File) io.Writer { return cancelled{ctx, f} }
+
+type cancelled struct {
+	ctx context.Context
+	f   *os.File
+}
+
+// Write implements io.Writer.
+func (c cancelled) Write(b []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.f.Write(b)
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/audit/verify"
+	"github.com/keyturn/keyturn/internal/filelock"
 )
 
 // Target is one place. Exactly one of File and Syslog is meant.
@@ -315,11 +316,15 @@ func (s *Set) openMark(t Target) (*os.File, error) {
 	return os.OpenFile(filepath.Join(s.folder, hex.EncodeToString(sum[:8])), os.O_RDWR|os.O_CREATE, 0o600)
 }
 
-// hold waits for the lock, for a while.
+// hold waits for the lock, for a while. Where the system has none a row may be sent
+// twice.
 func (s *Set) hold(ctx context.Context, mark *os.File) error {
 	end := time.Now().Add(maxLock)
 	for {
-		held, err := tryLock(mark)
+		held, err := filelock.Try(mark)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return nil
+		}
 		if err != nil || held {
 			return err
 		}

@@ -3,6 +3,7 @@ package fields
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,14 +11,7 @@ import (
 )
 
 // Names lists the fields of s that are there, sorted.
-func Names(s keyturn.Secret) []string {
-	names := make([]string, 0, len(s.Values))
-	for f := range s.Values {
-		names = append(names, f)
-	}
-	slices.Sort(names)
-	return names
-}
+func Names(s keyturn.Secret) []string { return slices.Sorted(maps.Keys(s.Values)) }
 
 // Only returns the field that a reference means: the one it names, or the only one
 // there is. NotFound where there is none, Invalid where there are several.

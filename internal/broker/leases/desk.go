@@ -3,6 +3,7 @@ package leases
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -56,7 +57,7 @@ func (d Desk) Take(ctx context.Context, m Issuer, l keyturn.LeaseInfo) (keyturn.
 		}
 		return l, nil, errors.Join(err, d.Drop(ctx, l.ID))
 	}
-	l.Fields = names(got.Values)
+	l.Fields = slices.Sorted(maps.Keys(got.Values))
 	if got.ID == "" {
 		return l, got.Values, d.Drop(ctx, l.ID)
 	}
@@ -116,13 +117,4 @@ func (d Desk) Revoke(ctx context.Context, m Issuer, r Row, insist bool) (keyturn
 	}
 	e.Hint += "it stays in 'keyturn lease list', and keyturn tries again when it is next started"
 	return l, &e
-}
-
-func names(values map[string]keyturn.Value) []string {
-	var out []string
-	for f := range values {
-		out = append(out, f)
-	}
-	slices.Sort(out)
-	return out
 }

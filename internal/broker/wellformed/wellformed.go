@@ -9,7 +9,6 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/broker/generate"
-	"github.com/keyturn/keyturn/internal/broker/migration"
 )
 
 // maxRefs is how many references one operation may have.
@@ -52,7 +51,7 @@ func Check(op keyturn.Op) error {
 	case keyturn.RevokeLease:
 		return lease(op.Ref)
 	case keyturn.MigrateSecrets:
-		return migration.Valid(op)
+		return migration(op)
 	case keyturn.PlatformAction:
 		return action(op)
 	case keyturn.Login:

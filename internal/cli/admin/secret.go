@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/durable"
 )
 
 // opened is a wrapping token in the open, for the answer.
@@ -50,7 +50,7 @@ func (p *pending) keep(res *keyturn.Performed) error {
 		err = os.Link(p.f.Name(), p.path) // never over another file
 	}
 	if err == nil {
-		err = command.SyncFolder(filepath.Dir(p.path))
+		err = durable.SyncFolder(filepath.Dir(p.path))
 	}
 	if err != nil {
 		e := keyturn.E(keyturn.Unavailable, "it was made, but could not be written to "+keyturn.Clean(p.path), "destroy it, then make another one: "+res.TakeBack).Because(err)

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"iter"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/durable"
 )
 
 type exportOptions struct {
@@ -127,9 +127,8 @@ func writeLines(w io.Writer, lines iter.Seq2[[]byte, error]) (n int64, err error
 	return n, nil
 }
 
-// writeFile makes or replaces the file as a whole, or not at all: what fill writes
-// goes to a temporary file beside it, to the disk, and then to its name. shown is
-// how the person wrote the path.
+// writeFile makes or replaces the file with what fill writes, as a whole or not at all.
+// shown is how the person wrote the path.
 func writeFile(path, shown string, fill func(io.Writer) error) error {
 	failed := func(err error) error {
 		if e := new(keyturn.Error); errors.As(err, &e) {
@@ -140,31 +139,15 @@ func writeFile(path, shown string, fill func(io.Writer) error) error {
 		}
 		return keyturn.E(keyturn.Unavailable, "'"+keyturn.Clean(shown)+"' cannot be written", "check that you may write there, and that there is space").Because(err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // 0600
+	err := durable.Replace(path, func(f *os.File) error {
+		w := bufio.NewWriterSize(f, 64<<10)
+		if err := fill(w); err != nil {
+			return err
+		}
+		return w.Flush()
+	})
 	if err != nil {
 		return failed(err)
-	}
-	w := bufio.NewWriterSize(f, 64<<10)
-	err = fill(w)
-	if err == nil {
-		err = w.Flush()
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-		return failed(err)
-	}
-	if dir, err := os.Open(filepath.Dir(path)); err == nil { // the name itself, where the system can
-		_ = dir.Sync()
-		_ = dir.Close()
 	}
 	return nil
 }

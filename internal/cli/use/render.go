@@ -13,6 +13,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/document"
+	"github.com/keyturn/keyturn/internal/durable"
 )
 
 type renderOptions struct {
@@ -187,28 +188,12 @@ func replaceFile(path string, data []byte) (replaced bool, err error) {
 	case through:
 		return false, writeThrough(path, data)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".keyturn-*") // 0600
+	err = durable.Replace(path, func(f *os.File) error {
+		_, err := f.Write(data)
+		return err
+	})
 	if err != nil {
 		return false, cannotWrite(shown, err)
-	}
-	name := f.Name()
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(name, path)
-	}
-	if err != nil {
-		_ = os.Remove(name)
-		return false, cannotWrite(shown, err)
-	}
-	if dir, err := os.Open(filepath.Dir(path)); err == nil { // the name itself, where the system can
-		_ = dir.Sync()
-		_ = dir.Close()
 	}
 	return replaced, nil
 }

@@ -25,7 +25,8 @@ func bad(code keyturn.Code, name, message, hint string) error {
 	return keyturn.E(code, at+": "+message, hint)
 }
 
-func startsLikeJSON(data []byte) bool {
+// StartsLikeJSON reports whether a file begins as a JSON object or array does.
+func StartsLikeJSON(data []byte) bool {
 	d := bytes.TrimLeft(data, "\uFEFF \t\r\n")
 	return len(d) > 0 && (d[0] == '{' || d[0] == '[')
 }
@@ -34,7 +35,7 @@ func detect(name string, data []byte) Format {
 	if bytes.Contains(data, []byte("ENC[AES256_GCM,")) && sopsStyle(name, data) != "" {
 		return SOPS
 	}
-	if len(data) > MaxSize || !startsLikeJSON(data) {
+	if len(data) > MaxSize || !StartsLikeJSON(data) {
 		return ""
 	}
 	var list []map[string]json.RawMessage
@@ -66,7 +67,7 @@ func detect(name string, data []byte) Format {
 // where its metadata is not there.
 func sopsStyle(name string, data []byte) string {
 	switch {
-	case startsLikeJSON(data) && bytes.Contains(data, []byte(`"sops"`)):
+	case StartsLikeJSON(data) && bytes.Contains(data, []byte(`"sops"`)):
 		return "json"
 	case startsLine(data, "sops_mac="):
 		return "dotenv"

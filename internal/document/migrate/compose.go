@@ -127,7 +127,7 @@ func readCompose(f *File, y *scalar.File, o Options) error {
 	slices.SortStableFunc(f.items, func(x, y item) int { return x.leaf - y.leaf })
 	b.name(f)
 	if b.spent > maxNodes {
-		return bad(f.name, 0, "the file's aliases and merges (<<) stand for too much", "write the values out")
+		return scalar.Bad(f.name, 0, "the file's aliases and merges (<<) stand for too much", "write the values out")
 	}
 	return nil
 }

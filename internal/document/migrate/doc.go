@@ -16,12 +16,7 @@
 // No error, notice or reason quotes a value.
 package migrate
 
-import (
-	"strconv"
-
-	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/document/scalar"
-)
+import "github.com/keyturn/keyturn/internal/document/scalar"
 
 // Limits of what is read, beside document.MaxSize.
 const (
@@ -29,15 +24,3 @@ const (
 	maxDepth   = scalar.MaxDepth
 	maxNodes   = scalar.MaxNodes
 )
-
-// bad makes the error of a place in a file; line 0 means the whole file.
-func bad(file string, line int, message, hint string) *keyturn.Error {
-	at := keyturn.Clean(file)
-	if at == "" {
-		at = "input"
-	}
-	if line > 0 {
-		at += ":" + strconv.Itoa(line)
-	}
-	return keyturn.E(keyturn.Invalid, at+": "+message, hint)
-}

@@ -53,7 +53,7 @@ func readManifest(f *File, y *scalar.File, leaves []scalar.Leaf, secrets []secre
 	b := &manifestBody{yaml: y, leaves: leaves}
 	f.kind, f.body = Manifest, b
 	if y != nil && y.Alias > 0 {
-		return bad(f.name, y.Alias, "a manifest of a Secret with aliases (*name) cannot become a template", "write the values out")
+		return scalar.Bad(f.name, y.Alias, "a manifest of a Secret with aliases (*name) cannot become a template", "write the values out")
 	}
 	for i, l := range leaves {
 		for _, s := range secrets {
@@ -62,7 +62,7 @@ func readManifest(f *File, y *scalar.File, leaves []scalar.Leaf, secrets []secre
 			}
 			rest := l.Path[len(s.path):]
 			if rest[0] == "metadata" && rest[len(rest)-1] == "kubectl.kubernetes.io/last-applied-configuration" && strings.Contains(l.Text, "ata\"") {
-				return bad(f.name, l.Line, "the manifest holds its values a second time, in the annotation last-applied-configuration",
+				return scalar.Bad(f.name, l.Line, "the manifest holds its values a second time, in the annotation last-applied-configuration",
 					"take the annotation out: kubectl writes it anew")
 			}
 			if len(rest) != 2 || rest[0] != "data" && rest[0] != "stringData" {

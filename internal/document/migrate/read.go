@@ -12,16 +12,17 @@ import (
 	"github.com/keyturn/keyturn/internal/document"
 	"github.com/keyturn/keyturn/internal/document/imports"
 	"github.com/keyturn/keyturn/internal/document/judge"
+	"github.com/keyturn/keyturn/internal/document/scalar"
 )
 
 const hintKinds = "it reads .env files, compose files, manifests of Kubernetes Secrets, JSON and YAML; the name's ending says which"
 
 func read(name string, data []byte, o Options) (*File, error) {
 	if len(data) > document.MaxSize {
-		return nil, bad(name, 0, "the file is too large", "a file may have 4 MiB")
+		return nil, scalar.Bad(name, 0, "the file is too large", "a file may have 4 MiB")
 	}
 	if tool := imports.Detect(name, data); tool == imports.SOPS {
-		return nil, bad(name, 0, "the file is encrypted by sops", "import its values instead of migrating the file")
+		return nil, scalar.Bad(name, 0, "the file is encrypted by sops", "import its values instead of migrating the file")
 	}
 	f := &File{name: name, data: data}
 	base := strings.ToLower(filepath.Base(filepath.ToSlash(name)))
@@ -33,12 +34,12 @@ func read(name string, data []byte, o Options) (*File, error) {
 		err = readYAML(f, o)
 	case isEnvName(base):
 		err = readEnv(f, o)
-	case startsLikeJSON(data):
+	case imports.StartsLikeJSON(data):
 		err = readJSON(f, o)
 	case document.Assigns(data):
 		err = readEnv(f, o)
 	default:
-		return nil, bad(name, 0, "keyturn cannot tell what kind of file this is", hintKinds)
+		return nil, scalar.Bad(name, 0, "keyturn cannot tell what kind of file this is", hintKinds)
 	}
 	if err != nil {
 		return nil, err
@@ -52,18 +53,13 @@ func read(name string, data []byte, o Options) (*File, error) {
 		f.items = slices.Clone(f.first)
 	}
 	if len(f.items) > MaxEntries {
-		return nil, bad(name, 0, "the file has too many values", "a file may have 20000")
+		return nil, scalar.Bad(name, 0, "the file has too many values", "a file may have 20000")
 	}
 	return f, nil
 }
 
 func isEnvName(base string) bool {
 	return strings.HasPrefix(base, ".env") || strings.HasSuffix(base, ".env") || strings.HasPrefix(base, "env.") || base == "env" || base == ".flaskenv" || base == ".envrc"
-}
-
-func startsLikeJSON(data []byte) bool {
-	d := bytes.TrimLeft(data, "\uFEFF \t\r\n")
-	return len(d) > 0 && (d[0] == '{' || d[0] == '[')
 }
 
 // appraise sets what is thought of an entry: its judgement, or that it is a
@@ -142,7 +138,7 @@ func (f *File) mark(c Choice) error {
 		case it.Foreign:
 			it.Foreign = only || len(c.Only) == 0
 		case only && it.stuck != "":
-			return bad(f.name, it.Line, keyturn.Clean(it.Name)+" cannot move: "+it.stuck, "leave it out of --only")
+			return scalar.Bad(f.name, it.Line, keyturn.Clean(it.Name)+" cannot move: "+it.stuck, "leave it out of --only")
 		case only, c.All && it.stuck == "":
 			if !it.Secret {
 				it.Secret, it.Why = true, "asked for"
@@ -166,7 +162,7 @@ func (f *File) mark(c Choice) error {
 			if near := keyturn.Nearest(s, names); near != "" {
 				hint = "did you mean " + keyturn.Quote(keyturn.Clean(near)) + "?"
 			}
-			return bad(f.name, 0, "nothing in it is named "+keyturn.Quote(keyturn.Clean(s)), hint)
+			return scalar.Bad(f.name, 0, "nothing in it is named "+keyturn.Quote(keyturn.Clean(s)), hint)
 		}
 	}
 	return nil
@@ -234,7 +230,7 @@ func (f *File) reference(it *item, secret keyturn.Ref) (*keyturn.Ref, error) {
 	}
 	ref, err := secret.WithField(it.Field)
 	if err != nil {
-		return nil, bad(f.name, it.Line, "the name of the value cannot be a field: "+keyturn.AsError(err).Message, "keep it with --keep, or give it a shorter name")
+		return nil, scalar.Bad(f.name, it.Line, "the name of the value cannot be a field: "+keyturn.AsError(err).Message, "keep it with --keep, or give it a shorter name")
 	}
 	return &ref, nil
 }
@@ -245,7 +241,7 @@ func wrong(f *File, it *item) error {
 	if it != nil {
 		line, name = it.Line, keyturn.Clean(it.Name)
 	}
-	return bad(f.name, line, name+" would not read the same after it is rewritten; nothing was changed",
+	return scalar.Bad(f.name, line, name+" would not read the same after it is rewritten; nothing was changed",
 		"write the value in quotes, on one line, or keep it with --keep")
 }
 

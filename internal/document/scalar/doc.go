@@ -47,8 +47,8 @@ const (
 	Other  Kind = "neither text nor a number"
 )
 
-// bad makes the error of a place in a file; line 0 means the whole file.
-func bad(file string, line int, message, hint string) *keyturn.Error {
+// Bad makes the error of a place in a file; line 0 means the whole file.
+func Bad(file string, line int, message, hint string) *keyturn.Error {
 	at := keyturn.Clean(file)
 	if at == "" {
 		at = "input"
@@ -63,11 +63,11 @@ func bad(file string, line int, message, hint string) *keyturn.Error {
 func text(name string, data []byte) error {
 	switch {
 	case bytes.HasPrefix(data, []byte{0xFF, 0xFE}), bytes.HasPrefix(data, []byte{0xFE, 0xFF}):
-		return bad(name, 1, "the file is in UTF-16", "save it as UTF-8")
+		return Bad(name, 1, "the file is in UTF-16", "save it as UTF-8")
 	case !utf8.Valid(data):
-		return bad(name, 0, "the file is not valid UTF-8", "save it as UTF-8")
+		return Bad(name, 0, "the file is not valid UTF-8", "save it as UTF-8")
 	case bytes.IndexByte(data, 0) >= 0:
-		return bad(name, 1+bytes.Count(data[:bytes.IndexByte(data, 0)], []byte{'\n'}), "the line has a zero byte", "is this a text file?")
+		return Bad(name, 1+bytes.Count(data[:bytes.IndexByte(data, 0)], []byte{'\n'}), "the line has a zero byte", "is this a text file?")
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func ReadJSON(name string, data []byte) ([]Leaf, error) {
 		if errors.As(err, &syntax) {
 			line = lineAt(int(syntax.Offset) - 1)
 		}
-		return nil, bad(name, line, "the file is not valid JSON", "comments and commas before a closing bracket are not JSON")
+		return nil, Bad(name, line, "the file is not valid JSON", "comments and commas before a closing bracket are not JSON")
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
@@ -40,7 +40,7 @@ func ReadJSON(name string, data []byte) ([]Leaf, error) {
 			return w.out, nil
 		}
 		if err != nil {
-			return nil, bad(name, lineAt(before), "the file is not valid JSON", "")
+			return nil, Bad(name, lineAt(before), "the file is not valid JSON", "")
 		}
 		end := int(d.InputOffset())
 		for before < end && strings.IndexByte(" \t\r\n,:", body[before]) >= 0 {
@@ -49,7 +49,7 @@ func ReadJSON(name string, data []byte) ([]Leaf, error) {
 		line += bytes.Count(body[counted:before], []byte{'\n'})
 		counted = before
 		if w.token(tok, span{start + before, start + end}, line); len(w.path) > MaxDepth || len(w.out) > MaxLeaves {
-			return nil, bad(name, line, "the file is too deep or has too many values", "20000 values, and 100 levels, are taken")
+			return nil, Bad(name, line, "the file is too deep or has too many values", "20000 values, and 100 levels, are taken")
 		}
 	}
 }

@@ -36,7 +36,7 @@ func ReadYAML(name string, data []byte) (y *File, err error) {
 	defer func() {
 		// The parser has panicked on broken files before.
 		if recover() != nil {
-			y, err = nil, bad(name, 0, "the file is not valid YAML", "")
+			y, err = nil, Bad(name, 0, "the file is not valid YAML", "")
 		}
 	}()
 	y = &File{name: name, data: data, of: map[*yaml.Node]int{}}
@@ -52,7 +52,7 @@ func ReadYAML(name string, data []byte) (y *File, err error) {
 			if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 				line, _ = strconv.Atoi(m[1])
 			}
-			return nil, bad(name, line, "the file is not valid YAML", "the parser's own words are not shown, since they may hold values")
+			return nil, Bad(name, line, "the file is not valid YAML", "the parser's own words are not shown, since they may hold values")
 		}
 		y.Docs = append(y.Docs, &doc)
 	}
@@ -109,7 +109,7 @@ func lineBreak(b []byte) int {
 // mapping or list that n is in.
 func (y *File) walk(n *yaml.Node, path []string, indent int, flow bool) error {
 	if y.nodes++; y.nodes > MaxNodes || len(path) > MaxDepth || len(y.Leaves) > MaxLeaves {
-		return bad(y.name, n.Line, "the file is too deep or has too many values", "20000 values, and 100 levels, are taken")
+		return Bad(y.name, n.Line, "the file is too deep or has too many values", "20000 values, and 100 levels, are taken")
 	}
 	flow = flow || n.Style&yaml.FlowStyle != 0
 	switch n.Kind {

@@ -29,6 +29,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/lifecycle"
 )
 
 // Store keeps versions of secrets, encrypted. It is safe for concurrent use, by
@@ -277,15 +278,8 @@ func (p *Platform) mark(ctx context.Context, ref keyturn.Ref, to keyturn.State) 
 		return keyturn.Info{}, err
 	}
 	v := versions[at]
-	what := "version " + v.Version + " of " + shown(ref)
-	switch {
-	case v.State == keyturn.Destroyed:
-		return keyturn.Info{}, keyturn.E(keyturn.NotFound, what+" is destroyed", "'keyturn history "+shell(ref)+"' shows what is left").About(ref)
-	case v.State == to && to == keyturn.Live:
-		return keyturn.Info{}, keyturn.E(keyturn.Conflict, what+" is not deleted: there is nothing to restore", "").About(ref)
-	case v.State == to:
-		return keyturn.Info{}, keyturn.E(keyturn.Conflict, what+" is deleted already",
-			"'keyturn restore "+shell(ref)+"' undoes that, 'keyturn destroy "+shell(ref)+"' makes it final").About(ref)
+	if err := lifecycle.Marks(ref, shown(ref), v, to); err != nil {
+		return keyturn.Info{}, err
 	}
 	n, err := p.number(ref, v)
 	if err != nil {

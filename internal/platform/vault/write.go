@@ -12,6 +12,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/lifecycle"
 )
 
 // Put implements platform.Putter. Labels are written after the value: they
@@ -116,16 +117,8 @@ func (p *Platform) mark(ctx context.Context, ref keyturn.Ref, to keyturn.State) 
 	if err != nil {
 		return keyturn.Info{}, err
 	}
-	short := keyturn.Quote(ref.Secret().Short())
-	what := "version " + info.Version + " of " + keyturn.Clean(ref.Secret().Short())
-	switch {
-	case info.State == keyturn.Destroyed:
-		return keyturn.Info{}, keyturn.E(keyturn.NotFound, what+" is destroyed", "'keyturn history "+short+"' shows what is left").About(ref)
-	case info.State == to && to == keyturn.Live:
-		return keyturn.Info{}, keyturn.E(keyturn.Conflict, what+" is not deleted: there is nothing to restore", "").About(ref)
-	case info.State == to:
-		return keyturn.Info{}, keyturn.E(keyturn.Conflict, what+" is deleted already",
-			"'keyturn restore "+short+"' undoes that, 'keyturn destroy "+short+"' makes it final").About(ref)
+	if err := lifecycle.Marks(ref, ref.Secret().Short(), info, to); err != nil {
+		return keyturn.Info{}, err
 	}
 	n, err := number(ref, info.Version)
 	if err != nil {

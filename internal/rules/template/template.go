@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/rules/quote"
 )
 
 // Limits of a command template.
@@ -43,7 +44,7 @@ type word struct {
 // Parse reads a template; Invalid with the reason where it is none.
 func Parse(s string) (Command, error) {
 	bad := func(why, hint string) (Command, error) {
-		return Command{}, keyturn.E(keyturn.Invalid, quote(s)+" is not a command template: "+why, hint)
+		return Command{}, keyturn.E(keyturn.Invalid, quote.Text(s)+" is not a command template: "+why, hint)
 	}
 	if len(s) > maxTemplate {
 		return bad("it is too long", "a template may have 8192 bytes")
@@ -163,7 +164,7 @@ func cut(s string) (words []cutWord, why, hint string) {
 			}
 		default:
 			if strings.IndexByte("$`;|&<>()\n\r", c) >= 0 {
-				return nil, "a shell would act on " + quote(string(c)) + ", but no shell is used", "put it in single quotes if it is meant; write one template for each command"
+				return nil, "a shell would act on " + quote.Text(string(c)) + ", but no shell is used", "put it in single quotes if it is meant; write one template for each command"
 			}
 		}
 		in = true
@@ -181,7 +182,7 @@ func quotedPart(s string, text *strings.Builder) (n int, why, hint string) {
 		case c == s[0]:
 			return i + 1, "", ""
 		case s[0] == '"' && (c == '$' || c == '`'):
-			return 0, "a shell would expand " + quote(string(c)), "use single quotes"
+			return 0, "a shell would expand " + quote.Text(string(c)), "use single quotes"
 		case s[0] == '"' && c == '\\' && i+1 < len(s) && (s[i+1] == '"' || s[i+1] == '\\'):
 			i++
 			text.WriteByte(s[i])
@@ -213,13 +214,4 @@ func (c Command) Anything() bool {
 	prog = prog[strings.LastIndexAny(prog, `/\`)+1:]
 	free := c.rest || slices.ContainsFunc(c.words, func(w word) bool { return w.any })
 	return free && slices.Contains(interpreters, strings.TrimSuffix(prog, ".exe"))
-}
-
-// quote shows text of a file in a message: cleaned, and cut where it is long.
-func quote(s string) string {
-	const most = 80
-	if r := []rune(s[:min(len(s), 8*most)]); len(r) > most || len(s) > 8*most {
-		s = string(r[:min(len(r), most)]) + "…"
-	}
-	return "'" + keyturn.Clean(s) + "'"
 }

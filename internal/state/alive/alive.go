@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/filelock"
 )
 
 // Holders are the processes that keep a file in a folder. It is safe for concurrent
@@ -46,7 +47,7 @@ func (h *Holders) Hold() (string, error) {
 		if err != nil {
 			return "", cannotHold(h.dir, err)
 		}
-		held, err := lockFile(f)
+		held, err := filelock.Try(f)
 		if err != nil {
 			_ = f.Close()
 			return "", cannotHold(h.dir, err)
@@ -86,7 +87,7 @@ func (h *Holders) Holds(name string) bool {
 	if err != nil {
 		return true
 	}
-	free, err := lockFile(f)
+	free, err := filelock.Try(f)
 	if free && err == nil {
 		_ = os.Remove(f.Name())
 	}

@@ -87,5 +87,5 @@ func Sweep(path string) {
 // Sync writes what a file holds to the disk.
 func Sync(path string) error { return system.Sync(path) }
 
-// SyncDir makes the names in a folder durable; Windows has nothing for it.
+// SyncDir makes the names in a folder durable, where the system has something for it.
 func SyncDir(dir string) error { return system.SyncDir(dir) }

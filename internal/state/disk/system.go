@@ -3,7 +3,8 @@ package disk
 import (
 	"errors"
 	"os"
-	"runtime"
+
+	"github.com/keyturn/keyturn/internal/durable"
 )
 
 // files are the steps as the operating system has them. Tests put a disk in their
@@ -41,13 +42,4 @@ func (osFiles) Sync(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-func (osFiles) SyncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
+func (osFiles) SyncDir(dir string) error { return durable.SyncFolder(dir) }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/durable"
 )
 
 // FileName is the name of a new store's key file in keyturn's folder. One that
@@ -92,15 +93,10 @@ func write(path, text string) error {
 		return err
 	}
 	defer os.Remove(temp)
-	if err := os.Link(temp, path); err != nil && !errors.Is(err, fs.ErrExist) {
-		// A file system without links.
-		if err := fill(path, text); err != nil {
-			return err
-		}
-	} else if err != nil {
+	if err := durable.Claim(temp, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncFolder(filepath.Dir(path))
 }
 
 func fill(path, text string) error {
@@ -113,17 +109,6 @@ func fill(path, text string) error {
 		_ = os.Remove(path)
 	}
 	return err
-}
-
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 func loadFile(dir, name string) ([]byte, error) {
@@ -197,7 +182,7 @@ func removeFile(dir, name string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return unwritable(path, err)
 	}
-	_ = syncDir(dir) // a name that comes back after a power cut is only untidy
+	_ = durable.SyncFolder(dir) // a name that comes back after a power cut is only untidy
 	return nil
 }
 

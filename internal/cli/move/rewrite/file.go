@@ -16,6 +16,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/document"
+	"github.com/keyturn/keyturn/internal/durable"
 )
 
 // Source is a file as it is on the disk.
@@ -168,7 +169,7 @@ func (ch Change) Apply() (err error) {
 	if err != nil {
 		return err
 	}
-	if err := syncFolder(filepath.Dir(ch.Path)); err != nil {
+	if err := durable.SyncFolder(filepath.Dir(ch.Path)); err != nil {
 		return cannotWrite(ch.Path, err)
 	}
 	if done, _, err = ch.look(); err == nil && !done {
@@ -259,7 +260,7 @@ func (ch Change) write(was fs.FileInfo) (info fs.FileInfo, err error) {
 		return nil, err
 	}
 	if err = f.Chmod(private); err == nil && was != nil { // whatever the umask says
-		err = keepOwner(f, was)
+		err = durable.KeepOwner(f, was)
 	}
 	if err == nil {
 		_, err = f.Write(ch.After)

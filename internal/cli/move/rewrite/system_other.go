@@ -31,8 +31,4 @@ func mayCreate(folder string) error {
 
 func Umask() fs.FileMode { return 0 }
 
-func keepOwner(*os.File, fs.FileInfo) error { return nil }
-
-func syncFolder(string) error { return nil }
-
 func LockFolders([]string) (unlock func(), err error) { return func() {}, nil }

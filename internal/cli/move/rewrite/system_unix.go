@@ -93,35 +93,6 @@ func Umask() fs.FileMode {
 	return fs.FileMode(mask).Perm()
 }
 
-// keepOwner gives f the owner and group that info tells.
-func keepOwner(f *os.File, info fs.FileInfo) error {
-	want, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return nil
-	}
-	now, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if have, ok := now.Sys().(*syscall.Stat_t); ok && have.Uid == want.Uid && have.Gid == want.Gid {
-		return nil
-	}
-	return f.Chown(int(want.Uid), int(want.Gid))
-}
-
-// syncFolder makes a rename in folder durable.
-func syncFolder(folder string) error {
-	f, err := os.Open(folder)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := f.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) {
-		return err
-	}
-	return nil
-}
-
 // LockFolders keeps other migrations out of the folders of files until unlock or
 // the end of the process, as far as the file system can lock; it leaves nothing
 // behind. A folder that is not there needs no lock. Conflict where one of them stays locked for a second.

@@ -1,21 +1,24 @@
-package rules
+// Package pattern matches the paths of secrets. It is pure.
+package pattern
 
 import (
 	"slices"
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/rules/quote"
 )
 
 // Limits of a pattern.
 const (
-	MaxPattern  = 2500 // bytes
+	MaxLength   = 2500 // bytes
 	MaxSegments = 128
 )
 
+// Wildcards, as segments.
 const (
-	single = "*"  // one segment
-	deep   = "**" // any number of segments, none included
+	Single = "*"  // one segment
+	Deep   = "**" // any number of segments, none included
 )
 
 // Pattern matches canonical paths, "local/myapp/db" ([keyturn.Ref.Path]), segment
@@ -29,21 +32,21 @@ type Pattern struct {
 	segments []string // literals as Ref.Path spells them
 }
 
-// ParsePattern reads a pattern. It is Invalid where a literal segment is not in
+// Parse reads a pattern. It is Invalid where a literal segment is not in
 // the canonical spelling of names, since it could then never match.
-func ParsePattern(s string) (Pattern, error) {
+func Parse(s string) (Pattern, error) {
 	bad := func(why, hint string) (Pattern, error) {
-		return Pattern{}, keyturn.E(keyturn.Invalid, quote(s)+" is not a pattern: "+why, hint)
+		return Pattern{}, keyturn.E(keyturn.Invalid, quote.Text(s)+" is not a pattern: "+why, hint)
 	}
 	switch {
 	case s == "":
 		return bad("it is empty", "write MOUNT/NAME, with * for one segment and ** for any number; '**' is everything")
-	case len(s) > MaxPattern:
+	case len(s) > MaxLength:
 		return bad("it is too long", "a pattern may have 2500 bytes")
 	case strings.HasPrefix(s, keyturn.Scheme):
 		return bad("it has a scheme", "leave "+keyturn.Scheme+" out")
 	case strings.HasSuffix(s, "/"):
-		return bad("it ends in a slash", "write "+quote(s+"**")+" for everything below")
+		return bad("it ends in a slash", "write "+quote.Text(s+"**")+" for everything below")
 	}
 	parts := strings.Split(s, "/")
 	if len(parts) > MaxSegments {
@@ -51,8 +54,8 @@ func ParsePattern(s string) (Pattern, error) {
 	}
 	var out []string
 	for i, part := range parts {
-		if part == single || part == deep {
-			if part == deep && len(out) > 0 && out[len(out)-1] == deep {
+		if part == Single || part == Deep {
+			if part == Deep && len(out) > 0 && out[len(out)-1] == Deep {
 				continue // twice any number is any number
 			}
 			out = append(out, part)
@@ -99,20 +102,26 @@ func checkSegment(seg string, mount bool) (why, hint string) {
 // ([keyturn.Ref.Path]); and for "**" that which matches everything. For any
 // other text it returns the zero Pattern.
 func Literal(path string) Pattern {
-	if path == deep {
-		return Pattern{segments: []string{deep}}
+	if path == Deep {
+		return Pattern{segments: []string{Deep}}
 	}
-	if path == "" || !canonical(path) {
+	if path == "" || !Canonical(path) {
 		return Pattern{}
 	}
 	return Pattern{segments: strings.Split(path, "/")}
 }
 
-// String returns what ParsePattern reads; "" for the zero Pattern.
+// Of is the pattern of these segments, which need not be those of a name.
+func Of(segments []string) Pattern { return Pattern{segments: segments} }
+
+// First is the first segment of p, the mount or a wildcard.
+func (p Pattern) First() string { return p.segments[0] }
+
+// String returns what Parse reads; "" for the zero Pattern.
 func (p Pattern) String() string {
 	out := slices.Clone(p.segments)
 	for i, seg := range out {
-		if seg != single && seg != deep {
+		if seg != Single && seg != Deep {
 			out[i] = strings.ReplaceAll(seg, "*", "%2A")
 		}
 	}
@@ -121,19 +130,20 @@ func (p Pattern) String() string {
 
 // Match reports whether p matches a canonical path. It takes at most
 // len(pattern) × len(path) steps: only the last "**" is ever tried again.
-func (p Pattern) Match(path string) bool { return p.match(split(path)) }
+func (p Pattern) Match(path string) bool { return p.MatchPath(Split(path)) }
 
-func (p Pattern) match(path []string) bool {
+// MatchPath is Match for a path in segments.
+func (p Pattern) MatchPath(path []string) bool {
 	if len(p.segments) == 0 {
 		return false
 	}
 	i, j, star, mark := 0, 0, -1, 0
 	for j < len(path) {
 		switch {
-		case i < len(p.segments) && p.segments[i] == deep:
+		case i < len(p.segments) && p.segments[i] == Deep:
 			star, mark = i, j
 			i++
-		case i < len(p.segments) && (p.segments[i] == path[j] || p.segments[i] == single && path[j] != ""):
+		case i < len(p.segments) && (p.segments[i] == path[j] || p.segments[i] == Single && path[j] != ""):
 			i, j = i+1, j+1
 		case star >= 0:
 			mark++
@@ -142,7 +152,7 @@ func (p Pattern) match(path []string) bool {
 			return false
 		}
 	}
-	for i < len(p.segments) && p.segments[i] == deep {
+	for i < len(p.segments) && p.segments[i] == Deep {
 		i++
 	}
 	return i == len(p.segments)
@@ -164,9 +174,9 @@ func (p Pattern) after(words []string) []bool {
 				continue
 			}
 			switch seg := p.segments[i]; {
-			case seg == deep:
+			case seg == Deep:
 				next[i] = true
-			case w != deep && (seg == single || seg == w):
+			case w != Deep && (seg == Single || seg == w):
 				next[i+1] = true
 			}
 		}
@@ -179,35 +189,35 @@ func (p Pattern) after(words []string) []bool {
 // skip adds the places behind each "**": it may match nothing.
 func (p Pattern) skip(at []bool) {
 	for i, seg := range p.segments {
-		if at[i] && seg == deep {
+		if at[i] && seg == Deep {
 			at[i+1] = true
 		}
 	}
 }
 
-// reaches reports whether p could match something at or below the path.
-func (p Pattern) reaches(path []string) bool { return slices.Contains(p.after(path), true) }
+// Reaches reports whether p could match something at or below the path.
+func (p Pattern) Reaches(path []string) bool { return slices.Contains(p.after(path), true) }
 
-// covers reports whether p surely matches everything that q matches.
-func (p Pattern) covers(q Pattern) bool {
+// Covers reports whether p surely matches everything that q matches.
+func (p Pattern) Covers(q Pattern) bool {
 	return len(q.segments) > 0 && p.after(q.segments)[len(p.segments)] && len(p.segments) > 0
 }
 
-// under is the pattern for everything at and below path.
-func under(path []string) Pattern { return Pattern{segments: append(slices.Clone(path), deep)} }
+// Under is the pattern for everything at and below path.
+func Under(path []string) Pattern { return Pattern{segments: append(slices.Clone(path), Deep)} }
 
-// split cuts a path into segments; none for the empty path.
-func split(path string) []string {
+// Split cuts a path into segments; none for the empty path.
+func Split(path string) []string {
 	if path == "" {
 		return nil
 	}
 	return strings.Split(path, "/")
 }
 
-// canonical reports whether path is one that rules can decide about: empty, a
+// Canonical reports whether path is one that rules can decide about: empty, a
 // mount's name, or what keyturn.Ref.Path spells. Anything else could be a second
 // spelling that slips past a never.
-func canonical(path string) bool {
+func Canonical(path string) bool {
 	if path == "" {
 		return true
 	}

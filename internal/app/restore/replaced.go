@@ -1,4 +1,4 @@
-package app
+package restore
 
 import (
 	"context"
@@ -12,17 +12,19 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/app/outfile"
+	"github.com/keyturn/keyturn/internal/app/store"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/verify"
+	"github.com/keyturn/keyturn/internal/durable"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/rootkey"
 )
 
 // found is the store that is there before a restore.
 type found struct {
-	dir    string // where its files are
-	id     string // "" where not even that can be read
-	at     spot   // of its root key
+	dir    string     // where its files are
+	id     string     // "" where not even that can be read
+	at     store.Spot // of its root key
 	mark   *keyturn.LogMark
 	told   []keyturn.Restoration // by its log
 	other  bool                  // its log has another key: it is not the store that the backup was made of
@@ -31,25 +33,22 @@ type found struct {
 	moved  bool                  // its files are aside: by this restore, or by one that was killed
 }
 
-const (
-	asidePrefix = "replaced-"
-	// unfinished marks a folder whose store was moved aside and has no follower yet.
-	unfinished = "unfinished"
-)
+// unfinished marks a folder whose store was moved aside and has no follower yet.
+const unfinished = "unfinished"
 
 func (f *found) path() string { return filepath.Join(f.dir, state.File) }
 
 // look finds the store that is there, if any, and where its log ends.
 func (r *restoring) look(ctx context.Context) (*found, error) {
-	f := &found{dir: r.facts.Home}
-	marks := interrupted(r.facts.Home)
+	f := &found{dir: r.Facts.Home}
+	marks := interrupted(r.Facts.Home)
 	if _, err := os.Lstat(f.path()); errors.Is(err, fs.ErrNotExist) {
 		// A restore that was killed may have moved one aside.
 		if len(marks) == 0 {
 			return nil, nil
 		}
 		f.dir, f.moved = filepath.Dir(marks[len(marks)-1]), true
-		if err := f.moveRest(r.facts.Home); err != nil {
+		if err := f.moveRest(r.Facts.Home); err != nil {
 			return nil, err
 		}
 	} else if err != nil {
@@ -59,7 +58,7 @@ func (r *restoring) look(ctx context.Context) (*found, error) {
 			_ = os.Remove(mark)
 		}
 	}
-	facts, err := state.Peek(ctx, f.dir, r.stateOptions())
+	facts, err := state.Peek(ctx, f.dir, r.Options)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -67,7 +66,7 @@ func (r *restoring) look(ctx context.Context) (*found, error) {
 		f.why = keyturn.AsError(err).Message
 		return f, nil
 	}
-	f.id, f.at = facts.ID, spotOf(facts)
+	f.id, f.at = facts.ID, store.SpotOf(facts)
 	if f.id != r.manifest.Store {
 		return f, nil
 	}
@@ -80,10 +79,31 @@ func (r *restoring) look(ctx context.Context) (*found, error) {
 	return f, nil
 }
 
+// Interrupted tells that there is no store in the home folder because a restore moved
+// it aside and was killed, and what goes on; nil where that is not so.
+func Interrupted(home string) *keyturn.Error {
+	marks := interrupted(home)
+	if len(marks) == 0 {
+		return nil
+	}
+	dir := filepath.Dir(marks[len(marks)-1])
+	return keyturn.E(keyturn.NotFound, "there is no store at '"+keyturn.Clean(filepath.Join(home, state.File))+"': a restore was cut short once it had moved it to '"+keyturn.Clean(dir)+"'",
+		"the same command goes on: keyturn store restore BACKUP --identity KEYFILE --replace\nor move the files back, and then delete that folder")
+}
+
+// CutShort is err; where it says that there is no store, it is Interrupted, if that is
+// so.
+func CutShort(home string, err error) error {
+	if e := Interrupted(home); e != nil && errors.Is(err, keyturn.NotFound) {
+		return e.Because(err)
+	}
+	return err
+}
+
 // interrupted are the marks of restores that were killed between moving a store
 // aside and putting the backup in its place, the oldest first.
 func interrupted(home string) []string {
-	left, _ := filepath.Glob(filepath.Join(home, asidePrefix+"*", unfinished))
+	left, _ := filepath.Glob(filepath.Join(home, store.AsidePrefix+"*", unfinished))
 	return left
 }
 
@@ -93,7 +113,7 @@ func (r *restoring) openFound(ctx context.Context, f *found) (*state.DB, error) 
 	return state.Open(ctx, f.dir, func(id, kind, place string) ([]byte, error) {
 		keys := rootkey.Keeper{Dir: f.dir, Store: id, Now: r.Now}
 		return keys.Load(ctx, kind, place)
-	}, r.stateOptions())
+	}, r.Options)
 }
 
 func markOf(c verify.Checkpoint) keyturn.LogMark {
@@ -147,7 +167,7 @@ func (r *restoring) continues(ctx context.Context, note []byte) error {
 // takeAside moves the store that is there aside while nobody else can write to it,
 // and only as it was shown. Conflict where something was written since.
 func (r *restoring) takeAside(ctx context.Context) error {
-	f, home := r.found, r.facts.Home
+	f, home := r.found, r.Facts.Home
 	if f.moved || f.mark == nil { // nobody uses it; or nobody can
 		return f.moveAside(home, r.Now())
 	}
@@ -156,7 +176,7 @@ func (r *restoring) takeAside(ctx context.Context) error {
 		return err
 	}
 	moved := false
-	err = db.UpdateItem(ctx, changeKind, "restore", func(it keyturn.Item) (keyturn.Item, error) {
+	err = db.UpdateItem(ctx, store.ChangeKind, "restore", func(it keyturn.Item) (keyturn.Item, error) {
 		if err := r.asShown(ctx, db); err != nil {
 			return it, err
 		}
@@ -213,7 +233,7 @@ func (f *found) moveAside(home string, now time.Time) error {
 	if f.moved {
 		return nil
 	}
-	base := filepath.Join(home, asidePrefix+now.UTC().Format("20060102T150405Z"))
+	base := filepath.Join(home, store.AsidePrefix+now.UTC().Format("20060102T150405Z"))
 	dir := base
 	for i := 2; ; i++ {
 		err := os.Mkdir(dir, 0o700)
@@ -227,7 +247,7 @@ func (f *found) moveAside(home string, now time.Time) error {
 	}
 	err := os.WriteFile(filepath.Join(dir, unfinished), nil, 0o600)
 	if err == nil {
-		err = errors.Join(outfile.SyncFolder(dir), outfile.SyncFolder(home))
+		err = errors.Join(durable.SyncFolder(dir), durable.SyncFolder(home))
 	}
 	if err != nil {
 		return outfile.Unwritten(dir, err)
@@ -244,7 +264,7 @@ func (f *found) moveRest(home string) error {
 	}
 	if f.at.Kind == "" {
 		if facts, err := state.Peek(context.Background(), f.dir, state.Options{}); err == nil {
-			f.at = spotOf(facts)
+			f.at = store.SpotOf(facts)
 			return move(home, f.dir, f.files())
 		}
 	}
@@ -272,7 +292,7 @@ func move(from, to string, files []string) error {
 			return outfile.Unwritten(target, err)
 		}
 	}
-	if err := errors.Join(outfile.SyncFolder(to), outfile.SyncFolder(from)); err != nil {
+	if err := errors.Join(durable.SyncFolder(to), durable.SyncFolder(from)); err != nil {
 		return outfile.Unwritten(to, err)
 	}
 	return nil
@@ -281,5 +301,5 @@ func move(from, to string, files []string) error {
 // done tells that the store that was moved aside has a follower.
 func (f *found) done() {
 	_ = os.Remove(filepath.Join(f.dir, unfinished))
-	_ = outfile.SyncFolder(f.dir)
+	_ = durable.SyncFolder(f.dir)
 }

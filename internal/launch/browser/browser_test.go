@@ -1,4 +1,4 @@
-package launch
+package browser
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 	"github.com/keyturn/keyturn"
 )
 
-// TestBrowse: a page is opened by the desktop's own program, which gets the address
+// TestOpen: a page is opened by the desktop's own program, which gets the address
 // and nothing of a shell; where there is none to open it that is said.
-func TestBrowse(t *testing.T) {
+func TestOpen(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("other systems have another program for it")
 	}
@@ -32,7 +32,7 @@ func TestBrowse(t *testing.T) {
 	opened := filepath.Join(dir, "opened")
 	works := tool("works", `printf '%s|' "$#" "$1" "$VISIBLE" > `+opened+"\n")
 	const page = "https://login.example.com/?a=$(id)&b=';c"
-	if err := Browse(t.Context(), []string{works, "DISPLAY=:0", "VISIBLE=yes"}, page); err != nil {
+	if err := Open(t.Context(), []string{works, "DISPLAY=:0", "VISIBLE=yes"}, page); err != nil {
 		t.Fatal(err)
 	}
 	if got, _ := os.ReadFile(opened); string(got) != "1|"+page+"|yes|" {
@@ -50,7 +50,7 @@ func TestBrowse(t *testing.T) {
 		"a flag":     {[]string{works, "DISPLAY=:0"}, "--help"},
 	} {
 		_ = os.Remove(opened)
-		if err := Browse(t.Context(), c.environ, c.page); !errors.Is(err, keyturn.Unsupported) {
+		if err := Open(t.Context(), c.environ, c.page); !errors.Is(err, keyturn.Unsupported) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := os.Stat(opened); err == nil {
@@ -59,7 +59,7 @@ func TestBrowse(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := Browse(ctx, []string{tool("slow", "exec sleep 2\n"), "DISPLAY=:0", "PATH=" + filepath.Join(dir, "slow") + ":/bin:/usr/bin"}, page); !errors.Is(err, context.Canceled) {
+	if err := Open(ctx, []string{tool("slow", "exec sleep 2\n"), "DISPLAY=:0", "PATH=" + filepath.Join(dir, "slow") + ":/bin:/usr/bin"}, page); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }

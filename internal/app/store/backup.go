@@ -1,4 +1,4 @@
-package app
+package store
 
 import (
 	"bytes"
@@ -18,18 +18,18 @@ import (
 
 // Backup implements broker.Store: a snapshot is taken and verified, and then
 // encrypted into a new file, which has its name once it is whole and on the disk.
-func (s *storeKeeper) Backup(ctx context.Context, op keyturn.BackupStore) (*keyturn.BackedUp, error) {
+func (s *Keeper) Backup(ctx context.Context, op keyturn.BackupStore) (*keyturn.BackedUp, error) {
 	to, err := s.recipients(ctx, op)
 	if err != nil {
 		return nil, err
 	}
-	if command.Within(op.To, s.facts.Home) {
+	if command.Within(op.To, s.Facts.Home) {
 		return nil, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(op.To)+"' is in keyturn's own folder, with the store", "name a file elsewhere: best on another disk")
 	}
 	if _, err := os.Lstat(op.To); err == nil && !op.Overwrite {
 		return nil, outfile.Occupied(op.To)
 	}
-	dir, err := outfile.Scratch(s.facts.Home, "backup-")
+	dir, err := outfile.Scratch(s.Facts.Home, "backup-")
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (s *storeKeeper) Backup(ctx context.Context, op keyturn.BackupStore) (*keyt
 	}
 	m.Size = fi.Size()
 	size, err := outfile.New(op.To, op.Overwrite, func(f *os.File) error {
-		return backup.Write(cancelled{ctx, f}, to, m, []byte(rootkey.Text(key)), db)
+		return backup.Write(outfile.Until(ctx, f), to, m, []byte(rootkey.Text(key)), db)
 	})
 	if err != nil {
 		return nil, err
@@ -63,14 +63,14 @@ func (s *storeKeeper) Backup(ctx context.Context, op keyturn.BackupStore) (*keyt
 }
 
 // examine verifies a snapshot in dir as restoring it would, and says what it is.
-func (s *storeKeeper) examine(ctx context.Context, dir string) (backup.Manifest, []byte, error) {
+func (s *Keeper) examine(ctx context.Context, dir string) (backup.Manifest, []byte, error) {
 	get := s.load(ctx)
 	var key []byte
 	snapshot, err := state.Open(ctx, dir, func(id, kind, place string) ([]byte, error) {
 		root, err := get(id, kind, place)
 		key = bytes.Clone(root)
 		return root, err
-	}, s.stateOptions())
+	}, s.Options)
 	if err != nil {
 		return backup.Manifest{}, nil, err
 	}
@@ -88,34 +88,21 @@ func (s *storeKeeper) examine(ctx context.Context, dir string) (backup.Manifest,
 		return backup.Manifest{}, nil, err
 	}
 	f := snapshot.Stats()
-	return backup.Manifest{Store: f.ID, Format: f.Format, Writer: version(), Time: s.Now(),
+	return backup.Manifest{Store: f.ID, Format: f.Format, Writer: s.Options.Writer, Time: s.Now(),
 		Log: backup.Log{Size: r.Size, Root: hex.EncodeToString(r.Root[:]), Checkpoint: string(note)}}, key, nil
 }
 
 // recipients are who can open a backup.
-func (s *storeKeeper) recipients(ctx context.Context, op keyturn.BackupStore) (backup.Recipients, error) {
+func (s *Keeper) recipients(ctx context.Context, op keyturn.BackupStore) (backup.Recipients, error) {
 	if !op.Passphrase {
 		return backup.ParseRecipients(op.Recipients)
 	}
 	if len(op.Recipients) > 0 {
 		return backup.Recipients{}, keyturn.E(keyturn.Invalid, "a backup is for recipients or for a passphrase, not for both", "make two")
 	}
-	pass, err := s.backupPassphrase(ctx, s.how, true)
+	pass, err := s.BackupPassphrase(ctx, true)
 	if err != nil {
 		return backup.Recipients{}, err
 	}
 	return backup.PassphraseRecipient(pass)
-}
-
-// cancelled is a file that cannot be written any more once its context has ended.
-type cancelled struct {
-	ctx context.Context
-	f   *os.File
-}
-
-func (c cancelled) Write(b []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.f.Write(b)
 }

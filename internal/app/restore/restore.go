@@ -1,4 +1,6 @@
-package app
+// Package restore puts a backup in the place of keyturn's store: opened and verified
+// first, never over another store, and so that whoever is cut off can go on.
+package restore
 
 import (
 	"context"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/app/outfile"
+	"github.com/keyturn/keyturn/internal/app/store"
 	"github.com/keyturn/keyturn/internal/approval"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/verify"
@@ -29,11 +32,9 @@ import (
 // restoring is one restore on its way: a backup is opened and verified in a private
 // folder, made a store of its own there, and then published.
 type restoring struct {
-	machine
-	how   command.How
-	o     command.RestoreOptions
-	facts command.Facts
-	rule  string
+	store.Home
+	o    command.RestoreOptions
+	rule string
 
 	dir      string // private, below the home folder
 	manifest backup.Manifest
@@ -42,17 +43,13 @@ type restoring struct {
 	out      command.Restored
 }
 
-// restore puts a backup into the home folder, or only verifies it.
-func (m machine) restore(ctx context.Context, how command.How, o command.RestoreOptions) (command.Restored, error) {
-	r := &restoring{machine: m, how: how, o: o}
-	var err error
-	if r.facts, err = m.facts(how); err != nil {
-		return r.out, err
-	}
+// Run puts a backup into the home folder, or only verifies it.
+func Run(ctx context.Context, h store.Home, o command.RestoreOptions) (command.Restored, error) {
+	r := &restoring{Home: h, o: o}
 	if err := r.allowed(); err != nil {
 		return r.out, r.refused(ctx, err)
 	}
-	home := r.facts.Home
+	home := r.Facts.Home
 	if _, err := os.Lstat(home); errors.Is(err, fs.ErrNotExist) {
 		defer os.Remove(home) // which fails where anything is in it
 	}
@@ -96,12 +93,12 @@ const (
 // made is a root key that was made for a store that is not published yet.
 type made struct {
 	Store string `json:"store"`
-	spot
+	store.Spot
 }
 
 // note writes down which root key is about to be made.
 func (r *restoring) note(kind, place string) error {
-	text, err := json.Marshal(made{r.manifest.Store, spot{kind, place}})
+	text, err := json.Marshal(made{r.manifest.Store, store.Spot{Kind: kind, Place: place}})
 	if err != nil {
 		return err
 	}
@@ -115,18 +112,18 @@ func (r *restoring) note(kind, place string) error {
 // sweep removes what restores that were killed left behind: their folders, and
 // their root keys, but for one that the store names. Nobody else restores now.
 func (r *restoring) sweep(ctx context.Context) {
-	left, _ := filepath.Glob(filepath.Join(r.facts.Home, scratchPrefix+"*"))
+	left, _ := filepath.Glob(filepath.Join(r.Facts.Home, scratchPrefix+"*"))
 	if len(left) == 0 {
 		return
 	}
-	now, err := state.Peek(ctx, r.facts.Home, r.stateOptions())
+	now, err := state.Peek(ctx, r.Facts.Home, r.Options)
 	if err != nil && !errors.Is(err, keyturn.NotFound) {
 		return // which root key it needs is not known
 	}
 	for _, dir := range left {
 		var m made
-		if text, err := os.ReadFile(filepath.Join(dir, noteName)); err == nil && json.Unmarshal(text, &m) == nil && m.spot != spotOf(now) {
-			_ = rootkey.Keeper{Dir: r.facts.Home, Store: m.Store}.Remove(m.Kind, m.Place)
+		if text, err := os.ReadFile(filepath.Join(dir, noteName)); err == nil && json.Unmarshal(text, &m) == nil && m.Spot != store.SpotOf(now) {
+			_ = rootkey.Keeper{Dir: r.Facts.Home, Store: m.Store}.Remove(m.Kind, m.Place)
 		}
 		_ = os.RemoveAll(dir)
 	}
@@ -135,16 +132,16 @@ func (r *restoring) sweep(ctx context.Context) {
 // allowed decides as broker would: there is no door before there is a store.
 func (r *restoring) allowed() error {
 	op := keyturn.RestoreStore{}
-	d := r.facts.Rules.Decide(rules.Request{Actor: r.facts.Actor, Verb: op.Verb()})
-	if r.facts.Actor.Kind == keyturn.Person && d.Effect == rules.Allow {
+	d := r.Facts.Rules.Decide(rules.Request{Actor: r.Facts.Actor, Verb: op.Verb()})
+	if r.Facts.Actor.Kind == keyturn.Person && d.Effect == rules.Allow {
 		r.rule = d.Where()
 		return nil
 	}
 	why := d.Why
-	if r.facts.Actor.Kind != keyturn.Person {
+	if r.Facts.Actor.Kind != keyturn.Person {
 		why = "only a person may back up or restore the whole store"
 	}
-	e := keyturn.E(keyturn.Denied, r.facts.Actor.Principal()+" may not restore a store: "+why, "a person has to do it, at a terminal of their own")
+	e := keyturn.E(keyturn.Denied, r.Facts.Actor.Principal()+" may not restore a store: "+why, "a person has to do it, at a terminal of their own")
 	e.By = "rule"
 	return e
 }
@@ -152,14 +149,14 @@ func (r *restoring) allowed() error {
 // refused records in the store that is there, if one is and opens, that a restore was
 // not let through, and returns why.
 func (r *restoring) refused(ctx context.Context, why error) error {
-	how := r.how
-	how.Silent = true
-	keeper, err := r.openStore(ctx, how, r.facts)
+	h := r.Home
+	h.How.Silent = true
+	keeper, err := h.Open(ctx)
 	if err != nil {
 		return why
 	}
-	defer keeper.close()
-	op := keyturn.RestoreStore{Store: keeper.db.Stats().ID}
+	defer keeper.Close()
+	op := keyturn.RestoreStore{Store: keeper.DB().Stats().ID}
 	form, err := keyturn.EncodeOp(op)
 	if err != nil {
 		return err
@@ -168,9 +165,9 @@ func (r *restoring) refused(ctx context.Context, why error) error {
 	if err != nil {
 		return err
 	}
-	log, forwarded := r.auditLog(r.facts, keeper.db)
+	log, forwarded := r.Log(keeper.DB())
 	defer forwarded()
-	err = log.Append(context.WithoutCancel(ctx), keyturn.Record{ID: keyturn.NewID(r.Now()), Phase: keyturn.Refusal, Actor: &r.facts.Actor, Door: "cli",
+	err = log.Append(context.WithoutCancel(ctx), keyturn.Record{ID: keyturn.NewID(r.Now()), Phase: keyturn.Refusal, Actor: &r.Facts.Actor, Door: "cli",
 		Op: form, OpHash: hash.String(), Code: keyturn.Denied, Status: "denied"})
 	if err != nil {
 		keyturn.AsError(why).Err = err
@@ -180,7 +177,7 @@ func (r *restoring) refused(ctx context.Context, why error) error {
 
 // unpack decrypts the backup into the private folder.
 func (r *restoring) unpack(ctx context.Context) error {
-	src, err := os.Open(r.abs(r.o.File))
+	src, err := os.Open(r.Abs(r.o.File))
 	if errors.Is(err, fs.ErrNotExist) {
 		return keyturn.E(keyturn.NotFound, "there is no backup '"+keyturn.Clean(r.o.File)+"'", "name the file that 'keyturn store backup' made").Because(err)
 	}
@@ -198,7 +195,7 @@ func (r *restoring) unpack(ctx context.Context) error {
 		return outfile.Unwritten(path, err)
 	}
 	var key []byte
-	r.manifest, key, err = backup.Read(src, ids, cancelled{ctx, f})
+	r.manifest, key, err = backup.Read(src, ids, outfile.Until(ctx, f))
 	defer clear(key)
 	if err == nil {
 		err = f.Sync()
@@ -221,15 +218,15 @@ func (r *restoring) unpack(ctx context.Context) error {
 // identities are what the person brings to open the backup.
 func (r *restoring) identities(ctx context.Context) (ids backup.Identities, err error) {
 	for _, name := range r.o.Identities {
-		text, err := command.ReadFile(r.abs(name))
+		text, err := command.ReadFile(r.Abs(name))
 		if err != nil {
 			return ids, err
 		}
 		more, err := backup.ParseIdentities(text, func() (keyturn.Value, error) {
-			if !r.how.Prompt.Possible() {
+			if !r.How.Prompt.Possible() {
 				return keyturn.Value{}, keyturn.E(keyturn.Invalid, "the identity '"+keyturn.Clean(name)+"' has a passphrase of its own, and there is no terminal to ask for it", "do it in a terminal")
 			}
-			return r.how.Prompt.Secret(ctx, "Passphrase of the identity "+name)
+			return r.How.Prompt.Secret(ctx, "Passphrase of the identity "+name)
 		})
 		clear(text)
 		if err != nil {
@@ -238,7 +235,7 @@ func (r *restoring) identities(ctx context.Context) (ids backup.Identities, err 
 		ids = ids.And(more)
 	}
 	if r.o.Passphrase {
-		pass, err := r.backupPassphrase(ctx, r.how, false)
+		pass, err := r.BackupPassphrase(ctx, false)
 		if err != nil {
 			return ids, err
 		}
@@ -302,7 +299,7 @@ func (r *restoring) expected(ctx context.Context, log *audit.Log) error {
 	if r.o.Checkpoint == "" {
 		return nil
 	}
-	note, err := command.ReadFile(r.abs(r.o.Checkpoint))
+	note, err := command.ReadFile(r.Abs(r.o.Checkpoint))
 	if err != nil {
 		return err
 	}
@@ -312,7 +309,7 @@ func (r *restoring) expected(ctx context.Context, log *audit.Log) error {
 
 // unpacked opens the store in the private folder with the backup's root key.
 func (r *restoring) unpacked(ctx context.Context) (*state.DB, error) {
-	db, err := state.Open(ctx, r.dir, func(string, string, string) ([]byte, error) { return r.root, nil }, r.stateOptions())
+	db, err := state.Open(ctx, r.dir, func(string, string, string) ([]byte, error) { return r.root, nil }, r.Options)
 	if e := keyturn.AsError(err); e != nil && e.Code != keyturn.Invalid && e.Code != keyturn.Unavailable && ctx.Err() == nil {
 		return nil, brokenBackup(err)
 	}
@@ -383,7 +380,7 @@ func (r *restoring) install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keys := r.keys(r.how, r.facts, r.manifest.Store)
+	keys := r.KeysOf(r.manifest.Store)
 	place, err := keys.Place(kind)
 	if err != nil {
 		return err
@@ -405,7 +402,7 @@ func (r *restoring) install(ctx context.Context) error {
 			_ = keys.Remove(kind, place)
 		}
 	}()
-	if err := r.settle(ctx, [rootkey.Size]byte(root), spot{kind, place}); err != nil {
+	if err := r.settle(ctx, [rootkey.Size]byte(root), store.Spot{Kind: kind, Place: place}); err != nil {
 		return err
 	}
 	if r.found != nil {
@@ -416,11 +413,11 @@ func (r *restoring) install(ctx context.Context) error {
 	}
 	// Once it may be published its root key stays, whatever is told.
 	published = true
-	if err := state.Restore(ctx, r.facts.Home, filepath.Join(r.dir, state.File), r.stateOptions()); err != nil {
-		if _, there := os.Lstat(filepath.Join(r.facts.Home, state.File)); errors.Is(there, fs.ErrNotExist) {
+	if err := state.Restore(ctx, r.Facts.Home, filepath.Join(r.dir, state.File), r.Options); err != nil {
+		if _, there := os.Lstat(filepath.Join(r.Facts.Home, state.File)); errors.Is(there, fs.ErrNotExist) {
 			published = false
 			if r.found != nil && r.found.moved {
-				err = errors.Join(err, r.found.moveBack(r.facts.Home))
+				err = errors.Join(err, r.found.moveBack(r.Facts.Home))
 			}
 		}
 		return err
@@ -429,8 +426,8 @@ func (r *restoring) install(ctx context.Context) error {
 	if r.found != nil {
 		r.found.done()
 	}
-	path := filepath.Join(r.facts.Home, state.File)
-	r.out.StoreFacts = command.StoreFacts{ID: r.manifest.Store, Path: path, RootKey: kind, KeyAt: spot{kind, place}.shown(r.facts.Home)}
+	path := filepath.Join(r.Facts.Home, state.File)
+	r.out.StoreFacts = command.StoreFacts{ID: r.manifest.Store, Path: path, RootKey: kind, KeyAt: store.Spot{Kind: kind, Place: place}.Shown(r.Facts.Home)}
 	return nil
 }
 
@@ -440,11 +437,11 @@ func (r *restoring) kind(ctx context.Context) (string, error) {
 	if r.o.RootKey != "" {
 		return r.o.RootKey, nil
 	}
-	was, err := state.Peek(ctx, r.dir, r.stateOptions())
+	was, err := state.Peek(ctx, r.dir, r.Options)
 	if err != nil {
 		return "", err
 	}
-	kinds := []string{usualKind(r.how), was.Kind}
+	kinds := []string{r.UsualKind(), was.Kind}
 	if r.found != nil {
 		kinds = append(kinds, r.found.at.Kind)
 	}
@@ -478,7 +475,7 @@ func forget(ctx context.Context, db *state.DB) (n int, err error) {
 }
 
 // settle gives the unpacked store its root key and the record of its restoring.
-func (r *restoring) settle(ctx context.Context, root [rootkey.Size]byte, at spot) error {
+func (r *restoring) settle(ctx context.Context, root [rootkey.Size]byte, at store.Spot) error {
 	db, err := r.unpacked(ctx)
 	if err != nil {
 		return err
@@ -487,7 +484,7 @@ func (r *restoring) settle(ctx context.Context, root [rootkey.Size]byte, at spot
 	if err := db.SetRoot(ctx, root, at.Kind, at.Place); err != nil {
 		return err
 	}
-	if err := writeChange(ctx, db, nil); err != nil { // it spoke of places elsewhere
+	if err := store.ForgetChange(ctx, db); err != nil { // it spoke of places elsewhere
 		return err
 	}
 	if r.out.Forgotten, err = forget(ctx, db); err != nil {
@@ -504,7 +501,7 @@ func (r *restoring) settle(ctx context.Context, root [rootkey.Size]byte, at spot
 		op.Earlier = verify.NotIn(own, r.found.told)
 	}
 	id := keyturn.NewID(r.Now())
-	if err := recordOwn(ctx, audit.New(db, r.Now), id, op, r.facts.Actor, r.rule); err != nil {
+	if err := store.RecordOwn(ctx, audit.New(db, r.Now), id, op, r.Facts.Actor, r.rule); err != nil {
 		return err
 	}
 	r.out.AuditID = id

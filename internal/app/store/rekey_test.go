@@ -1,4 +1,4 @@
-package app
+package store
 
 import (
 	"errors"
@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/crashlab"
@@ -37,10 +38,10 @@ func rekeyOnFailingDisk(t *testing.T, nth, times int) (failed int) {
 	disk := crashlab.New(crashlab.Files{state.File: file}, crashlab.Faults{})
 	t.Cleanup(disk.Close)
 
-	m := Options{vfs: crashlab.VFS}.machine()
-	s := &storeKeeper{machine: m, facts: command.Facts{Home: disk.Dir}}
+	options := state.Options{Tree: verify.Append, VFS: crashlab.VFS}
+	s := &Keeper{Home: Home{Facts: command.Facts{Home: disk.Dir}, Options: options}}
 	load := func(id, kind, place string) ([]byte, error) { return keys.Load(t.Context(), kind, place) }
-	if s.db, err = state.Open(t.Context(), disk.Dir, load, m.stateOptions()); err != nil {
+	if s.db, err = state.Open(t.Context(), disk.Dir, load, options); err != nil {
 		t.Fatal(err)
 	}
 	s.keys = keys
@@ -55,7 +56,7 @@ func rekeyOnFailingDisk(t *testing.T, nth, times int) (failed int) {
 		failed++
 		return errors.New("planted: the disk fails")
 	}})
-	_, changeErr := s.change(t.Context(), spot{rootkey.File, place}, rootkey.File)
+	_, changeErr := s.change(t.Context(), Spot{rootkey.File, place}, rootkey.File)
 	if failed == 0 && changeErr != nil {
 		t.Fatalf("sync %d, %d times: nothing failed, and the change says %v", nth, times, changeErr)
 	}
@@ -69,8 +70,8 @@ func rekeyOnFailingDisk(t *testing.T, nth, times int) (failed int) {
 
 	again := crashlab.New(image, crashlab.Faults{})
 	t.Cleanup(again.Close)
-	s.facts.Home = again.Dir
-	if s.db, err = state.Open(t.Context(), again.Dir, load, m.stateOptions()); err != nil {
+	s.Facts.Home = again.Dir
+	if s.db, err = state.Open(t.Context(), again.Dir, load, options); err != nil {
 		t.Fatalf("sync %d, %d times (%v): the store does not open with the root key that it names: %v", nth, times, changeErr, err)
 	}
 	defer s.db.Close()
@@ -96,7 +97,7 @@ func rekeyOnFailingDisk(t *testing.T, nth, times int) (failed int) {
 	return failed
 }
 
-func nowAt(t *testing.T, s *storeKeeper) spot {
+func nowAt(t *testing.T, s *Keeper) Spot {
 	t.Helper()
 	now, err := s.held(t.Context())
 	if err != nil {

@@ -1,4 +1,5 @@
-package launch
+// Package browser opens a page in the browser of the person at the machine.
+package browser
 
 import (
 	"context"
@@ -19,13 +20,13 @@ var browsers = map[string][]string{
 	"":        {"xdg-open"},
 }
 
-// browserLimit is how long the program that opens a browser may take to say that
+// limit is how long the program that opens a browser may take to say that
 // it cannot. Some are the browser itself and go on.
-const browserLimit = 3 * time.Second
+const limit = 3 * time.Second
 
-// Browse opens an address in the browser of the person at the machine. Unsupported
+// Open opens an address in the browser of the person at the machine. Unsupported
 // where there is none to open: over a connection from elsewhere, without a desktop.
-func Browse(ctx context.Context, environ []string, address string) error {
+func Open(ctx context.Context, environ []string, address string) error {
 	env := func(name string) (string, bool) {
 		for i := len(environ) - 1; i >= 0; i-- {
 			if v, ok := strings.CutPrefix(environ[i], name+"="); ok {
@@ -54,7 +55,7 @@ func Browse(ctx context.Context, environ []string, address string) error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	t := time.NewTimer(browserLimit)
+	t := time.NewTimer(limit)
 	defer t.Stop()
 	select {
 	case err := <-ended:

@@ -1,0 +1,129 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/state"
+	"github.com/keyturn/keyturn/internal/state/rootkey"
+)
+
+// Keeper does what is about the open store as a whole. It satisfies
+// broker.Store.
+type Keeper struct {
+	Home
+	db *state.DB
+
+	mu   sync.Mutex // of what follows: another process may change the root key
+	keys rootkey.Keeper
+	at   Spot   // where the root key was looked for last
+	root []byte // the root key there; nil where it was not to be had
+}
+
+// load is the store's keyfunc: it gets a root key and keeps it at hand.
+func (s *Keeper) load(ctx context.Context) state.Keyfunc {
+	return func(id, kind, place string) ([]byte, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.keys = s.KeysOf(id)
+		if at := (Spot{kind, place}); s.at != at || s.root == nil {
+			clear(s.root)
+			s.at, s.root = at, nil
+			key, err := s.keys.Load(ctx, kind, place)
+			if err != nil {
+				return nil, err
+			}
+			s.root = key
+		}
+		return bytes.Clone(s.root), nil
+	}
+}
+
+// held is where the store's root key is now, by what the store itself says.
+func (s *Keeper) held(ctx context.Context) (Spot, error) {
+	f, err := state.Peek(ctx, s.Facts.Home, s.Options)
+	return SpotOf(f), err
+}
+
+// Close closes the store, and forgets its root key.
+func (s *Keeper) Close() error {
+	clear(s.root)
+	return s.db.Close()
+}
+
+// DB is the open store.
+func (s *Keeper) DB() *state.DB { return s.db }
+
+// Unlock implements broker.Store.
+func (s *Keeper) Unlock(_ context.Context, op keyturn.UnlockStore) (*keyturn.Unlocked, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at.Kind != rootkey.Passphrase {
+		return nil, s.noLock()
+	}
+	until := s.Now().Add(time.Duration(min(op.Seconds, int64(rootkey.MaxUnlock/time.Second)+1)) * time.Second).UTC().Truncate(time.Second)
+	return &keyturn.Unlocked{Until: until}, s.keys.Unlock(s.at.Place, s.root, until)
+}
+
+// Lock implements broker.Store.
+func (s *Keeper) Lock(context.Context) error {
+	if s.at.Kind != rootkey.Passphrase {
+		return s.noLock()
+	}
+	return s.keys.Lock()
+}
+
+func (s *Keeper) noLock() error {
+	return keyturn.E(keyturn.Invalid, "the local store has no lock: its root key is in "+keyturn.Clean(s.at.Shown(s.Facts.Home)), "'keyturn store rekey --key passphrase' has a passphrase protect it")
+}
+
+// State tells what changes about the store's keys.
+func (s *Keeper) State(ctx context.Context) (command.StoreState, error) {
+	var out command.StoreState
+	s.mu.Lock()
+	keys, at := s.keys, s.at
+	s.mu.Unlock()
+	if at.Kind == rootkey.Passphrase {
+		out.Unlocked = keys.Unlocked(at.Place)
+	}
+	begun, err := s.begun(ctx)
+	if err != nil {
+		return out, err
+	}
+	rekeying, err := s.db.Rekeying(ctx)
+	out.Unfinished, out.Copies = begun != nil || rekeying, leftovers(s.Facts.Home)
+	return out, err
+}
+
+// Unfinished tells of a change of the keys that was cut short.
+func (s *Keeper) Unfinished(ctx context.Context) ([]command.Unfinished, error) {
+	st, err := s.State(ctx)
+	if err != nil || !st.Unfinished {
+		return nil, err
+	}
+	return []command.Unfinished{{What: "a change of the store's keys is not finished", Next: "keyturn store rekey"}}, nil
+}
+
+// AsidePrefix begins the name of a folder with a store that another one replaced.
+const AsidePrefix = "replaced-"
+
+// leftovers are the copies of the store that a restore or an upgrade kept beside it.
+func leftovers(home string) []string {
+	aside, _ := filepath.Glob(filepath.Join(home, AsidePrefix+"*"))
+	formats, _ := filepath.Glob(filepath.Join(home, state.File+".format-*"))
+	return append(aside, formats...)
+}
+
+// Copies tells of those: what was destroyed since is still in them.
+func (s *Keeper) Copies(context.Context) (out []command.Unfinished, _ error) {
+	for _, path := range leftovers(s.Facts.Home) {
+		out = append(out, command.Unfinished{What: "an old copy of the store is kept, with values that may have been destroyed since: " + keyturn.Clean(path),
+			Next: "when you do not need it any more: rm -r " + keyturn.Quote(path)})
+	}
+	return out, nil
+}
