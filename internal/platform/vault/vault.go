@@ -7,6 +7,7 @@
 //	write.go    writing, deleting, destroying
 //	list.go     names
 //	issue.go    credentials that engines make for one asking; see lease/
+//	status.go   sealed or not, active or not
 //	session.go  logging in and out; login/ has the methods
 //
 // A name is the engine's path and the secret's, as people know them:
@@ -331,35 +332,4 @@ func (p *Platform) described(ref keyturn.Ref, e engine, rest string, m metadata,
 func (p *Platform) info(ref keyturn.Ref, e engine, rest string, v version) keyturn.Info {
 	return keyturn.Info{Ref: ref.Secret(), Path: e.path + "/data/" + rest, Version: strconv.Itoa(v.Version),
 		State: v.state(p.client.Now()), Created: v.Created.UTC()}
-}
-
-// Status implements platform.Statuser: sealed or not, and whose token it is.
-func (p *Platform) Status(ctx context.Context) keyturn.Health {
-	var h keyturn.Health
-	var seal struct {
-		Initialized bool   `json:"initialized"`
-		Sealed      bool   `json:"sealed"`
-		T           int    `json:"t"`
-		N           int    `json:"n"`
-		Progress    int    `json:"progress"`
-		Version     string `json:"version"`
-	}
-	if err := p.client.Do(ctx, keyturn.Ref{}, http.MethodGet, "sys/seal-status", "", nil, &seal); err != nil {
-		h.Err = keyturn.AsError(err)
-		return h
-	}
-	h.Reachable, h.Sealed, h.Detail = true, seal.Sealed, "version "+keyturn.Clean(seal.Version)
-	switch {
-	case !seal.Initialized:
-		h.Err = keyturn.E(keyturn.Sealed, "this server is not initialized", "an operator does it once: vault operator init")
-	case seal.Sealed:
-		h.Err = api.Sealed(seal.T, seal.N, seal.Progress)
-	default:
-		var self struct {
-			Name string `json:"display_name"`
-		}
-		err := p.client.Do(ctx, keyturn.Ref{}, http.MethodGet, "auth/token/lookup-self", "", nil, &self)
-		h.Identity, h.Err = self.Name, keyturn.AsError(err)
-	}
-	return h
 }

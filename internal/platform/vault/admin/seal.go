@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,25 +12,14 @@ import (
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
-// sealStatus is what sys/seal-status and sys/unseal answer.
-type sealStatus struct {
-	Initialized bool   `json:"initialized"`
-	Sealed      bool   `json:"sealed"`
-	T           int    `json:"t"`
-	N           int    `json:"n"`
-	Progress    int    `json:"progress"`
-	Type        string `json:"type"`
-	Version     string `json:"version"`
-	Storage     string `json:"storage_type"`
-	Cluster     string `json:"cluster_name"`
-}
-
 func sealActions() []action {
 	return []action{
 		{keyturn.Action{
 			Name: "status", Operation: "get-seal-status", Short: "Show whether the server is sealed, and how far unsealing is", Reads: true,
-			Columns: []string{"sealed", "shares_given", "threshold", "shares", "initialized", "version", "storage", "seal", "cluster"},
-			Long:    "Show whether the server is sealed, how many key shares unseal it, of how many there\nare, and how many were given. It needs no token.",
+			Columns: []string{"address", "sealed", "shares_given", "threshold", "shares", "role", "active_address", "initialized", "version", "storage", "seal", "cluster", "problem"},
+			Long: `Show whether the server is sealed, how many key shares unseal it, of how many there
+are, and how many were given; of one of a cluster whether it is active or stands by.
+Of a mount with several addresses each server is shown. It needs no token.`,
 			Example: "  keyturn vault status",
 		}, statusOf},
 		{keyturn.Action{
@@ -37,6 +27,9 @@ func sealActions() []action {
 			Long: `Unseal the server. Key shares are asked for without echo, one after the other, until
 the server is unsealed or you end it with Ctrl-C: shares that were given stay, and
 another person can give the next one. It needs no token.
+
+Of a mount with several addresses it is the first server that is sealed, then the
+next one.
 
 --share takes a share from a secret of keyturn's. --reset throws away the shares that
 were given.`,
@@ -50,72 +43,122 @@ were given.`,
 		{keyturn.Action{
 			Name: "seal", Operation: "seal-server", Short: "Seal the server: nothing can be read until it is unsealed",
 			Long: `Seal the server: it forgets its key, and nobody can read or write anything until enough
-key shares unseal it. It asks on a terminal, and needs --yes elsewhere.`,
+key shares unseal it. Of a cluster that is the active server, and another one takes
+over. It asks on a terminal, and needs --yes elsewhere.`,
 			Example: "  keyturn vault seal --yes",
 			Asks:    "Seal the server? Nobody can use it until enough key shares are given",
 		}, seal},
 	}
 }
 
-func (s *server) sealStatus(ctx context.Context) (sealStatus, error) {
-	var st sealStatus
-	err := s.client.Ask(ctx, api.Request{Method: http.MethodGet, Path: "sys/seal-status", Anonymous: true}, &st)
-	return st, err
-}
-
-func (st sealStatus) item() map[string]any {
+// item is what unsealing has to do with.
+func item(st api.State) map[string]any {
 	return map[string]any{"sealed": st.Sealed, "shares_given": st.Progress, "threshold": st.T, "shares": st.N}
 }
 
-func (st sealStatus) says() string {
+// says names the server where the mount has several.
+func (s *server) says(st api.State) string {
+	the := s.named(st)
 	switch {
+	case st.Err != nil:
+		return the + " does not answer"
 	case !st.Initialized:
-		return "the server is not initialized"
+		return the + " is not initialized"
 	case st.Sealed:
-		return "the server is sealed: " + progress(st)
+		return the + " is sealed: " + progress(st)
 	}
-	return "the server is unsealed"
+	return the + " is unsealed"
 }
 
-func progress(st sealStatus) string {
+func (s *server) named(st api.State) string {
+	if len(s.client.Nodes()) > 1 {
+		return "the server " + st.Host()
+	}
+	return "the server"
+}
+
+func progress(st api.State) string {
 	return strconv.Itoa(st.Progress) + " of " + strconv.Itoa(st.T) + " key shares were given (of " + strconv.Itoa(st.N) + ")"
 }
 
 func statusOf(ctx context.Context, s *server, _ platform.Act) (platform.Acted, error) {
-	st, err := s.sealStatus(ctx)
-	if err != nil {
-		return platform.Acted{}, err
+	states := s.client.States(ctx)
+	if len(states) == 1 && states[0].Err != nil {
+		return platform.Acted{}, states[0].Err
 	}
-	item := st.item()
-	item["initialized"], item["version"], item["storage"], item["seal"] = st.Initialized, st.Version, st.Storage, st.Type
-	if st.Cluster != "" {
-		item["cluster"] = st.Cluster
+	told := keyturn.Told{Single: len(states) == 1}
+	var says []string
+	for _, st := range states {
+		it := map[string]any{"address": st.Node}
+		if told.Single {
+			it = map[string]any{}
+		}
+		says = append(says, s.says(st))
+		if st.Err != nil {
+			it["problem"] = keyturn.AsError(st.Err).Message
+			told.Items = append(told.Items, it)
+			continue
+		}
+		maps.Copy(it, item(st))
+		it["initialized"], it["version"], it["storage"], it["seal"] = st.Initialized, st.Version, st.Storage, st.Seal
+		if st.Cluster != "" {
+			it["cluster"] = st.Cluster
+		}
+		if st.HA {
+			it["role"] = "standby"
+			if st.Active {
+				it["role"] = "active"
+			}
+			if st.ActiveAt != "" {
+				it["active_address"] = st.ActiveAt
+			}
+		}
+		told.Items = append(told.Items, it)
 	}
-	return platform.Acted{Told: keyturn.Told{Says: st.says(), Items: []map[string]any{item}, Single: true}}, nil
+	told.Says = strings.Join(says, "; ")
+	return platform.Acted{Told: told}, nil
+}
+
+// sealedOne is the first server that can be unsealed; the one that tells most where
+// there is none.
+func sealedOne(states []api.State) api.State {
+	best := states[0]
+	for _, st := range states {
+		if st.Err == nil && st.Initialized && st.Sealed {
+			return st
+		}
+		if st.Err == nil && (best.Err != nil || st.Initialized && !best.Initialized) {
+			best = st
+		}
+	}
+	return best
 }
 
 func unseal(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	st, err := s.sealStatus(ctx)
-	if err != nil {
-		return platform.Acted{}, err
-	}
+	st := sealedOne(s.client.States(ctx))
 	body := map[string]any{}
 	switch {
+	case st.Err != nil:
+		return platform.Acted{}, st.Err
 	case !st.Initialized:
-		return platform.Acted{}, keyturn.E(keyturn.Sealed, "this server is not initialized: there are no key shares yet", "an operator does it once: vault operator init")
+		return platform.Acted{}, keyturn.E(keyturn.Sealed, s.named(st)+" is not initialized: there are no key shares yet", "an operator does it once: vault operator init")
 	case !st.Sealed:
-		return platform.Acted{Told: keyturn.Told{Says: "the server is unsealed already", Items: []map[string]any{st.item()}, Single: true}}, nil
+		return platform.Acted{Told: keyturn.Told{Says: s.says(st) + " already", Items: []map[string]any{item(st)}, Single: true}}, nil
 	case a.Args.Has("reset"):
 		body["reset"] = true
 	default:
-		share, err := a.Secret(ctx, "share", "Key share "+strconv.Itoa(st.Progress+1)+" of "+strconv.Itoa(st.T))
+		prompt := "Key share " + strconv.Itoa(st.Progress+1) + " of " + strconv.Itoa(st.T)
+		if len(s.client.Nodes()) > 1 {
+			prompt += " for " + st.Host()
+		}
+		share, err := a.Secret(ctx, "share", prompt)
 		if err != nil {
 			return platform.Acted{}, err
 		}
 		body["key"] = strings.TrimSpace(string(share.Reveal()))
 	}
-	var now sealStatus
-	err = s.client.Ask(ctx, api.Request{Method: http.MethodPut, Path: "sys/unseal", Body: body, Anonymous: true}, &now)
+	now := api.State{Node: st.Node}
+	err := s.client.Ask(ctx, api.Request{Method: http.MethodPut, Path: "sys/unseal", Body: body, Anonymous: true, Node: st.Node}, &now)
 	switch {
 	case is(err, keyturn.Invalid) && st.Progress+1 >= st.T:
 		return platform.Acted{}, keyturn.E(keyturn.Invalid, "these key shares do not unseal the server, and the server has thrown them all away",
@@ -125,20 +168,36 @@ func unseal(ctx context.Context, s *server, a platform.Act) (platform.Acted, err
 	case err != nil:
 		return platform.Acted{}, err
 	}
-	out := platform.Acted{Told: keyturn.Told{Says: now.says(), Items: []map[string]any{now.item()}, Single: true, More: now.Sealed && !a.Args.Has("reset")}}
+	out := platform.Acted{Told: keyturn.Told{Says: s.says(now), Items: []map[string]any{item(now)}, Single: true, More: now.Sealed && !a.Args.Has("reset")}}
 	if now.Sealed && now.Progress == st.Progress && out.More {
 		out.Notices = []string{"this share was given before: it does not count twice"}
+	}
+	if !now.Sealed && len(s.client.Nodes()) > 1 {
+		if next := sealedOne(s.client.States(ctx)); next.Err == nil && next.Sealed && next.Node != now.Node {
+			out.More = true
+			out.Notices = append(out.Notices, s.says(next))
+		}
 	}
 	return out, nil
 }
 
 func seal(ctx context.Context, s *server, _ platform.Act) (platform.Acted, error) {
-	if err := s.call(ctx, http.MethodPut, "sys/seal", nil, nil); err != nil {
+	node := ""
+	for _, st := range s.client.States(ctx) {
+		if st.Active { // a standby refuses to be sealed
+			node = st.Node
+		}
+	}
+	if err := s.client.Ask(ctx, api.Request{Method: http.MethodPut, Path: "sys/seal", Node: node}, nil); err != nil {
 		return platform.Acted{}, sudo(err, "sys/seal", `"update"`)
 	}
-	st, err := s.sealStatus(ctx)
+	st, err := s.client.State(ctx, node)
 	if err != nil {
 		return platform.Acted{Told: keyturn.Told{Says: "sealed the server"}}, nil
 	}
-	return platform.Acted{Told: keyturn.Told{Says: "sealed the server; " + strconv.Itoa(st.T) + " of " + strconv.Itoa(st.N) + " key shares unseal it"}}, nil
+	out := platform.Acted{Told: keyturn.Told{Says: "sealed " + s.named(st) + "; " + strconv.Itoa(st.T) + " of " + strconv.Itoa(st.N) + " key shares unseal it"}}
+	if node != "" {
+		out.Notices = []string{"it was the active one of a cluster: another server takes over, where one is unsealed"}
+	}
+	return out, nil
 }

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/keyturn/keyturn"
@@ -25,7 +26,10 @@ type Config struct {
 	// Address is "https://host:port", of a mount of the operator's configuration or
 	// of VAULT_ADDR; a path in it is kept. Plain http is for loopback, or where
 	// Insecure is set.
-	Address   string
+	Address string
+	// Others are further addresses of the same cluster, of the operator's
+	// configuration alone. What is sent to Address may be sent there: see cluster.go.
+	Others    []string
 	Namespace string // "" for the root namespace
 	Mount     string // the name of the mount, for hints; "" where it has none
 	Insecure  bool   // plain http to anywhere: the operator wrote it
@@ -48,14 +52,15 @@ const (
 // Client sends one request at a time for each of its callers; it is safe for
 // concurrent use. It does not retry: Mount does.
 type Client struct {
-	base *url.URL
 	Config
-	http *http.Client
+	nodes []*url.URL // Address and the others
+	last  atomic.Int32
+	http  *http.Client
 }
 
 // New returns a client; nothing is sent yet. Invalid where c cannot be used.
 func New(c Config) (*Client, error) {
-	u, err := c.base()
+	nodes, err := c.nodes()
 	if err != nil {
 		return nil, err
 	}
@@ -67,23 +72,11 @@ func New(c Config) (*Client, error) {
 			return nil, err
 		}
 	}
-	return &Client{base: u, Config: c, http: &http.Client{
+	return &Client{nodes: nodes, Config: c, http: &http.Client{
 		Transport: c.Transport, Timeout: timeout,
-		// A redirect could lead the token anywhere.
+		// A redirect could lead the token anywhere: cluster.go looks at each.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
-}
-
-// base is the address, in its parts; Invalid where nothing may be sent there.
-func (c Config) base() (*url.URL, error) {
-	u, err := url.Parse(c.Address)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, keyturn.E(keyturn.Invalid, "the address of this mount is not one of a server", "write address: https://vault.example.com:8200")
-	}
-	if u.Scheme == "http" && !c.Insecure && !Loopback(u.Hostname()) {
-		return nil, keyturn.E(keyturn.Invalid, "the address "+keyturn.Clean(u.Host)+" is reached without encryption", "write https://, or insecure: true in the operator's configuration where the network itself is safe")
-	}
-	return u, nil
 }
 
 // Loopback reports whether a host is this machine, by its name or address.
@@ -102,6 +95,7 @@ type Request struct {
 	Anonymous bool          // no token is sent: a login
 	Changes   bool          // something is made by it, though it only reads
 	Wrap      time.Duration // the answer is to be response-wrapped for so long; 0: not
+	Node      string        // the one of Nodes that is asked about itself; "" for whichever answers
 }
 
 // changes reports whether a request that was sent may have changed something.
@@ -179,36 +173,12 @@ func (c *Client) Send(ctx context.Context, r Request) (Answer, error) {
 // known.
 func (c *Client) strange(r Request) error {
 	return &keyturn.Error{Code: keyturn.Unavailable, Ref: r.Ref, Unknown: r.changes(),
-		Message: "the answer of " + keyturn.Clean(c.base.Host) + " is not Vault's", Hint: "is the address right?"}
+		Message: "the answer of " + keyturn.Clean(c.nodes[c.last.Load()].Host) + " is not Vault's", Hint: "is the address right?"}
 }
 
-// raw sends one request and returns the body of its answer, of a NotFound too.
-func (c *Client) raw(ctx context.Context, r Request) ([]byte, error) {
-	req, err := c.request(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return nil, c.unreachable(ctx, r, err)
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	switch {
-	case err != nil || len(raw) > maxAnswer:
-		return nil, c.unreachable(ctx, r, errors.New("its answer was cut short, or is too large"))
-	case resp.StatusCode >= 400:
-		return raw, c.refused(ctx, r, resp, raw)
-	case resp.StatusCode >= 300:
-		return nil, keyturn.E(keyturn.Unavailable, "the server "+keyturn.Clean(c.base.Host)+" sends us elsewhere",
-			"write the address of the active server, or of the load balancer, into the mount").About(r.Ref)
-	}
-	return raw, nil
-}
-
-func (c *Client) request(ctx context.Context, r Request) (*http.Request, error) {
-	u := *c.base
-	u.Path = strings.TrimSuffix(u.Path, "/") + "/v1/" + r.Path
+func (c *Client) request(ctx context.Context, r Request, node *url.URL) (*http.Request, error) {
+	u := *node
+	u.Path = pathAt(node, r)
 	u.RawQuery = r.Query
 	var send io.Reader
 	if r.Body != nil {
@@ -241,7 +211,7 @@ func (c *Client) request(ctx context.Context, r Request) (*http.Request, error) 
 
 // unreachable is the error of a request without an answer. The transport's own
 // text may hold the address, never a header.
-func (c *Client) unreachable(ctx context.Context, r Request, err error) error {
+func (c *Client) unreachable(ctx context.Context, r Request, node *url.URL, err error) error {
 	ref, changes := r.Ref, r.changes()
 	var sentTo *url.Error
 	if errors.As(err, &sentTo) {
@@ -256,18 +226,21 @@ func (c *Client) unreachable(ctx context.Context, r Request, err error) error {
 	}
 	var cert *tls.CertificateVerificationError
 	if errors.As(err, &cert) {
-		return keyturn.E(keyturn.Unavailable, keyturn.Clean(c.base.Host)+" is not the server that it says to be: "+keyturn.Clean(cert.Err.Error()),
+		return keyturn.E(keyturn.Unavailable, keyturn.Clean(node.Host)+" is not the server that it says to be: "+keyturn.Clean(cert.Err.Error()),
 			"the mount's ca_cert names the authority of its certificate, server_name the name in it").About(ref)
 	}
 	var op *net.OpError
-	sent := !(errors.As(err, &op) && op.Op == "dial")
+	sent := true
+	if errors.As(err, &op) && op.Op == "dial" {
+		sent, err = false, notBegun{err}
+	}
 	return &keyturn.Error{Code: keyturn.Unavailable, Ref: ref, Unknown: changes && sent, Err: err,
-		Message: keyturn.Clean(c.base.Host) + " does not answer", Hint: "is the server up, and the address right? 'keyturn status' tells"}
+		Message: keyturn.Clean(node.Host) + " does not answer", Hint: "is the server up, and the address right? 'keyturn status' tells"}
 }
 
 // refused makes the error of an answer that is one. What the server says is
 // looked at, and not quoted: it could repeat what was sent.
-func (c *Client) refused(ctx context.Context, r Request, resp *http.Response, raw []byte) error {
+func (c *Client) refused(ctx context.Context, r Request, node *url.URL, resp *http.Response, raw []byte) error {
 	ref := r.Ref
 	var answer struct {
 		Errors []string `json:"errors"`
@@ -277,7 +250,7 @@ func (c *Client) refused(ctx context.Context, r Request, resp *http.Response, ra
 	}
 	said := strings.Join(answer.Errors, "\n")
 	e := &keyturn.Error{Ref: ref, Code: keyturn.Unavailable, Err: &Refusal{Status: resp.StatusCode, says: func(phrase string) bool { return strings.Contains(said, phrase) }}}
-	server := keyturn.Clean(c.base.Host)
+	server := keyturn.Clean(node.Host)
 	switch resp.StatusCode {
 	case http.StatusBadRequest:
 		e.Code, e.Message = keyturn.Invalid, "the server refuses this request"
@@ -301,6 +274,8 @@ func (c *Client) refused(ctx context.Context, r Request, resp *http.Response, ra
 		e.Code, e.By, e.Message, e.Hint = keyturn.Denied, "platform", "the token may not do this", missing(r)
 		if strings.Contains(said, "invalid token") || strings.Contains(said, "bad token") {
 			e.Code, e.By, e.Message, e.Hint = keyturn.Expired, "", "the token for "+server+" has expired, was revoked, or is not one", "keyturn login "+c.mountOf(ref)
+		} else if r.Anonymous {
+			e.Message, e.Hint = server+" refuses this", "is the address right? Vault asks for no token here"
 		} else {
 			c.lacking(ctx, r, e)
 		}
@@ -313,7 +288,7 @@ func (c *Client) refused(ctx context.Context, r Request, resp *http.Response, ra
 	case http.StatusServiceUnavailable:
 		e.Message = server + " is not available now"
 		if strings.Contains(said, "sealed") {
-			return c.sealed(ctx, r)
+			return c.sealed(ctx, r, node)
 		}
 	case http.StatusTooManyRequests:
 		e.Message, e.Hint = server+" answers too many requests already", "try again in a moment"
@@ -325,6 +300,11 @@ func (c *Client) refused(ctx context.Context, r Request, resp *http.Response, ra
 	case 473:
 		e.Message, e.Hint = server+" is a standby that does not answer this", "write the address of the active server, or of the load balancer, into the mount"
 	default:
+		if strings.Contains(said, leaderless) {
+			e.Message, e.Hint = server+" is a standby, and knows no active server", "one is elected in a few seconds, where most of the cluster is up and unsealed: 'keyturn status' tells"
+			e.Err = notBegun{e.Err}
+			break
+		}
 		e.Message = server + " failed with status " + strconv.Itoa(resp.StatusCode)
 		e.Unknown = resp.StatusCode >= 500 && r.changes()
 	}
@@ -349,14 +329,14 @@ func (t throttled) RetryAfter() time.Duration {
 
 // sealed is the error of a sealed server, with how far it is unsealed where it says
 // so.
-func (c *Client) sealed(ctx context.Context, r Request) error {
+func (c *Client) sealed(ctx context.Context, r Request, node *url.URL) error {
 	var s struct {
 		T        int `json:"t"`
 		N        int `json:"n"`
 		Progress int `json:"progress"`
 	}
 	if r.Path != "sys/seal-status" {
-		if raw, err := c.raw(ctx, Request{Ref: r.Ref, Method: http.MethodGet, Path: "sys/seal-status", Anonymous: true}); err == nil {
+		if raw, err := c.raw(ctx, Request{Ref: r.Ref, Method: http.MethodGet, Path: "sys/seal-status", Anonymous: true, Node: node.String()}); err == nil {
 			_ = json.Unmarshal(raw, &s)
 		}
 	}

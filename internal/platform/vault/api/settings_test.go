@@ -16,18 +16,24 @@ func TestConfigure(t *testing.T) {
 		bad  string // the setting that the error is about; "" for none
 		hint string
 	}{
-		"an address":             {map[string]string{"address": at, "namespace": "team/a", "insecure": "false"}, "", ""},
-		"plain on loopback":      {map[string]string{"address": "http://127.0.0.1:8200"}, "", ""},
-		"plain, allowed":         {map[string]string{"address": "http://vault.example.com", "insecure": "true"}, "", ""},
-		"a pair":                 {map[string]string{"address": at, "client_cert": "a", "client_key": "b"}, "", ""},
-		"empty is not set":       {map[string]string{"address": at, "client_cert": "", "insecure": ""}, "", ""},
-		"a slip":                 {map[string]string{"adress": at}, "adress", "did you mean address?"},
-		"an unknown one":         {map[string]string{"address": at, "zzzzzzzz": "1"}, "zzzzzzzz", "there are address, namespace"},
-		"no address":             {nil, "address", "https://"},
-		"plain":                  {map[string]string{"address": "http://vault.example.com"}, "address", "insecure: true"},
-		"a credential in it":     {map[string]string{"address": "https://a:b@vault.example.com"}, "address", "https://"},
-		"neither true nor false": {map[string]string{"address": at, "insecure": "maybe"}, "insecure", "leave insecure out"},
-		"half a pair":            {map[string]string{"address": at, "client_key": "b"}, "client_key", "set both"},
+		"an address":               {map[string]string{"address": at, "namespace": "team/a", "insecure": "false"}, "", ""},
+		"plain on loopback":        {map[string]string{"address": "http://127.0.0.1:8200"}, "", ""},
+		"plain, allowed":           {map[string]string{"address": "http://vault.example.com", "insecure": "true"}, "", ""},
+		"a pair":                   {map[string]string{"address": at, "client_cert": "a", "client_key": "b"}, "", ""},
+		"empty is not set":         {map[string]string{"address": at, "client_cert": "", "insecure": ""}, "", ""},
+		"a slip":                   {map[string]string{"adress": at}, "adress", "did you mean address?"},
+		"an unknown one":           {map[string]string{"address": at, "zzzzzzzz": "1"}, "zzzzzzzz", "there are address, addresses, namespace"},
+		"no address":               {nil, "address", "https://"},
+		"plain":                    {map[string]string{"address": "http://vault.example.com"}, "address", "insecure: true"},
+		"a credential in it":       {map[string]string{"address": "https://a:b@vault.example.com"}, "address", "https://"},
+		"neither true nor false":   {map[string]string{"address": at, "insecure": "maybe"}, "insecure", "leave insecure out"},
+		"several addresses":        {map[string]string{"address": at, "addresses": at + ", https://b:8200, https://c"}, "", ""},
+		"one of several is plain":  {map[string]string{"address": at, "addresses": "http://b:8200"}, "addresses", "insecure: true"},
+		"plain and not, loopback":  {map[string]string{"address": at, "addresses": "http://127.0.0.1:8200"}, "addresses", "https:// for all"},
+		"one of several is none":   {map[string]string{"address": at, "addresses": "b:8200"}, "addresses", "https://"},
+		"the first of several bad": {map[string]string{"address": "b:8200", "addresses": at}, "address", "https://"},
+		"several and no first":     {map[string]string{"addresses": at}, "address", "https://"},
+		"half a pair":              {map[string]string{"address": at, "client_key": "b"}, "client_key", "set both"},
 	} {
 		got, err := Configure("prod", c.set)
 		var bad BadSetting
