@@ -195,7 +195,7 @@ func (c *Client) request(ctx context.Context, r Request, node *url.URL) (*http.R
 	if !r.Anonymous {
 		token, err := c.Token(ctx)
 		if err != nil {
-			return nil, err
+			return nil, c.tokenless(ctx, r, node, err)
 		}
 		req.Header.Set("X-Vault-Token", string(token.Reveal()))
 	}
@@ -330,17 +330,25 @@ func (t throttled) RetryAfter() time.Duration {
 // sealed is the error of a sealed server, with how far it is unsealed where it says
 // so.
 func (c *Client) sealed(ctx context.Context, r Request, node *url.URL) error {
-	var s struct {
-		T        int `json:"t"`
-		N        int `json:"n"`
-		Progress int `json:"progress"`
-	}
+	var s State
 	if r.Path != "sys/seal-status" {
-		if raw, err := c.raw(ctx, Request{Ref: r.Ref, Method: http.MethodGet, Path: "sys/seal-status", Anonymous: true, Node: node.String()}); err == nil {
-			_ = json.Unmarshal(raw, &s)
-		}
+		s, _ = c.State(ctx, node.String())
 	}
 	return Sealed(s.T, s.N, s.Progress).About(r.Ref)
+}
+
+// tokenless is the error of a request without a token. A sealed server says so also
+// to who has none: nobody could log in to it.
+func (c *Client) tokenless(ctx context.Context, r Request, node *url.URL, err error) error {
+	if !errors.Is(err, keyturn.Expired) {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, capabilityLimit)
+	defer cancel()
+	if s, asked := c.State(limited, node.String()); asked == nil && s.Sealed {
+		return Sealed(s.T, s.N, s.Progress).About(r.Ref)
+	}
+	return err
 }
 
 // missing names the permission that a request needs, as Vault's policies write it
