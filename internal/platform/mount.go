@@ -227,7 +227,8 @@ type Put struct {
 	// Mode is keyturn.Merge, keyturn.Replace, or "" to refuse where fields of the
 	// current version would vanish.
 	Mode string
-	// Labels and Public are those of the version before where nil.
+	// Labels and Public are those of the version before where nil; labels that belong
+	// to the secret then stay as they are.
 	Labels map[string]string
 	Public []string
 	// Expires does not come from the version before.

@@ -75,16 +75,19 @@ type New struct {
 	// guard what Mount has read: a part of the platform that cannot hold it refuses
 	// with Unsupported.
 	Demanded bool
-	Labels   map[string]string
-	Public   []string // fields that are not secret; sorted, all of them in Values
-	Typed    []string // fields that are JSON texts and not strings; sorted, all of them in Values
-	Expires  time.Time
+	// Labels are all labels of the version; or of the secret, where they belong to it
+	// (LabelLimits.OfSecret): there nil leaves them as they are.
+	Labels  map[string]string
+	Public  []string // fields that are not secret; sorted, all of them in Values
+	Typed   []string // fields that are JSON texts and not strings; sorted, all of them in Values
+	Expires time.Time
 }
 
 // Putter makes new versions.
 type Putter interface {
 	// Put makes n the newest version, and replaces what was there whole: fields
-	// and labels that n does not have are gone. It is durable when Put returns.
+	// that n does not have are gone, and labels as New says. It is durable when Put
+	// returns.
 	// Conflict where IfVersion does not hold, and then nothing has changed: of
 	// several racing puts with the same IfVersion exactly one succeeds.
 	Put(ctx context.Context, ref keyturn.Ref, n New) (keyturn.Info, error)

@@ -18,7 +18,8 @@
 //     anything else as its JSON text (Secret.Typed tells which), so that it is
 //     written back with its type.
 //   - Labels are the custom metadata of version 2, which belong to the secret and
-//     not to one version: a put writes them after the value, in a second request.
+//     not to one version: a put that names some writes them after the value, in a
+//     second request, and one that names none leaves them alone.
 //   - Delete, restore and destroy are those of version 2; on version 1 a secret
 //     has one version, without a number, and only destroy.
 package vault
@@ -64,7 +65,7 @@ var Spec = platform.Spec{
 	Recovery:        platform.RecoveryForever,
 	RestoreVersion:  true,
 	DestroyVersion:  true,
-	Labels:          platform.LabelLimits{Max: 64, Key: 128, Value: 512, NotEmpty: true},
+	Labels:          platform.LabelLimits{Max: 64, Key: 128, Value: 512, NotEmpty: true, OfSecret: true},
 }
 
 func checkName(name string) string {

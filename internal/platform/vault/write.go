@@ -47,15 +47,12 @@ func (p *Platform) Put(ctx context.Context, ref keyturn.Ref, n platform.New) (ke
 		return keyturn.Info{}, &keyturn.Error{Code: keyturn.Unavailable, Ref: ref, Unknown: true, Message: "the server does not say which version it made"}
 	}
 	info := p.info(ref, e, rest, made)
-	info.Current, info.Labels = true, n.Labels
-	if len(n.Labels) == 0 && len(made.Metadata) == 0 {
+	info.Current, info.Labels = true, made.Metadata
+	if n.Labels == nil {
 		return info, nil
 	}
-	labels := n.Labels
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	err = p.client.Do(ctx, ref, http.MethodPost, e.path+"/metadata/"+rest, "", map[string]any{"custom_metadata": labels}, nil)
+	info.Labels = n.Labels
+	err = p.client.Do(ctx, ref, http.MethodPost, e.path+"/metadata/"+rest, "", map[string]any{"custom_metadata": n.Labels}, nil)
 	if err != nil {
 		e := *keyturn.AsError(err)
 		e.Message, e.Unknown = "version "+info.Version+" was written, but not its labels: "+e.Message, true
