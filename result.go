@@ -81,6 +81,9 @@ type Changed struct {
 	Before string
 	// Until is how long a delete can be undone; zero: for ever.
 	Until time.Time
+	// Unseen tells that the caller may not see what was there before: it was replaced
+	// or deleted whatever it was, if there was anything.
+	Unseen bool
 	// Whole tells that a destroy took the secret itself, not only versions.
 	Whole bool
 	// Granted is what came of a put's Reader; nil where it had none, or where Failed

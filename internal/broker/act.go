@@ -68,7 +68,7 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 	case keyturn.DeleteSecret:
 		return on(b, c, op.Ref, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
 			info, until, err := m.Delete(ctx, op.Ref)
-			return &keyturn.Changed{Receipt: r, Secret: info, Until: until, Target: m.Target()}, err
+			return &keyturn.Changed{Receipt: r, Secret: info, Until: until, Unseen: info.Version == "", Target: m.Target()}, err
 		})
 	case keyturn.RestoreSecret:
 		return on(b, c, op.Ref, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {

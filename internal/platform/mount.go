@@ -217,6 +217,9 @@ type Change struct {
 	Info    keyturn.Info
 	Created bool   // there was no such secret before, not even a deleted one
 	Before  string // the version that was current before, "" for none
+	// Unseen tells that the caller may not see what was replaced: it was replaced
+	// whatever it was.
+	Unseen bool
 }
 
 // Put is what a caller wants of a new version.

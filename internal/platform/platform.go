@@ -96,7 +96,8 @@ type Putter interface {
 // Deleter deletes so that it can be undone.
 type Deleter interface {
 	// Delete deletes the newest version, or the secret, as is usual on the
-	// platform. The time is until when it can be undone; zero is for ever.
+	// platform. The Info has no version where the caller may delete and not see which
+	// one, if any, that was. The time is until when it can be undone; zero is for ever.
 	// Conflict where it is deleted already.
 	Delete(ctx context.Context, ref keyturn.Ref) (keyturn.Info, time.Time, error)
 }

@@ -36,6 +36,9 @@ func (m *Mount) Put(ctx context.Context, ref keyturn.Ref, put Put) (Change, erro
 			break // nobody else wrote: the platform has another reason
 		}
 		before = base.version()
+		if base.unseen != nil && !base.exists() {
+			return m.putUnseen(ctx, ref, put, base)
+		}
 		next, err := m.next(ref, put, base)
 		if err != nil {
 			return Change{}, err
@@ -95,6 +98,7 @@ func (m *Mount) canPut(ctx context.Context, ref keyturn.Ref, put Put) error {
 // base is what a put begins from.
 type base struct {
 	secret keyturn.Secret // its Info zero where there is no such secret; values for Merge only
+	unseen *keyturn.Error // why its fields, or all of it, may not be seen; nil where they may
 }
 
 func (b base) version() string { return b.secret.Version }
@@ -118,6 +122,9 @@ func (m *Mount) base(ctx context.Context, ref keyturn.Ref, mode string) (base, e
 		if errors.Is(err, keyturn.NotFound) {
 			return base{}, nil
 		}
+		if errors.Is(err, keyturn.Denied) {
+			return m.seen(ctx, ref)
+		}
 		if err != nil {
 			return base{}, m.fault(ref, err, false)
 		}
@@ -134,9 +141,18 @@ func (m *Mount) base(ctx context.Context, ref keyturn.Ref, mode string) (base, e
 		b.secret.State = keyturn.Deleted // meanwhile, where there was one: nothing to keep
 		return b, nil
 	}
+	if errors.Is(err, keyturn.Denied) && mode == "" && b.exists() {
+		b.unseen = keyturn.AsError(m.fault(ref, err, false))
+		return b, nil
+	}
 	if err != nil {
 		return base{}, m.fault(ref, err, false)
 	}
+	return m.baseOf(ref, s)
+}
+
+// baseOf is the base of a secret that was read.
+func (m *Mount) baseOf(ref keyturn.Ref, s keyturn.Secret) (base, error) {
 	if s.Ref != ref.Secret() || s.Version == "" || s.State != keyturn.Live {
 		return base{}, m.broken(ref, "answered about another secret, or with one that is not live")
 	}
@@ -172,6 +188,9 @@ func (m *Mount) next(ref keyturn.Ref, put Put, b base) (New, error) {
 	maps.Copy(n.Values, put.Values)
 	if err := m.spec.checkValues(ref, n.Values); err != nil {
 		return New{}, err
+	}
+	if b.unseen != nil {
+		return New{}, m.covered(ref, b)
 	}
 	if put.Mode == "" && b.live() {
 		lost := slices.DeleteFunc(slices.Sorted(slices.Values(b.secret.Fields)), func(f string) bool {

@@ -33,6 +33,9 @@ func (m *Mount) Delete(ctx context.Context, ref keyturn.Ref) (keyturn.Info, time
 	if err != nil {
 		return keyturn.Info{}, time.Time{}, m.fault(ref, err, true)
 	}
+	if info.Version == "" { // unseen
+		return keyturn.Info{Ref: ref, Path: keyturn.Clean(info.Path), State: keyturn.Deleted}, until, nil
+	}
 	info, err = m.check(ref, info)
 	return info, until, err
 }

@@ -202,7 +202,8 @@ func (p *Platform) unreadable(ref keyturn.Ref, e engine, rest string, v *version
 	if v == nil || v.Version == 0 {
 		return keyturn.E(keyturn.NotFound, "no secret at "+e.path+"/"+rest, "").About(ref)
 	}
-	return keyturn.E(keyturn.NotFound, "version "+strconv.Itoa(v.Version)+" of "+keyturn.Clean(ref.Secret().Short())+" is "+string(v.state(p.client.Now())), "").About(ref)
+	hidden := platform.Hidden{Version: strconv.Itoa(v.Version), State: v.state(p.client.Now())}
+	return keyturn.E(keyturn.NotFound, "version "+hidden.Version+" of "+keyturn.Clean(ref.Secret().Short())+" is "+string(hidden.State), "").About(ref).Because(hidden)
 }
 
 // secretOf reads the members of a secret's JSON object.

@@ -110,6 +110,10 @@ func (p *Platform) mark(ctx context.Context, ref keyturn.Ref, to keyturn.State) 
 		return keyturn.Info{}, unversioned(ref, e)
 	}
 	info, err := p.Describe(ctx, ref)
+	if errors.Is(err, keyturn.Denied) && to == keyturn.Deleted { // to delete is not to see what is there
+		info = keyturn.Info{Ref: ref.Secret(), Path: e.path + "/data/" + rest, State: to}
+		return info, p.client.Do(ctx, ref, http.MethodDelete, e.path+"/data/"+rest, "", nil, nil)
+	}
 	if err != nil {
 		return keyturn.Info{}, err
 	}
@@ -132,7 +136,11 @@ func (p *Platform) mark(ctx context.Context, ref keyturn.Ref, to keyturn.State) 
 	if to == keyturn.Live {
 		act = "undelete"
 	}
-	if err := p.client.Do(ctx, ref, http.MethodPost, e.path+"/"+act+"/"+rest, "", map[string]any{"versions": []int{n}}, nil); err != nil {
+	err = p.client.Do(ctx, ref, http.MethodPost, e.path+"/"+act+"/"+rest, "", map[string]any{"versions": []int{n}}, nil)
+	if errors.Is(err, keyturn.Denied) && to == keyturn.Deleted {
+		return p.deleteNewest(ctx, ref, e, rest, info)
+	}
+	if err != nil {
 		return keyturn.Info{}, err
 	}
 	info.State = to
@@ -142,6 +150,19 @@ func (p *Platform) mark(ctx context.Context, ref keyturn.Ref, to keyturn.State) 
 			info.Current = newest.Version == info.Version
 		}
 	}
+	return info, nil
+}
+
+// deleteNewest deletes whichever version is newest, for a token that may not name
+// one; info is the one that was. The answer is about the one that was hit.
+func (p *Platform) deleteNewest(ctx context.Context, ref keyturn.Ref, e engine, rest string, info keyturn.Info) (keyturn.Info, error) {
+	if err := p.client.Do(ctx, ref, http.MethodDelete, e.path+"/data/"+rest, "", nil, nil); err != nil {
+		return keyturn.Info{}, err
+	}
+	if now, err := p.Describe(ctx, ref.Secret()); err == nil && now.State == keyturn.Deleted {
+		return now, nil
+	}
+	info.State, info.Current = keyturn.Deleted, false
 	return info, nil
 }
 
