@@ -75,7 +75,7 @@ func (c *tour) actions(t *testing.T) {
 			{"status"}, {"unseal", "--share", held}, {"unseal"}, {"seal", "--yes"}, {"policy", "check", "a", policy}, {"policy", "write", "a", policy},
 			{"policy", "for", "vault/secret/a", "--can", "read"}, {"approle", "create", "other"}, {"approle", "secret-ids", "app"},
 			{"enable", "kv-v2"}, {"disable", "x", "--yes"}, {"auth", "list"}, {"settings", "secret"}, {"tune", "secret", "--max-versions", "3", "--ttl", "1h"},
-			{"auth", "settings", "token"}, {"auth", "tune", "token", "--ttl", "1h"}, {"kv", "settings", "vault/secret/a"}, {"kv", "tune", "vault/secret/a", "--max-versions", "3"},
+			{"lease", "list", "database"}, {"lease", "revoke", "database/creds/a/b"}, {"lease", "revoke-all", "database", "--yes"}, {"auth", "settings", "token"}, {"auth", "tune", "token", "--ttl", "1h"}, {"kv", "settings", "vault/secret/a"}, {"kv", "tune", "vault/secret/a", "--max-versions", "3"},
 			{"database", "connect", "a", "--plugin", "mysql", "--url", "{{username}}:{{password}}@tcp(db)/", "--username", "admin", "--password", held},
 			{"database", "connect", "a", "--plugin", "mysql", "--url", "admin:" + c.v + "@tcp(db)/", "--username", "admin"},
 			{"database", "rotate-root", "odd", "--yes"}, {"database", "role", "write", "a", "--db", "odd", "--creation", "{{name}} {{password}}"},

@@ -10,6 +10,7 @@
 //	approle.go   AppRole
 //	seal/        the seal
 //	database.go  the database engine
+//	leases.go    leases, whoever took them
 package admin
 
 import (
@@ -33,7 +34,7 @@ type action struct {
 
 // actions are all of them, in the order of the help.
 func actions() []action {
-	return slices.Concat(engineActions(), authActions(), tuneActions(), policyActions(), approleActions(), databaseActions(), sealActions())
+	return slices.Concat(engineActions(), authActions(), tuneActions(), policyActions(), approleActions(), databaseActions(), leaseActions(), sealActions())
 }
 
 // sealActions are those about the seal.
@@ -65,6 +66,7 @@ The mount is 'vault' unless --mount names another one.`,
 			{Name: "approle", Short: "AppRole: how services log in", Long: "A service logs in with a role id, which says who it is, and a secret id, which proves it.\nSecret ids are delivered unseen."},
 			{Name: "database", Short: "The database engine: users made when they are needed", Long: "The database engine makes users of a PostgreSQL, MySQL or MariaDB when they are needed,\nand takes them away when their lease ends. A connection says where the database is, a role\nhow its users are made."},
 			{Name: "database role", Short: "Roles of the database engine", Long: "A role says how its users are made, on which connection, and for how long."},
+			{Name: "lease", Short: "Leases that the server holds", Long: "The server's own view of leases, whoever took them. What keyturn took is in 'keyturn lease'."},
 		},
 	}
 	for _, a := range actions() {
