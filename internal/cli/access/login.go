@@ -35,6 +35,8 @@ is. The methods of Vault and OpenBao:
   jwt         --role; the signed token of a job: that of GitHub Actions is
               fetched, that of GitLab CI is in the variable VAULT_ID_TOKEN
 
+Where the server asks for a second factor, its passcode is asked for at a terminal.
+
 VAULT_TOKEN, where it is set, is used before a login that is kept, and
 ~/.vault-token where none is kept; both only for the server of VAULT_ADDR.`,
 		Example: `  keyturn login vault --method oidc

@@ -1,7 +1,10 @@
-package admin
+// Package seal shows, unseals and seals the servers of a mount: the part of Vault's
+// administration that asks one server about itself, mostly without a token.
+package seal
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/http"
 	"strconv"
@@ -12,8 +15,15 @@ import (
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
-func sealActions() []action {
-	return []action{
+// Action is an action and what carries it out.
+type Action struct {
+	keyturn.Action
+	Do func(ctx context.Context, c *api.Client, a platform.Act) (platform.Acted, error)
+}
+
+// Actions are all of them.
+func Actions() []Action {
+	return []Action{
 		{keyturn.Action{
 			Name: "status", Operation: "get-seal-status", Short: "Show whether the server is sealed, and how far unsealing is", Reads: true,
 			Columns: []string{"address", "sealed", "shares_given", "threshold", "shares", "role", "active_address", "initialized", "version", "storage", "seal", "cluster", "problem"},
@@ -21,7 +31,7 @@ func sealActions() []action {
 are, and how many were given; of one of a cluster whether it is active or stands by.
 Of a mount with several addresses each server is shown. It needs no token.`,
 			Example: "  keyturn vault status",
-		}, statusOf},
+		}, status},
 		{keyturn.Action{
 			Name: "unseal", Operation: "unseal-server", Short: "Unseal the server with key shares",
 			Long: `Unseal the server. Key shares are asked for without echo, one after the other, until
@@ -57,8 +67,8 @@ func item(st api.State) map[string]any {
 }
 
 // says names the server where the mount has several.
-func (s *server) says(st api.State) string {
-	the := s.named(st)
+func says(c *api.Client, st api.State) string {
+	the := named(c, st)
 	switch {
 	case st.Err != nil:
 		return the + " does not answer"
@@ -70,8 +80,8 @@ func (s *server) says(st api.State) string {
 	return the + " is unsealed"
 }
 
-func (s *server) named(st api.State) string {
-	if len(s.client.Nodes()) > 1 {
+func named(c *api.Client, st api.State) string {
+	if len(c.Nodes()) > 1 {
 		return "the server " + st.Host()
 	}
 	return "the server"
@@ -81,19 +91,19 @@ func progress(st api.State) string {
 	return strconv.Itoa(st.Progress) + " of " + strconv.Itoa(st.T) + " key shares were given (of " + strconv.Itoa(st.N) + ")"
 }
 
-func statusOf(ctx context.Context, s *server, _ platform.Act) (platform.Acted, error) {
-	states := s.client.States(ctx)
+func status(ctx context.Context, c *api.Client, _ platform.Act) (platform.Acted, error) {
+	states := c.States(ctx)
 	if len(states) == 1 && states[0].Err != nil {
 		return platform.Acted{}, states[0].Err
 	}
 	told := keyturn.Told{Single: len(states) == 1}
-	var says []string
+	var lines []string
 	for _, st := range states {
 		it := map[string]any{"address": st.Node}
 		if told.Single {
 			it = map[string]any{}
 		}
-		says = append(says, s.says(st))
+		lines = append(lines, says(c, st))
 		if st.Err != nil {
 			it["problem"] = keyturn.AsError(st.Err).Message
 			told.Items = append(told.Items, it)
@@ -115,7 +125,7 @@ func statusOf(ctx context.Context, s *server, _ platform.Act) (platform.Acted, e
 		}
 		told.Items = append(told.Items, it)
 	}
-	told.Says = strings.Join(says, "; ")
+	told.Says = strings.Join(lines, "; ")
 	return platform.Acted{Told: told}, nil
 }
 
@@ -134,21 +144,21 @@ func sealedOne(states []api.State) api.State {
 	return best
 }
 
-func unseal(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	st := sealedOne(s.client.States(ctx))
+func unseal(ctx context.Context, c *api.Client, a platform.Act) (platform.Acted, error) {
+	st := sealedOne(c.States(ctx))
 	body := map[string]any{}
 	switch {
 	case st.Err != nil:
 		return platform.Acted{}, st.Err
 	case !st.Initialized:
-		return platform.Acted{}, keyturn.E(keyturn.Sealed, s.named(st)+" is not initialized: there are no key shares yet", "an operator does it once: vault operator init")
+		return platform.Acted{}, keyturn.E(keyturn.Sealed, named(c, st)+" is not initialized: there are no key shares yet", "an operator does it once: vault operator init")
 	case !st.Sealed:
-		return platform.Acted{Told: keyturn.Told{Says: s.says(st) + " already", Items: []map[string]any{item(st)}, Single: true}}, nil
+		return platform.Acted{Told: keyturn.Told{Says: says(c, st) + " already", Items: []map[string]any{item(st)}, Single: true}}, nil
 	case a.Args.Has("reset"):
 		body["reset"] = true
 	default:
 		prompt := "Key share " + strconv.Itoa(st.Progress+1) + " of " + strconv.Itoa(st.T)
-		if len(s.client.Nodes()) > 1 {
+		if len(c.Nodes()) > 1 {
 			prompt += " for " + st.Host()
 		}
 		share, err := a.Secret(ctx, "share", prompt)
@@ -158,44 +168,49 @@ func unseal(ctx context.Context, s *server, a platform.Act) (platform.Acted, err
 		body["key"] = strings.TrimSpace(string(share.Reveal()))
 	}
 	now := api.State{Node: st.Node}
-	err := s.client.Ask(ctx, api.Request{Method: http.MethodPut, Path: "sys/unseal", Body: body, Anonymous: true, Node: st.Node}, &now)
+	err := c.Ask(ctx, api.Request{Method: http.MethodPut, Path: "sys/unseal", Body: body, Anonymous: true, Node: st.Node}, &now)
 	switch {
-	case is(err, keyturn.Invalid) && st.Progress+1 >= st.T:
+	case errors.Is(err, keyturn.Invalid) && st.Progress+1 >= st.T:
 		return platform.Acted{}, keyturn.E(keyturn.Invalid, "these key shares do not unseal the server, and the server has thrown them all away",
 			"one of them was wrong, or was given twice: begin anew with 'keyturn vault unseal'").Because(err)
-	case is(err, keyturn.Invalid):
+	case errors.Is(err, keyturn.Invalid):
 		return platform.Acted{}, keyturn.E(keyturn.Invalid, "this is no key share of a server", "a share is text in base64 or hexadecimal, as 'vault operator init' printed it; "+progress(st)).Because(err)
 	case err != nil:
 		return platform.Acted{}, err
 	}
-	out := platform.Acted{Told: keyturn.Told{Says: s.says(now), Items: []map[string]any{item(now)}, Single: true, More: now.Sealed && !a.Args.Has("reset")}}
+	out := platform.Acted{Told: keyturn.Told{Says: says(c, now), Items: []map[string]any{item(now)}, Single: true, More: now.Sealed && !a.Args.Has("reset")}}
 	if now.Sealed && now.Progress == st.Progress && out.More {
 		out.Notices = []string{"this share was given before: it does not count twice"}
 	}
-	if !now.Sealed && len(s.client.Nodes()) > 1 {
-		if next := sealedOne(s.client.States(ctx)); next.Err == nil && next.Sealed && next.Node != now.Node {
+	if !now.Sealed && len(c.Nodes()) > 1 {
+		if next := sealedOne(c.States(ctx)); next.Err == nil && next.Sealed && next.Node != now.Node {
 			out.More = true
-			out.Notices = append(out.Notices, s.says(next))
+			out.Notices = append(out.Notices, says(c, next))
 		}
 	}
 	return out, nil
 }
 
-func seal(ctx context.Context, s *server, _ platform.Act) (platform.Acted, error) {
+func seal(ctx context.Context, c *api.Client, _ platform.Act) (platform.Acted, error) {
 	node := ""
-	for _, st := range s.client.States(ctx) {
+	for _, st := range c.States(ctx) {
 		if st.Active { // a standby refuses to be sealed
 			node = st.Node
 		}
 	}
-	if err := s.client.Ask(ctx, api.Request{Method: http.MethodPut, Path: "sys/seal", Node: node}, nil); err != nil {
-		return platform.Acted{}, sudo(err, "sys/seal", `"update"`)
+	if err := c.Ask(ctx, api.Request{Method: http.MethodPut, Path: "sys/seal", Node: node}, nil); err != nil {
+		if errors.Is(err, keyturn.Denied) {
+			e := *keyturn.AsError(err)
+			e.Hint = `one of its policies has to hold: path "sys/seal" { capabilities = ["update", "sudo"] }`
+			err = &e
+		}
+		return platform.Acted{}, err
 	}
-	st, err := s.client.State(ctx, node)
+	st, err := c.State(ctx, node)
 	if err != nil {
 		return platform.Acted{Told: keyturn.Told{Says: "sealed the server"}}, nil
 	}
-	out := platform.Acted{Told: keyturn.Told{Says: "sealed " + s.named(st) + "; " + strconv.Itoa(st.T) + " of " + strconv.Itoa(st.N) + " key shares unseal it"}}
+	out := platform.Acted{Told: keyturn.Told{Says: "sealed " + named(c, st) + "; " + strconv.Itoa(st.T) + " of " + strconv.Itoa(st.N) + " key shares unseal it"}}
 	if node != "" {
 		out.Notices = []string{"it was the active one of a cluster: another server takes over, where one is unsealed"}
 	}
