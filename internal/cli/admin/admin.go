@@ -60,7 +60,7 @@ type options struct {
 	act       keyturn.Action
 	platform  string
 	mount     string
-	texts     map[string]*string // by input
+	texts     map[string]*once // by input
 	lists     map[string]*[]string
 	yes       map[string]*bool
 	to        string
@@ -69,8 +69,27 @@ type options struct {
 	policyOut string
 }
 
+// once is a flag that is to be given once.
+type once struct {
+	text  string
+	times int
+}
+
+// Set implements pflag.Value. It never fails: what it was given may not be repeated
+// in an error.
+func (o *once) Set(s string) error {
+	o.text, o.times = s, o.times+1
+	return nil
+}
+
+// String implements pflag.Value.
+func (o *once) String() string { return o.text }
+
+// Type implements pflag.Value.
+func (*once) Type() string { return "string" }
+
 func actionCommand(c *command.Command, list keyturn.Administration, a keyturn.Action, use string) *cobra.Command {
-	o := &options{act: a, platform: list.Platform, texts: map[string]*string{}, lists: map[string]*[]string{}, yes: map[string]*bool{}}
+	o := &options{act: a, platform: list.Platform, texts: map[string]*once{}, lists: map[string]*[]string{}, yes: map[string]*bool{}}
 	least, most := 0, 0
 	for _, in := range a.Inputs {
 		if !in.Place {
@@ -115,7 +134,8 @@ func (o *options) flags(cmd *cobra.Command) {
 		case keyturn.InputList:
 			o.lists[in.Name] = f.StringSlice(in.Name, nil, short+" (`A,B`)")
 		default:
-			o.texts[in.Name] = f.String(in.Name, "", short+" ("+word[in.Kind]+")")
+			o.texts[in.Name] = &once{}
+			f.Var(o.texts[in.Name], in.Name, short+" ("+word[in.Kind]+")")
 		}
 	}
 	f.StringVar(&o.mount, "mount", "", "the mount, by its `NAME`; without it: "+o.platform)
@@ -152,7 +172,10 @@ func (o *options) op(c *command.Command, cmd *cobra.Command, s *command.Session,
 		case in.Kind == keyturn.InputList:
 			given = *o.lists[in.Name]
 		case cmd.Flags().Changed(in.Name):
-			given = []string{*o.texts[in.Name]}
+			if o.texts[in.Name].times > 1 { // one of them would count, and nobody said which
+				return op, command.Usage("--" + in.Name + " is given twice: it takes one")
+			}
+			given = []string{o.texts[in.Name].text}
 		}
 		if len(given) == 0 {
 			if in.Required && in.Kind != keyturn.InputSecret {

@@ -41,7 +41,7 @@ another person can give the next one. It needs no token.
 Of a mount with several addresses it is the first server that is sealed, then the
 next one.
 
---share takes a share from a secret of keyturn's. --reset throws away the shares that
+--share takes one share from a secret of keyturn's. --reset throws away the shares that
 were given.`,
 			Example: "  keyturn vault unseal\n  keyturn vault unseal --share local/unseal#one\n  keyturn vault unseal --reset",
 			Inputs: []keyturn.Input{
