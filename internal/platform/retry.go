@@ -24,7 +24,8 @@ const (
 // Retry calls act until it does not fail with Unavailable, at most four times. A
 // change whose outcome is not known is not tried again. Where the error's cause has
 // a method RetryAfter, as long as that is waited for at least; where that is too
-// long for somebody who waits, act is not tried again.
+// long for somebody who waits, act is not tried again; nor where it has a method
+// Final that says that it would be in vain.
 //
 // Mount does this around each thing it asks of a platform behind a network, but for
 // a listing: there the platform does it around each of its requests.
@@ -33,6 +34,10 @@ func Retry[T any](ctx context.Context, act func() (T, error)) (T, error) {
 		out, err := act()
 		var e *keyturn.Error
 		if err == nil || !errors.As(err, &e) || e.Code != keyturn.Unavailable || e.Unknown {
+			return out, err
+		}
+		var final interface{ Final() bool }
+		if errors.As(e.Err, &final) && final.Final() {
 			return out, err
 		}
 		var later interface{ RetryAfter() time.Duration }

@@ -133,6 +133,7 @@ func (ms *Mounts) environmentVault(name string) (*platform.Mount, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Environment = true
 	return ms.vault(c, true)
 }
 

@@ -33,6 +33,9 @@ type Config struct {
 	Namespace string // "" for the root namespace
 	Mount     string // the name of the mount, for hints; "" where it has none
 	Insecure  bool   // plain http to anywhere: the operator wrote it
+	// Environment tells that Vault's own variables set all of this, and not the
+	// operator's configuration: hints name them.
+	Environment bool
 	// Token returns the token to use; an error is returned as it is.
 	Token func(ctx context.Context) (keyturn.Value, error)
 	// TLS says how the server is known.
@@ -227,7 +230,19 @@ func (c *Client) unreachable(ctx context.Context, r Request, node *url.URL, err 
 	var cert *tls.CertificateVerificationError
 	if errors.As(err, &cert) {
 		return keyturn.E(keyturn.Unavailable, keyturn.Clean(node.Host)+" is not the server that it says to be: "+keyturn.Clean(cert.Err.Error()),
-			"the mount's ca_cert names the authority of its certificate, server_name the name in it").About(ref)
+			c.setting("ca_cert")+" names the authority of its certificate, "+c.setting("server_name")+" the name in it").About(ref).Because(final{cert})
+	}
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		hint := c.setting("address") + " has to be http://" + keyturn.Clean(node.Host)
+		if !Loopback(node.Hostname()) {
+			hint = "have the server speak TLS; where the network itself is safe, write http:// and insecure: true in the operator's configuration"
+		}
+		return keyturn.E(keyturn.Invalid, keyturn.Clean(node.Host)+" does not speak https", hint).About(ref).Because(err)
+	}
+	var alert tls.AlertError
+	if errors.As(err, &alert) {
+		return keyturn.E(keyturn.Unavailable, keyturn.Clean(node.Host)+" refuses the connection: "+keyturn.Clean(alert.Error()),
+			"does it ask who you are? "+c.setting("client_cert")+" and "+c.setting("client_key")+" say so").About(ref).Because(final{err})
 	}
 	var op *net.OpError
 	sent := true
@@ -255,6 +270,8 @@ func (c *Client) refused(ctx context.Context, r Request, node *url.URL, resp *ht
 	case http.StatusBadRequest:
 		e.Code, e.Message = keyturn.Invalid, "the server refuses this request"
 		switch {
+		case bytes.Contains(raw, []byte(plainToTLS)) && node.Scheme == "http":
+			e.Message, e.Hint = server+" speaks https", c.setting("address")+" has to be https://"+server
 		case strings.Contains(said, "check-and-set parameter did not match"):
 			e.Code, e.Message, e.Hint = keyturn.Conflict, "it was written meanwhile", "look at it again with 'keyturn get'"
 		case strings.Contains(said, "check-and-set parameter required"):
@@ -311,6 +328,28 @@ func (c *Client) refused(ctx context.Context, r Request, node *url.URL, resp *ht
 	return e
 }
 
+// plainToTLS is what a server of Go's answers to http where it speaks https.
+const plainToTLS = "HTTP request to an HTTPS server"
+
+// setting is what says one of Settings, for hints.
+func (c *Client) setting(key string) string {
+	for _, s := range Settings {
+		if s.Key == key && c.Environment && s.Variable != "" {
+			return s.Variable
+		}
+	}
+	return "the mount's " + key
+}
+
+// final is the cause of an error that is the same however often it is asked.
+type final struct{ error }
+
+// Unwrap returns the cause.
+func (f final) Unwrap() error { return f.error }
+
+// Final is looked at by Mount.
+func (final) Final() bool { return true }
+
 // throttled is the cause of an answer that came too soon, with what the server said
 // of when to ask again: seconds, "" for nothing.
 type throttled string
@@ -338,15 +377,18 @@ func (c *Client) sealed(ctx context.Context, r Request, node *url.URL) error {
 }
 
 // tokenless is the error of a request without a token. A sealed server says so also
-// to who has none: nobody could log in to it.
+// to who has none, and so does one that is not to be reached so: nobody could log in.
 func (c *Client) tokenless(ctx context.Context, r Request, node *url.URL, err error) error {
 	if !errors.Is(err, keyturn.Expired) {
 		return err
 	}
 	limited, cancel := context.WithTimeout(ctx, capabilityLimit)
 	defer cancel()
-	if s, asked := c.State(limited, node.String()); asked == nil && s.Sealed {
+	switch s, asked := c.State(limited, node.String()); {
+	case asked == nil && s.Sealed:
 		return Sealed(s.T, s.N, s.Progress).About(r.Ref)
+	case errors.Is(asked, keyturn.Invalid): // the address says the wrong scheme
+		return asked
 	}
 	return err
 }

@@ -48,6 +48,9 @@ func (c Config) nodes() ([]*url.URL, error) {
 		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 			return nil, keyturn.E(keyturn.Invalid, "the address of this mount is not one of a server", "write address: https://vault.example.com:8200")
 		}
+		if p := strings.TrimSuffix(u.Path, "/"); strings.HasSuffix(p, "/v1") || strings.HasSuffix(p, "/ui") {
+			return nil, keyturn.E(keyturn.Invalid, "the address of this mount goes too far: keyturn adds /v1 by itself", "write "+keyturn.Clean(u.Scheme+"://"+u.Host+p[:len(p)-3]))
+		}
 		if u.Scheme == "http" && !c.Insecure && !Loopback(u.Hostname()) {
 			return nil, keyturn.E(keyturn.Invalid, "the address "+keyturn.Clean(u.Host)+" is reached without encryption", "write https://, or insecure: true in the operator's configuration where the network itself is safe")
 		}

@@ -12,7 +12,7 @@ import (
 // line takes it from, "" for none. Addresses are several, parted by ", "
 // (https://developer.hashicorp.com/vault/docs/commands#environment-variables).
 var Settings = []struct{ Key, Variable string }{
-	{"address", "VAULT_ADDR"}, {"addresses", ""}, {"namespace", "VAULT_NAMESPACE"}, {"ca_cert", "VAULT_CACERT"}, {"client_cert", "VAULT_CLIENT_CERT"},
+	{"address", "VAULT_ADDR"}, {"addresses", ""}, {"namespace", "VAULT_NAMESPACE"}, {"ca_cert", "VAULT_CACERT"}, {"ca_path", "VAULT_CAPATH"}, {"client_cert", "VAULT_CLIENT_CERT"},
 	{"client_key", "VAULT_CLIENT_KEY"}, {"server_name", "VAULT_TLS_SERVER_NAME"}, {"insecure", ""},
 }
 
@@ -52,7 +52,7 @@ func Configure(mount string, set map[string]string) (Config, error) {
 		}
 	}
 	c := Config{Address: set["address"], Namespace: set["namespace"], Insecure: set["insecure"] == "true", Mount: mount,
-		TLS: TLS{CACert: set["ca_cert"], ServerName: set["server_name"], ClientCert: set["client_cert"], ClientKey: set["client_key"]}}
+		TLS: TLS{CACert: set["ca_cert"], CAPath: set["ca_path"], ServerName: set["server_name"], ClientCert: set["client_cert"], ClientKey: set["client_key"]}}
 	if set["addresses"] != "" {
 		c.Others = strings.Split(set["addresses"], ", ")
 	}

@@ -33,6 +33,9 @@ func TestConfigure(t *testing.T) {
 		"one of several is none":   {map[string]string{"address": at, "addresses": "b:8200"}, "addresses", "https://"},
 		"the first of several bad": {map[string]string{"address": "b:8200", "addresses": at}, "address", "https://"},
 		"several and no first":     {map[string]string{"addresses": at}, "address", "https://"},
+		"with the API's path":      {map[string]string{"address": at + "/v1/"}, "address", "write " + at},
+		"of the web page":          {map[string]string{"address": at + "/x/ui"}, "address", "write " + at + "/x"},
+		"a path":                   {map[string]string{"address": at + "/vault"}, "", ""},
 		"half a pair":              {map[string]string{"address": at, "client_key": "b"}, "client_key", "set both"},
 	} {
 		got, err := Configure("prod", c.set)
