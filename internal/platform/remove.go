@@ -56,6 +56,11 @@ func (m *Mount) Restore(ctx context.Context, ref keyturn.Ref) (keyturn.Info, err
 	if err := plain(check, "restore", m.spec.Platform+" restores the secret, not one version"); err != nil {
 		return keyturn.Info{}, err
 	}
+	if v := ref.Version(); v != "" {
+		if err := m.spec.checkVersion(ref, v); err != nil {
+			return keyturn.Info{}, err
+		}
+	}
 	info, err := retried(ctx, m, func() (keyturn.Info, error) { return m.able.restorer.Restore(ctx, ref) })
 	if err != nil {
 		return keyturn.Info{}, m.fault(ref, err, true)

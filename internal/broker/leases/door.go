@@ -84,6 +84,11 @@ func (d Door) list(ctx context.Context, op keyturn.ListLeases) (keyturn.Result, 
 		return nil, err
 	}
 	out := &keyturn.Leases{Receipt: d.Receipt(nil)}
+	if !op.Under.IsZero() && !slices.ContainsFunc(rows, func(r Row) bool { return r.Ref.Mount() == op.Under.Mount() }) {
+		if _, err := d.Mount(op.Under.Mount()); errors.Is(err, keyturn.NotFound) {
+			return nil, err
+		}
+	}
 	for _, r := range rows {
 		if (op.Under.IsZero() || op.Under.Holds(r.Ref)) && (r.By == d.Caller.Principal() || d.May(keyturn.List, r.Ref)) {
 			out.Leases = append(out.Leases, r.LeaseInfo)

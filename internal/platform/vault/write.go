@@ -182,6 +182,7 @@ func (p *Platform) Destroy(ctx context.Context, ref keyturn.Ref, versions []stri
 	if len(versions) == 0 {
 		return p.client.Do(ctx, ref, http.MethodDelete, e.path+"/metadata/"+rest, "", nil, nil)
 	}
+	history := "'keyturn history " + keyturn.Quote(keyturn.Clean(ref.Secret().Short())) + "' lists the versions"
 	var numbers []int
 	for _, v := range versions {
 		n, err := number(ref, v)
@@ -191,9 +192,9 @@ func (p *Platform) Destroy(ctx context.Context, ref keyturn.Ref, versions []stri
 		known, ok := m.Versions[v]
 		switch {
 		case !ok:
-			return keyturn.E(keyturn.NotFound, keyturn.Clean(ref.Short())+" has no version "+v+": nothing was destroyed", "").About(ref)
+			return keyturn.E(keyturn.NotFound, keyturn.Clean(ref.Short())+" has no version "+v+": nothing was destroyed", history).About(ref)
 		case known.Gone:
-			return keyturn.E(keyturn.NotFound, "version "+v+" of "+keyturn.Clean(ref.Short())+" is destroyed already: nothing else was destroyed", "").About(ref)
+			return keyturn.E(keyturn.NotFound, "version "+v+" of "+keyturn.Clean(ref.Short())+" is destroyed already: nothing else was destroyed", history).About(ref)
 		}
 		numbers = append(numbers, n)
 	}

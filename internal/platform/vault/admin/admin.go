@@ -118,13 +118,17 @@ func sudo(err error, path, capabilities string) error {
 	return &e
 }
 
+// noHandler is what the server says where nothing is mounted.
+const noHandler = "no handler for route"
+
 // names lists what is below a path, sorted; none where nothing is.
+// NotFound, said with noHandler, where nothing is mounted.
 func (s *server) names(ctx context.Context, path string) ([]string, error) {
 	var answer struct {
 		Keys []string `json:"keys"`
 	}
 	err := s.call(ctx, "LIST", path, nil, &answer)
-	if is(err, keyturn.NotFound) {
+	if is(err, keyturn.NotFound) && !api.Says(err, noHandler) {
 		return nil, nil
 	}
 	slices.Sort(answer.Keys)

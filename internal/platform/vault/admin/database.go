@@ -128,7 +128,7 @@ func (s *server) found(ctx context.Context, at, kind, name string, out any) erro
 	}
 	err := s.call(ctx, http.MethodGet, at+"/"+kind+"/"+name, nil, out)
 	switch {
-	case api.Says(err, "no handler for route"):
+	case api.Says(err, noHandler):
 		return noDatabase(at, err)
 	case is(err, keyturn.NotFound), is(err, keyturn.Invalid): // a connection that is not there is a bad request
 		have, listErr := s.names(ctx, at+"/"+kind)
@@ -172,7 +172,7 @@ func connectDatabase(ctx context.Context, s *server, a platform.Act) (platform.A
 	says, lost := s.replaces(ctx, at, name, a.Args["allow"])
 	err = s.call(ctx, http.MethodPost, at+"/config/"+name, body, nil)
 	switch {
-	case api.Says(err, "no handler for route"):
+	case api.Says(err, noHandler):
 		return platform.Acted{}, noDatabase(at, err)
 	case api.Says(err, "plugin not found"):
 		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server has no plugin "+quoted(plugin), "there are postgresql, mysql and mariadb; others have to be in its catalog").Because(err)
@@ -222,6 +222,9 @@ func (s *server) listOf(ctx context.Context, a platform.Act, kind, column string
 		return platform.Acted{}, err
 	}
 	names, err := s.names(ctx, at+"/"+kind)
+	if api.Says(err, noHandler) {
+		err = noDatabase(at, err)
+	}
 	var out platform.Acted
 	for _, n := range names {
 		out.Items = append(out.Items, map[string]any{column: n})

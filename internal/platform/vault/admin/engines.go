@@ -150,6 +150,9 @@ func (k sort) enable(ctx context.Context, s *server, a platform.Act) (platform.A
 			if version != "" && version != v {
 				return platform.Acted{}, keyturn.E(keyturn.Invalid, kind+" is not version "+version+" of kv", "leave --version out")
 			}
+			if v != "1" && v != "2" {
+				return platform.Acted{}, keyturn.E(keyturn.Invalid, "there is no version "+keyturn.Clean(v)+" of kv", "kv-v2, or kv-v1")
+			}
 			kind, version = "kv", v
 		}
 		if kind == "kv" {
