@@ -36,7 +36,22 @@ type Health struct {
 	Identity  string // authenticated as whom; "" where that does not apply
 	Sealed    bool
 	Detail    string // for people
+	Server    string // the version of the server's program; "" where that does not apply
+	// Of the token that is used: what it may do, and until when; zero for ever.
+	Policies  []string
+	Expires   time.Time
+	Renewable bool
+	// Ahead is how far the server's clock is ahead of this one, to the second; nil
+	// where it is not known.
+	Ahead *time.Duration
+	TLS   *TLSInfo // nil where that does not apply
 	Err       *Error // why it is not healthy; nil where it is
+}
+
+// TLSInfo is how a connection is kept from others.
+type TLSInfo struct {
+	Version string    // "TLS 1.3"; "none" for plain http
+	Ends    time.Time // of the server's certificate
 }
 
 // Mounts answers ListMounts.

@@ -3,7 +3,9 @@ package vault
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
@@ -26,17 +28,24 @@ func (p *Platform) Status(ctx context.Context) keyturn.Health {
 		return h
 	}
 	h.Reachable, h.Sealed, h.Detail = true, best.Sealed, detail(best, states)
+	h.Server, h.Ahead, h.TLS = best.Version, best.Wire.Ahead(), &best.Wire.TLS
 	switch {
 	case !best.Initialized:
 		h.Err = keyturn.E(keyturn.Sealed, "this server is not initialized", "an operator does it once: vault operator init")
 	case best.Sealed:
 		h.Err = api.Sealed(best.T, best.N, best.Progress)
 	default:
+		// Its accessor stays out: who may revoke tokens by it needs no more.
 		var self struct {
-			Name string `json:"display_name"`
+			Name      string    `json:"display_name"`
+			Policies  []string  `json:"policies"`
+			Identity  []string  `json:"identity_policies"`
+			Expires   time.Time `json:"expire_time"`
+			Renewable bool      `json:"renewable"`
 		}
 		err := p.client.Do(ctx, keyturn.Ref{}, http.MethodGet, "auth/token/lookup-self", "", nil, &self)
 		h.Identity, h.Err = self.Name, keyturn.AsError(err)
+		h.Policies, h.Expires, h.Renewable = slices.Concat(self.Policies, self.Identity), self.Expires.UTC(), self.Renewable
 	}
 	return h
 }

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -58,6 +59,7 @@ type Client struct {
 	Config
 	nodes []*url.URL // Address and the others
 	last  atomic.Int32
+	seen  sync.Map // Wire by the host of a node
 	http  *http.Client
 }
 

@@ -180,6 +180,7 @@ func (c *Client) once(ctx context.Context, r Request, node *url.URL, direct bool
 		return nil, nil, c.unreachable(ctx, r, node, err)
 	}
 	defer resp.Body.Close()
+	c.saw(node, resp)
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil || len(raw) > maxAnswer:
