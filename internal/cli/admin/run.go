@@ -130,7 +130,8 @@ func (o *options) show(c *command.Command, op keyturn.PlatformAction, res *keytu
 // more prints what follows the first line.
 func (o *options) more(c *command.Command, op keyturn.PlatformAction, res *keyturn.Performed, artifacts []string) error {
 	var lines []string
-	if ch := res.Change; ch != nil && o.act.Reads {
+	// Who was asked has seen the difference.
+	if ch := res.Change; ch != nil && (o.act.Reads || o.act.Preview != "" && (c.Yes || !c.Prompt().Possible())) {
 		lines = difference(ch.Before, ch.After)
 	}
 	if o.act.Reads && res.Single && len(res.Items) == 1 {
