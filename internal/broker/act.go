@@ -78,7 +78,7 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 	case keyturn.DestroySecret:
 		return on(b, c, op.Ref, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
 			err := m.Destroy(ctx, op.Ref, op.Versions)
-			return &keyturn.Changed{Receipt: r, Secret: keyturn.Info{Ref: op.Ref, State: keyturn.Destroyed},
+			return &keyturn.Changed{Receipt: r, Secret: keyturn.Info{Ref: op.Ref, Path: m.Path(ctx, op.Ref), State: keyturn.Destroyed},
 				Target: m.Target(), Whole: len(op.Versions) == 0}, err
 		})
 	case keyturn.RunCommand:

@@ -36,6 +36,7 @@ type able struct {
 	restorer      Restorer
 	destroyer     Destroyer
 	historian     Historian
+	pather        Pather
 	statuser      Statuser
 	authenticator Authenticator
 	issuer        Issuer
@@ -57,6 +58,7 @@ func NewMount(name string, p Platform, spec Spec, target string) *Mount {
 	m.able.destroyer, _ = p.(Destroyer)
 	m.able.historian, _ = p.(Historian)
 	m.able.statuser, _ = p.(Statuser)
+	m.able.pather, _ = p.(Pather)
 	m.able.administrator, _ = p.(Administrator)
 	m.able.authenticator, _ = p.(Authenticator)
 	m.able.issuer, _ = p.(Issuer)

@@ -118,6 +118,11 @@ type Destroyer interface {
 	Destroy(ctx context.Context, ref keyturn.Ref, versions []string) error
 }
 
+// Pather tells the platform's own path or id of a secret, whether it is there or not.
+type Pather interface {
+	Path(ctx context.Context, ref keyturn.Ref) (string, error)
+}
+
 // Historian knows older versions.
 type Historian interface {
 	// Versions returns all versions that are known, newest first, deleted and

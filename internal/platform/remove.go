@@ -104,3 +104,15 @@ func (m *Mount) Destroy(ctx context.Context, ref keyturn.Ref, versions []string)
 	}
 	return nil
 }
+
+// Path is the platform's own path of a secret; "" where it does not tell.
+func (m *Mount) Path(ctx context.Context, ref keyturn.Ref) string {
+	if m.able.pather == nil {
+		return ""
+	}
+	path, err := m.able.pather.Path(ctx, ref)
+	if err != nil {
+		return ""
+	}
+	return keyturn.Clean(path)
+}

@@ -110,9 +110,9 @@ func (o *options) show(c *command.Command, op keyturn.PlatformAction, res *keytu
 	case res.Single && len(res.Items) == 1 && res.Says == "" && len(o.act.Columns) == 1 && !c.OnTerminal():
 		return c.Line("%s", text(res.Items[0][o.act.Columns[0]])) // to be used as it is
 	case res.Single && len(res.Items) == 1 && res.Says == "":
-		return c.Table(nil, o.lines(res.Items[0]))
+		return c.Table(nil, o.lines(c, res.Items[0]))
 	case len(res.Items) > 0 && res.Says == "":
-		return c.Columns(o.act.Columns, o.rows(res.Items))
+		return c.Columns(headings(o.act.Columns), o.rows(c, res.Items))
 	case res.Says == "":
 		c.Say("there are none")
 		return nil
@@ -135,10 +135,10 @@ func (o *options) more(c *command.Command, op keyturn.PlatformAction, res *keytu
 		lines = difference(ch.Before, ch.After)
 	}
 	if o.act.Reads && res.Single && len(res.Items) == 1 {
-		return c.Table(nil, o.lines(res.Items[0]))
+		return c.Table(nil, o.lines(c, res.Items[0]))
 	}
 	if !res.Single && len(res.Items) > 0 {
-		if err := c.Columns(o.act.Columns, o.rows(res.Items)); err != nil {
+		if err := c.Columns(headings(o.act.Columns), o.rows(c, res.Items)); err != nil {
 			return err
 		}
 	}
