@@ -93,6 +93,8 @@ type Vault struct {
 	T       int      // so many of them unseal it
 
 	CACert string // of a server with TLS: path of a PEM file
+	// ClientCert and ClientKey show a client to a server that asks for it: PEM files.
+	ClientCert, ClientKey string
 
 	t      testing.TB
 	dir    string

@@ -241,18 +241,22 @@ func (c *Client) unreachable(ctx context.Context, r Request, node *url.URL, err 
 		}
 		return keyturn.E(keyturn.Invalid, keyturn.Clean(node.Host)+" does not speak https", hint).About(ref).Because(err)
 	}
-	var alert tls.AlertError
-	if errors.As(err, &alert) {
-		return keyturn.E(keyturn.Unavailable, keyturn.Clean(node.Host)+" refuses the connection: "+keyturn.Clean(alert.Error()),
-			"does it ask who you are? "+c.setting("client_cert")+" and "+c.setting("client_key")+" say so").About(ref).Because(final{err})
-	}
+	who := "where it asks who you are, " + c.setting("client_cert") + " and " + c.setting("client_key") + " say so"
 	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "remote error" { // an alert of TLS: the request was not read
+		return keyturn.E(keyturn.Unavailable, keyturn.Clean(node.Host)+" refuses the connection: "+keyturn.Clean(op.Err.Error()),
+			who).About(ref).Because(final{err})
+	}
 	sent := true
 	if errors.As(err, &op) && op.Op == "dial" {
 		sent, err = false, notBegun{err}
 	}
+	hint := "is the server up, and the address right? 'keyturn status' tells"
+	if sent && node.Scheme == "https" && c.TLS.ClientCert == "" { // it may have closed before its alert was read
+		hint += "; " + who
+	}
 	return &keyturn.Error{Code: keyturn.Unavailable, Ref: ref, Unknown: changes && sent, Err: err,
-		Message: keyturn.Clean(node.Host) + " does not answer", Hint: "is the server up, and the address right? 'keyturn status' tells"}
+		Message: keyturn.Clean(node.Host) + " does not answer", Hint: hint}
 }
 
 // refused makes the error of an answer that is one. What the server says is
