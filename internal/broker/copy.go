@@ -13,7 +13,7 @@ import (
 // transfer is for a copy or a comparison, which reads the children that use.
 func (b *Broker) transfer(c *call, use []*call) transfer.Door {
 	return transfer.Door{Mount: b.Mounts.Mount, Receipt: c.receipt, Expects: c.expects,
-		Use: func(ctx context.Context) map[keyturn.Ref]platform.Outcome { return b.use(ctx, use) },
+		Use: func(ctx context.Context) map[keyturn.Ref]platform.Outcome { return b.use(ctx, use, nil) },
 		Held: func(secret keyturn.Ref) (string, bool) {
 			version, approved := c.held[secret.String()]
 			return version, approved

@@ -4,7 +4,6 @@ package mounted
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,8 +89,24 @@ func (ms *Mounts) make(name string) (*platform.Mount, error) {
 	case name == vaultPlatform && slices.Contains(ms.Known, name):
 		return ms.environmentVault(name)
 	}
-	return nil, keyturn.E(keyturn.NotFound, "no mount '"+keyturn.Clean(name)+"'",
-		fmt.Sprintf("the mounts are %v; more come from the operator's configuration", ms.Names()))
+	return nil, keyturn.E(keyturn.NotFound, "no mount '"+keyturn.Clean(name)+"'", ms.instead(name))
+}
+
+// instead says which mount may be meant, or how there would be one of that name.
+func (ms *Mounts) instead(name string) string {
+	if name == vaultPlatform {
+		if ms.Env("VAULT_ADDR") == "" {
+			return "set VAULT_ADDR to the server's address, or name it in the operator's configuration"
+		}
+		return "VAULT_ADDR makes one for people alone; for agents and services the operator's configuration does:\nmounts: {vault: {platform: vault, address: \"https://…\"}}"
+	}
+	if near := keyturn.Nearest(name, slices.Values(ms.Known)); near != "" {
+		return "did you mean '" + near + "'?"
+	}
+	if ms.Env("VAULT_ADDR") == "" && keyturn.Nearest(name, slices.Values([]string{vaultPlatform})) != "" {
+		return "did you mean 'vault'? It is there where VAULT_ADDR is set"
+	}
+	return "the mounts are " + strings.Join(ms.Known, ", ") + "; more come from the operator's configuration"
 }
 
 // only reports whether one configured mount is of a platform, and no more.
@@ -133,6 +148,7 @@ func (ms *Mounts) environmentVault(name string) (*platform.Mount, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Environment = true
 	return ms.vault(c, true)
 }
 

@@ -59,6 +59,9 @@ func refusedTake(ref keyturn.Ref, path string, err error) error {
 	switch e.Code {
 	case keyturn.NotFound:
 		e.Message = "nothing makes credentials at " + path
+	case keyturn.Unsupported:
+		e.Message = "nothing is made by reading " + path
+		e.Hint = "what an engine makes when it is written to (a certificate, a signature) keyturn does not take"
 	case keyturn.Invalid:
 		e.Hint = "is it the path of a role's credentials, as in database/creds/ROLE?"
 	case keyturn.Unavailable:
