@@ -73,7 +73,7 @@ func (c *tour) actions(t *testing.T) {
 		m := c.m.As("VAULT_ADDR="+administered(t, c.v, status), "VAULT_TOKEN=hvs."+c.v[3:27])
 		for _, args := range [][]string{
 			{"status"}, {"unseal", "--share", held}, {"unseal"}, {"seal", "--yes"}, {"policy", "check", "a", policy}, {"policy", "write", "a", policy},
-			{"policy", "for", "vault/secret/a", "--can", "read"}, {"approle", "create", "other"}, {"approle", "secret-ids", "app"},
+			{"policy", "least", "vault/secret/a", "--can", "read"}, {"policy", "for", "vault/secret/a", "--can", "read"}, {"approle", "create", "other"}, {"approle", "secret-ids", "app"},
 			{"enable", "kv-v2"}, {"disable", "x", "--yes"}, {"auth", "list"}, {"settings", "secret"}, {"tune", "secret", "--max-versions", "3", "--ttl", "1h"},
 			{"lease", "list", "database"}, {"lease", "revoke", "database/creds/a/b"}, {"lease", "revoke-all", "database", "--yes"}, {"auth", "settings", "token"}, {"auth", "tune", "token", "--ttl", "1h"}, {"kv", "settings", "vault/secret/a"}, {"kv", "tune", "vault/secret/a", "--max-versions", "3"},
 			{"database", "connect", "a", "--plugin", "mysql", "--url", "{{username}}:{{password}}@tcp(db)/", "--username", "admin", "--password", held},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
@@ -111,15 +112,15 @@ delivered is destroyed.`,
 
 // role is the path of the role that an action names.
 func roleOf(a platform.Act) (at, name string, err error) {
-	mount := place(a.Args.Text("path"))
+	mount := words.Place(a.Args.Text("path"))
 	if mount == "" {
 		mount = "approle"
 	}
-	if err := path("a login method", mount); err != nil {
+	if err := words.Path("a login method", mount); err != nil {
 		return "", "", err
 	}
 	name = strings.ToLower(a.Args.Text("role")) // the server keeps names of roles in small letters
-	return "auth/" + mount + "/role", name, segment("role", name)
+	return "auth/" + mount + "/role", name, words.Segment("role", name)
 }
 
 // roleData is what the server says of a role.
@@ -178,7 +179,7 @@ func (s *server) setRole(ctx context.Context, a platform.Act, anew bool) (platfo
 	_, err = s.role(ctx, at, name)
 	switch {
 	case err == nil && anew:
-		return platform.Acted{}, keyturn.E(keyturn.Conflict, "there is a role "+quoted(name)+" already", "keyturn vault approle update "+keyturn.Quote(name)+" changes it")
+		return platform.Acted{}, keyturn.E(keyturn.Conflict, "there is a role "+words.Quoted(name)+" already", "keyturn vault approle update "+keyturn.Quote(name)+" changes it")
 	case is(err, keyturn.NotFound) && anew && !strings.HasPrefix(keyturn.AsError(err).Message, "AppRole"):
 	case err != nil:
 		return platform.Acted{}, err
@@ -201,7 +202,7 @@ func (s *server) setRole(ctx context.Context, a platform.Act, anew bool) (platfo
 	have, err := s.names(ctx, policies)
 	for _, p := range a.Args["policies"] {
 		if err == nil && !contains(have, p) {
-			out.Notices = append(out.Notices, "there is no policy "+quoted(p)+" yet: it grants nothing until there is")
+			out.Notices = append(out.Notices, "there is no policy "+words.Quoted(p)+" yet: it grants nothing until there is")
 		}
 	}
 	return out, nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
@@ -101,11 +102,11 @@ use the connection.
 
 // databaseAt is the path of the engine that an action names.
 func databaseAt(a platform.Act) (string, error) {
-	at := place(a.Args.Text("path"))
+	at := words.Place(a.Args.Text("path"))
 	if at == "" {
 		at = "database"
 	}
-	return at, path("an engine", at)
+	return at, words.Path("an engine", at)
 }
 
 // connection is what the server says of one.
@@ -122,7 +123,7 @@ type connection struct {
 // there. kind is "config" or "roles".
 func (s *server) found(ctx context.Context, at, kind, name string, out any) error {
 	what := map[string]string{"config": "connection", "roles": "role"}[kind]
-	if err := segment(what, name); err != nil {
+	if err := words.Segment(what, name); err != nil {
 		return err
 	}
 	err := s.call(ctx, http.MethodGet, at+"/"+kind+"/"+name, nil, out)
@@ -152,7 +153,7 @@ func connectDatabase(ctx context.Context, s *server, a platform.Act) (platform.A
 		return platform.Acted{}, err
 	}
 	name, plugin := a.Args.Text("name"), a.Args.Text("plugin")
-	if err := segment("connection", name); err != nil {
+	if err := words.Segment("connection", name); err != nil {
 		return platform.Acted{}, err
 	}
 	if full := plugins[plugin]; full != "" {
@@ -169,7 +170,7 @@ func connectDatabase(ctx context.Context, s *server, a platform.Act) (platform.A
 	case api.Says(err, "no handler for route"):
 		return platform.Acted{}, noDatabase(at, err)
 	case api.Says(err, "plugin not found"):
-		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server has no plugin "+quoted(plugin), "there are postgresql, mysql and mariadb; others have to be in its catalog").Because(err)
+		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server has no plugin "+words.Quoted(plugin), "there are postgresql, mysql and mariadb; others have to be in its catalog").Because(err)
 	case api.Says(err, "authentication failed") || api.Says(err, "Access denied"):
 		return platform.Acted{}, keyturn.E(keyturn.Denied, "the database does not take this user and password; nothing was kept", "try them with the database's own client").Because(err)
 	case api.Says(err, "error verifying connection") || api.Says(err, "error creating database object") || api.Says(err, "unable to open"):
@@ -279,7 +280,7 @@ func writeDatabaseRole(ctx context.Context, s *server, a platform.Act) (platform
 		return platform.Acted{}, err
 	}
 	role, db := a.Args.Text("role"), a.Args.Text("db")
-	if err := segment("role", role); err != nil {
+	if err := words.Segment("role", role); err != nil {
 		return platform.Acted{}, err
 	}
 	var c connection
