@@ -30,6 +30,9 @@ var layers = []layer{
 		name: "policies of Vault", packages: []string{"platform/vault/admin/policy"},
 		because: "a text is read and judged by itself; what is mounted it is told",
 	}, {
+		name: "words of Vault's administration", packages: []string{"platform/vault/admin/words"},
+		because: "names are checked and quoted by themselves, before any server is asked",
+	}, {
 		name: "pure packages", packages: []string{"rules/needs", "rules/quote", "leak", "audit/verify"},
 		because: "they decide, redact and verify by their arguments alone, so that doors may use them and anybody can check them",
 	}, {
@@ -117,7 +120,7 @@ var layers = []layer{
 		name: "the seal of Vault", packages: []string{"platform/vault/admin/seal"}, may: []string{"platform", "platform/vault/api"},
 		because: "a server is asked about itself, whatever else there is to administer",
 	}, {
-		name: "Vault's administration", packages: []string{"platform/vault/admin"}, may: []string{"platform", "platform/vault/api", "platform/vault/admin/policy", "platform/vault/admin/seal", "platform/vault/lease"},
+		name: "Vault's administration", packages: []string{"platform/vault/admin"}, may: []string{"platform", "platform/vault/api", "platform/vault/admin/policy", "platform/vault/admin/seal", "platform/vault/admin/words", "platform/vault/lease"},
 		because: "what is not reading and writing secrets stays out of a platform's core",
 	}, {
 		name: "beside Vault", packages: []string{"platform/vault/login"}, may: []string{"platform", "platform/vault/api"},

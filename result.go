@@ -45,7 +45,7 @@ type Health struct {
 	// where it is not known.
 	Ahead *time.Duration
 	TLS   *TLSInfo // nil where that does not apply
-	Err       *Error // why it is not healthy; nil where it is
+	Err   *Error   // why it is not healthy; nil where it is
 }
 
 // TLSInfo is how a connection is kept from others.

@@ -45,9 +45,9 @@ var arguments = map[string][]kind{
 	"restore": {aDeleted, other}, "destroy": {aSecret, other},
 	"copy": {aField, aSecret, other}, "diff": {aField, aField, other},
 	"lease create": {aSecret, other}, "lease renew": {aSecret, other}, "lease revoke": {aSecret, other}, "lease list": {aFolder, other},
-	"vault policy for": {aSecret, other},
-	"rules explain":    {other, aVerb, aSecret, other},
-	"login":            {aMount, other}, "logout": {aMount, other},
+	"vault policy for": {aSecret, other}, "vault policy least": {aSecret, other}, "vault kv settings": {aSecret, other}, "vault kv tune": {aSecret, other},
+	"rules explain": {other, aVerb, aSecret, other},
+	"login":         {aMount, other}, "logout": {aMount, other},
 }
 
 // flagWord says what a flag takes: a reference, or one behind NAME=.

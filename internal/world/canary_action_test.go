@@ -73,6 +73,7 @@ func (c *tour) actions(t *testing.T) {
 		m := c.m.As("VAULT_ADDR="+administered(t, c.v, status), "VAULT_TOKEN=hvs."+c.v[3:27])
 		for _, args := range [][]string{
 			{"status"}, {"unseal", "--share", held}, {"unseal"}, {"seal", "--yes"}, {"policy", "check", "a", policy}, {"policy", "write", "a", policy},
+			{"policy", "least", "vault/secret/a", "--can", "read"},
 			{"policy", "for", "vault/secret/a", "--can", "read"}, {"policy", "grant", "vault:approle/app", "vault/secret/a", "--can", "read", "--yes"},
 			{"policy", "check-grant", "vault:entity/app", "vault/secret/a", "--can", "read"}, {"approle", "create", "other"}, {"approle", "secret-ids", "app"},
 			{"enable", "kv-v2"}, {"disable", "x", "--yes"}, {"auth", "list"}, {"settings", "secret"}, {"tune", "secret", "--max-versions", "3", "--ttl", "1h"},

@@ -2,6 +2,8 @@ package admin
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/keyturn/keyturn"
@@ -12,7 +14,8 @@ import (
 // cannot be undone, does it, and shows what came of it.
 func (o *options) run(ctx context.Context, c *command.Command, s *command.Session, op keyturn.PlatformAction) error {
 	person := c.Prompt().Possible() && !c.JSON()
-	if err := o.confirm(ctx, c, s, op, person); err != nil {
+	op, err := o.confirm(ctx, c, s, op, person)
+	if err != nil {
 		return err
 	}
 	for {
@@ -42,28 +45,49 @@ func (o *options) run(ctx context.Context, c *command.Command, s *command.Sessio
 }
 
 // confirm asks before what cannot be undone, and a person before what they have
-// seen the difference of.
-func (o *options) confirm(ctx context.Context, c *command.Command, s *command.Session, op keyturn.PlatformAction, person bool) error {
+// seen the difference of. It returns the operation that they said yes to.
+func (o *options) confirm(ctx context.Context, c *command.Command, s *command.Session, op keyturn.PlatformAction, person bool) (keyturn.PlatformAction, error) {
 	if o.act.Preview != "" && person && !c.Yes {
-		look := op
-		look.Action = o.act.Preview
-		res, err := command.Ask[*keyturn.Performed](ctx, c, s, look)
-		if err != nil {
-			return err
-		}
-		if ch := res.Change; ch != nil && ch.Before == ch.After {
-			return nil
-		}
-		for _, n := range res.Notices {
-			c.Say("%s", keyturn.Clean(n))
-		}
-		if ch := res.Change; ch != nil {
-			for _, l := range difference(ch.Before, ch.After) {
-				c.Say("%s", keyturn.Clean(l))
-			}
-		}
-		return yesOrNo(ctx, c, "Write it?")
+		return o.preview(ctx, c, s, op)
 	}
+	return op, o.ask(ctx, c, op, person)
+}
+
+// replace is the input of an action that replaces what is there by itself only where
+// it is said so.
+const replace = "replace"
+
+// preview shows what would change, and asks. Of an action that takes replace a yes is
+// that, and what replaces nothing is not asked about.
+func (o *options) preview(ctx context.Context, c *command.Command, s *command.Session, op keyturn.PlatformAction) (keyturn.PlatformAction, error) {
+	look := op
+	look.Action = o.act.Preview
+	res, err := command.Ask[*keyturn.Performed](ctx, c, s, look)
+	if err != nil {
+		return op, err
+	}
+	replaces := slices.ContainsFunc(o.act.Inputs, func(in keyturn.Input) bool { return in.Name == replace })
+	ch := res.Change
+	if ch != nil && (ch.Before == ch.After || replaces && ch.Before == "") {
+		return op, nil
+	}
+	for _, n := range res.Notices {
+		c.Say("%s", keyturn.Clean(n))
+	}
+	if ch != nil {
+		for _, l := range difference(ch.Before, ch.After) {
+			c.Say("%s", keyturn.Clean(l))
+		}
+	}
+	if replaces {
+		op.Args = maps.Clone(op.Args)
+		op.Args[replace] = []string{"true"}
+	}
+	return op, yesOrNo(ctx, c, "Write it?")
+}
+
+// ask asks before what cannot be undone.
+func (o *options) ask(ctx context.Context, c *command.Command, op keyturn.PlatformAction, person bool) error {
 	if o.act.Asks == "" || c.Yes {
 		return nil
 	}

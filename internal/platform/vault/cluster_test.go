@@ -211,3 +211,59 @@ func during(t *testing.T, all []*servers.Vault, ref keyturn.Ref, happens func())
 	}
 	t.Logf("%d written, %d open; failures: %v", len(acked), len(unknown), codes)
 }
+
+// TestRaftAlone: a real server with raft storage that is a cluster of one: sealed,
+// unsealed by its key shares, active, with what is told of it each time.
+func TestRaftAlone(t *testing.T) {
+	v := servers.VaultRaft(t, 1)[0]
+	m, p, _ := clusterMount(t, v)
+	v.Call(http.MethodPost, "sys/mounts/kv", map[string]any{"type": "kv", "options": map[string]string{"version": "2"}}, nil)
+	ref := keyturn.MustRef("vault/kv/app")
+	if _, err := m.Put(t.Context(), ref, putOf("one")); err != nil {
+		t.Fatal(err)
+	}
+	next := 0
+	act := func(action string) platform.Acted {
+		t.Helper()
+		out, err := m.Perform(t.Context(), platform.Act{Action: action, Ask: func(context.Context, string) (keyturn.Value, error) {
+			next++
+			return valueOf(v.Keys[next-1]), nil
+		}})
+		if err != nil {
+			t.Fatalf("%s: %v", action, err)
+		}
+		return out
+	}
+	told := func(doing string, want map[string]any) {
+		t.Helper()
+		item := act("status").Items[0]
+		for k, w := range want {
+			if item[k] != w {
+				t.Errorf("%s: %s is %v, want %v", doing, k, item[k], w)
+			}
+		}
+	}
+	told("active", map[string]any{"sealed": false, "storage": "raft", "role": "active", "active_address": v.Address})
+	if st := p.Status(t.Context()); st.Err != nil || !strings.HasSuffix(st.Detail, ", active") {
+		t.Errorf("%+v", st)
+	}
+	if out := act("seal"); !strings.Contains(out.Says, "2 of 3 key shares unseal it") || len(out.Notices) != 1 {
+		t.Errorf("%+v", out.Told)
+	}
+	told("sealed", map[string]any{"sealed": true, "shares_given": 0, "role": nil})
+	_, err := m.Get(t.Context(), ref)
+	want(t, "sealed", err, keyturn.Sealed, "0 of 2 keys")
+	if st := p.Status(t.Context()); !st.Sealed || !st.Reachable || st.Err == nil {
+		t.Errorf("%+v", st)
+	}
+	act("unseal")
+	told("one share", map[string]any{"sealed": true, "shares_given": 1})
+	if out := act("unseal"); out.More {
+		t.Errorf("it wants another share: %+v", out.Told)
+	}
+	active(t, []*servers.Vault{v})
+	told("unsealed", map[string]any{"sealed": false, "role": "active"})
+	if s, err := m.Get(t.Context(), ref); err != nil || !s.Values["f"].Equal(valueOf("one")) {
+		t.Errorf("after it was unsealed: %v", err)
+	}
+}

@@ -18,12 +18,12 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/vault/admin/seal"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
@@ -102,22 +102,6 @@ func (s *server) send(ctx context.Context, method, path string, body any, wrap t
 	return s.client.Send(ctx, api.Request{Method: method, Path: path, Body: body, Wrap: wrap})
 }
 
-// lacks is the hint that names what a policy has to hold, as the client writes it.
-func lacks(path, capabilities string) string {
-	return "one of its policies has to hold: path \"" + keyturn.Clean(path) + "\" { capabilities = [" + capabilities + "] }"
-}
-
-// sudo completes a refusal of one of the few paths that need the capability sudo
-// (https://developer.hashicorp.com/vault/docs/concepts/policies#root-protected-api-endpoints).
-func sudo(err error, path, capabilities string) error {
-	if !is(err, keyturn.Denied) {
-		return err
-	}
-	e := *keyturn.AsError(err)
-	e.Hint = lacks(path, capabilities+`, "sudo"`)
-	return &e
-}
-
 // noHandler is what the server says where nothing is mounted.
 const noHandler = "no handler for route"
 
@@ -140,52 +124,13 @@ func is(err error, code keyturn.Code) bool { return errors.Is(err, code) }
 // there is a NotFound of something that Vault has no such one of, with the nearest
 // of those it has.
 func (s *server) none(what, name string, have []string) error {
-	e := keyturn.E(keyturn.NotFound, "no "+what+" "+quoted(name), "")
+	e := keyturn.E(keyturn.NotFound, "no "+what+" "+words.Quoted(name), "")
 	if near := keyturn.Nearest(name, slices.Values(have)); near != "" {
-		e.Hint = "did you mean " + quoted(near) + "?"
+		e.Hint = "did you mean " + words.Quoted(near) + "?"
 	} else if e.Hint = "there is none yet"; len(have) > 0 {
-		e.Hint = "there are " + some(have)
+		e.Hint = "there are " + words.Some(have)
 	}
 	return e
-}
-
-// some are names in a sentence; many are cut.
-func some(names []string) string {
-	const most = 10
-	var out []string
-	for i, n := range names {
-		if i == most {
-			return strings.Join(out, ", ") + " …"
-		}
-		out = append(out, keyturn.Clean(n))
-	}
-	return strings.Join(out, ", ")
-}
-
-func quoted(s string) string { return "'" + keyturn.Clean(s) + "'" }
-
-// place is a path of an engine or login method: no slash at either end.
-func place(s string) string { return strings.Trim(s, "/") }
-
-// segment refuses a name that is not one segment of a path.
-func segment(what, s string) error {
-	if s == "." || s == ".." || strings.ContainsAny(s, "/?#%") || keyturn.Clean(s) != s || strings.TrimSpace(s) != s {
-		return keyturn.E(keyturn.Invalid, quoted(s)+" cannot be the name of a "+what, "use letters, digits, - and _")
-	}
-	return nil
-}
-
-// path refuses what is not a plain path.
-func path(what, s string) error {
-	for seg := range strings.SplitSeq(place(s), "/") {
-		if seg == "" {
-			return keyturn.E(keyturn.Invalid, quoted(s)+" cannot be the path of "+what, "write it as ONE/TWO")
-		}
-		if err := segment("path", seg); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // set adds to body what was given.

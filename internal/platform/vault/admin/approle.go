@@ -10,6 +10,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
@@ -113,16 +114,16 @@ delivered is destroyed.`,
 
 // role is the path of the role that an action names.
 func roleOf(a platform.Act) (at, name string, err error) {
-	mount := place(a.Args.Text("path"))
+	mount := words.Place(a.Args.Text("path"))
 	if mount == "" {
 		mount = "approle"
 	}
-	if err := path("a login method", mount); err != nil {
+	if err := words.Path("a login method", mount); err != nil {
 		return "", "", err
 	}
 	name = strings.ToLower(a.Args.Text("role")) // the server keeps names of roles in small letters
 	if !roleName.MatchString(name) {
-		return "", "", keyturn.E(keyturn.Invalid, quoted(name)+" cannot be the name of a role", "use letters, digits, - . and _, and begin and end with a letter or digit")
+		return "", "", keyturn.E(keyturn.Invalid, words.Quoted(name)+" cannot be the name of a role", "use letters, digits, - . and _, and begin and end with a letter or digit")
 	}
 	return "auth/" + mount + "/role", name, nil
 }
@@ -199,7 +200,7 @@ func (s *server) setRole(ctx context.Context, a platform.Act, anew bool) (platfo
 	_, err = s.role(ctx, at, name)
 	switch {
 	case err == nil && anew:
-		return platform.Acted{}, keyturn.E(keyturn.Conflict, "there is a role "+quoted(name)+" already", "keyturn vault approle update "+keyturn.Quote(name)+" changes it")
+		return platform.Acted{}, keyturn.E(keyturn.Conflict, "there is a role "+words.Quoted(name)+" already", "keyturn vault approle update "+keyturn.Quote(name)+" changes it")
 	case is(err, keyturn.NotFound) && anew && !strings.HasPrefix(keyturn.AsError(err).Message, "AppRole"):
 	case err != nil:
 		return platform.Acted{}, err
@@ -222,7 +223,7 @@ func (s *server) setRole(ctx context.Context, a platform.Act, anew bool) (platfo
 	have, err := s.names(ctx, policies)
 	for _, p := range a.Args["policies"] {
 		if err == nil && !contains(have, p) {
-			out.Notices = append(out.Notices, "there is no policy "+quoted(p)+" yet: it grants nothing until there is")
+			out.Notices = append(out.Notices, "there is no policy "+words.Quoted(p)+" yet: it grants nothing until there is")
 		}
 	}
 	return out, nil
@@ -234,7 +235,7 @@ func networks(in keyturn.Input, list []string) error {
 	for _, n := range list {
 		_, one := netip.ParseAddr(n)
 		if _, err := netip.ParsePrefix(n); err != nil && one != nil && strings.HasSuffix(in.Name, "-cidrs") {
-			return keyturn.E(keyturn.Invalid, "--"+in.Name+" takes networks, and "+quoted(n)+" is none", "write 10.0.0.0/8, or one address")
+			return keyturn.E(keyturn.Invalid, "--"+in.Name+" takes networks, and "+words.Quoted(n)+" is none", "write 10.0.0.0/8, or one address")
 		}
 	}
 	return nil

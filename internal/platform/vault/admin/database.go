@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
@@ -102,11 +103,11 @@ use the connection.
 
 // databaseAt is the path of the engine that an action names.
 func databaseAt(a platform.Act) (string, error) {
-	at := place(a.Args.Text("path"))
+	at := words.Place(a.Args.Text("path"))
 	if at == "" {
 		at = "database"
 	}
-	return at, path("an engine", at)
+	return at, words.Path("an engine", at)
 }
 
 // connection is what the server says of one.
@@ -123,7 +124,7 @@ type connection struct {
 // there. kind is "config" or "roles".
 func (s *server) found(ctx context.Context, at, kind, name string, out any) error {
 	what := map[string]string{"config": "connection", "roles": "role"}[kind]
-	if err := segment(what, name); err != nil {
+	if err := words.Segment(what, name); err != nil {
 		return err
 	}
 	err := s.call(ctx, http.MethodGet, at+"/"+kind+"/"+name, nil, out)
@@ -153,7 +154,7 @@ func connectDatabase(ctx context.Context, s *server, a platform.Act) (platform.A
 		return platform.Acted{}, err
 	}
 	name, plugin := a.Args.Text("name"), a.Args.Text("plugin")
-	if err := segment("connection", name); err != nil {
+	if err := words.Segment("connection", name); err != nil {
 		return platform.Acted{}, err
 	}
 	if full := plugins[plugin]; full != "" {
@@ -175,7 +176,7 @@ func connectDatabase(ctx context.Context, s *server, a platform.Act) (platform.A
 	case api.Says(err, noHandler):
 		return platform.Acted{}, noDatabase(at, err)
 	case api.Says(err, "plugin not found"):
-		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server has no plugin "+quoted(plugin), "there are postgresql, mysql and mariadb; others have to be in its catalog").Because(err)
+		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server has no plugin "+words.Quoted(plugin), "there are postgresql, mysql and mariadb; others have to be in its catalog").Because(err)
 	case api.Says(err, "authentication failed") || api.Says(err, "Access denied"):
 		return platform.Acted{}, keyturn.E(keyturn.Denied, "the database does not take this user and password; nothing was kept", "try them with the database's own client").Because(err)
 	case api.Says(err, "error verifying connection") || api.Says(err, "error creating database object") || api.Says(err, "unable to open"):
@@ -197,13 +198,13 @@ func (s *server) replaces(ctx context.Context, at, name string, allow []string) 
 	says = ", in the place of the connection that was there"
 	if len(allow) == 0 {
 		if len(c.Roles) > 0 {
-			says += "; for its roles: " + some(c.Roles)
+			says += "; for its roles: " + words.Some(c.Roles)
 		}
 		return says, nil
 	}
 	gone := slices.DeleteFunc(slices.Clone(c.Roles), func(r string) bool { return slices.Contains(allow, r) })
 	if len(gone) > 0 && !slices.Contains(allow, "*") {
-		lost = []string{"roles that may use it no more: " + some(gone)}
+		lost = []string{"roles that may use it no more: " + words.Some(gone)}
 	}
 	return says, lost
 }
@@ -309,7 +310,7 @@ func writeDatabaseRole(ctx context.Context, s *server, a platform.Act) (platform
 		return platform.Acted{}, err
 	}
 	role, db := a.Args.Text("role"), a.Args.Text("db")
-	if err := segment("role", role); err != nil {
+	if err := words.Segment("role", role); err != nil {
 		return platform.Acted{}, err
 	}
 	var c connection

@@ -9,6 +9,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
@@ -116,7 +117,7 @@ func (k sort) all(ctx context.Context, s *server) (map[string]mounted, error) {
 	}
 	out := map[string]mounted{}
 	for p, m := range answer {
-		out[place(p)] = m
+		out[words.Place(p)] = m
 	}
 	return out, nil
 }
@@ -136,11 +137,11 @@ func (k sort) list(ctx context.Context, s *server, _ platform.Act) (platform.Act
 }
 
 func (k sort) enable(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	kind, at := a.Args.Text("type"), place(a.Args.Text("path"))
+	kind, at := a.Args.Text("type"), words.Place(a.Args.Text("path"))
 	if at == "" {
 		at = kind
 	}
-	if err := path("an "+k.what, at); err != nil {
+	if err := words.Path("an "+k.what, at); err != nil {
 		return platform.Acted{}, err
 	}
 	body := map[string]any{"type": kind, "config": map[string]any{}}
@@ -174,11 +175,11 @@ func (k sort) enable(ctx context.Context, s *server, a platform.Act) (platform.A
 	case api.Says(err, "already in use") || api.Says(err, "existing mount"):
 		return platform.Acted{}, keyturn.E(keyturn.Conflict, "something is enabled at "+at+" already, or above or below it", "choose another --path; 'keyturn vault "+k.listing()+"' lists what is there").Because(err)
 	case api.Says(err, "plugin not found") || api.Says(err, "unknown backend type") || api.Says(err, "unknown plugin"):
-		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server knows no "+k.what+" of type "+quoted(kind), "for instance "+map[sort]string{engineSort: "kv-v2, database, transit, pki, ssh, totp", authSort: "approle, userpass, oidc, jwt, kubernetes"}[k]).Because(err)
+		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server knows no "+k.what+" of type "+words.Quoted(kind), "for instance "+map[sort]string{engineSort: "kv-v2, database, transit, pki, ssh, totp", authSort: "approle, userpass, oidc, jwt, kubernetes"}[k]).Because(err)
 	case tooLong(err):
 		return platform.Acted{}, longerThanLongest(err)
 	case err != nil && k == authSort:
-		return platform.Acted{}, sudo(err, k.api+"/"+at, `"create", "update"`)
+		return platform.Acted{}, words.Sudo(err, k.api+"/"+at, `"create", "update"`)
 	case err != nil:
 		return platform.Acted{}, err
 	}
@@ -202,7 +203,7 @@ func (k sort) disable(ctx context.Context, s *server, a platform.Act) (platform.
 			return platform.Acted{}, keyturn.E(keyturn.Invalid, at+" is the server's own, and cannot be disabled", "").Because(err)
 		}
 		if k == authSort {
-			err = sudo(err, k.api+"/"+at, `"delete"`)
+			err = words.Sudo(err, k.api+"/"+at, `"delete"`)
 		}
 		return platform.Acted{}, err
 	}

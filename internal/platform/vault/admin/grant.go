@@ -9,6 +9,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/vault/admin/policy"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
 )
 
 func grantActions() []action {
@@ -64,14 +65,14 @@ var holders = map[string][2]string{
 
 // holder finds the principal that an action names.
 func (s *server) holder(ctx context.Context, said string) (holder, error) {
-	bad := keyturn.E(keyturn.Invalid, quoted(said)+" is no principal of this platform", "write vault:METHOD/NAME, for instance vault:approle/myapp")
+	bad := keyturn.E(keyturn.Invalid, words.Quoted(said)+" is no principal of this platform", "write vault:METHOD/NAME, for instance vault:approle/myapp")
 	rest, ok := strings.CutPrefix(said, "vault:")
 	i := strings.LastIndexByte(rest, '/')
 	if !ok || i <= 0 {
 		return holder{}, bad
 	}
 	method, name := rest[:i], rest[i+1:]
-	if name == "" || segment("principal", name) != nil || path("a login method", method) != nil || method != place(method) {
+	if name == "" || words.Segment("principal", name) != nil || words.Path("a login method", method) != nil || method != words.Place(method) {
 		return holder{}, bad
 	}
 	h := holder{name: said, policy: strings.ToLower(name) + "-policy"}
@@ -84,7 +85,7 @@ func (s *server) holder(ctx context.Context, said string) (holder, error) {
 		}
 		where, known := holders[kind]
 		if !known {
-			return holder{}, keyturn.E(keyturn.Unsupported, "the login method "+quoted(method)+" is of type "+keyturn.Clean(kind)+", whose policies keyturn cannot change", "write the policy, and give it by hand: keyturn vault policy for")
+			return holder{}, keyturn.E(keyturn.Unsupported, "the login method "+words.Quoted(method)+" is of type "+keyturn.Clean(kind)+", whose policies keyturn cannot change", "write the policy, and give it by hand: keyturn vault policy for")
 		}
 		if kind == "approle" {
 			name = strings.ToLower(name)
@@ -112,7 +113,7 @@ func (s *server) methodType(ctx context.Context, at string) (string, error) {
 	var m mounted
 	err := s.call(ctx, http.MethodGet, "sys/internal/ui/mounts/auth/"+at, nil, &m)
 	if is(err, keyturn.Denied) {
-		e := keyturn.E(keyturn.Denied, "there is no login method at "+quoted(at)+", or your token may do nothing in it", "'keyturn vault auth list' lists them").Because(err)
+		e := keyturn.E(keyturn.Denied, "there is no login method at "+words.Quoted(at)+", or your token may do nothing in it", "'keyturn vault auth list' lists them").Because(err)
 		e.By = "platform"
 		return "", e
 	}
@@ -152,7 +153,7 @@ func (s *server) granting(ctx context.Context, a platform.Act) (g granting, err 
 	}
 	// One that was written by a grant that was cut short is as it would be now.
 	if g.before != "" && g.before != g.after && !slices.Contains(g.to.have, name) {
-		return g, keyturn.E(keyturn.Conflict, "there is a policy "+quoted(name)+", which "+keyturn.Clean(g.to.name)+" does not have: it is somebody else's",
+		return g, keyturn.E(keyturn.Conflict, "there is a policy "+words.Quoted(name)+", which "+keyturn.Clean(g.to.name)+" does not have: it is somebody else's",
 			"choose another one: keyturn vault policy grant "+keyturn.Quote(g.to.name)+" "+keyturn.Quote(a.On.Short())+" --can "+strings.Join(a.Args["can"], ",")+" --name NAME")
 	}
 	return g, nil
@@ -164,7 +165,7 @@ func (s *server) may(ctx context.Context, at, capability string) error {
 	if err != nil || slices.Contains(have[at], "root") || slices.Contains(have[at], capability) {
 		return err
 	}
-	e := keyturn.E(keyturn.Denied, "your token may not change "+keyturn.Clean(at), lacks(at, `"`+capability+`"`)+"; nothing was done")
+	e := keyturn.E(keyturn.Denied, "your token may not change "+keyturn.Clean(at), words.Lacks(at, `"`+capability+`"`)+"; nothing was done")
 	e.By = "platform"
 	return e
 }
@@ -206,7 +207,7 @@ func grantPolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted
 	if !slices.Contains(g.to.have, name) {
 		if err := s.give(ctx, &g.to); err != nil {
 			e := *keyturn.AsError(err)
-			e.Message = "the policy " + quoted(name) + " was written, but " + keyturn.Clean(g.to.name) + " does not have it: " + e.Message
+			e.Message = "the policy " + words.Quoted(name) + " was written, but " + keyturn.Clean(g.to.name) + " does not have it: " + e.Message
 			return platform.Acted{}, &e
 		}
 	}
@@ -232,7 +233,7 @@ func (s *server) give(ctx context.Context, h *holder) error {
 	}
 	for _, p := range list {
 		if !slices.Contains(now.have, p) {
-			return keyturn.E(keyturn.Conflict, "somebody else changed its policies at the same time: it has no "+quoted(p), "look at it, and repeat the command")
+			return keyturn.E(keyturn.Conflict, "somebody else changed its policies at the same time: it has no "+words.Quoted(p), "look at it, and repeat the command")
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
 	"github.com/keyturn/keyturn/internal/platform/vault/lease"
 )
 
@@ -41,8 +42,8 @@ asks on a terminal, and needs --yes elsewhere.`,
 }
 
 func leasePath(a platform.Act) (string, error) {
-	at := place(a.Args.Text("path"))
-	return at, path("leases", at)
+	at := words.Place(a.Args.Text("path"))
+	return at, words.Path("leases", at)
 }
 
 func listLeases(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
@@ -52,7 +53,7 @@ func listLeases(ctx context.Context, s *server, a platform.Act) (platform.Acted,
 	}
 	held, cut, err := lease.List(ctx, s.client, at)
 	if err != nil {
-		return platform.Acted{}, sudo(err, "sys/leases/lookup/"+at+"/", `"list"`)
+		return platform.Acted{}, words.Sudo(err, "sys/leases/lookup/"+at+"/", `"list"`)
 	}
 	var out platform.Acted
 	for _, h := range held {
@@ -70,8 +71,8 @@ func listLeases(ctx context.Context, s *server, a platform.Act) (platform.Acted,
 
 func revokeLease(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
 	id := a.Args.Text("id")
-	if err := path("a lease", id); err != nil || !strings.Contains(id, "/") {
-		return platform.Acted{}, keyturn.E(keyturn.Invalid, quoted(id)+" is no id of a lease", "'keyturn vault lease list PATH' tells them")
+	if err := words.Path("a lease", id); err != nil || !strings.Contains(id, "/") {
+		return platform.Acted{}, keyturn.E(keyturn.Invalid, words.Quoted(id)+" is no id of a lease", "'keyturn vault lease list PATH' tells them")
 	}
 	h, err := lease.Look(ctx, s.client, id) // the server ends any, and says that it went well
 	if err != nil {
@@ -93,10 +94,10 @@ func revokeLeases(ctx context.Context, s *server, a platform.Act) (platform.Acte
 		return platform.Acted{}, keyturn.E(keyturn.NotFound, "the server holds no leases of "+keyturn.Clean(at), "name an engine or a role's path: keyturn vault engines")
 	}
 	if err != nil {
-		return platform.Acted{}, sudo(err, "sys/leases/lookup/"+at+"/", `"list"`)
+		return platform.Acted{}, words.Sudo(err, "sys/leases/lookup/"+at+"/", `"list"`)
 	}
 	if err := lease.RevokeAll(ctx, s.client, at); err != nil {
-		return platform.Acted{}, sudo(err, "sys/leases/revoke-prefix/"+at, `"update"`)
+		return platform.Acted{}, words.Sudo(err, "sys/leases/revoke-prefix/"+at, `"update"`)
 	}
 	n := strconv.Itoa(len(held))
 	if cut {

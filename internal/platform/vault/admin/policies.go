@@ -9,6 +9,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/vault/admin/policy"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
 )
 
 const policies = "sys/policies/acl"
@@ -16,6 +17,12 @@ const policies = "sys/policies/acl"
 func policyActions() []action {
 	name := keyturn.Input{Name: "name", Kind: keyturn.InputText, Short: "the policy", Place: true, Required: true}
 	file := keyturn.Input{Name: "file", Kind: keyturn.InputFile, Short: "its text", Place: true, Required: true}
+	granted := []keyturn.Input{
+		{Name: "ref", Kind: keyturn.InputOn, Short: "the secret", Place: true, Required: true},
+		{Name: "can", Kind: keyturn.InputList, Short: "what it lets a token do", Required: true, Choices: policy.Words},
+		{Name: "name", Kind: keyturn.InputText, Short: "of the policy"},
+		{Name: "replace", Kind: keyturn.InputYes, Short: "replace a policy of that name"},
+	}
 	return []action{
 		{keyturn.Action{
 			Name: "policy list", Operation: "list-policies", Short: "List the policies", Reads: true, Columns: []string{"name"},
@@ -46,7 +53,14 @@ asked. The audit log keeps its text before and after.`,
 			Inputs:  []keyturn.Input{name},
 		}, readPolicy},
 		{keyturn.Action{
-			Name: "policy for", Operation: "grant-policy", Short: "Write the least policy for a secret", Document: "policy",
+			Name: "policy least", Operation: "show-least-policy", Short: "Show the least policy for a secret", Reads: true, Document: "policy",
+			Long: `Show the policy that 'keyturn vault policy for' would write, and write nothing: to read
+it, or to hand it to whoever may write policies.`,
+			Example: "  keyturn vault policy least vault/secret/myapp/config --can read,list",
+			Inputs:  granted,
+		}, policyLeast},
+		{keyturn.Action{
+			Name: "policy for", Operation: "grant-policy", Short: "Write the least policy for a secret", Preview: "policy least", Document: "policy",
 			Long: `Write the policy that gives the least that is needed on one secret, under --name, or
 a name made of the secret's. --can takes words that each let a token do what keyturn's
 command needs, and no more:
@@ -64,15 +78,10 @@ command needs, and no more:
 Before anything is written, it is checked that you may write policies. After it, the
 policy is tested with a token of its own that lives for a minute: what it is allowed on
 each path is told. A policy of that name that says something else is not replaced but
-with --replace.`,
+with --replace; on a terminal the difference is shown, and you are asked.`,
 			Example: "  keyturn vault policy for vault/secret/myapp/config --can read\n  keyturn vault policy for vault/secret/myapp/config --can read,list --name myapp-reader --policy-out policy.hcl",
 			Columns: []string{"path", "capabilities", "tested"},
-			Inputs: []keyturn.Input{
-				{Name: "ref", Kind: keyturn.InputOn, Short: "the secret", Place: true, Required: true},
-				{Name: "can", Kind: keyturn.InputList, Short: "what it lets a token do", Required: true, Choices: policy.Words},
-				{Name: "name", Kind: keyturn.InputText, Short: "of the policy"},
-				{Name: "replace", Kind: keyturn.InputYes, Short: "replace a policy of that name"},
-			},
+			Inputs:  granted,
 		}, policyFor},
 		{keyturn.Action{
 			Name: "policy delete", Operation: "delete-policy", Short: "Delete a policy",
@@ -98,7 +107,7 @@ func listPolicies(ctx context.Context, s *server, _ platform.Act) (platform.Acte
 // policyName is the name as the server keeps it: in small letters.
 func policyName(a platform.Act) (string, error) {
 	name := strings.ToLower(a.Args.Text("name"))
-	return name, segment("policy", name)
+	return name, words.Segment("policy", name)
 }
 
 // textOf reads a policy; "" where there is none.

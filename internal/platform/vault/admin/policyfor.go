@@ -9,13 +9,19 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/vault/admin/policy"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
 )
 
-// policyFor writes the least policy for one secret, and tests it.
-func policyFor(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+// least is the least policy for one secret, before anything is written.
+type least struct {
+	name, text string
+	rules      []policy.Rule
+}
+
+func leastOf(ctx context.Context, s *server, a platform.Act) (least, error) {
 	rules, err := s.least(ctx, a)
 	if err != nil {
-		return platform.Acted{}, err
+		return least{}, err
 	}
 	name := strings.ToLower(a.Args.Text("name"))
 	if name == "" {
@@ -24,25 +30,57 @@ func policyFor(ctx context.Context, s *server, a platform.Act) (platform.Acted, 
 		name = strings.ToLower(strings.ReplaceAll(a.On.Name(), "/", "-")) + "-" + strings.Join(slices.Compact(words), "-")
 	}
 	if err := ownPolicy(name); err != nil {
-		return platform.Acted{}, err
+		return least{}, err
 	}
-	before, err := s.mayGrant(ctx, name)
+	return least{name, policy.Text(rules), rules}, nil
+}
+
+// told is what is told of p beside the one that is there.
+func (p least) told(before string, applied bool) keyturn.Told {
+	return keyturn.Told{Change: &keyturn.TextChange{Name: p.name, Before: before, After: p.text}, Policy: &keyturn.PolicyTold{Name: p.name, Text: p.text, Applied: applied}}
+}
+
+// policyLeast shows the least policy for one secret. Who may not see the one of that
+// name can still hand it to somebody who may.
+func policyLeast(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	p, err := leastOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	text := policy.Text(rules)
-	if before != "" && before != text && !a.Args.Has("replace") {
-		return platform.Acted{}, keyturn.E(keyturn.Conflict, "there is a policy "+quoted(name)+" that says something else", "choose another --name, look at it with 'keyturn vault policy read "+keyturn.Quote(name)+"', or say --replace")
+	before, err := s.textOf(ctx, p.name)
+	if err != nil && !is(err, keyturn.Denied) {
+		return platform.Acted{}, err
 	}
-	if before != text {
-		if err := s.putPolicy(ctx, name, text); err != nil {
+	out := platform.Acted{Told: p.told(before, false)}
+	out.Text = p.text
+	if err != nil {
+		out.Notices = append(out.Notices, "your token may not see whether there is a policy "+p.name)
+	}
+	return out, nil
+}
+
+// policyFor writes the least policy for one secret, and tests it.
+func policyFor(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	p, err := leastOf(ctx, s, a)
+	if err != nil {
+		return platform.Acted{}, err
+	}
+	before, err := s.mayGrant(ctx, p.name)
+	if err != nil {
+		return platform.Acted{}, err
+	}
+	if before != "" && before != p.text && !a.Args.Has("replace") {
+		return platform.Acted{}, keyturn.E(keyturn.Conflict, "there is a policy "+words.Quoted(p.name)+" that says something else", "choose another --name, look at it with 'keyturn vault policy read "+keyturn.Quote(p.name)+"', or say --replace")
+	}
+	if before != p.text {
+		if err := s.putPolicy(ctx, p.name, p.text); err != nil {
 			return platform.Acted{}, err
 		}
 	}
-	out := platform.Acted{Told: keyturn.Told{Says: "the policy " + name + " lets a token " + strings.Join(a.Args["can"], ", ") + " " + keyturn.Clean(a.On.Short()),
-		Change: &keyturn.TextChange{Name: name, Before: before, After: text}, Policy: &keyturn.PolicyTold{Name: name, Text: text, Applied: true}}}
-	s.tested(ctx, name, rules, &out)
-	if slices.ContainsFunc(rules, func(r policy.Rule) bool { return slices.Contains(r.Capabilities, "list") }) {
+	out := platform.Acted{Told: p.told(before, true)}
+	out.Says = "the policy " + p.name + " lets a token " + strings.Join(a.Args["can"], ", ") + " " + keyturn.Clean(a.On.Short())
+	s.tested(ctx, p.name, p.rules, &out)
+	if slices.ContainsFunc(p.rules, func(r policy.Rule) bool { return slices.Contains(r.Capabilities, "list") }) {
 		out.Notices = append(out.Notices, "to list is to see all names in the same folder, not only this one")
 	}
 	return out, nil
@@ -68,7 +106,7 @@ func ownPolicy(name string) error {
 	if name == "root" || name == "default" {
 		return keyturn.E(keyturn.Invalid, "the policy "+name+" is the server's own", "choose another --name")
 	}
-	return segment("policy", name)
+	return words.Segment("policy", name)
 }
 
 // engineOf finds the engine that a name lies in.
@@ -85,7 +123,7 @@ func (s *server) engineOf(ctx context.Context, name string) (policy.Engine, stri
 		}
 		return policy.Engine{}, "", err
 	}
-	e := policy.Engine{Path: place(m.Path), KV: 1}
+	e := policy.Engine{Path: words.Place(m.Path), KV: 1}
 	if m.Options["version"] == "2" {
 		e.KV = 2
 	}
@@ -96,7 +134,7 @@ func (s *server) engineOf(ctx context.Context, name string) (policy.Engine, stri
 		}
 	}
 	if within == name || within == "" {
-		return e, "", keyturn.E(keyturn.Invalid, quoted(name)+" is an engine, not a secret in it", "name a secret below it")
+		return e, "", keyturn.E(keyturn.Invalid, words.Quoted(name)+" is an engine, not a secret in it", "name a secret below it")
 	}
 	return e, within, nil
 }
@@ -110,7 +148,7 @@ func (s *server) mayGrant(ctx context.Context, name string) (string, error) {
 		return "", err
 	}
 	if !slices.Contains(have[at], "root") && !slices.Contains(have[at], "update") && !slices.Contains(have[at], "create") {
-		e := keyturn.E(keyturn.Denied, "your token may not write policies, so it cannot grant anything", lacks(at, `"create", "update"`)+"; nothing was done")
+		e := keyturn.E(keyturn.Denied, "your token may not write policies, so it cannot grant anything", words.Lacks(at, `"create", "update"`)+"; nothing was done")
 		e.By = "platform"
 		return "", e
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/vault/admin/policy"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
@@ -127,8 +128,8 @@ func fewer(before, after kvSettings) []string {
 
 // at finds what is mounted at the path of an action.
 func (k sort) at(ctx context.Context, s *server, a platform.Act) (string, mounted, error) {
-	at := place(a.Args.Text("path"))
-	if err := path("an "+k.what, at); err != nil {
+	at := words.Place(a.Args.Text("path"))
+	if err := words.Path("an "+k.what, at); err != nil {
 		return "", mounted{}, err
 	}
 	all, err := k.all(ctx, s)
@@ -183,7 +184,7 @@ func (k sort) tune(ctx context.Context, s *server, a platform.Act) (platform.Act
 	case len(body)+len(kv) == 0:
 		return platform.Acted{}, nothingToTune()
 	case len(kv) > 0 && m.kind() != "kv-v2":
-		return platform.Acted{}, keyturn.E(keyturn.Unsupported, "the engine "+quoted(at)+" is of type "+keyturn.Clean(m.kind())+", which keeps no versions", "leave out what is for kv-v2")
+		return platform.Acted{}, keyturn.E(keyturn.Unsupported, "the engine "+words.Quoted(at)+" is of type "+keyturn.Clean(m.kind())+", which keeps no versions", "leave out what is for kv-v2")
 	}
 	_, before, err := k.item(ctx, s, at, m)
 	if err != nil {
@@ -245,7 +246,7 @@ func (k sort) times(err error, at string) error {
 	case tooLong(err):
 		return longerThanLongest(err)
 	case k == authSort:
-		return sudo(err, k.api+"/"+at+"/tune", `"update"`)
+		return words.Sudo(err, k.api+"/"+at+"/tune", `"update"`)
 	}
 	return err
 }
@@ -260,7 +261,7 @@ func secretAt(ctx context.Context, s *server, a platform.Act) (string, policy.En
 		return "", e, err
 	}
 	if e.KV != 2 {
-		return "", e, keyturn.E(keyturn.Unsupported, "the engine "+quoted(e.Path)+" is kv version 1, which keeps no versions", "there is nothing to set").About(a.On)
+		return "", e, keyturn.E(keyturn.Unsupported, "the engine "+words.Quoted(e.Path)+" is kv version 1, which keeps no versions", "there is nothing to set").About(a.On)
 	}
 	return e.Path + "/metadata/" + within, e, nil
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/keyturn/keyturn"
@@ -90,10 +89,7 @@ func pathAt(node *url.URL, r Request) string {
 
 // redirect is an answer that sends us elsewhere: to the node of that number, or to
 // none where it is not one of ours or asks for something else.
-type redirect struct {
-	to    int
-	where string // host, for people
-}
+type redirect struct{ to int }
 
 // raw sends one request, to as many addresses as it takes, and returns the body of
 // the answer, of a NotFound too.
@@ -201,7 +197,6 @@ func (c *Client) redirected(r Request, resp *http.Response) *redirect {
 	if err != nil {
 		return to
 	}
-	to.where = u.Scheme + "://" + u.Host
 	if resp.StatusCode != http.StatusTemporaryRedirect && resp.StatusCode != http.StatusPermanentRedirect || u.User != nil {
 		return to
 	}
@@ -211,22 +206,16 @@ func (c *Client) redirected(r Request, resp *http.Response) *redirect {
 	return to
 }
 
-// sentAway is the error for a redirect that is not followed. Of a change it is not
-// known whether it happened: the server may have tried to pass it on before.
+// sentAway is the error for a redirect that is not followed. Where to is not repeated:
+// the server could put there what it was sent. Of a change it is not known whether it
+// happened: the server may have tried to pass it on before.
 func (c *Client) sentAway(r Request, node *url.URL, to redirect) error {
 	e := &keyturn.Error{Code: keyturn.Unavailable, Ref: r.Ref, Unknown: r.changes(),
-		Message: "the server " + keyturn.Clean(node.Host) + " sends us elsewhere",
-		Hint:    "write the address of the active server, or of the load balancer, into the mount"}
-	switch {
-	case to.to >= 0:
+		Message: "the server " + keyturn.Clean(node.Host) + " sends us elsewhere, to no address of this mount",
+		Hint:    "name all servers of the cluster in the operator's configuration of the mount: addresses: [\"https://…\"]; 'keyturn vault status' tells which one is active"}
+	if to.to >= 0 {
 		e.Message = "the servers of this mount send us from one to another, and none answers"
 		e.Hint = "is one of them active? 'keyturn status' tells"
-		if len(c.nodes) == 1 {
-			e.Hint = "write the addresses of all servers of the cluster into the mount: addresses: [https://…]"
-		}
-	case to.where != "":
-		e.Message += ", to " + keyturn.Clean(to.where) + ", which is no address of this mount"
-		e.Hint = "where that is a server of the same cluster, add it to the mount in the operator's configuration: addresses: [" + strconv.Quote(keyturn.Clean(to.where)) + "]"
 	}
 	return e
 }

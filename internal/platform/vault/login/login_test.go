@@ -215,7 +215,9 @@ func TestSecondFactorOnTheWire(t *testing.T) {
 			t.Fatal(err)
 		}
 		tok, err := Login(t.Context(), c, Request{Method: "userpass", Inputs: inputs("username", "anna", "password", "p"),
-			Ask: func(context.Context, platform.Input) (keyturn.Value, error) { return keyturn.NewValue([]byte("123456")), nil }})
+			Ask: func(context.Context, platform.Input) (keyturn.Value, error) {
+				return keyturn.NewValue([]byte("123456")), nil
+			}})
 		if sent != x.sent {
 			t.Errorf("%s: sent %q", name, sent)
 		}
