@@ -26,6 +26,7 @@ func examples() map[string]keyturn.Op {
 		"list-mounts":       keyturn.ListMounts{},
 		"list-mounts-probe": keyturn.ListMounts{Probe: true},
 		"list-secrets":      keyturn.ListSecrets{Under: under, Shallow: true},
+		"list-names":        keyturn.ListSecrets{Under: under, Names: true},
 		"get-secret":        keyturn.GetSecret{Ref: ref.Secret()},
 		"reveal-secret":     keyturn.RevealSecret{Ref: ref},
 		"list-versions":     keyturn.ListVersions{Ref: pinned.Secret()},

@@ -35,10 +35,12 @@ type ListMounts struct {
 
 // ListSecrets asks for the names under a prefix, without reading a value. With
 // Shallow it stops at the next segment: what lies deeper is one Info with a zero
-// Ref and the folder's prefix as its Path, "local/myapp/".
+// Ref and the folder's prefix as its Path, "local/myapp/". With Names what else is
+// known of each, its state too, is left out where it takes a further request.
 type ListSecrets struct {
 	Under   Prefix `json:"under"`
 	Shallow bool   `json:"shallow,omitempty"`
+	Names   bool   `json:"names,omitempty"`
 }
 
 // GetSecret asks what is known of a secret, without its values.

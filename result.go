@@ -46,8 +46,9 @@ type Mounts struct {
 }
 
 // Listing answers ListSecrets. The names arrive while Secrets is ranged over,
-// which can be done once; an error ends it. It must be ranged over, or the
-// operation's outcome is never recorded.
+// which can be done once. An error beside a folder (Info.IsFolder) is that of the
+// folder alone, and the rest is still to come; any other error ends it. It must be
+// ranged over, or the operation's outcome is never recorded.
 type Listing struct {
 	Receipt
 	Secrets iter.Seq2[Info, error]

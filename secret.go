@@ -1,6 +1,9 @@
 package keyturn
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // State is what can be done with a version of a secret.
 type State string
@@ -38,6 +41,10 @@ type Info struct {
 	// without further calls; else 0.
 	Versions int
 }
+
+// IsFolder reports whether i stands for a folder of a listing: it has no Ref, and its
+// Path is the prefix that lists it, "local/myapp/".
+func (i Info) IsFolder() bool { return i.Ref.IsZero() && strings.HasSuffix(i.Path, "/") }
 
 // Secret is one version of a secret with its values.
 type Secret struct {

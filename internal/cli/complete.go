@@ -45,7 +45,7 @@ var arguments = map[string][]kind{
 	"restore": {aDeleted, other}, "destroy": {aSecret, other},
 	"copy": {aField, aSecret, other}, "diff": {aField, aField, other},
 	"lease create": {aSecret, other}, "lease renew": {aSecret, other}, "lease revoke": {aSecret, other}, "lease list": {aFolder, other},
-	"vault policy for": {aSecret, other},
+	"vault policy for": {aSecret, other}, "vault policy grant": {aSecret, other}, "vault policy check-grant": {aSecret, other},
 	"rules explain":    {other, aVerb, aSecret, other},
 	"login":            {aMount, other}, "logout": {aMount, other},
 }
@@ -189,7 +189,7 @@ func (w *words) below(f command.Facts, k kind, name string) (found []string, mor
 		return nil, false // what is refused would be a request that nobody meant to make
 	}
 	w.do(func(ctx context.Context, s *command.Session) error {
-		res, err := keyturn.Do[*keyturn.Listing](ctx, s.Service, keyturn.ListSecrets{Under: under, Shallow: true})
+		res, err := keyturn.Do[*keyturn.Listing](ctx, s.Service, keyturn.ListSecrets{Under: under, Shallow: true, Names: k != aDeleted})
 		if err != nil {
 			return err
 		}

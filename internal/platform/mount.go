@@ -30,6 +30,7 @@ type Mount struct {
 // only place that asks.
 type able struct {
 	Platform
+	lister        Lister
 	describer     Describer
 	putter        Putter
 	deleter       Deleter
@@ -50,6 +51,7 @@ func NewMount(name string, p Platform, spec Spec, target string) *Mount {
 		panic("platform: NewMount needs a name, a platform and its Spec")
 	}
 	m := &Mount{name: name, target: target, spec: spec, able: able{Platform: p}}
+	m.able.lister, _ = p.(Lister)
 	m.able.describer, _ = p.(Describer)
 	m.able.putter, _ = p.(Putter)
 	m.able.deleter, _ = p.(Deleter)

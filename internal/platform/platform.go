@@ -51,9 +51,29 @@ type Platform interface {
 	// List yields each secret whose name is prefix or lies below it by whole
 	// segments (keyturn.Under), once, in any order, as it stands newest. It never
 	// reads a value. A secret whose newest version is deleted is listed, with that
-	// state, as long as it can be restored. An error ends the sequence. A secret
-	// whose name no reference can hold is yielded with a zero Ref and its Path.
+	// state, as long as it can be restored. A folder below prefix that may not be
+	// listed is an Info with a zero Ref and for a Path the prefix that lists it, as
+	// people type it ("vault/secret/team/"), beside the error, and the rest is yielded
+	// still; any other error ends the sequence. A secret whose name no reference can
+	// hold is yielded with a zero Ref and its Path.
 	List(ctx context.Context, prefix string) iter.Seq2[keyturn.Info, error]
+}
+
+// Look is how much of a listing is wanted.
+type Look struct {
+	// Shallow stops at the next segment below the prefix. What lies deeper is yielded
+	// once for each folder, as an Info with a zero Ref and for a Path the prefix that
+	// lists it, as people type it. A part of the platform that can keep secrets, and
+	// keeps none, is a folder too.
+	Shallow bool
+	// Names leaves out of each Info what takes a further request, the State too.
+	Names bool
+}
+
+// Lister lists less than List, with fewer requests.
+type Lister interface {
+	// ListSome is List of what look asks for, and no more.
+	ListSome(ctx context.Context, prefix string, look Look) iter.Seq2[keyturn.Info, error]
 }
 
 // Describer tells what is known of a secret without its values.
