@@ -84,6 +84,9 @@ type Changed struct {
 	Until time.Time
 	// Whole tells that a destroy took the secret itself, not only versions.
 	Whole bool
+	// Notice tells what may be wrong with the name of a secret that was made; "" for
+	// nothing.
+	Notice string
 	// Granted is what came of a put's Reader; nil where it had none, or where Failed
 	// tells why the version is there and the reader may not read it.
 	Granted *Told

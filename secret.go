@@ -35,6 +35,9 @@ type Info struct {
 	// Expires is when the secret should have been replaced; zero: never. It is a
 	// notice, not a lock.
 	Expires time.Time
+	// Ends is when the platform deletes this version by itself; zero: never, or where
+	// it is not live.
+	Ends time.Time
 	// Current tells that this is the version that a reference without one gets.
 	Current bool
 	// Versions is how many versions are kept, where the platform says so

@@ -46,8 +46,8 @@ var arguments = map[string][]kind{
 	"copy": {aField, aSecret, other}, "diff": {aField, aField, other},
 	"lease create": {aSecret, other}, "lease renew": {aSecret, other}, "lease revoke": {aSecret, other}, "lease list": {aFolder, other},
 	"vault policy for": {aSecret, other}, "vault policy grant": {aSecret, other}, "vault policy check-grant": {aSecret, other},
-	"rules explain":    {other, aVerb, aSecret, other},
-	"login":            {aMount, other}, "logout": {aMount, other},
+	"rules explain": {other, aVerb, aSecret, other},
+	"login":         {aMount, other}, "logout": {aMount, other},
 }
 
 // flagWord says what a flag takes: a reference, or one behind NAME=.

@@ -33,6 +33,7 @@ type able struct {
 	lister        Lister
 	describer     Describer
 	putter        Putter
+	adviser       Adviser
 	deleter       Deleter
 	restorer      Restorer
 	destroyer     Destroyer
@@ -54,6 +55,7 @@ func NewMount(name string, p Platform, spec Spec, target string) *Mount {
 	m.able.lister, _ = p.(Lister)
 	m.able.describer, _ = p.(Describer)
 	m.able.putter, _ = p.(Putter)
+	m.able.adviser, _ = p.(Adviser)
 	m.able.deleter, _ = p.(Deleter)
 	m.able.restorer, _ = p.(Restorer)
 	m.able.destroyer, _ = p.(Destroyer)
@@ -219,6 +221,7 @@ type Change struct {
 	Info    keyturn.Info
 	Created bool   // there was no such secret before, not even a deleted one
 	Before  string // the version that was current before, "" for none
+	Notice  string // what may be wrong with its name; "" for nothing
 }
 
 // Put is what a caller wants of a new version.

@@ -113,6 +113,13 @@ type Putter interface {
 	Put(ctx context.Context, ref keyturn.Ref, n New) (keyturn.Info, error)
 }
 
+// Adviser knows names that are most likely not meant.
+type Adviser interface {
+	// Advise says of a secret that is not there what may be wrong with its name, for
+	// whoever makes it all the same; "" for nothing.
+	Advise(ctx context.Context, ref keyturn.Ref) string
+}
+
 // Deleter deletes so that it can be undone.
 type Deleter interface {
 	// Delete deletes the newest version, or the secret, as is usual on the

@@ -40,11 +40,17 @@ func (m *Mount) Put(ctx context.Context, ref keyturn.Ref, put Put) (Change, erro
 		if err != nil {
 			return Change{}, err
 		}
+		notice := ""
+		if !base.exists() && m.able.adviser != nil {
+			notice = keyturn.Clean(m.able.adviser.Advise(ctx, ref))
+		}
 		info, err := retried(ctx, m, func() (keyturn.Info, error) { return m.able.putter.Put(ctx, ref, next) })
 		if err == nil {
 			info.Fields = sorted(next.Values)
 			info, err = m.check(ref, info)
-			return base.change(info), err
+			change := base.change(info)
+			change.Notice = notice
+			return change, err
 		}
 		lost = m.fault(ref, err, true)
 		if !m.spec.CompareAndSet || !errors.Is(err, keyturn.Conflict) {

@@ -16,6 +16,9 @@ func wrote(c *command.Command, res *keyturn.Changed, kind, said string, next ...
 	if err := c.Line("%s  %s", said, c.Dim(went(res.Receipt, res.Target))); err != nil {
 		return command.Done(said, err)
 	}
+	if res.Notice != "" {
+		c.Say("note: %s", keyturn.Clean(res.Notice))
+	}
 	for _, l := range next {
 		if err := c.Line("%s", l); err != nil {
 			return command.Done(said, err)
@@ -28,6 +31,9 @@ func changeDoc(res *keyturn.Changed, kind string) command.Answer {
 	doc := command.Success(kind, res.Receipt)
 	d := command.InfoDoc(res.Secret)
 	doc.Secret, doc.Target, doc.Before, doc.Until = &d, targetOf(res), command.VersionOf(res.Before), command.Stamp(res.Until)
+	if res.Notice != "" {
+		doc.Notices = []string{keyturn.Clean(res.Notice)}
+	}
 	return doc
 }
 

@@ -86,7 +86,7 @@ reference: keyturn run --env PASSWORD="$(keyturn list local/ --pick)" -- …`,
 	f.StringVar(&o.match, "match", "", "only names that match the pattern `GLOB`")
 	f.StringArrayVar(&o.labels, "label", nil, "only those with this label, `KEY=VALUE`")
 	f.StringVar(&o.olderThan, "older-than", "", "only those whose newest version is older than `AGE` (90d)")
-	f.StringVar(&o.expiring, "expiring", "", "only those that expire within `AGE` (30d), or have expired")
+	f.StringVar(&o.expiring, "expiring", "", "only those that expire within `AGE` (30d), have expired, or are deleted by their platform within it")
 	f.BoolVar(&o.pick, "pick", false, "choose one on the screen")
 	return cmd
 }
@@ -124,7 +124,8 @@ func (o listOptions) filter(now time.Time) (func(keyturn.Info) bool, error) {
 			return nil, err
 		}
 		tests = append(tests, func(i keyturn.Info) bool {
-			return i.State == keyturn.Live && !i.Expires.IsZero() && i.Expires.Before(now.Add(age))
+			soon := func(t time.Time) bool { return !t.IsZero() && t.Before(now.Add(age)) }
+			return i.State == keyturn.Live && (soon(i.Expires) || soon(i.Ends))
 		})
 	}
 	if tests == nil {
@@ -338,6 +339,9 @@ func remarks(info keyturn.Info, now time.Time) string {
 			word = "expired "
 		}
 		out = append(out, word+info.Expires.Local().Format(time.DateOnly))
+	}
+	if !info.Ends.IsZero() {
+		out = append(out, "ends "+info.Ends.Local().Format(time.DateOnly))
 	}
 	if len(info.Labels) > 0 {
 		out = append(out, keyValues(info.Labels))

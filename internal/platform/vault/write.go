@@ -8,10 +8,12 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
 // Put implements platform.Putter. Labels are written after the value: they
@@ -41,7 +43,7 @@ func (p *Platform) Put(ctx context.Context, ref keyturn.Ref, n platform.New) (ke
 	var made version
 	err = p.client.Do(ctx, ref, http.MethodPost, e.path+"/data/"+rest, "", map[string]any{"data": body, "options": options}, &made)
 	if err != nil {
-		return keyturn.Info{}, err
+		return keyturn.Info{}, tooLarge(ref, err)
 	}
 	if made.Version < 1 {
 		return keyturn.Info{}, &keyturn.Error{Code: keyturn.Unavailable, Ref: ref, Unknown: true, Message: "the server does not say which version it made"}
@@ -59,6 +61,35 @@ func (p *Platform) Put(ctx context.Context, ref keyturn.Ref, n platform.New) (ke
 		return keyturn.Info{}, &e
 	}
 	return info, nil
+}
+
+// Advise implements platform.Adviser: the API's own data/ and metadata/ are no part of
+// a name, and who writes them makes a folder of that name.
+func (p *Platform) Advise(ctx context.Context, ref keyturn.Ref) string {
+	e, rest, err := p.engine(ctx, ref)
+	if err != nil || e.version != 2 {
+		return ""
+	}
+	folder, name, _ := strings.Cut(rest, "/")
+	if folder != "data" && folder != "metadata" || name == "" {
+		return ""
+	}
+	if err := p.ask(ctx, "LIST", e.path+"/metadata/"+folder+"/", nil); !errors.Is(err, keyturn.NotFound) {
+		return ""
+	}
+	return "this makes a folder '" + folder + "' in the engine " + e.path + ": names are written without the API's " + folder + "/; was " +
+		ref.Mount() + "/" + e.path + "/" + name + " meant? Then 'keyturn destroy " + keyturn.Quote(ref.Short()) + "'"
+}
+
+// tooLarge is err, or what it means where a put is beyond the limits of the server's
+// listener, which then answers 500 and has written nothing
+// (https://developer.hashicorp.com/vault/docs/configuration/listener/tcp, max_json_…).
+func tooLarge(ref keyturn.Ref, err error) error {
+	if !api.Says(err, "exceeds allowed") {
+		return err
+	}
+	return keyturn.E(keyturn.Invalid, "a value, or the number of fields, of "+keyturn.Clean(ref.Short())+" is larger than the server takes",
+		"a value may have 1 MiB and a secret 10,000 fields, where its listener's max_json settings say nothing else: use several fields, or several secrets").About(ref).Because(err)
 }
 
 // encode makes the secret's JSON object: strings, and what has another type.
@@ -226,7 +257,7 @@ func (p *Platform) putPlain(ctx context.Context, ref keyturn.Ref, e engine, rest
 			"leave --if-version out; another writer may then be overwritten").About(ref)
 	}
 	if err := p.client.Do(ctx, ref, http.MethodPost, e.path+"/"+rest, "", body, nil); err != nil {
-		return keyturn.Info{}, err
+		return keyturn.Info{}, tooLarge(ref, err)
 	}
 	return plainInfo(ref, e, rest), nil
 }
