@@ -51,7 +51,7 @@ var layers = []layer{
 		name: "clipboard", packages: []string{"launch/clipboard"}, may: []string{"launch/program"},
 		because: "a clipboard's tools are programs that get a value on standard input; it knows no command and no store",
 	}, {
-		name: "organs", packages: []string{"platform", "approval"}, may: []string{"platform/retry"},
+		name: "organs", packages: []string{"platform", "approval"}, may: []string{"platform/retry", "platform/spec"},
 		because: "an organ does one thing and declares the small interface it needs; siblings that know each other become one lump",
 	}, {
 		name: "forwarding", packages: []string{"audit/forward"}, may: []string{"audit/verify"},
@@ -92,6 +92,9 @@ var layers = []layer{
 	}, {
 		name: "what is tried again", packages: []string{"platform/retry"},
 		because: "how often and with which pauses, and nothing of what is asked",
+	}, {
+		name: "what platforms state", packages: []string{"platform/spec"},
+		because: "limits are held by themselves, before any platform is asked",
 	}, {
 		name: "what must not leave", packages: []string{"platform/platformtest/marks"},
 		because: "how a value and an error can be written; it knows no platform",

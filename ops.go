@@ -66,15 +66,18 @@ type ListVersions struct {
 // Reader it is composite: a PlatformAction behind it has the platform let that
 // principal read the secret, with the least policy that does.
 type PutSecret struct {
-	Ref       Ref               `json:"ref"`
-	Candidate string            `json:"candidate,omitempty"`
-	Generate  []Generate        `json:"generate,omitempty"` // sorted by field
-	IfVersion string            `json:"if_version,omitempty"`
-	Mode      string            `json:"mode,omitempty"` // Merge, Replace; "" refuses if fields would vanish
-	Labels    map[string]string `json:"labels,omitempty"`
-	Expires   time.Time         `json:"expires,omitzero"` // UTC, whole seconds
-	Public    []string          `json:"public,omitempty"` // sorted
-	Reader    string            `json:"reader,omitempty"` // a principal of the platform: "vault:approle/myapp"
+	Ref       Ref        `json:"ref"`
+	Candidate string     `json:"candidate,omitempty"`
+	Generate  []Generate `json:"generate,omitempty"` // sorted by field
+	IfVersion string     `json:"if_version,omitempty"`
+	Mode      string     `json:"mode,omitempty"` // Merge, Replace; "" refuses if fields would vanish
+	// Labels replace those that are there; with Merge they are added, and Unlabel names
+	// those that go.
+	Labels  map[string]string `json:"labels,omitempty"`
+	Unlabel []string          `json:"unlabel,omitempty"` // sorted
+	Expires time.Time         `json:"expires,omitzero"`  // UTC, whole seconds
+	Public  []string          `json:"public,omitempty"`  // sorted
+	Reader  string            `json:"reader,omitempty"`  // a principal of the platform: "vault:approle/myapp"
 }
 
 // Generate says how one field's value is made.

@@ -95,9 +95,11 @@ type New struct {
 	// guard what Mount has read: a part of the platform that cannot hold it refuses
 	// with Unsupported.
 	Demanded bool
-	// Labels are all labels of the version; or of the secret, where they belong to it
-	// (LabelLimits.OfSecret): there nil leaves them as they are.
+	// Labels are all labels of the version. Where labels belong to the secret
+	// (LabelLimits.OfSecret) these are set, those of Unlabel are removed, and others
+	// stay as they are.
 	Labels  map[string]string
+	Unlabel []string
 	Public  []string // fields that are not secret; sorted, all of them in Values
 	Typed   []string // fields that are JSON texts and not strings; sorted, all of them in Values
 	Expires time.Time
@@ -111,6 +113,14 @@ type Putter interface {
 	// Conflict where IfVersion does not hold, and then nothing has changed: of
 	// several racing puts with the same IfVersion exactly one succeeds.
 	Put(ctx context.Context, ref keyturn.Ref, n New) (keyturn.Info, error)
+}
+
+// Labeler changes labels that belong to the secret (LabelLimits.OfSecret).
+type Labeler interface {
+	// Label sets some labels and removes others, as New says, without a new version.
+	// What it is to remove and is not there is no error. NotFound where there is no
+	// such secret.
+	Label(ctx context.Context, ref keyturn.Ref, set map[string]string, remove []string) error
 }
 
 // Adviser knows names that are most likely not meant.

@@ -71,7 +71,7 @@ func (s *suite) canary() {
 		_, err = p.Put(ctx, s.ref(), platform.New{Values: values, IfVersion: info.Version})
 		fails("a put of what does not exist on the platform", err)
 	}
-	done, cancel := cancelled(ctx)
+	done, cancel := marks.Cancelled(ctx)
 	defer cancel()
 	_, err = p.Put(done, ref, platform.New{Values: values})
 	fails("a cancelled put", err)

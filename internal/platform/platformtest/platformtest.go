@@ -18,7 +18,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
@@ -220,20 +219,9 @@ func (s *suite) putAs(ref keyturn.Ref, p platform.Put) platform.Change {
 // platform is eventually consistent.
 func (s *suite) settle(problem func() string) {
 	s.Helper()
-	tries := 1
-	if s.h.Spec.EventuallyConsistent {
-		tries = 200
+	if what := marks.Settle(s.h.Spec.EventuallyConsistent, problem); what != "" {
+		s.Fatalf("%s", what)
 	}
-	what := ""
-	for try := range tries {
-		if try > 0 {
-			time.Sleep(min(time.Duration(try)*time.Millisecond, 250*time.Millisecond))
-		}
-		if what = problem(); what == "" {
-			return
-		}
-	}
-	s.Fatalf("%s", what)
 }
 
 // holds checks that ref reads as exactly these values, and at the version if one

@@ -344,13 +344,7 @@ func (s *suite) listSome(under string, names []string) string {
 		return ""
 	}
 	for _, look := range []platform.Look{{Names: true}, {Shallow: true}, {Shallow: true, Names: true}} {
-		want := map[string]bool{}
-		for _, n := range names {
-			if segment, _, deeper := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(n, under), "/"), "/"); deeper && look.Shallow {
-				n = s.refOf(under+"/"+segment).Path() + "/"
-			}
-			want[n] = true
-		}
+		want := marks.Level(s.h.Mount, under, names, look.Shallow)
 		for info, err := range l.ListSome(s.Context(), under, look) {
 			name := info.Ref.Name()
 			if info.IsFolder() {
@@ -446,12 +440,6 @@ func (s *suite) getMany() {
 	}
 }
 
-func cancelled(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	cancel()
-	return ctx, cancel
-}
-
 // cancellation: a cancelled call ends with an error and changes nothing.
 func (s *suite) cancellation() {
 	p := s.putter()
@@ -460,7 +448,7 @@ func (s *suite) cancellation() {
 	s.put(s.ref(), s.one("another"))
 	s.put(s.ref(), s.one("a third"))
 	s.holds(ref, info.Version, s.one("before"))
-	ctx, cancel := cancelled(s.Context())
+	ctx, cancel := marks.Cancelled(s.Context())
 	defer cancel()
 	calls := map[string]func() error{
 		"get":  func() error { return second(s.h.Platform.Get(ctx, ref)) },

@@ -280,7 +280,24 @@ func (s *suite) labels() {
 			s.want(keyturn.Invalid, err, "put with labels: "+what)
 		}
 		keeps("after puts that were refused", info.Version, left, nil, time.Time{})
+		s.relabel(ref, keeps)
 	}
+}
+
+// relabel: under a merge labels are added to those that are there, and taken away one by
+// one; where they belong to the secret no version is made for it.
+func (s *suite) relabel(ref keyturn.Ref, keeps func(doing, version string, labels map[string]string, public []string, expires time.Time)) {
+	c := s.putAs(ref, platform.Put{Values: s.one("x"), Mode: keyturn.Replace, Labels: map[string]string{"team": "web", "tier": "1"}})
+	keeps("all labels named", c.Info.Version, map[string]string{"team": "web", "tier": "1"}, nil, time.Time{})
+	_, err := s.m.Put(s.Context(), ref, platform.Put{Values: s.one("x"), Mode: keyturn.Replace, Unlabel: []string{"team"}})
+	s.want(keyturn.Invalid, err, "put that takes a label away, and does not merge")
+	next := s.putAs(ref, platform.Put{Mode: keyturn.Merge, Labels: map[string]string{"env": "prod"}, Unlabel: []string{"tier", "absent"}})
+	if same := next.Info.Version == c.Info.Version; same != s.h.Spec.Labels.OfSecret {
+		s.Errorf("labels alone: version '%s' after '%s', and labels are of the secret: %v", next.Info.Version, c.Info.Version, s.h.Spec.Labels.OfSecret)
+	}
+	keeps("one label more, one less", next.Info.Version, map[string]string{"team": "web", "env": "prod"}, nil, time.Time{})
+	next = s.putAs(ref, platform.Put{Values: s.one("y"), Mode: keyturn.Merge, Labels: map[string]string{"team": "data"}})
+	keeps("a label changed with a value", next.Info.Version, map[string]string{"team": "data", "env": "prod"}, nil, time.Time{})
 }
 
 // outlive: labels that belong to the secret stay when its newest version is deleted

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -50,17 +51,69 @@ func (p *Platform) Put(ctx context.Context, ref keyturn.Ref, n platform.New) (ke
 	}
 	info := p.info(ref, e, rest, made)
 	info.Current, info.Labels = true, made.Metadata
-	if n.Labels == nil {
+	if len(n.Labels)+len(n.Unlabel) == 0 {
 		return info, nil
 	}
-	info.Labels = n.Labels
-	err = p.client.Do(ctx, ref, http.MethodPost, e.path+"/metadata/"+rest, "", map[string]any{"custom_metadata": n.Labels}, nil)
-	if err != nil {
+	if err := p.relabel(ctx, ref, e, rest, n.Labels, n.Unlabel); err != nil {
 		e := *keyturn.AsError(err)
 		e.Message, e.Unknown = "version "+info.Version+" was written, but not its labels: "+e.Message, true
 		return keyturn.Info{}, &e
 	}
+	if info.Labels = maps.Clone(made.Metadata); info.Labels == nil {
+		info.Labels = map[string]string{}
+	}
+	maps.Copy(info.Labels, n.Labels)
+	for _, k := range n.Unlabel {
+		delete(info.Labels, k)
+	}
 	return info, nil
+}
+
+// Label implements platform.Labeler.
+func (p *Platform) Label(ctx context.Context, ref keyturn.Ref, set map[string]string, remove []string) error {
+	e, rest, err := p.engine(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if e.version == 1 {
+		return labelless(ref, e)
+	}
+	return p.relabel(ctx, ref, e, rest, set, remove)
+}
+
+// relabel changes some labels by a patch, which leaves others to whoever changes them
+// meanwhile. A token without "patch", and a server that knows none, gets all of them
+// read and written: there the last writer wins.
+func (p *Platform) relabel(ctx context.Context, ref keyturn.Ref, e engine, rest string, set map[string]string, remove []string) error {
+	path := e.path + "/metadata/" + rest
+	change := map[string]any{}
+	for k, v := range set {
+		change[k] = v
+	}
+	for _, k := range remove {
+		change[k] = nil
+	}
+	err := p.client.Do(ctx, ref, http.MethodPatch, path, "", map[string]any{"custom_metadata": change}, nil)
+	if !errors.Is(err, keyturn.Denied) && !errors.Is(err, keyturn.Unsupported) {
+		return err
+	}
+	m, err := p.metadata(ctx, ref, e, rest)
+	if err != nil {
+		return err
+	}
+	all := maps.Clone(m.Custom)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, set)
+	for _, k := range remove {
+		delete(all, k)
+	}
+	return p.client.Do(ctx, ref, http.MethodPost, path, "", map[string]any{"custom_metadata": all}, nil)
+}
+
+func labelless(ref keyturn.Ref, e engine) error {
+	return keyturn.E(keyturn.Unsupported, "the engine '"+keyturn.Clean(e.path)+"' is kv version 1, which keeps no labels", "leave --label out").About(ref)
 }
 
 // Advise implements platform.Adviser: the API's own data/ and metadata/ are no part of
@@ -249,8 +302,8 @@ func plainInfo(ref keyturn.Ref, e engine, rest string) keyturn.Info {
 }
 
 func (p *Platform) putPlain(ctx context.Context, ref keyturn.Ref, e engine, rest string, n platform.New, body map[string]json.RawMessage) (keyturn.Info, error) {
-	if len(n.Labels) > 0 {
-		return keyturn.Info{}, keyturn.E(keyturn.Unsupported, "the engine '"+keyturn.Clean(e.path)+"' is kv version 1, which keeps no labels", "leave --label out").About(ref)
+	if len(n.Labels)+len(n.Unlabel) > 0 {
+		return keyturn.Info{}, labelless(ref, e)
 	}
 	if n.Demanded {
 		return keyturn.Info{}, keyturn.E(keyturn.Unsupported, "the engine '"+keyturn.Clean(e.path)+"' is kv version 1, which cannot put only if a version is current",

@@ -1,8 +1,10 @@
-// Package marks knows values and errors by themselves: a value that must not leave,
-// however it is written, whether two are the same, and everything that an error says.
+// Package marks is what the suite needs that is about no platform: a value that must
+// not leave, however it is written, whether two are the same, and everything that an
+// error says.
 package marks
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -13,6 +15,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/keyturn/keyturn"
 )
@@ -91,4 +94,55 @@ func FirstError(list iter.Seq2[keyturn.Info, error]) error {
 		}
 	}
 	return nil
+}
+
+// Level is the names that a listing of a mount yields below a prefix, with shallow of
+// one level: folders by the prefix that lists them.
+func Level(mount, under string, names []string, shallow bool) map[string]bool {
+	want := map[string]bool{}
+	for _, n := range names {
+		segment, _, deeper := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(n, under), "/"), "/")
+		if ref, err := keyturn.NewRef(mount, under+"/"+segment); deeper && shallow && err == nil {
+			n = ref.Path() + "/"
+		}
+		want[n] = true
+	}
+	return want
+}
+
+// Labels are those of now with some set and others removed.
+func Labels(now, set map[string]string, remove []string) map[string]string {
+	out := map[string]string{}
+	maps.Copy(out, now)
+	maps.Copy(out, set)
+	for _, k := range remove {
+		delete(out, k)
+	}
+	return out
+}
+
+// Settle asks until problem is "", and returns the last one: once, or where what is
+// asked may come late for some time.
+func Settle(late bool, problem func() string) string {
+	tries := 1
+	if late {
+		tries = 200
+	}
+	what := ""
+	for try := range tries {
+		if try > 0 {
+			time.Sleep(min(time.Duration(try)*time.Millisecond, 250*time.Millisecond))
+		}
+		if what = problem(); what == "" {
+			return ""
+		}
+	}
+	return what
+}
+
+// Cancelled is a context that has ended.
+func Cancelled(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	return ctx, cancel
 }
