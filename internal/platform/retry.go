@@ -7,12 +7,18 @@ import (
 	"github.com/keyturn/keyturn/internal/platform/retry"
 )
 
-// retried is retry.Do on platforms behind a network.
+// Retry is retry.Do. Mount does it around each thing it asks of a platform behind a
+// network, but for a listing: there the platform does it around each of its requests.
+func Retry[T any](ctx context.Context, act func() (T, error)) (T, error) {
+	return retry.Do(ctx, act)
+}
+
+// retried is Retry on platforms behind a network.
 func retried[T any](ctx context.Context, m *Mount, act func() (T, error)) (T, error) {
 	if !m.spec.Remote {
 		return act()
 	}
-	return retry.Do(ctx, act)
+	return Retry(ctx, act)
 }
 
 // The platform's reads, tried again.

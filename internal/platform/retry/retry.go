@@ -1,4 +1,4 @@
-// Package retry asks once more for what failed and may pass.
+// Package retry tries again what failed for want of an answer.
 package retry
 
 import (
@@ -25,15 +25,17 @@ const (
 // Do calls act until it does not fail with Unavailable, at most four times. A
 // change whose outcome is not known is not tried again. Where the error's cause has
 // a method RetryAfter, as long as that is waited for at least; where that is too
-// long for somebody who waits, act is not tried again.
-//
-// Mount does this around each thing it asks of a platform behind a network, but for
-// a listing: there the platform does it around each of its requests.
+// long for somebody who waits, act is not tried again; nor where it has a method
+// Final that says that it would be in vain.
 func Do[T any](ctx context.Context, act func() (T, error)) (T, error) {
 	for try := 1; ; try++ {
 		out, err := act()
 		var e *keyturn.Error
 		if err == nil || !errors.As(err, &e) || e.Code != keyturn.Unavailable || e.Unknown {
+			return out, err
+		}
+		var final interface{ Final() bool }
+		if errors.As(e.Err, &final) && final.Final() {
 			return out, err
 		}
 		var later interface{ RetryAfter() time.Duration }
