@@ -33,13 +33,13 @@ var layers = []layer{
 		name: "words of Vault's administration", packages: []string{"platform/vault/admin/words"},
 		because: "names are checked and quoted by themselves, before any server is asked",
 	}, {
-		name: "pure packages", packages: []string{"rules/needs", "rules/quote", "leak", "audit/verify"},
+		name: "pure packages", packages: []string{"rules/needs", "rules/quote", "rules/address", "leak", "audit/verify"},
 		because: "they decide, redact and verify by their arguments alone, so that doors may use them and anybody can check them",
 	}, {
 		name: "words of rules", packages: []string{"rules/template", "rules/pattern"}, may: []string{"rules/quote"},
 		because: "what one word of a rule matches is found out by itself, whatever the rule says",
 	}, {
-		name: "rules", packages: []string{"rules"}, may: []string{"rules/template", "rules/pattern", "rules/needs", "rules/quote"},
+		name: "rules", packages: []string{"rules"}, may: []string{"rules/template", "rules/pattern", "rules/needs", "rules/quote", "rules/address"},
 		because: "pure as they are, and large enough without the reading of commands",
 	}, {
 		name: "files that survive", packages: []string{"durable"},
@@ -69,7 +69,7 @@ var layers = []layer{
 		name: "parts of platform", packages: []string{"platform/input", "platform/retry"},
 		because: "what an action is given is checked by itself, and trying again knows no platform; package platform is large enough",
 	}, {
-		name: "organs", packages: []string{"platform", "approval"}, may: []string{"platform/input", "platform/retry"},
+		name: "organs", packages: []string{"platform", "approval"}, may: []string{"platform/input", "platform/retry", "platform/spec"},
 		because: "an organ does one thing and declares the small interface it needs; siblings that know each other become one lump",
 	}, {
 		name: "forwarding", packages: []string{"audit/forward"}, may: []string{"audit/verify", "filelock"},
@@ -108,6 +108,15 @@ var layers = []layer{
 		name: "state", packages: []string{"state"}, may: []string{"state/codec", "state/disk", "state/rows", "state/seal", "state/sqlite", "state/table"},
 		because: "the store keeps bytes for organs that each declare what they need; it must not know what the bytes mean",
 	}, {
+		name: "what is tried again", packages: []string{"platform/retry"},
+		because: "how often and with which pauses, and nothing of what is asked",
+	}, {
+		name: "what platforms state", packages: []string{"platform/spec"},
+		because: "limits are held by themselves, before any platform is asked",
+	}, {
+		name: "what must not leave", packages: []string{"platform/platformtest/marks"},
+		because: "how a value and an error can be written; it knows no platform",
+	}, {
 		name: "requests to Vault", packages: []string{"platform/vault/api"},
 		because: "address, token and errors of one API, for the platform and for its login and administration",
 	}, {
@@ -129,10 +138,10 @@ var layers = []layer{
 		name: "states of versions", packages: []string{"platform/lifecycle"},
 		because: "what a version's state lets be done is the same on each platform that keeps deleted versions; it asks none",
 	}, {
-		name: "platforms", packages: []string{"platform/local", "platform/vault"}, may: []string{"platform", "platform/lifecycle", "platform/vault/api", "platform/vault/admin", "platform/vault/login", "platform/vault/lease"},
+		name: "platforms", packages: []string{"platform/local", "platform/vault"}, may: []string{"platform", "platform/lifecycle", "platform/vault/api", "platform/vault/admin", "platform/vault/login", "platform/vault/lease", "platform/retry"},
 		because: "a platform knows its vendor and what a platform must do; rules, approvals and the log are decided before it is asked",
 	}, {
-		name: "conformance suite", packages: []string{"platform/platformtest"}, may: []string{"platform"},
+		name: "conformance suite", packages: []string{"platform/platformtest"}, may: []string{"platform", "platform/platformtest/marks"},
 		because: "it proves what package platform asks for, and nothing that only one platform has",
 	}, {
 		name: "parts of the door-keeper", packages: []string{"broker/generate", "broker/candidate", "broker/trust", "broker/budget", "broker/records", "broker/fields"},
@@ -177,11 +186,14 @@ var layers = []layer{
 		name: "logging in", packages: []string{"broker/entry"}, may: []string{"platform"},
 		because: "it asks a mount and hands on what is beside the caller; who may is decided before",
 	}, {
+		name: "names that may be seen", packages: []string{"broker/listing"}, may: []string{"platform"},
+		because: "it folds and looks for what functions of broker let through; it decides nothing",
+	}, {
 		name: "what can be carried", packages: []string{"broker/carry"}, may: []string{"platform"},
 		because: "it compares what platforms state of themselves with what a secret has; it asks no platform",
 	}, {
 		name: "door-keeper", packages: []string{"broker"},
-		may:     []string{"platform", "approval", "audit", "audit/verify", "rules", "leak", "broker/generate", "broker/candidate", "broker/trust", "broker/migration", "broker/budget", "broker/records", "broker/wellformed", "broker/verdict", "broker/remember", "broker/leases", "broker/fields", "broker/answer", "broker/asked", "broker/people", "broker/crash", "broker/entry", "broker/action", "broker/delivery", "broker/transfer"},
+		may:     []string{"platform", "approval", "audit", "audit/verify", "rules", "leak", "broker/generate", "broker/candidate", "broker/trust", "broker/migration", "broker/budget", "broker/records", "broker/wellformed", "broker/verdict", "broker/remember", "broker/leases", "broker/fields", "broker/answer", "broker/asked", "broker/people", "broker/crash", "broker/entry", "broker/action", "broker/delivery", "broker/transfer", "broker/listing"},
 		because: "the one door takes organs by their interfaces: it knows no store, no vendor, no command line",
 	}, {
 		name: "what commands are made of", packages: []string{"cli/command"}, may: []string{"config", "rules", "durable"},

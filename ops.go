@@ -35,10 +35,12 @@ type ListMounts struct {
 
 // ListSecrets asks for the names under a prefix, without reading a value. With
 // Shallow it stops at the next segment: what lies deeper is one Info with a zero
-// Ref and the folder's prefix as its Path, "local/myapp/".
+// Ref and the folder's prefix as its Path, "local/myapp/". With Names what else is
+// known of each, its state too, is left out where it takes a further request.
 type ListSecrets struct {
 	Under   Prefix `json:"under"`
 	Shallow bool   `json:"shallow,omitempty"`
+	Names   bool   `json:"names,omitempty"`
 }
 
 // GetSecret asks what is known of a secret, without its values.
@@ -64,15 +66,18 @@ type ListVersions struct {
 // Reader it is composite: a PlatformAction behind it has the platform let that
 // principal read the secret, with the least policy that does.
 type PutSecret struct {
-	Ref       Ref               `json:"ref"`
-	Candidate string            `json:"candidate,omitempty"`
-	Generate  []Generate        `json:"generate,omitempty"` // sorted by field
-	IfVersion string            `json:"if_version,omitempty"`
-	Mode      string            `json:"mode,omitempty"` // Merge, Replace; "" refuses if fields would vanish
-	Labels    map[string]string `json:"labels,omitempty"`
-	Expires   time.Time         `json:"expires,omitzero"` // UTC, whole seconds
-	Public    []string          `json:"public,omitempty"` // sorted
-	Reader    string            `json:"reader,omitempty"` // a principal of the platform: "vault:approle/myapp"
+	Ref       Ref        `json:"ref"`
+	Candidate string     `json:"candidate,omitempty"`
+	Generate  []Generate `json:"generate,omitempty"` // sorted by field
+	IfVersion string     `json:"if_version,omitempty"`
+	Mode      string     `json:"mode,omitempty"` // Merge, Replace; "" refuses if fields would vanish
+	// Labels replace those that are there; with Merge they are added, and Unlabel names
+	// those that go.
+	Labels  map[string]string `json:"labels,omitempty"`
+	Unlabel []string          `json:"unlabel,omitempty"` // sorted
+	Expires time.Time         `json:"expires,omitzero"`  // UTC, whole seconds
+	Public  []string          `json:"public,omitempty"`  // sorted
+	Reader  string            `json:"reader,omitempty"`  // a principal of the platform: "vault:approle/myapp"
 }
 
 // Generate says how one field's value is made.

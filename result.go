@@ -61,8 +61,9 @@ type Mounts struct {
 }
 
 // Listing answers ListSecrets. The names arrive while Secrets is ranged over,
-// which can be done once; an error ends it. It must be ranged over, or the
-// operation's outcome is never recorded.
+// which can be done once. An error beside a folder (Info.IsFolder) is that of the
+// folder alone, and the rest is still to come; any other error ends it. It must be
+// ranged over, or the operation's outcome is never recorded.
 type Listing struct {
 	Receipt
 	Secrets iter.Seq2[Info, error]
@@ -101,6 +102,9 @@ type Changed struct {
 	Unseen bool
 	// Whole tells that a destroy took the secret itself, not only versions.
 	Whole bool
+	// Notice tells what may be wrong with the name of a secret that was made; "" for
+	// nothing.
+	Notice string
 	// Granted is what came of a put's Reader; nil where it had none, or where Failed
 	// tells why the version is there and the reader may not read it.
 	Granted *Told

@@ -1,6 +1,9 @@
 package keyturn
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // State is what can be done with a version of a secret.
 type State string
@@ -32,12 +35,19 @@ type Info struct {
 	// Expires is when the secret should have been replaced; zero: never. It is a
 	// notice, not a lock.
 	Expires time.Time
+	// Ends is when the platform deletes this version by itself; zero: never, or where
+	// it is not live.
+	Ends time.Time
 	// Current tells that this is the version that a reference without one gets.
 	Current bool
 	// Versions is how many versions are kept, where the platform says so
 	// without further calls; else 0.
 	Versions int
 }
+
+// IsFolder reports whether i stands for a folder of a listing: it has no Ref, and its
+// Path is the prefix that lists it, "local/myapp/".
+func (i Info) IsFolder() bool { return i.Ref.IsZero() && strings.HasSuffix(i.Path, "/") }
 
 // Secret is one version of a secret with its values.
 type Secret struct {

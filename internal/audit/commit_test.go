@@ -316,7 +316,7 @@ func TestHideNames(t *testing.T) {
 		keyturn.RenderTemplate{Template: "t", Secrets: []keyturn.Ref{ref}}, keyturn.ListRecords{Under: under("local/shop")}, keyturn.ListSecrets{Under: under("local")},
 		keyturn.GetSecret{Ref: keyturn.MustRef("local/" + strings.Repeat("s/", 1000) + "shop")},
 		keyturn.PutSecret{Ref: keyturn.MustRef("local/shop"), Generate: []keyturn.Generate{{Field: "password", Charset: "hex"}}, Public: []string{"db", "main"},
-			Labels: map[string]string{"shop": "main", "x": "db"}},
+			Labels: map[string]string{"shop": "main", "x": "db"}, Unlabel: []string{"main"}},
 		keyturn.MigrateSecrets{Ref: keyturn.MustRef("local/shop"), Fields: []string{"db", "main"}},
 	}
 	for i, op := range ops {

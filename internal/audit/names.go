@@ -88,7 +88,7 @@ func hideIn(key []byte, v any) any {
 
 // plainNames are the members of operations that hold names without being references,
 // and what they are names of.
-var plainNames = map[string]string{"field": "field", "fields": "field", "public": "field", "labels": "label",
+var plainNames = map[string]string{"field": "field", "fields": "field", "public": "field", "labels": "label", "unlabel": "label",
 	"file": "text"} // of an action: a policy, full of names
 
 // hideAs replaces every text in v, the names of its members too.

@@ -3,12 +3,12 @@ package broker
 import (
 	"context"
 	"errors"
-	"iter"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/broker/answer"
 	"github.com/keyturn/keyturn/internal/broker/crash"
 	"github.com/keyturn/keyturn/internal/broker/entry"
+	"github.com/keyturn/keyturn/internal/broker/listing"
 	"github.com/keyturn/keyturn/internal/broker/trust"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/rules"
@@ -221,14 +221,17 @@ func (b *Broker) listSecrets(ctx context.Context, c *call, op keyturn.ListSecret
 	if err != nil {
 		return nil, err
 	}
-	// Filtered first and folded after, so that a folder tells nothing more.
-	seen := answer.Seen(m.List(ctx, op.Under, false), m.Name(), func(path string) bool { return b.mayList(c, path) },
-		func(path string) bool { return b.mayPath(c.actor, keyturn.Describe, path) })
-	list := &keyturn.Listing{Receipt: c.receipt(m), Secrets: seen}
-	if op.Shallow {
-		list.Secrets = platform.Fold(op.Under, seen)
+	return &keyturn.Listing{Receipt: c.receipt(m), Secrets: b.sight(c, m).Under(ctx, op)}, nil
+}
+
+// sight is what c may see of a mount.
+func (b *Broker) sight(c *call, m *platform.Mount) listing.Sight {
+	return listing.Sight{Mount: m,
+		List:     func(path string) bool { return b.mayList(c, path) },
+		Describe: func(path string) bool { return b.mayPath(c.actor, keyturn.Describe, path) },
+		Some:     func(path string) bool { return c.approval != "" || b.Rules.MayAny(c.actor, path, b.Remote) },
+		All:      func(path string) bool { return b.Rules.MayAll(c.actor, keyturn.List, path, b.Remote) },
 	}
-	return list, nil
 }
 
 // mayList reports whether c may see that a name exists: by the rules, or by the
@@ -250,34 +253,8 @@ func (b *Broker) suggest(ctx context.Context, c *call, err error) error {
 	if mountErr != nil {
 		return err
 	}
-	name := keyturn.Nearest(refs[0].Path(), b.visible(ctx, c, m))
-	if name == "" {
+	if e.Hint = b.sight(c, m).Suggest(ctx, refs[0]); e.Hint == "" {
 		e.Hint = "'keyturn list " + keyturn.Quote(m.Name()) + "' shows what is there"
-		return e
 	}
-	if e.Hint = keyturn.Quote(name); e.Hint == name {
-		e.Hint = "'" + name + "'"
-	}
-	e.Hint = "did you mean " + e.Hint + "?"
 	return e
-}
-
-const maxSuggest = 5000 // names looked at for a suggestion
-
-func (b *Broker) visible(ctx context.Context, c *call, m *platform.Mount) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		all, err := keyturn.ParsePrefix(m.Name())
-		if err != nil {
-			return
-		}
-		n := 0
-		for info, err := range m.List(ctx, all, false) {
-			if n++; err != nil || n > maxSuggest {
-				return
-			}
-			if !info.Ref.IsZero() && b.may(c.actor, keyturn.List, info.Ref) && !yield(info.Ref.Path()) {
-				return
-			}
-		}
-	}
 }

@@ -43,18 +43,29 @@ func TestListingsAreFiltered(t *testing.T) {
 		op    keyturn.ListSecrets
 		want  []string
 	}{
-		"an agent":         {coder, keyturn.ListSecrets{Under: prefix("local")}, []string{"local/app/db", "local/app/web and more"}},
-		"below a folder":   {coder, keyturn.ListSecrets{Under: prefix("local/app")}, []string{"local/app/db", "local/app/web and more"}},
-		"a never":          {other, keyturn.ListSecrets{Under: prefix("local")}, []string{"local/app/db"}},
-		"folders":          {coder, keyturn.ListSecrets{Under: prefix("local"), Shallow: true}, []string{"local/app/"}},
-		"use is not list":  {ci, keyturn.ListSecrets{Under: prefix("local")}, nil},
-		"a person":         {anna, keyturn.ListSecrets{Under: prefix("local"), Shallow: true}, []string{"local/app/", "local/hidden/"}},
-		"nothing is below": {anna, keyturn.ListSecrets{Under: prefix("local/nosuch")}, nil},
+		"an agent":        {coder, keyturn.ListSecrets{Under: prefix("local")}, []string{"local/app/db", "local/app/web and more"}},
+		"below a folder":  {coder, keyturn.ListSecrets{Under: prefix("local/app")}, []string{"local/app/db", "local/app/web and more"}},
+		"a never":         {other, keyturn.ListSecrets{Under: prefix("local")}, []string{"local/app/db"}},
+		"folders":         {coder, keyturn.ListSecrets{Under: prefix("local"), Shallow: true}, []string{"local/app/"}},
+		"use is not list": {ci, keyturn.ListSecrets{Under: prefix("local")}, nil},
+		"a person":        {anna, keyturn.ListSecrets{Under: prefix("local"), Shallow: true}, []string{"local/app/", "local/hidden/"}},
 	} {
 		if got := listed(t, w.as(c.actor), c.op); !cmp.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", what, got, c.want)
 		}
 	}
+	// What is not there and what may not be seen are the same to somebody who may list
+	// something: hidden is of the agent's own prefix.
+	w.store(keyturn.MustRef("local/app/hidden/x"), map[string]string{"value": "x"})
+	for name, hint := range map[string]string{"local/app/hidden": "", "local/app/hiddem": "", "local/app/we": "'local/app/web'?"} {
+		w.Rules = ruleSet(t, may("agents", "list", "local/app/*"), may("agents", "use", name+"/**", run("x")))
+		_, yielded, err := w.as(coder).do(keyturn.ListSecrets{Under: prefix(name)})
+		if e := keyturn.AsError(err); e == nil || e.Code != keyturn.NotFound || e.Message != "there is nothing at "+name+" that you may list" || !strings.Contains(e.Hint, hint) || strings.Contains(e.Hint, "hidde") || len(yielded) > 0 {
+			t.Errorf("%s: %v, %s", name, yielded, say(err))
+		}
+	}
+	w.Rules = ruleSet(t, may("agents", "list", "local/app/db"), may("agents", "list describe", "local/app/web"),
+		may("services", "use", "local/**", run("x")), never("agent:editor", "list", "local/app/web"), never("everyone", "list describe use", "prod/**"))
 	// Where nothing at all may be listed a person can say yes, but not past a never.
 	hidden := keyturn.ListSecrets{Under: prefix("local/hidden")}
 	if e := w.as(coder).no(keyturn.Denied, hidden); e.Approval == nil {

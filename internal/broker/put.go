@@ -55,9 +55,13 @@ func (b *Broker) putSecret(ctx context.Context, c *call, op keyturn.PutSecret) (
 				return nil, err
 			}
 		}
-		ch, err := m.Put(ctx, op.Ref, platform.Put{Values: values, IfVersion: c.expects(m, op.Ref, op.IfVersion), Mode: op.Mode,
-			Labels: op.Labels, Public: op.Public, Expires: op.Expires})
-		out := &keyturn.Changed{Receipt: r, Secret: ch.Info, Created: ch.Created, Before: ch.Before, Unseen: ch.Unseen, Target: m.Target()}
+		put := platform.Put{Values: values, IfVersion: op.IfVersion, Mode: op.Mode, Labels: op.Labels, Unlabel: op.Unlabel,
+			Public: op.Public, Expires: op.Expires}
+		if !m.Relabels(put) {
+			put.IfVersion = c.expects(m, op.Ref, op.IfVersion)
+		}
+		ch, err := m.Put(ctx, op.Ref, put)
+		out := &keyturn.Changed{Receipt: r, Secret: ch.Info, Created: ch.Created, Before: ch.Before, Unseen: ch.Unseen, Notice: ch.Notice, Target: m.Target()}
 		if err == nil && op.Reader != "" {
 			out.Granted, out.Failed = b.letRead(ctx, c, m)
 		}

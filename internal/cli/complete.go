@@ -46,6 +46,7 @@ var arguments = map[string][]kind{
 	"copy": {aField, aSecret, other}, "diff": {aField, aField, other},
 	"lease create": {aSecret, other}, "lease renew": {aSecret, other}, "lease revoke": {aSecret, other}, "lease list": {aFolder, other},
 	"vault policy for": {aSecret, other}, "vault policy least": {aSecret, other}, "vault kv settings": {aSecret, other}, "vault kv tune": {aSecret, other},
+	"vault policy grant": {other, aSecret, other}, "vault policy check-grant": {other, aSecret, other},
 	"rules explain": {other, aVerb, aSecret, other},
 	"login":         {aMount, other}, "logout": {aMount, other},
 }
@@ -189,7 +190,7 @@ func (w *words) below(f command.Facts, k kind, name string) (found []string, mor
 		return nil, false // what is refused would be a request that nobody meant to make
 	}
 	w.do(func(ctx context.Context, s *command.Session) error {
-		res, err := keyturn.Do[*keyturn.Listing](ctx, s.Service, keyturn.ListSecrets{Under: under, Shallow: true})
+		res, err := keyturn.Do[*keyturn.Listing](ctx, s.Service, keyturn.ListSecrets{Under: under, Shallow: true, Names: k != aDeleted})
 		if err != nil {
 			return err
 		}

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform/spec"
 )
 
 // Mount is one configured platform under its name: the concrete type that
@@ -30,8 +30,11 @@ type Mount struct {
 // only place that asks.
 type able struct {
 	Platform
+	lister        Lister
 	describer     Describer
 	putter        Putter
+	labeler       Labeler
+	adviser       Adviser
 	deleter       Deleter
 	restorer      Restorer
 	destroyer     Destroyer
@@ -51,8 +54,11 @@ func NewMount(name string, p Platform, spec Spec, target string) *Mount {
 		panic("platform: NewMount needs a name, a platform and its Spec")
 	}
 	m := &Mount{name: name, target: target, spec: spec, able: able{Platform: p}}
+	m.able.lister, _ = p.(Lister)
 	m.able.describer, _ = p.(Describer)
 	m.able.putter, _ = p.(Putter)
+	m.able.labeler, _ = p.(Labeler)
+	m.able.adviser, _ = p.(Adviser)
 	m.able.deleter, _ = p.(Deleter)
 	m.able.restorer, _ = p.(Restorer)
 	m.able.destroyer, _ = p.(Destroyer)
@@ -185,7 +191,7 @@ func names(list []string) string {
 	var b strings.Builder
 	for i, n := range list {
 		if i == most {
-			b.WriteString(" and " + number(len(list)-most) + " more")
+			b.WriteString(" and " + spec.Number(len(list)-most) + " more")
 			break
 		}
 		if i > 0 {
@@ -196,24 +202,6 @@ func names(list []string) string {
 	return b.String()
 }
 
-func number(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-func bytes(n int) string {
-	switch {
-	case n >= 1<<20 && n%(1<<20) == 0:
-		return number(n>>20) + " MiB"
-	case n >= 1<<10 && n%(1<<10) == 0:
-		return number(n>>10) + " KiB"
-	}
-	return number(n) + " bytes"
-}
-
 // Change is what a put or a rollback did.
 type Change struct {
 	Info    keyturn.Info
@@ -222,6 +210,7 @@ type Change struct {
 	// Unseen tells that the caller may not see what was replaced: it was replaced
 	// whatever it was.
 	Unseen bool
+	Notice string // what may be wrong with its name; "" for nothing
 }
 
 // Put is what a caller wants of a new version.
@@ -233,9 +222,11 @@ type Put struct {
 	// current version would vanish.
 	Mode string
 	// Labels and Public are those of the version before where nil; labels that belong
-	// to the secret then stay as they are.
-	Labels map[string]string
-	Public []string
+	// to the secret then stay as they are. With keyturn.Merge they are added to those
+	// that are there, and those that Unlabel names go.
+	Labels  map[string]string
+	Unlabel []string
+	Public  []string
 	// Expires does not come from the version before.
 	Expires time.Time
 }

@@ -181,8 +181,8 @@ func TestGetMany(t *testing.T) {
 	if n := w.Reads.Load(); n != 50 {
 		t.Errorf("%d reads of 50 secrets", n)
 	}
-	if n := w.most.Load(); n < 2 || n > 8 {
-		t.Errorf("%d reads at a time, want 2 to 8", n)
+	if n := w.most.Load(); n < 2 || n > 16 {
+		t.Errorf("%d reads at a time, want 2 to 16", n)
 	}
 	two := m.GetMany(t.Context(), []keyturn.Ref{refs[0], refs[0]})
 	delete(two[0].Secret.Values, "a")

@@ -51,9 +51,29 @@ type Platform interface {
 	// List yields each secret whose name is prefix or lies below it by whole
 	// segments (keyturn.Under), once, in any order, as it stands newest. It never
 	// reads a value. A secret whose newest version is deleted is listed, with that
-	// state, as long as it can be restored. An error ends the sequence. A secret
-	// whose name no reference can hold is yielded with a zero Ref and its Path.
+	// state, as long as it can be restored. A folder below prefix that may not be
+	// listed is an Info with a zero Ref and for a Path the prefix that lists it, as
+	// people type it ("vault/secret/team/"), beside the error, and the rest is yielded
+	// still; any other error ends the sequence. A secret whose name no reference can
+	// hold is yielded with a zero Ref and its Path.
 	List(ctx context.Context, prefix string) iter.Seq2[keyturn.Info, error]
+}
+
+// Look is how much of a listing is wanted.
+type Look struct {
+	// Shallow stops at the next segment below the prefix. What lies deeper is yielded
+	// once for each folder, as an Info with a zero Ref and for a Path the prefix that
+	// lists it, as people type it. A part of the platform that can keep secrets, and
+	// keeps none, is a folder too.
+	Shallow bool
+	// Names leaves out of each Info what takes a further request, the State too.
+	Names bool
+}
+
+// Lister lists less than List, with fewer requests.
+type Lister interface {
+	// ListSome is List of what look asks for, and no more.
+	ListSome(ctx context.Context, prefix string, look Look) iter.Seq2[keyturn.Info, error]
 }
 
 // Describer tells what is known of a secret without its values.
@@ -75,9 +95,11 @@ type New struct {
 	// guard what Mount has read: a part of the platform that cannot hold it refuses
 	// with Unsupported.
 	Demanded bool
-	// Labels are all labels of the version; or of the secret, where they belong to it
-	// (LabelLimits.OfSecret): there nil leaves them as they are.
+	// Labels are all labels of the version. Where labels belong to the secret
+	// (LabelLimits.OfSecret) these are set, those of Unlabel are removed, and others
+	// stay as they are.
 	Labels  map[string]string
+	Unlabel []string
 	Public  []string // fields that are not secret; sorted, all of them in Values
 	Typed   []string // fields that are JSON texts and not strings; sorted, all of them in Values
 	Expires time.Time
@@ -91,6 +113,21 @@ type Putter interface {
 	// Conflict where IfVersion does not hold, and then nothing has changed: of
 	// several racing puts with the same IfVersion exactly one succeeds.
 	Put(ctx context.Context, ref keyturn.Ref, n New) (keyturn.Info, error)
+}
+
+// Labeler changes labels that belong to the secret (LabelLimits.OfSecret).
+type Labeler interface {
+	// Label sets some labels and removes others, as New says, without a new version.
+	// What it is to remove and is not there is no error. NotFound where there is no
+	// such secret.
+	Label(ctx context.Context, ref keyturn.Ref, set map[string]string, remove []string) error
+}
+
+// Adviser knows names that are most likely not meant.
+type Adviser interface {
+	// Advise says of a secret that is not there what may be wrong with its name, for
+	// whoever makes it all the same; "" for nothing.
+	Advise(ctx context.Context, ref keyturn.Ref) string
 }
 
 // Deleter deletes so that it can be undone.

@@ -25,6 +25,9 @@ func (m *Mount) Put(ctx context.Context, ref keyturn.Ref, put Put) (Change, erro
 	if err := m.canPut(ctx, ref, put); err != nil {
 		return Change{}, err
 	}
+	if m.Relabels(put) {
+		return m.relabel(ctx, ref, put)
+	}
 	var lost error
 	var before string
 	for try := range tries {
@@ -43,11 +46,17 @@ func (m *Mount) Put(ctx context.Context, ref keyturn.Ref, put Put) (Change, erro
 		if err != nil {
 			return Change{}, err
 		}
+		notice := ""
+		if !base.exists() && m.able.adviser != nil {
+			notice = keyturn.Clean(m.able.adviser.Advise(ctx, ref))
+		}
 		info, err := retried(ctx, m, func() (keyturn.Info, error) { return m.able.putter.Put(ctx, ref, next) })
 		if err == nil {
 			info.Fields = sorted(next.Values)
 			info, err = m.check(ref, info)
-			return base.change(info), err
+			change := base.change(info)
+			change.Notice = notice
+			return change, err
 		}
 		lost = m.fault(ref, err, true)
 		if !m.spec.CompareAndSet || !errors.Is(err, keyturn.Conflict) {
@@ -82,17 +91,17 @@ func (m *Mount) canPut(ctx context.Context, ref keyturn.Ref, put Put) error {
 		return m.cannot(ref, "keep an expiry", "leave --expires out, or use a label")
 	}
 	if put.IfVersion != "" && put.IfVersion != keyturn.None {
-		if err := s.checkVersion(ref, put.IfVersion); err != nil {
+		if err := s.CheckVersion(ref, put.IfVersion); err != nil {
 			return err
 		}
 	}
-	if err := s.checkLabels(ref, put.Labels); err != nil {
+	if err := m.canLabel(ref, put); err != nil {
 		return err
 	}
 	if put.Mode == keyturn.Merge && len(put.Values) == 0 {
 		return nil // new labels for the same values; next checks that there are some
 	}
-	return s.checkValues(ref, put.Values)
+	return s.CheckValues(ref, put.Values)
 }
 
 // base is what a put begins from.
@@ -186,7 +195,7 @@ func (m *Mount) next(ref keyturn.Ref, put Put, b base) (New, error) {
 		maps.Copy(n.Values, b.secret.Values)
 	}
 	maps.Copy(n.Values, put.Values)
-	if err := m.spec.checkValues(ref, n.Values); err != nil {
+	if err := m.spec.CheckValues(ref, n.Values); err != nil {
 		return New{}, err
 	}
 	if b.unseen != nil {
@@ -207,10 +216,10 @@ func (m *Mount) next(ref keyturn.Ref, put Put, b base) (New, error) {
 			n.IfVersion = b.version()
 		}
 	}
-	n.Labels, n.Public = maps.Clone(put.Labels), slices.Clone(put.Public)
-	if l := m.spec.Labels; put.Labels == nil && b.live() && l.Max > 0 && !l.OfSecret {
-		n.Labels = maps.Clone(b.secret.Labels)
+	if err := m.labels(ref, put, b, &n); err != nil {
+		return New{}, err
 	}
+	n.Public = slices.Clone(put.Public)
 	if put.Public == nil && b.live() && m.spec.Public {
 		n.Public = slices.DeleteFunc(slices.Clone(b.secret.Public), func(f string) bool {
 			_, stays := n.Values[f]
@@ -353,7 +362,7 @@ func (m *Mount) earlier(ref keyturn.Ref, to string, versions []keyturn.Info) (st
 		}
 		return "", keyturn.E(keyturn.NotFound, shown(ref)+" has no earlier version that can be read", history).About(ref)
 	}
-	if err := m.spec.checkVersion(ref, to); err != nil {
+	if err := m.spec.CheckVersion(ref, to); err != nil {
 		return "", err
 	}
 	if to == versions[0].Version && versions[0].State == keyturn.Live {

@@ -246,66 +246,65 @@ func (m *Mount) Versions(ctx context.Context, ref keyturn.Ref) ([]keyturn.Info, 
 }
 
 // List yields the secrets of a prefix without reading a value, each once. With
-// shallow it is folded, see Fold; a caller that leaves out some names must fold
+// shallow it is folded, see keyturn.Fold; a caller that leaves out some names must fold
 // what it keeps by itself, or a folder would tell of them. A secret whose name no
-// reference can hold has a zero Ref. An error ends the sequence.
+// reference can hold has a zero Ref. An error beside a folder is of that folder
+// alone; any other ends the sequence.
 func (m *Mount) List(ctx context.Context, under keyturn.Prefix, shallow bool) iter.Seq2[keyturn.Info, error] {
-	if shallow {
-		return Fold(under, m.List(ctx, under, false))
+	return m.list(ctx, under, Look{Shallow: shallow})
+}
+
+// Names is List of names: what else is known of each is left out where it takes a
+// further request.
+func (m *Mount) Names(ctx context.Context, under keyturn.Prefix, shallow bool) iter.Seq2[keyturn.Info, error] {
+	return m.list(ctx, under, Look{Shallow: shallow, Names: true})
+}
+
+// ListsLevels reports whether a shallow listing asks the platform for no more than
+// one level; else it is a whole one, folded.
+func (m *Mount) ListsLevels() bool { return m.able.lister != nil }
+
+func (m *Mount) list(ctx context.Context, under keyturn.Prefix, look Look) iter.Seq2[keyturn.Info, error] {
+	some := func() iter.Seq2[keyturn.Info, error] { return m.able.List(ctx, under.Path()) }
+	if m.able.lister != nil {
+		some = func() iter.Seq2[keyturn.Info, error] { return m.able.lister.ListSome(ctx, under.Path(), look) }
+	} else if look.Shallow {
+		return keyturn.Fold(under, m.list(ctx, under, Look{Names: look.Names}))
 	}
 	return func(yield func(keyturn.Info, error) bool) {
 		if err := m.begin(ctx, keyturn.Ref{}, under.Mount()); err != nil {
 			yield(keyturn.Info{}, err)
 			return
 		}
-		for info, err := range m.able.List(ctx, under.Path()) {
-			if err == nil {
-				err = ctx.Err()
+		for info, err := range some() {
+			ends := err != nil && !info.IsFolder()
+			if ctxErr := ctx.Err(); ctxErr != nil && !ends {
+				err, ends = ctxErr, true
 			}
 			switch {
 			case err != nil:
 				err = m.fault(keyturn.Ref{}, err, false)
-			case !info.Ref.IsZero() && !under.Holds(info.Ref):
-				err = m.broken(keyturn.Ref{}, "listed a name that was not asked for")
+			case !m.asked(under, info):
+				err, ends = m.broken(keyturn.Ref{}, "listed a name that was not asked for"), true
 			}
-			if err != nil {
+			if ends {
 				yield(keyturn.Info{}, err)
 				return
 			}
-			if !yield(cleaned(info), nil) {
+			if !yield(cleaned(info), err) {
 				return
 			}
 		}
 	}
 }
 
-// Fold stops a listing at the next segment below under: what lies deeper is
-// yielded once for each folder, as an Info with a zero Ref and for a Path the
-// prefix that lists it, as people type it: "local/myapp/".
-func Fold(under keyturn.Prefix, list iter.Seq2[keyturn.Info, error]) iter.Seq2[keyturn.Info, error] {
-	return func(yield func(keyturn.Info, error) bool) {
-		seen := map[string]bool{}
-		for info, err := range list {
-			if err == nil && !info.Ref.IsZero() {
-				rest := strings.TrimPrefix(strings.TrimPrefix(info.Ref.Name(), under.Path()), "/")
-				if segment, _, deeper := strings.Cut(rest, "/"); deeper {
-					folder := strings.TrimPrefix(under.Path()+"/"+segment, "/")
-					if seen[folder] {
-						continue
-					}
-					seen[folder] = true
-					info = keyturn.Info{}
-					var r keyturn.Ref
-					if r, err = keyturn.NewRef(under.Mount(), folder); err == nil {
-						info.Path = r.Path() + "/"
-					}
-				}
-			}
-			if !yield(info, err) || err != nil {
-				return
-			}
-		}
+// asked reports whether info belongs to a listing of under.
+func (m *Mount) asked(under keyturn.Prefix, info keyturn.Info) bool {
+	if !info.IsFolder() {
+		return info.Ref.IsZero() || under.Holds(info.Ref)
 	}
+	p, err := keyturn.ParsePrefix(info.Path)
+	return err == nil && p.Mount() == under.Mount() && keyturn.Under(under.Path(), p.Path())
 }
 
 // Status tells how the platform answers. One that has no probe of its own is

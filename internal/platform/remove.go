@@ -57,7 +57,7 @@ func (m *Mount) Restore(ctx context.Context, ref keyturn.Ref) (keyturn.Info, err
 		return keyturn.Info{}, err
 	}
 	if v := ref.Version(); v != "" {
-		if err := m.spec.checkVersion(ref, v); err != nil {
+		if err := m.spec.CheckVersion(ref, v); err != nil {
 			return keyturn.Info{}, err
 		}
 	}
@@ -89,7 +89,7 @@ func (m *Mount) Destroy(ctx context.Context, ref keyturn.Ref, versions []string)
 		return m.cannot(ref, "destroy single versions", "leave --versions out to destroy the whole secret")
 	}
 	for i, v := range versions {
-		if err := m.spec.checkVersion(ref, v); err != nil {
+		if err := m.spec.CheckVersion(ref, v); err != nil {
 			return err
 		}
 		if v == "" || slices.Contains(versions[:i], v) {

@@ -230,6 +230,32 @@ func (s *Set) MayAny(actor keyturn.Actor, below string, remote bool) bool {
 	return false
 }
 
+// MayAll reports whether actor is surely allowed, at once, a verb other than use on
+// everything at and below a mount or a prefix of it. Where it cannot tell, it says
+// no.
+func (s *Set) MayAll(actor keyturn.Actor, verb keyturn.Verb, below string, remote bool) bool {
+	ids := s.caller(actor)
+	if ids.is == nil || below == "" || !pattern.Canonical(below) {
+		return false
+	}
+	path := pattern.Split(below)
+	all := pattern.Under(path)
+	may := actor.Kind == keyturn.Person && !remote
+	for i := range s.rules {
+		r := &s.rules[i]
+		switch {
+		case !r.verb(verb) || !r.whom(ids):
+		case len(r.Never) > 0 || r.Needs.Approvals > 0:
+			if slices.ContainsFunc(r.On, func(p Pattern) bool { return p.Reaches(path) }) {
+				return false
+			}
+		default:
+			may = may || slices.ContainsFunc(r.On, func(p Pattern) bool { return p.Covers(all) })
+		}
+	}
+	return may
+}
+
 // String returns what the sink is, for a message.
 func (s Sink) String() string {
 	var out []string

@@ -155,6 +155,46 @@ func TestWho(t *testing.T) {
 	}
 }
 
+// What MayAll says of a prefix holds for every name at and below it; what it denies may
+// still be so.
+func TestMayAll(t *testing.T) {
+	t.Parallel()
+	set, err := New(Input{Rules: []Source{
+		{Who: []string{"agents"}, May: []string{"list"}, On: []string{"local/myapp/**", "*/shared/**", "vault/**"}},
+		{Who: []string{"agents"}, May: []string{"describe"}, On: []string{"local/**"}},
+		{Who: []string{"agents"}, Never: []string{"list"}, On: []string{"vault/prod/*"}},
+		{Who: []string{"everyone"}, May: []string{"list"}, On: []string{"vault/asked/**"}, Needs: true, Approvals: 1},
+		{Who: []string{"user:bob"}, May: []string{"list"}, On: []string{"azure/**"}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		s      *Set
+		actor  keyturn.Actor
+		below  string
+		remote bool
+		want   bool
+	}{
+		{set, coder, "local/myapp", false, true}, {set, coder, "local/myapp/x/y", false, true}, {set, coder, "local", false, false}, {set, coder, "local/my", false, false},
+		{set, coder, "azure/shared/x", false, true}, {set, coder, "azure", false, false}, {set, coder, "vault", false, false}, {set, coder, "vault/prod", false, false},
+		{set, coder, "vault/prod/x/y", false, true}, {set, coder, "vault/dev", false, true}, {set, coder, "vault/asked/x", false, false}, {set, coder, "vault/", false, false},
+		{set, anna, "vault/prod", false, true}, {set, anna, "vault", false, false}, {set, anna, "vault/dev", true, false}, {set, anna, "azure", false, true}, {set, keyturn.Actor{}, "azure", false, false},
+		{nil, anna, "azure", false, false}, {set, anna, "", false, false},
+	} {
+		if got := c.s.MayAll(c.actor, keyturn.List, c.below, c.remote); got != c.want {
+			t.Errorf("%s below %q, remote %v: %v", c.actor.Principal(), c.below, c.remote, got)
+		}
+		for _, name := range []string{"", "/x", "/x/y", "/prod/x", "/asked/x", "/shared/x", "/myapp/x", "/a/b/c/d"} {
+			path := c.below + name
+			d := c.s.Decide(Request{Actor: c.actor, Verb: keyturn.List, Path: path, Remote: c.remote})
+			if c.want && d.Effect != Allow {
+				t.Errorf("%s may list all below %q, but not %q", c.actor.Principal(), c.below, path)
+			}
+		}
+	}
+}
+
 func TestMayAny(t *testing.T) {
 	s := theExample(t)
 	quiet, err := New(Input{Rules: []Source{

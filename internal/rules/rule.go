@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/rules/address"
 	"github.com/keyturn/keyturn/internal/rules/needs"
 	"github.com/keyturn/keyturn/internal/rules/pattern"
 	"github.com/keyturn/keyturn/internal/rules/quote"
@@ -185,7 +186,7 @@ func compile(s Source) (compiled, error) {
 		}
 	}
 	for _, h := range s.Hosts {
-		if why, hint := checkHost(h); why != "" || strings.Contains(h, ":") {
+		if why, hint := address.Host(h); why != "" || strings.Contains(h, ":") {
 			return bad(quote.Text(h)+" is not the name of a machine", strings.TrimSpace("write it in lower case, without a port. "+hint))
 		}
 	}

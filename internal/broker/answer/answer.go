@@ -13,8 +13,8 @@ import (
 )
 
 // Once is an answer that is ranged over, which can be done once: what is ranged over
-// ends when the caller is done with it, and ended gets its last error then. Errors
-// pass through tell. A panic of whoever makes it is an error at its end.
+// ends when the caller is done with it, and ended gets its last error then: that of a
+// part, too, after which it went on. Errors pass through tell. A panic of whoever makes it is an error at its end.
 func Once[T any](seq iter.Seq2[T, error], tell func(error) error, ended func(last error)) iter.Seq2[T, error] {
 	var begun atomic.Bool
 	return func(yield func(T, error) bool) {
@@ -38,7 +38,9 @@ func Once[T any](seq iter.Seq2[T, error], tell func(error) error, ended func(las
 			}
 		}()
 		for v, err := range seq {
-			last, theirs = err, true
+			if theirs = true; err != nil {
+				last = err
+			}
 			over = !yield(v, tell(err))
 			if theirs = false; over {
 				return
@@ -93,29 +95,6 @@ func Changed(told *keyturn.Told) *keyturn.TextChange {
 		return &keyturn.TextChange{Name: ch.Name}
 	}
 	return ch
-}
-
-// Seen leaves of a listing of a mount what list lets through, and of what describe
-// does not the name alone: to list is to see that a name exists. Both get a path; of a
-// name that no reference can hold it is the mount's.
-func Seen(listing iter.Seq2[keyturn.Info, error], mount string, list, describe func(path string) bool) iter.Seq2[keyturn.Info, error] {
-	return func(yield func(keyturn.Info, error) bool) {
-		for info, err := range listing {
-			path := info.Ref.Path()
-			if path == "" {
-				path = mount
-			}
-			if err == nil && !list(path) {
-				continue
-			}
-			if err == nil && !describe(path) {
-				info = keyturn.Info{Ref: info.Ref, State: info.State, Path: info.Path}
-			}
-			if !yield(info, err) || err != nil {
-				return
-			}
-		}
-	}
 }
 
 // Shown is a copy of e, since platforms may share theirs, with clean text.

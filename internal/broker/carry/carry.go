@@ -88,14 +88,7 @@ func Whole(from keyturn.Secret, now keyturn.Info, spec platform.Spec, mode strin
 	}
 	if spec.Labels.Max > 0 {
 		if kept := labels(from.Labels, spec.Labels); len(kept) > 0 {
-			put.Labels = kept
-			if mode == keyturn.Merge {
-				put.Labels = maps.Clone(now.Labels)
-				if put.Labels == nil {
-					put.Labels = map[string]string{}
-				}
-				maps.Copy(put.Labels, kept)
-			}
+			put.Labels = kept // beside those that are there, under a merge
 		}
 	}
 	if spec.Public {

@@ -91,6 +91,10 @@ func put(op keyturn.PutSecret) error {
 		return keyturn.E(keyturn.Invalid, "an expiry is in UTC and whole seconds", "")
 	case op.Candidate == "" && len(op.Generate) == 0 && op.Mode != keyturn.Merge:
 		return keyturn.E(keyturn.Invalid, "no value was given", "name a field, or --generate FIELD; with --merge only labels and expiry can change")
+	case len(op.Unlabel) > 0 && op.Mode != keyturn.Merge:
+		return keyturn.E(keyturn.Invalid, "a label is taken away from those that are there", "say --merge; without it --label names all of them")
+	case !slices.IsSorted(op.Unlabel):
+		return keyturn.E(keyturn.Invalid, "labels that are taken away must be sorted", "")
 	case !slices.IsSorted(op.Public):
 		return keyturn.E(keyturn.Invalid, "public fields must be sorted", "")
 	}

@@ -49,7 +49,7 @@ func Success(operation string, r keyturn.Receipt) Answer {
 // InfoDoc is what is known of a version, without any value.
 func InfoDoc(info keyturn.Info) SecretDoc {
 	d := SecretDoc{Ref: info.Ref.String(), Path: info.Path, Version: VersionOf(info.Version), Created: Stamp(info.Created),
-		Current: false, Expires: Stamp(info.Expires), Fields: info.Fields, Public: info.Public}
+		Current: false, Expires: Stamp(info.Expires), Ends: Stamp(info.Ends), Fields: info.Fields, Public: info.Public}
 	if info.State != keyturn.Live {
 		d.State = string(info.State)
 	} else if d.Labels = info.Labels; info.Labels == nil {

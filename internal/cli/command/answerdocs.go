@@ -67,6 +67,7 @@ type SecretDoc struct {
 	State   string         `json:"state,omitempty"` // left out while live
 	Current bool           `json:"current,omitempty"`
 	Expires string         `json:"expires,omitempty"`
+	Ends    string         `json:"deletion_time,omitempty"` // when the platform deletes it by itself
 	Fields  []string       `json:"fields,omitempty"`
 	Public  []string       `json:"public,omitempty"`
 	Labels  any            `json:"labels,omitempty"` // {} where there could be some

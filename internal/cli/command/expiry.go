@@ -62,7 +62,7 @@ func Expiring(ctx context.Context, s *Session, mounts []string, limit time.Durat
 			continue
 		}
 		for info, err := range res.Secrets {
-			if err != nil {
+			if err != nil && !info.IsFolder() {
 				break
 			}
 			if info.State == keyturn.Live && !info.Ref.IsZero() && ExpiryNotice(info.Ref, info.Expires, now) != "" {

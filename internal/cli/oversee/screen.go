@@ -450,6 +450,9 @@ func putDetails(op keyturn.PutSecret) []string {
 	for _, k := range command.SortedKeys(op.Labels) {
 		add("label %s = %s", k, op.Labels[k])
 	}
+	for _, k := range op.Unlabel {
+		add("the label %s goes", k)
+	}
 	return out
 }
 

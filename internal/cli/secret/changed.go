@@ -19,6 +19,9 @@ func wrote(c *command.Command, res *keyturn.Changed, kind, said string, next ...
 	if res.Unseen {
 		c.Say("note: %s", unseen)
 	}
+	if res.Notice != "" {
+		c.Say("note: %s", keyturn.Clean(res.Notice))
+	}
 	for _, l := range next {
 		if err := c.Line("%s", l); err != nil {
 			return command.Done(said, err)
@@ -33,6 +36,9 @@ func changeDoc(res *keyturn.Changed, kind string) command.Answer {
 	doc.Secret, doc.Target, doc.Before, doc.Until = &d, targetOf(res), command.VersionOf(res.Before), command.Stamp(res.Until)
 	if res.Unseen {
 		doc.Notices = []string{unseen}
+	}
+	if res.Notice != "" {
+		doc.Notices = append(doc.Notices, keyturn.Clean(res.Notice))
 	}
 	return doc
 }

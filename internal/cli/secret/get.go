@@ -120,6 +120,9 @@ func describe(c *command.Command, info keyturn.Info) error {
 	if !info.Expires.IsZero() {
 		rows = append(rows, []string{"expires", command.When(info.Expires)})
 	}
+	if !info.Ends.IsZero() {
+		rows = append(rows, []string{"ends", command.When(info.Ends) + " (its platform deletes it then)"})
+	}
 	if err := c.Line("%s", c.Bold(keyturn.Clean(info.Ref.Short()))); err != nil {
 		return err
 	}

@@ -102,6 +102,9 @@ func versionNotes(v keyturn.Info) string {
 	if !v.Expires.IsZero() {
 		notes = strings.TrimPrefix(notes+", expires "+command.When(v.Expires), ", ")
 	}
+	if !v.Ends.IsZero() {
+		notes = strings.TrimPrefix(notes+", ends "+command.When(v.Ends), ", ")
+	}
 	if notes == "" {
 		return "-"
 	}

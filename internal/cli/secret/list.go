@@ -2,6 +2,7 @@ package secret
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"strings"
 	"time"
@@ -33,7 +34,10 @@ func List(c *command.Command) *cobra.Command {
 local/my/app, but not local/myapp. Without a prefix, list the mounts. You see
 what you may list, and no value is read.
 
-A pipe gets one reference on each line, and nothing else.
+A pipe gets one reference on each line, and nothing else. With --shallow the
+platform is asked for one level, where it can list one. A prefix with nothing in
+it is not_found; a folder that your token may not list is told beside the rest,
+and ends in denied.
 
 --match takes the whole name below the mount: * and ? stay within a segment, **
 stands for any number of segments. Several filters must all hold. With --shallow
@@ -82,7 +86,7 @@ reference: keyturn run --env PASSWORD="$(keyturn list local/ --pick)" -- …`,
 	f.StringVar(&o.match, "match", "", "only names that match the pattern `GLOB`")
 	f.StringArrayVar(&o.labels, "label", nil, "only those with this label, `KEY=VALUE`")
 	f.StringVar(&o.olderThan, "older-than", "", "only those whose newest version is older than `AGE` (90d)")
-	f.StringVar(&o.expiring, "expiring", "", "only those that expire within `AGE` (30d), or have expired")
+	f.StringVar(&o.expiring, "expiring", "", "only those that expire within `AGE` (30d), have expired, or are deleted by their platform within it")
 	f.BoolVar(&o.pick, "pick", false, "choose one on the screen")
 	return cmd
 }
@@ -120,7 +124,8 @@ func (o listOptions) filter(now time.Time) (func(keyturn.Info) bool, error) {
 			return nil, err
 		}
 		tests = append(tests, func(i keyturn.Info) bool {
-			return i.State == keyturn.Live && !i.Expires.IsZero() && i.Expires.Before(now.Add(age))
+			soon := func(t time.Time) bool { return !t.IsZero() && t.Before(now.Add(age)) }
+			return i.State == keyturn.Live && (soon(i.Expires) || soon(i.Ends))
 		})
 	}
 	if tests == nil {
@@ -161,7 +166,7 @@ func listMounts(ctx context.Context, c *command.Command, s *command.Session) err
 }
 
 func listSecrets(ctx context.Context, c *command.Command, s *command.Session, o listOptions, keep func(keyturn.Info) bool) error {
-	res, err := command.Ask[*keyturn.Listing](ctx, c, s, keyturn.ListSecrets{Under: o.under, Shallow: o.shallow && keep == nil})
+	res, err := command.Ask[*keyturn.Listing](ctx, c, s, keyturn.ListSecrets{Under: o.under, Shallow: o.shallow && keep == nil, Names: o.names(c)})
 	if err != nil {
 		return err
 	}
@@ -169,13 +174,29 @@ func listSecrets(ctx context.Context, c *command.Command, s *command.Session, o 
 	if keep != nil {
 		found = filtered(found, keep)
 		if o.shallow {
-			found = folded(o.under, found)
+			found = keyturn.Fold(o.under, found)
 		}
 	}
 	if c.JSON() {
-		return listDoc(c, res.Receipt, o.under, found)
+		return noPattern(o.under, listDoc(c, res.Receipt, o.under, found))
 	}
-	return listText(c, o.under, found)
+	return noPattern(o.under, listText(c, o.under, found))
+}
+
+// noPattern is the error of a listing, which says of a prefix that looks like a
+// pattern that it is none.
+func noPattern(under keyturn.Prefix, err error) error {
+	if !errors.Is(err, keyturn.NotFound) || !strings.ContainsAny(under.Path(), "*?[") {
+		return err
+	}
+	e := *keyturn.AsError(err)
+	e.Hint = "a prefix is no pattern; write keyturn list " + under.Mount() + "/ --match " + keyturn.Quote(keyturn.Clean(under.Path()))
+	return &e
+}
+
+// names reports whether nothing but names is asked for: by a pipe, and by no filter.
+func (o listOptions) names(c *command.Command) bool {
+	return !c.OnTerminal() && !c.JSON() && len(o.labels) == 0 && o.olderThan == "" && o.expiring == ""
 }
 
 // filtered yields what passes keep, and the error that ends a listing.
@@ -189,33 +210,9 @@ func filtered(list iter.Seq2[keyturn.Info, error], keep func(keyturn.Info) bool)
 	}
 }
 
-// folded yields folders for what lies deeper than the next segment below under,
-// as a shallow listing does (keyturn.ListSecrets).
-func folded(under keyturn.Prefix, list iter.Seq2[keyturn.Info, error]) iter.Seq2[keyturn.Info, error] {
-	return func(yield func(keyturn.Info, error) bool) {
-		seen := map[string]bool{}
-		for info, err := range list {
-			if err == nil {
-				rest := strings.TrimPrefix(strings.TrimPrefix(info.Ref.Name(), under.Path()), "/")
-				if segment, _, deeper := strings.Cut(rest, "/"); deeper {
-					r, err := keyturn.NewRef(under.Mount(), strings.TrimPrefix(under.Path()+"/"+segment, "/"))
-					if err != nil || seen[r.Path()] {
-						continue
-					}
-					seen[r.Path()] = true
-					info = keyturn.Info{Path: r.Path() + "/"}
-				}
-			}
-			if !yield(info, err) {
-				return
-			}
-		}
-	}
-}
-
 // folderOf returns the prefix that a folder of a shallow listing is for.
 func folderOf(under keyturn.Prefix, info keyturn.Info) (keyturn.Prefix, bool) {
-	if !info.Ref.IsZero() || !strings.HasSuffix(info.Path, "/") {
+	if !info.IsFolder() {
 		return keyturn.Prefix{}, false
 	}
 	p, err := keyturn.ParsePrefix(info.Path)
@@ -233,7 +230,13 @@ func unnamedNote(n int) string {
 func listDoc(c *command.Command, r keyturn.Receipt, under keyturn.Prefix, found iter.Seq2[keyturn.Info, error]) error {
 	doc := command.Success(keyturn.ListSecrets{}.Kind(), r)
 	list, folders, unnamed := []command.SecretDoc{}, []string{}, 0
+	var failed []*keyturn.Error
 	for info, err := range found {
+		if err != nil && info.IsFolder() {
+			failed = append(failed, keyturn.AsError(err))
+			doc.Errors = append(doc.Errors, c.ErrorDoc(keyturn.AsError(err)))
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -250,7 +253,21 @@ func listDoc(c *command.Command, r keyturn.Receipt, under keyturn.Prefix, found 
 	if note := unnamedNote(unnamed); note != "" {
 		doc.Notices = append(doc.Notices, note)
 	}
-	return c.Print(doc)
+	if failed != nil {
+		doc.Status = "partial"
+	}
+	if err := c.Print(doc); err != nil {
+		return err
+	}
+	return partly(failed)
+}
+
+// partly ends a listing of which folders are missing, which have been told.
+func partly(failed []*keyturn.Error) error {
+	if e := keyturn.Join("", failed...); e != nil {
+		return command.ExitStatus(e.Code.Exit())
+	}
+	return nil
 }
 
 // batch is how many rows of a long table are shown at a time.
@@ -259,12 +276,17 @@ const batch = 200
 func listText(c *command.Command, under keyturn.Prefix, found iter.Seq2[keyturn.Info, error]) error {
 	tty, now := c.OnTerminal(), time.Now()
 	head, rows, total, unnamed := []string{"NAME", "VERSION", "CREATED", "LABELS"}, [][]string{}, 0, 0
+	var failed []*keyturn.Error
 	show := func() error {
 		err := c.Columns(head, rows)
 		head, rows = nil, rows[:0]
 		return err
 	}
 	for info, err := range found {
+		if err != nil && info.IsFolder() {
+			failed = append(failed, keyturn.AsError(err))
+			continue
+		}
 		if err != nil {
 			_ = show()
 			return err
@@ -288,18 +310,21 @@ func listText(c *command.Command, under keyturn.Prefix, found iter.Seq2[keyturn.
 			}
 		}
 	}
+	if len(rows) > 0 {
+		if err := show(); err != nil {
+			return err
+		}
+	}
 	if note := unnamedNote(unnamed); note != "" {
 		c.Say("note: %s", note)
 	}
-	if name := keyturn.Clean(strings.TrimPrefix(under.String(), keyturn.Scheme)); total == 0 && strings.ContainsAny(under.Path(), "*?[") {
-		c.Say("nothing below %s: a prefix is no pattern; write keyturn list %s/ --match %s", name, under.Mount(), keyturn.Quote(keyturn.Clean(under.Path())))
-	} else if total == 0 && tty {
-		c.Say("nothing below %s", name)
+	if total == 0 && failed == nil && tty {
+		c.Say("nothing below %s", keyturn.Clean(strings.TrimPrefix(under.String(), keyturn.Scheme)))
 	}
-	if len(rows) == 0 {
-		return nil
+	for _, e := range failed {
+		c.TellError(e)
 	}
-	return show()
+	return partly(failed)
 }
 
 // remarks are the labels of a version, after what needs attention.
@@ -314,6 +339,9 @@ func remarks(info keyturn.Info, now time.Time) string {
 			word = "expired "
 		}
 		out = append(out, word+info.Expires.Local().Format(time.DateOnly))
+	}
+	if !info.Ends.IsZero() {
+		out = append(out, "ends "+info.Ends.Local().Format(time.DateOnly))
 	}
 	if len(info.Labels) > 0 {
 		out = append(out, keyValues(info.Labels))

@@ -69,7 +69,7 @@ func pickable(ctx context.Context, c *command.Command, s *command.Session, o lis
 			return nil, err
 		}
 		for info, err := range res.Secrets {
-			if err != nil {
+			if err != nil && !info.IsFolder() { // a folder that may not be listed has nothing to choose
 				return nil, err
 			}
 			if !info.Ref.IsZero() && info.State == keyturn.Live && (keep == nil || keep(info)) {

@@ -51,6 +51,10 @@ A put makes a whole version. If fields of the current version would vanish it
 asks, or fails with conflict where there is nobody to ask: --merge keeps them,
 --replace lets them go.
 
+--label names all labels; with --merge it adds or changes one (KEY=VALUE) or takes one
+away (KEY-), and with no field beside it the values stay as they are. Where labels
+belong to the secret and not to a version, as in Vault, that makes no new version.
+
 --reader lets a principal of the platform read the secret, as 'keyturn vault policy
 grant' does: by the least policy, which --policy-out keeps in a file. That it can be
 done is checked before anything is written.`,
@@ -58,6 +62,7 @@ done is checked before anything is written.`,
   keyturn put local/myapp --generate password:40 user=app
   keyturn put local/myapp tls.key=@server.key --merge
   printf %s "$TOKEN" | keyturn put local/ci token=-
+  keyturn put local/myapp --merge --label team=web --label tier-
   keyturn put local/web --from-env .env
   keyturn put local/new --generate password --if-version none
   keyturn put vault/secret/myapp/config --generate password --reader vault:approle/myapp --policy-out policy.hcl`,
@@ -91,7 +96,7 @@ done is checked before anything is written.`,
 	f.StringVar(&o.fromEnv, "from-env", "", "take all fields from a .env `FILE`, or - for standard input")
 	f.StringArrayVar(&o.generate, "generate", nil, "make a random value: `FIELD[:LENGTH[:CHARSET]]` or FIELD:uuid")
 	f.StringVar(&o.ifVersion, "if-version", "", "only if `VERSION` is current; none: only if there is no such secret")
-	f.StringArrayVar(&o.labels, "label", nil, "a label, `KEY=VALUE`")
+	f.StringArrayVar(&o.labels, "label", nil, "a label, `KEY=VALUE`; with --merge beside those that are there, and KEY- takes one away")
 	f.StringVar(&o.expires, "expires", "", "the `DATE` by which it should be replaced (2026-12-31, or 90d)")
 	f.StringArrayVar(&o.public, "public", nil, "a `FIELD` that is not secret: shown, and not redacted (people only)")
 	f.BoolVar(&o.merge, "merge", false, "keep the fields of the current version that are not named")
@@ -220,22 +225,39 @@ func (o putOptions) operation() (keyturn.PutSecret, error) {
 		op.Generate = append(op.Generate, gen)
 	}
 	slices.SortFunc(op.Generate, func(a, b keyturn.Generate) int { return strings.Compare(a.Field, b.Field) })
-	for _, l := range o.labels {
-		k, v, ok := strings.Cut(l, "=")
-		if !ok || k == "" {
-			return op, keyturn.E(keyturn.Invalid, "a label is KEY=VALUE", "for instance --label team=web")
-		}
-		if op.Labels == nil {
-			op.Labels = map[string]string{}
-		}
-		if _, dup := op.Labels[k]; dup {
-			return op, keyturn.E(keyturn.Invalid, "the label '"+keyturn.Clean(k)+"' is given twice", "give it once")
-		}
-		op.Labels[k] = v
+	err := o.label(&op)
+	if err != nil {
+		return op, err
 	}
-	var err error
 	op.Expires, err = parseExpiry(o.expires, time.Now())
 	return op, err
+}
+
+// label reads KEY=VALUE, and KEY- for one that goes.
+func (o putOptions) label(op *keyturn.PutSecret) error {
+	for _, l := range o.labels {
+		k, v, set := strings.Cut(l, "=")
+		gone := !set && strings.HasSuffix(k, "-")
+		if gone {
+			k = strings.TrimSuffix(k, "-")
+		}
+		switch _, dup := op.Labels[k]; {
+		case !set && !gone || k == "":
+			return keyturn.E(keyturn.Invalid, "a label is KEY=VALUE", "for instance --label team=web; --merge --label team- takes one away")
+		case gone && !o.merge:
+			return keyturn.E(keyturn.Invalid, "a label is taken away from those that are there", "say --merge; without it --label names all of them")
+		case dup || slices.Contains(op.Unlabel, k):
+			return keyturn.E(keyturn.Invalid, "the label '"+keyturn.Clean(k)+"' is given twice", "give it once")
+		case gone:
+			op.Unlabel = append(op.Unlabel, k)
+		case op.Labels == nil:
+			op.Labels = map[string]string{k: v}
+		default:
+			op.Labels[k] = v
+		}
+	}
+	slices.Sort(op.Unlabel)
+	return nil
 }
 
 // parseGenerate reads FIELD[:LENGTH[:CHARSET]] and FIELD:uuid. A field's name with

@@ -1,39 +1,14 @@
 package platformtest
 
 import (
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/platformtest/marks"
 )
-
-// forms returns mark as it may appear in text: plain, base64 in its three
-// alignments, hexadecimal, URL, JSON, as a list of numbers, and reversed.
-func forms(mark string) []string {
-	b := []byte(mark)
-	turned := slices.Clone(b)
-	slices.Reverse(turned)
-	quoted, _ := json.Marshal(mark)
-	out := []string{
-		mark, string(turned), hex.EncodeToString(b), strings.ToUpper(hex.EncodeToString(b)),
-		url.QueryEscape(mark), url.PathEscape(mark), strings.Trim(string(quoted), `"`),
-		strings.Trim(fmt.Sprintf("%q", mark), `"`), strings.Trim(fmt.Sprint(b), "[]"),
-	}
-	for shift := range 3 {
-		padded := append(make([]byte, shift), b...)
-		from, to := (shift*8+5)/6, len(padded)*8/6
-		out = append(out, base64.RawStdEncoding.EncodeToString(padded)[from:to],
-			base64.RawURLEncoding.EncodeToString(padded)[from:to])
-	}
-	return out
-}
 
 // scan looks for a value in text that leaves.
 func (s *suite) scan(where, text string) {
@@ -51,37 +26,6 @@ func (s *suite) scanInfo(info keyturn.Info) {
 	s.scan("an Info", fmt.Sprintf("%+v", info))
 }
 
-// full is everything in an error, with its causes, in all the ways it prints.
-func full(err error) string {
-	var b strings.Builder
-	for ; err != nil; err = errors.Unwrap(err) {
-		fmt.Fprintf(&b, "%v; %+v; %#v; ", err, err, err)
-		if e, ok := err.(*keyturn.Error); ok {
-			b.WriteString(e.Hint + "; ")
-			for _, each := range e.Each {
-				b.WriteString(full(each))
-			}
-		}
-	}
-	return b.String()
-}
-
-// say is an error for whoever reads the suite's findings.
-func say(err error) string {
-	if err == nil {
-		return "no error"
-	}
-	e := keyturn.AsError(err)
-	out := string(e.Code) + ": " + e.Message
-	if e.Hint != "" {
-		out += " (hint: " + e.Hint + ")"
-	}
-	if e.Err != nil {
-		out += fmt.Sprintf(" (cause: %v)", e.Err)
-	}
-	return out
-}
-
 // canary sends marked values along every route that can fail; want scans each
 // error, and Check.Run the log.
 func (s *suite) canary() {
@@ -91,7 +35,7 @@ func (s *suite) canary() {
 	info := s.put(ref, values)
 	got, err := s.m.Get(ctx, ref)
 	if err != nil {
-		s.Fatalf("get: %s", say(err))
+		s.Fatalf("get: %s", marks.Say(err))
 	}
 	s.scan("a printed Secret", fmt.Sprintf("%v %+v %#v", got, got, got))
 	if b, err := json.Marshal(got); err == nil {
@@ -101,7 +45,7 @@ func (s *suite) canary() {
 	fails := func(doing string, err error) {
 		s.Helper()
 		if err != nil {
-			s.scan("the error of "+doing, full(err))
+			s.scan("the error of "+doing, marks.All(err))
 		}
 	}
 	try := func(doing string, put platform.Put) {
@@ -127,7 +71,7 @@ func (s *suite) canary() {
 		_, err = p.Put(ctx, s.ref(), platform.New{Values: values, IfVersion: info.Version})
 		fails("a put of what does not exist on the platform", err)
 	}
-	done, cancel := cancelled(ctx)
+	done, cancel := marks.Cancelled(ctx)
 	defer cancel()
 	_, err = p.Put(done, ref, platform.New{Values: values})
 	fails("a cancelled put", err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/platformtest/marks"
 )
 
 // Memory is a platform for tests that keeps everything in memory and behaves as
@@ -128,8 +129,8 @@ func (m *Memory) Put(ctx context.Context, ref keyturn.Ref, n platform.New) (keyt
 		}
 	}
 	sec, exists := m.secrets[ref.Name()]
-	if n.Labels == nil && exists && m.spec.Labels.OfSecret {
-		n.Labels = sec.versions[len(sec.versions)-1].Labels
+	if exists && m.spec.Labels.OfSecret {
+		n.Labels = marks.Labels(sec.versions[len(sec.versions)-1].Labels, n.Labels, n.Unlabel)
 	}
 	newest := keyturn.None
 	if exists {
@@ -159,6 +160,19 @@ func (m *Memory) Put(ctx context.Context, ref keyturn.Ref, n platform.New) (keyt
 	}
 	sec.versions = append(sec.versions, s)
 	return m.info(ref, sec, s), nil
+}
+
+// Label implements platform.Labeler.
+func (m *Memory) Label(ctx context.Context, ref keyturn.Ref, set map[string]string, remove []string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, sec, err := m.find(ctx, ref.Secret())
+	if err != nil {
+		return err
+	}
+	newest := &sec.versions[len(sec.versions)-1]
+	newest.Labels = marks.Labels(newest.Labels, set, remove)
+	return nil
 }
 
 // Delete implements platform.Deleter.

@@ -15,15 +15,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/platformtest/marks"
 )
 
 // Harness is a platform under test.
@@ -70,7 +68,7 @@ func (c Check) Run(t T, h Harness) {
 	_, _ = rand.Read(id)
 	s := &suite{T: t, h: h, id: hex.EncodeToString(id), m: platform.NewMount(h.Mount, h.Platform, h.Spec, "under test")}
 	s.mark = `kt"Canary&/` + s.id
-	s.marks = forms(s.mark)
+	s.marks = marks.Forms(s.mark)
 	c.run(s)
 	if h.Log != nil {
 		s.scan("the log", h.Log())
@@ -208,7 +206,7 @@ func (s *suite) putAs(ref keyturn.Ref, p platform.Put) platform.Change {
 	s.Helper()
 	c, err := s.m.Put(s.Context(), ref, p)
 	if err != nil {
-		s.Fatalf("put: %s", say(err))
+		s.Fatalf("put: %s", marks.Say(err))
 	}
 	if c.Info.Ref != ref || c.Info.Version == "" || c.Info.State != keyturn.Live {
 		s.Errorf("put answered with ref '%s', version '%s', state '%s'; want '%s', a version, live", c.Info.Ref, c.Info.Version, c.Info.State, ref)
@@ -221,20 +219,9 @@ func (s *suite) putAs(ref keyturn.Ref, p platform.Put) platform.Change {
 // platform is eventually consistent.
 func (s *suite) settle(problem func() string) {
 	s.Helper()
-	tries := 1
-	if s.h.Spec.EventuallyConsistent {
-		tries = 200
+	if what := marks.Settle(s.h.Spec.EventuallyConsistent, problem); what != "" {
+		s.Fatalf("%s", what)
 	}
-	what := ""
-	for try := range tries {
-		if try > 0 {
-			time.Sleep(min(time.Duration(try)*time.Millisecond, 250*time.Millisecond))
-		}
-		if what = problem(); what == "" {
-			return
-		}
-	}
-	s.Fatalf("%s", what)
 }
 
 // holds checks that ref reads as exactly these values, and at the version if one
@@ -244,28 +231,14 @@ func (s *suite) holds(ref keyturn.Ref, version string, want map[string]keyturn.V
 	s.settle(func() string {
 		got, err := s.m.Get(s.Context(), ref)
 		if err != nil {
-			return "get " + ref.Short() + ": " + say(err)
+			return "get " + ref.Short() + ": " + marks.Say(err)
 		}
 		s.scanInfo(got.Info)
 		if version != "" && got.Version != version {
 			return fmt.Sprintf("get %s: version '%s', want '%s'", ref.Short(), got.Version, version)
 		}
-		return same(got.Values, want)
+		return marks.Same(got.Values, want)
 	})
-}
-
-// same tells how two sets of values differ, without telling a value.
-func same(got, want map[string]keyturn.Value) string {
-	gotFields, wantFields := slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want))
-	if !slices.Equal(gotFields, wantFields) {
-		return fmt.Sprintf("fields %q, want %q", gotFields, wantFields)
-	}
-	for _, f := range wantFields {
-		if !got[f].Equal(want[f]) {
-			return fmt.Sprintf("field '%s' is not byte for byte what was put", f)
-		}
-	}
-	return ""
 }
 
 // want checks an error: its code, and that it is fit to leave.
@@ -274,13 +247,13 @@ func (s *suite) want(code keyturn.Code, err error, doing string) *keyturn.Error 
 	if err == nil {
 		s.Fatalf("%s: no error, want %s", doing, code)
 	}
-	s.scan("the error of "+doing, full(err))
+	s.scan("the error of "+doing, marks.All(err))
 	var e *keyturn.Error
 	if !errors.As(err, &e) {
-		s.Fatalf("%s: want a *keyturn.Error, got: %s", doing, say(err))
+		s.Fatalf("%s: want a *keyturn.Error, got: %s", doing, marks.Say(err))
 	}
 	if e.Code != code {
-		s.Errorf("%s: code %s, want %s: %s", doing, e.Code, code, say(err))
+		s.Errorf("%s: code %s, want %s: %s", doing, e.Code, code, marks.Say(err))
 	}
 	if e.Message == "" {
 		s.Errorf("%s: the error has no message", doing)

@@ -185,7 +185,7 @@ var broken = []struct {
 	{"loses labels", "labels", puts(func(n *platform.New) { n.Labels = nil })},
 	{"loses labels that a put does not name", "labels", puts(func(n *platform.New) {
 		if n.Labels == nil {
-			n.Labels = map[string]string{}
+			n.Unlabel = []string{"team"}
 		}
 	})},
 	{"keeps no public marks", "labels", puts(func(n *platform.New) { n.Public = nil })},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/platformtest/marks"
 	"unicode/utf8"
 )
 
@@ -129,15 +130,15 @@ func (s *suite) values() {
 			continue
 		}
 		if err != nil {
-			s.Errorf("value '%s': put: %s", name, say(err))
+			s.Errorf("value '%s': put: %s", name, marks.Say(err))
 			continue
 		}
 		s.settle(func() string {
 			got, err := s.m.Get(s.Context(), s.of(ref, s.field(1)))
 			if err != nil {
-				return "value '" + name + "': get: " + say(err)
+				return "value '" + name + "': get: " + marks.Say(err)
 			}
-			if what := same(got.Values, want); what != "" {
+			if what := marks.Same(got.Values, want); what != "" {
 				return "value '" + name + "': " + what
 			}
 			return ""
@@ -184,7 +185,7 @@ func (s *suite) largest() {
 		if _, err = p.Put(s.Context(), ref, platform.New{Values: over}); err == nil {
 			s.holds(ref, "", over)
 		} else {
-			s.scan("the error of a put that is too large", full(err))
+			s.scan("the error of a put that is too large", marks.All(err))
 			s.holds(ref, info.Version, small)
 		}
 	}
@@ -244,7 +245,7 @@ func (s *suite) list() {
 			left := len(want)
 			for info, err := range list() {
 				if err != nil {
-					return kind + " list: " + say(err)
+					return kind + " list: " + marks.Say(err)
 				}
 				s.scanInfo(info)
 				if info.Ref.IsZero() {
@@ -323,7 +324,7 @@ func (s *suite) listPrefix() {
 			var got []string
 			for info, err := range s.h.Platform.List(s.Context(), under) {
 				if err != nil {
-					return "list of '" + under + "': " + say(err)
+					return "list of '" + under + "': " + marks.Say(err)
 				}
 				got = append(got, info.Ref.Name())
 			}
@@ -331,9 +332,34 @@ func (s *suite) listPrefix() {
 			if !slices.Equal(got, want) {
 				return fmt.Sprintf("list of '%s': %q, want %q", under, got, want)
 			}
-			return ""
+			return s.listSome(under, want)
 		})
 	}
+}
+
+// listSome: less of a listing is a part of it: names alone, and one level of them.
+func (s *suite) listSome(under string, names []string) string {
+	l, ok := s.h.Platform.(platform.Lister)
+	if !ok {
+		return ""
+	}
+	for _, look := range []platform.Look{{Names: true}, {Shallow: true}, {Shallow: true, Names: true}} {
+		want := marks.Level(s.h.Mount, under, names, look.Shallow)
+		for info, err := range l.ListSome(s.Context(), under, look) {
+			name := info.Ref.Name()
+			if info.IsFolder() {
+				name = info.Path
+			}
+			if err != nil || !want[name] || !look.Names && !info.IsFolder() && info.State == "" {
+				return fmt.Sprintf("list of '%s', %+v: '%s', %s; want one of %v, once", under, look, name, marks.Say(err), want)
+			}
+			delete(want, name)
+		}
+		if len(want) > 0 {
+			return fmt.Sprintf("list of '%s', %+v: %v is missing", under, look, want)
+		}
+	}
+	return ""
 }
 
 // describe: what is known without the values, and no more.
@@ -362,7 +388,7 @@ func (s *suite) describe() {
 	s.settle(func() string {
 		info, err := d.Describe(s.Context(), ref)
 		if err != nil {
-			return "describe: " + say(err)
+			return "describe: " + marks.Say(err)
 		}
 		s.scanInfo(info)
 		switch {
@@ -378,7 +404,7 @@ func (s *suite) describe() {
 	if s.historian() {
 		versions, err := s.m.Versions(s.Context(), ref)
 		if err != nil {
-			s.Fatalf("history: %s", say(err))
+			s.Fatalf("history: %s", marks.Say(err))
 		}
 		for _, v := range versions {
 			if s.h.Spec.FieldNamesNeedValue && v.Fields != nil {
@@ -404,20 +430,14 @@ func (s *suite) getMany() {
 		if want == nil {
 			s.want(keyturn.NotFound, out[i].Err, fmt.Sprintf("get many, reference %d", i))
 		} else if out[i].Err != nil {
-			s.Errorf("get many, reference %d: %s", i, say(out[i].Err))
-		} else if what := same(out[i].Secret.Values, want); what != "" {
+			s.Errorf("get many, reference %d: %s", i, marks.Say(out[i].Err))
+		} else if what := marks.Same(out[i].Secret.Values, want); what != "" {
 			s.Errorf("get many, reference %d: %s", i, what)
 		}
 	}
 	if n := s.reads() - before; s.h.Reads != nil && n != 2 {
 		s.Errorf("get many of 2 secrets has read %d values, want 2", n)
 	}
-}
-
-func cancelled(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	cancel()
-	return ctx, cancel
 }
 
 // cancellation: a cancelled call ends with an error and changes nothing.
@@ -428,16 +448,16 @@ func (s *suite) cancellation() {
 	s.put(s.ref(), s.one("another"))
 	s.put(s.ref(), s.one("a third"))
 	s.holds(ref, info.Version, s.one("before"))
-	ctx, cancel := cancelled(s.Context())
+	ctx, cancel := marks.Cancelled(s.Context())
 	defer cancel()
 	calls := map[string]func() error{
 		"get":  func() error { return second(s.h.Platform.Get(ctx, ref)) },
 		"put":  func() error { return second(p.Put(ctx, ref, platform.New{Values: s.one("after")})) },
-		"list": func() error { return firstError(s.h.Platform.List(ctx, s.h.Prefix)) },
+		"list": func() error { return marks.FirstError(s.h.Platform.List(ctx, s.h.Prefix)) },
 
 		"mount get":     func() error { return second(s.m.Get(ctx, ref)) },
 		"mount put":     func() error { return second(s.m.Put(ctx, ref, platform.Put{Values: s.one("after")})) },
-		"mount list":    func() error { return firstError(s.m.List(ctx, s.prefix(s.h.Prefix), false)) },
+		"mount list":    func() error { return marks.FirstError(s.m.List(ctx, s.prefix(s.h.Prefix), false)) },
 		"mount destroy": func() error { return s.m.Destroy(ctx, ref, nil) },
 		"mount get many": func() error {
 			return s.m.GetMany(ctx, []keyturn.Ref{ref})[0].Err
@@ -461,7 +481,7 @@ func (s *suite) cancellation() {
 			s.Errorf("%s goes on though its context was cancelled", name)
 			continue
 		}
-		s.scan("the error of a cancelled "+name, full(err))
+		s.scan("the error of a cancelled "+name, marks.All(err))
 		if strings.HasPrefix(name, "mount") {
 			s.want(keyturn.Unavailable, err, "cancelled "+name)
 		}
@@ -491,14 +511,4 @@ func (s *suite) cancellation() {
 	if after > 0 || last == nil {
 		s.Errorf("a list that is cancelled midway goes on with %d names, and ends with %v", after, last)
 	}
-}
-
-// firstError is the error that ends a listing; nil where it has none.
-func firstError(list iter.Seq2[keyturn.Info, error]) error {
-	for _, err := range list {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

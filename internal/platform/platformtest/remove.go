@@ -6,6 +6,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/platformtest/marks"
 )
 
 // delete: what is deleted cannot be read, is still known, and comes back byte for
@@ -29,7 +30,7 @@ func (s *suite) delete() {
 	s.want(keyturn.Conflict, second(s.m.Restore(ctx, ref)), "restore of what is live")
 	info, until, err := s.m.Delete(ctx, ref)
 	if err != nil {
-		s.Fatalf("delete: %s", say(err))
+		s.Fatalf("delete: %s", marks.Say(err))
 	}
 	if info.State != keyturn.Deleted || info.Version != b.Version {
 		s.Errorf("delete answered with version '%s', %s; want '%s', deleted", info.Version, info.State, b.Version)
@@ -39,12 +40,12 @@ func (s *suite) delete() {
 	}
 	e := s.absent(ref, "get of what is deleted")
 	if !strings.Contains(e.Hint, "keyturn restore ") {
-		s.Errorf("what is deleted: no hint how to restore it: %s", say(e))
+		s.Errorf("what is deleted: no hint how to restore it: %s", marks.Say(e))
 	}
 	s.deleted(ref, b.Version)
 	s.want(keyturn.Conflict, s.deleteError(ref), "delete of what is deleted")
 	if _, err = s.m.Restore(ctx, ref); err != nil {
-		s.Fatalf("restore: %s", say(err))
+		s.Fatalf("restore: %s", marks.Say(err))
 	}
 	s.holds(ref, b.Version, s.one("b"))
 	if s.historian() {
@@ -52,7 +53,7 @@ func (s *suite) delete() {
 	}
 
 	if _, _, err = s.m.Delete(ctx, ref); err != nil {
-		s.Fatalf("delete once more: %s", say(err))
+		s.Fatalf("delete once more: %s", marks.Say(err))
 	}
 	if s.h.Spec.CompareAndSet {
 		_, err = s.m.Put(ctx, ref, platform.Put{Values: s.one("c"), IfVersion: keyturn.None})
@@ -61,7 +62,7 @@ func (s *suite) delete() {
 	if _, ok := s.h.Platform.(platform.Describer); ok {
 		_, err = s.m.Put(ctx, ref, platform.Put{Values: s.one("c"), Mode: keyturn.Merge})
 		if e := s.want(keyturn.Conflict, err, "merge with what is deleted"); !strings.Contains(e.Hint, "keyturn restore ") {
-			s.Errorf("merge with what is deleted: no hint how to restore it: %s", say(e))
+			s.Errorf("merge with what is deleted: no hint how to restore it: %s", marks.Say(e))
 		}
 		s.deleted(ref, b.Version)
 	}
@@ -87,7 +88,7 @@ func (s *suite) deleted(ref keyturn.Ref, version string) {
 	if d, ok := s.h.Platform.(platform.Describer); ok {
 		info, err := d.Describe(s.Context(), ref)
 		if err != nil {
-			s.Fatalf("describe of what is deleted: %s", say(err))
+			s.Fatalf("describe of what is deleted: %s", marks.Say(err))
 		}
 		if info.State != keyturn.Deleted || info.Version != version || info.Current {
 			s.Errorf("describe of what is deleted: %+v", info)
@@ -97,7 +98,7 @@ func (s *suite) deleted(ref keyturn.Ref, version string) {
 	s.settle(func() string {
 		for info, err := range s.m.List(s.Context(), s.prefix(s.h.Prefix), false) {
 			if err != nil {
-				return "list: " + say(err)
+				return "list: " + marks.Say(err)
 			}
 			if info.Ref == ref {
 				if info.State != keyturn.Deleted || info.Current {
@@ -123,17 +124,17 @@ func (s *suite) restoreVersion() {
 		return
 	}
 	if err := s.deleteError(ref); err != nil {
-		s.Fatalf("delete: %s", say(err))
+		s.Fatalf("delete: %s", marks.Say(err))
 	}
 	b := s.put(ref, s.one("b"))
 	pinned := s.at(ref, a.Version)
 	e := s.absent(pinned, "get of a deleted version")
 	if !strings.Contains(e.Hint, "keyturn restore ") || !strings.Contains(e.Hint, "--version "+a.Version) {
-		s.Errorf("a deleted version: no hint how to restore it: %s", say(e))
+		s.Errorf("a deleted version: no hint how to restore it: %s", marks.Say(e))
 	}
 	s.want(keyturn.Conflict, second(s.m.Restore(ctx, ref)), "restore where the newest version is live")
 	if _, err := s.m.Restore(ctx, pinned); err != nil {
-		s.Fatalf("restore of a version: %s", say(err))
+		s.Fatalf("restore of a version: %s", marks.Say(err))
 	}
 	s.holds(pinned, a.Version, s.one("a"))
 	s.holds(ref, b.Version, s.one("b"))
@@ -163,11 +164,11 @@ func (s *suite) destroy() {
 				break
 			}
 			if err := s.deleteError(ref); err != nil {
-				s.Fatalf("delete: %s", say(err))
+				s.Fatalf("delete: %s", marks.Say(err))
 			}
 		}
 		if err := s.m.Destroy(ctx, ref, nil); err != nil {
-			s.Fatalf("destroy: %s", say(err))
+			s.Fatalf("destroy: %s", marks.Say(err))
 		}
 		s.absent(ref, "get of what is destroyed")
 		if s.historian() {
@@ -177,7 +178,7 @@ func (s *suite) destroy() {
 		s.settle(func() string {
 			for info, err := range s.m.List(ctx, s.prefix(s.h.Prefix), false) {
 				if err != nil {
-					return "list: " + say(err)
+					return "list: " + marks.Say(err)
 				}
 				if info.Ref == ref {
 					return "what is destroyed is listed"
@@ -226,7 +227,7 @@ func (s *suite) destroyVersions() {
 	s.want(keyturn.Invalid, s.m.Destroy(ctx, ref, []string{""}), "destroy of an empty version")
 	whole()
 	if err := s.m.Destroy(ctx, ref, []string{a, c}); err != nil {
-		s.Fatalf("destroy of versions: %s", say(err))
+		s.Fatalf("destroy of versions: %s", marks.Say(err))
 	}
 	s.absent(s.at(ref, a), "get of a destroyed version")
 	s.absent(s.at(ref, c), "get of a destroyed version")
@@ -239,15 +240,15 @@ func (s *suite) destroyVersions() {
 	}
 
 	if err := s.m.Destroy(ctx, ref, []string{d}); err != nil {
-		s.Fatalf("destroy of the newest version: %s", say(err))
+		s.Fatalf("destroy of the newest version: %s", marks.Say(err))
 	}
 	e := s.absent(ref, "get where the newest version is destroyed")
 	if strings.Contains(e.Hint, "restore") || !strings.Contains(e.Hint, "--version "+keyturn.Quote(b)) {
-		s.Errorf("the newest version is destroyed: the hint is not to the newest that can be read: %s", say(e))
+		s.Errorf("the newest version is destroyed: the hint is not to the newest that can be read: %s", marks.Say(e))
 	}
 	infos, err := s.m.Versions(ctx, ref)
 	if err != nil {
-		s.Fatalf("history: %s", say(err))
+		s.Fatalf("history: %s", marks.Say(err))
 	}
 	for _, v := range infos {
 		destroyed := slices.Contains([]string{a, c, d}, v.Version)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/platformtest/marks"
 )
 
 // corpus are segments of names, and names of fields, that have made trouble
@@ -50,7 +51,7 @@ func (s *suite) names() {
 		_, err = s.m.Put(s.Context(), ref, platform.Put{Values: s.one(name)})
 		if s.h.Spec.Names.Problem(name) == "" {
 			if err != nil {
-				s.Errorf("name %q: Spec takes it, put does not: %s", name, say(err))
+				s.Errorf("name %q: Spec takes it, put does not: %s", name, marks.Say(err))
 				continue
 			}
 			taken = append(taken, name)
@@ -72,7 +73,7 @@ func (s *suite) names() {
 		listed := map[string]bool{}
 		for info, err := range s.m.List(s.Context(), s.prefix(s.h.Prefix), false) {
 			if err != nil {
-				return "list: " + say(err)
+				return "list: " + marks.Say(err)
 			}
 			listed[info.Ref.Name()] = true
 		}
@@ -144,12 +145,12 @@ func (s *suite) wholeVersion() {
 	second := map[string]keyturn.Value{s.field(2): s.value("second")}
 	a, err := p.Put(s.Context(), ref, platform.New{Values: first})
 	if err != nil {
-		s.Fatalf("put: %s", say(err))
+		s.Fatalf("put: %s", marks.Say(err))
 	}
 	s.holds(ref, a.Version, first)
 	b, err := p.Put(s.Context(), ref, platform.New{Values: second})
 	if err != nil {
-		s.Fatalf("put: %s", say(err))
+		s.Fatalf("put: %s", marks.Say(err))
 	}
 	s.holds(ref, b.Version, second)
 	if a.Version == b.Version {
@@ -157,7 +158,7 @@ func (s *suite) wholeVersion() {
 	}
 	c, err := p.Put(s.Context(), ref, platform.New{Values: second})
 	if err != nil {
-		s.Fatalf("put of the same values: %s", say(err))
+		s.Fatalf("put of the same values: %s", marks.Say(err))
 	}
 	s.holds(ref, c.Version, second)
 	if s.historian() {
@@ -189,7 +190,7 @@ func (s *suite) modes() {
 	_, err := s.m.Put(s.Context(), ref, platform.Put{Values: map[string]keyturn.Value{"b": s.value("c")}})
 	e := s.want(keyturn.Conflict, err, "put that would lose a field")
 	if !strings.Contains(e.Message, "a") || !strings.Contains(e.Hint, "--merge") || !strings.Contains(e.Hint, "--replace") {
-		s.Errorf("a put that would lose a field does not say which, or what to do: %s", say(e))
+		s.Errorf("a put that would lose a field does not say which, or what to do: %s", marks.Say(e))
 	}
 	d := s.putAs(ref, platform.Put{Values: map[string]keyturn.Value{"b": s.value("c")}, Mode: keyturn.Merge})
 	s.holds(ref, d.Info.Version, map[string]keyturn.Value{"a": binary, "b": s.value("c")})
@@ -210,7 +211,7 @@ func (s *suite) labels() {
 		s.settle(func() string {
 			got, err := s.m.Get(s.Context(), ref)
 			if err != nil {
-				return "get: " + say(err)
+				return "get: " + marks.Say(err)
 			}
 			if got.Version != version || !maps.Equal(got.Labels, labels) || !slices.Equal(got.Public, public) || !got.Expires.Equal(expires) {
 				return fmt.Sprintf("%s: version '%s', labels %q, public %q, expires %v; want '%s', %q, %q, %v",
@@ -250,14 +251,14 @@ func (s *suite) labels() {
 	keeps("labels carry over, and a new value is not public", c.Info.Version, full.Labels, nil, time.Time{})
 	info, err := p.Put(s.Context(), ref, platform.New{Values: full.Values})
 	if err != nil {
-		s.Fatalf("put: %s", say(err))
+		s.Fatalf("put: %s", marks.Say(err))
 	}
 	left := map[string]string(nil)
 	if spec.Labels.OfSecret {
 		left = full.Labels
 		s.outlive(ref, full)
 		if info, err = p.Put(s.Context(), ref, platform.New{Values: full.Values}); err != nil {
-			s.Fatalf("put: %s", say(err))
+			s.Fatalf("put: %s", marks.Say(err))
 		}
 	}
 	keeps("a whole version without labels", info.Version, left, nil, time.Time{})
@@ -279,7 +280,24 @@ func (s *suite) labels() {
 			s.want(keyturn.Invalid, err, "put with labels: "+what)
 		}
 		keeps("after puts that were refused", info.Version, left, nil, time.Time{})
+		s.relabel(ref, keeps)
 	}
+}
+
+// relabel: under a merge labels are added to those that are there, and taken away one by
+// one; where they belong to the secret no version is made for it.
+func (s *suite) relabel(ref keyturn.Ref, keeps func(doing, version string, labels map[string]string, public []string, expires time.Time)) {
+	c := s.putAs(ref, platform.Put{Values: s.one("x"), Mode: keyturn.Replace, Labels: map[string]string{"team": "web", "tier": "1"}})
+	keeps("all labels named", c.Info.Version, map[string]string{"team": "web", "tier": "1"}, nil, time.Time{})
+	_, err := s.m.Put(s.Context(), ref, platform.Put{Values: s.one("x"), Mode: keyturn.Replace, Unlabel: []string{"team"}})
+	s.want(keyturn.Invalid, err, "put that takes a label away, and does not merge")
+	next := s.putAs(ref, platform.Put{Mode: keyturn.Merge, Labels: map[string]string{"env": "prod"}, Unlabel: []string{"tier", "absent"}})
+	if same := next.Info.Version == c.Info.Version; same != s.h.Spec.Labels.OfSecret {
+		s.Errorf("labels alone: version '%s' after '%s', and labels are of the secret: %v", next.Info.Version, c.Info.Version, s.h.Spec.Labels.OfSecret)
+	}
+	keeps("one label more, one less", next.Info.Version, map[string]string{"team": "web", "env": "prod"}, nil, time.Time{})
+	next = s.putAs(ref, platform.Put{Values: s.one("y"), Mode: keyturn.Merge, Labels: map[string]string{"team": "data"}})
+	keeps("a label changed with a value", next.Info.Version, map[string]string{"team": "data", "env": "prod"}, nil, time.Time{})
 }
 
 // outlive: labels that belong to the secret stay when its newest version is deleted
@@ -289,13 +307,13 @@ func (s *suite) outlive(ref keyturn.Ref, full platform.New) {
 		return
 	}
 	if _, _, err := s.m.Delete(s.Context(), ref); err != nil {
-		s.Fatalf("delete: %s", say(err))
+		s.Fatalf("delete: %s", marks.Say(err))
 	}
 	c := s.putAs(ref, platform.Put{Values: full.Values})
 	s.settle(func() string {
 		got, err := s.m.Get(s.Context(), ref)
 		if err != nil {
-			return "get: " + say(err)
+			return "get: " + marks.Say(err)
 		}
 		if got.Version != c.Info.Version || !maps.Equal(got.Labels, full.Labels) || !maps.Equal(c.Info.Labels, full.Labels) {
 			return fmt.Sprintf("a put over a deleted version: labels %q, told %q, want %q", got.Labels, c.Info.Labels, full.Labels)
@@ -330,12 +348,12 @@ func (s *suite) compareAndSet() {
 	s.absent(ref, "get after puts that lost")
 	a, err := p.Put(ctx, ref, platform.New{Values: s.one("a"), IfVersion: keyturn.None})
 	if err != nil {
-		s.Fatalf("put if none: %s", say(err))
+		s.Fatalf("put if none: %s", marks.Say(err))
 	}
 	fails("put if none, of what exists", keyturn.None, s.one("x"))
 	b, err := p.Put(ctx, ref, platform.New{Values: s.one("b"), IfVersion: a.Version})
 	if err != nil {
-		s.Fatalf("put if at the newest version: %s", say(err))
+		s.Fatalf("put if at the newest version: %s", marks.Say(err))
 	}
 	fails("put if at a version that is no longer newest", a.Version, s.one("x"))
 	s.holds(ref, b.Version, s.one("b"))
@@ -424,7 +442,7 @@ func (s *suite) writers() {
 				}
 				mu.Lock()
 				if err != nil {
-					s.Errorf("put beside other writers: %s", say(err))
+					s.Errorf("put beside other writers: %s", marks.Say(err))
 				} else if puts[ref][c.Info.Version] != nil {
 					s.Errorf("two puts were told the same version '%s'", c.Info.Version)
 				} else {
@@ -444,9 +462,9 @@ func (s *suite) writers() {
 		s.settle(func() string {
 			got, err := s.m.Get(s.Context(), ref)
 			if err != nil {
-				return "get: " + say(err)
+				return "get: " + marks.Say(err)
 			}
-			return same(got.Values, versions[got.Version])
+			return marks.Same(got.Values, versions[got.Version])
 		})
 	}
 }
@@ -476,7 +494,7 @@ func (s *suite) versions() {
 	s.settle(func() string {
 		versions, err := s.m.Versions(s.Context(), ref)
 		if err != nil {
-			return "history: " + say(err)
+			return "history: " + marks.Say(err)
 		}
 		var got []string
 		for i, v := range versions {
@@ -518,7 +536,7 @@ func (s *suite) rollback() {
 	s.holds(ref, c.Version, s.one("c"))
 	back, err := s.m.Rollback(ctx, ref, a.Version)
 	if err != nil {
-		s.Fatalf("rollback: %s", say(err))
+		s.Fatalf("rollback: %s", marks.Say(err))
 	}
 	if back.Before != c.Version || back.Created {
 		s.Errorf("rollback: before '%s', created %v; want '%s'", back.Before, back.Created, c.Version)
@@ -528,7 +546,7 @@ func (s *suite) rollback() {
 	if s.h.Spec.OrderedVersions {
 		back, err = s.m.Rollback(ctx, ref, "")
 		if err != nil {
-			s.Fatalf("rollback: %s", say(err))
+			s.Fatalf("rollback: %s", marks.Say(err))
 		}
 		s.holds(ref, back.Info.Version, s.one("c"))
 	}

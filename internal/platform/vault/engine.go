@@ -74,7 +74,7 @@ func (p *Platform) anyEngine(ctx context.Context, ref keyturn.Ref) (engine, stri
 			// The server says the same of a path without an engine and of one that
 			// this token may do nothing with.
 			e = keyturn.E(keyturn.Denied, "there is no engine for "+name+", or this token may do nothing in it",
-				"the first part of a name is the engine's path: 'keyturn list "+p.mount+"/' shows what is visible").About(ref).Because(err)
+				"the first part of a name is the engine's path: 'keyturn list "+p.mount+"/ --shallow' shows those that are visible").About(ref).Because(err)
 			e.By = "platform"
 		}
 		return engine{}, "", e

@@ -11,6 +11,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/retry"
 )
 
 // together is how many requests one listing has under way.
@@ -18,8 +19,15 @@ const together = 16
 
 // List implements platform.Platform: all folders below the prefix, engine by
 // engine. What stands newest is asked for each name of version 2, several at a
-// time. A folder that this token may not list ends it with Denied.
+// time.
 func (p *Platform) List(ctx context.Context, prefix string) iter.Seq2[keyturn.Info, error] {
+	return p.ListSome(ctx, prefix, platform.Look{})
+}
+
+// ListSome implements platform.Lister: one request for each folder, and with Names
+// none for each name. A secret of which only the metadata was written has a name,
+// too.
+func (p *Platform) ListSome(ctx context.Context, prefix string, look platform.Look) iter.Seq2[keyturn.Info, error] {
 	return func(yield func(keyturn.Info, error) bool) {
 		engines, err := p.visible(ctx)
 		if err != nil {
@@ -27,51 +35,81 @@ func (p *Platform) List(ctx context.Context, prefix string) iter.Seq2[keyturn.In
 			return
 		}
 		slices.SortFunc(engines, func(a, b engine) int { return strings.Compare(a.path, b.path) })
+		l := listing{p: p, look: look, prefix: prefix, yield: yield}
+		shown := ""
 		for _, e := range engines {
+			on := true
 			switch {
+			case e.path != prefix && keyturn.Under(prefix, e.path) && look.Shallow:
+				rest := strings.TrimPrefix(strings.TrimPrefix(e.path, prefix), "/")
+				segment, _, _ := strings.Cut(rest, "/")
+				if folder := strings.TrimPrefix(prefix+"/"+segment, "/"); folder != shown { // engines are sorted
+					shown, on = folder, yield(p.folder(folder), nil)
+				}
 			case keyturn.Under(prefix, e.path):
-				if !p.walk(ctx, e, "", yield) {
-					return
-				}
+				on = l.walk(ctx, e, "")
 			case strings.HasPrefix(prefix, e.path+"/"):
-				if !p.below(ctx, e, strings.TrimPrefix(prefix, e.path+"/"), yield) {
-					return
-				}
+				on = l.below(ctx, e, strings.TrimPrefix(prefix, e.path+"/"))
+			}
+			if !on {
+				return
 			}
 		}
 	}
 }
 
+// folder stands for a folder of a listing. One whose name no reference can hold has
+// a Path that lists nothing.
+func (p *Platform) folder(name string) keyturn.Info {
+	ref, err := keyturn.NewRef(p.mount, name)
+	if err != nil {
+		return keyturn.Info{Path: name, State: keyturn.Live}
+	}
+	return keyturn.Info{Path: ref.Path() + "/"}
+}
+
+// listing is one listing under way. Its methods report false where the consumer has
+// stopped or an error ended it.
+type listing struct {
+	p      *Platform
+	look   platform.Look
+	prefix string
+	yield  func(keyturn.Info, error) bool
+}
+
 // below yields the secret of that name, if there is one, and what lies below it. A
 // token that may list a folder and not look at a secret of the folder's own name
 // gets the folder.
-func (p *Platform) below(ctx context.Context, e engine, name string, yield func(keyturn.Info, error) bool) bool {
+func (l listing) below(ctx context.Context, e engine, name string) bool {
 	var denied error
 	some := false
-	counted := func(info keyturn.Info, err error) bool {
+	inner := l
+	inner.yield = func(info keyturn.Info, err error) bool {
 		some = true
-		return yield(info, err)
+		return l.yield(info, err)
 	}
-	on := p.leaves(ctx, e, []string{name}, true, func(info keyturn.Info, err error) bool {
+	own := inner
+	own.yield = func(info keyturn.Info, err error) bool {
 		if errors.Is(err, keyturn.Denied) {
 			denied = err
 			return true
 		}
-		return counted(info, err)
-	})
-	if !on && denied == nil || !p.walk(ctx, e, name+"/", counted) {
+		return inner.yield(info, err)
+	}
+	on := own.leaves(ctx, e, []string{name}, true)
+	if !on && denied == nil || !inner.walk(ctx, e, name+"/") {
 		return false
 	}
 	if denied != nil && !some {
-		yield(keyturn.Info{}, denied)
+		l.yield(keyturn.Info{}, denied)
 		return false
 	}
 	return true
 }
 
-// walk yields what lies in a folder, "" or ending in a slash, and below it; false
-// where the consumer has stopped or an error ended it.
-func (p *Platform) walk(ctx context.Context, e engine, folder string, yield func(keyturn.Info, error) bool) bool {
+// walk yields what lies in a folder, "" or ending in a slash, and below it. A folder
+// below the prefix that may not be listed is told, and the rest goes on.
+func (l listing) walk(ctx context.Context, e engine, folder string) bool {
 	var answer struct {
 		Keys []string `json:"keys"`
 	}
@@ -79,12 +117,19 @@ func (p *Platform) walk(ctx context.Context, e engine, folder string, yield func
 	if e.version == 2 {
 		path += "metadata/"
 	}
-	err := p.ask(ctx, "LIST", path+folder, &answer)
+	err := l.p.ask(ctx, "LIST", path+folder, &answer)
 	if errors.Is(err, keyturn.NotFound) {
 		return true // an empty folder is none
 	}
+	if name := strings.TrimSuffix(e.path+"/"+folder, "/"); err != nil && errors.Is(err, keyturn.Denied) && name != l.prefix {
+		if info := l.p.folder(name); info.IsFolder() {
+			told := *keyturn.AsError(err)
+			told.Message = keyturn.Clean(info.Path) + " may not be listed"
+			return l.yield(info, &told)
+		}
+	}
 	if err != nil {
-		yield(keyturn.Info{}, err)
+		l.yield(keyturn.Info{}, err)
 		return false
 	}
 	var names []string
@@ -93,11 +138,18 @@ func (p *Platform) walk(ctx context.Context, e engine, folder string, yield func
 			names = append(names, folder+k)
 		}
 	}
-	if !p.leaves(ctx, e, names, false, yield) {
+	if !l.leaves(ctx, e, names, false) {
 		return false
 	}
 	for _, k := range answer.Keys {
-		if strings.HasSuffix(k, "/") && !p.walk(ctx, e, folder+k, yield) {
+		if !strings.HasSuffix(k, "/") {
+			continue
+		}
+		if l.look.Shallow {
+			if !l.yield(l.p.folder(e.path+"/"+folder+strings.TrimSuffix(k, "/")), nil) {
+				return false
+			}
+		} else if !l.walk(ctx, e, folder+k) {
 			return false
 		}
 	}
@@ -106,15 +158,15 @@ func (p *Platform) walk(ctx context.Context, e engine, folder string, yield func
 
 // leaves yields secrets by their names, in order; one that is gone meanwhile is
 // left out. maybe tells that the name may be none from the start.
-func (p *Platform) leaves(ctx context.Context, e engine, names []string, maybe bool, yield func(keyturn.Info, error) bool) bool {
+func (l listing) leaves(ctx context.Context, e engine, names []string, maybe bool) bool {
 	for page := range slices.Chunk(names, 4*together) {
-		infos, err := p.page(ctx, e, page, maybe)
+		infos, err := l.page(ctx, e, page, maybe)
 		if err != nil {
-			yield(keyturn.Info{}, err)
+			l.yield(keyturn.Info{}, err)
 			return false
 		}
 		for _, info := range infos {
-			if info.State != "" && !yield(info, nil) {
+			if info.Path != "" && !l.yield(info, nil) {
 				return false
 			}
 		}
@@ -122,9 +174,9 @@ func (p *Platform) leaves(ctx context.Context, e engine, names []string, maybe b
 	return true
 }
 
-// page asks about some names, several at a time. What is gone has no state. The
+// page asks about some names, several at a time. What is gone has no path. The
 // first error ends all of it.
-func (p *Platform) page(ctx context.Context, e engine, names []string, maybe bool) ([]keyturn.Info, error) {
+func (l listing) page(ctx context.Context, e engine, names []string, maybe bool) ([]keyturn.Info, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	infos := make([]keyturn.Info, len(names))
@@ -134,7 +186,7 @@ func (p *Platform) page(ctx context.Context, e engine, names []string, maybe boo
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			info, err := p.leaf(ctx, e, name, maybe)
+			info, err := l.p.leaf(ctx, e, name, maybe, l.look.Names)
 			if err != nil && !errors.Is(err, keyturn.NotFound) {
 				stop(err)
 				return
@@ -148,13 +200,14 @@ func (p *Platform) page(ctx context.Context, e engine, names []string, maybe boo
 
 // ask is one request of a listing, tried again as Mount does elsewhere.
 func (p *Platform) ask(ctx context.Context, method, path string, out any) error {
-	_, err := platform.Retry(ctx, func() (struct{}, error) {
+	_, err := retry.Do(ctx, func() (struct{}, error) {
 		return struct{}{}, p.client.Do(ctx, keyturn.Ref{}, method, path, "", nil, out)
 	})
 	return err
 }
 
-func (p *Platform) leaf(ctx context.Context, e engine, rest string, maybe bool) (keyturn.Info, error) {
+// leaf is what is known of one name, or with named of the name alone.
+func (p *Platform) leaf(ctx context.Context, e engine, rest string, maybe, named bool) (keyturn.Info, error) {
 	ref, err := keyturn.NewRef(p.mount, e.path+"/"+rest)
 	if err != nil { // no reference can hold that name
 		return keyturn.Info{Path: e.path + "/" + rest, State: keyturn.Live}, nil
@@ -165,7 +218,10 @@ func (p *Platform) leaf(ctx context.Context, e engine, rest string, maybe bool) 
 		}
 		return plainInfo(ref, e, rest), nil
 	}
-	m, err := platform.Retry(ctx, func() (metadata, error) { return p.metadata(ctx, ref, e, rest) })
+	if named && !maybe {
+		return keyturn.Info{Ref: ref, Path: e.path + "/data/" + rest}, nil
+	}
+	m, err := retry.Do(ctx, func() (metadata, error) { return p.metadata(ctx, ref, e, rest) })
 	if errors.Is(err, keyturn.Denied) && !maybe {
 		// This token may list the folder, and no more: there is the name.
 		return keyturn.Info{Ref: ref, Path: e.path + "/data/" + rest, State: keyturn.Live}, nil

@@ -332,6 +332,10 @@ func (p *Platform) described(ref keyturn.Ref, e engine, rest string, m metadata,
 }
 
 func (p *Platform) info(ref keyturn.Ref, e engine, rest string, v version) keyturn.Info {
-	return keyturn.Info{Ref: ref.Secret(), Path: e.path + "/data/" + rest, Version: strconv.Itoa(v.Version),
+	info := keyturn.Info{Ref: ref.Secret(), Path: e.path + "/data/" + rest, Version: strconv.Itoa(v.Version),
 		State: v.state(p.client.Now()), Created: v.Created.UTC()}
+	if info.State == keyturn.Live && !v.Deleted.IsZero() { // by delete_version_after
+		info.Ends = v.Deleted.UTC()
+	}
+	return info
 }

@@ -5,14 +5,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/lifecycle"
+	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
 // Put implements platform.Putter. Labels are written after the value: they
@@ -42,24 +45,105 @@ func (p *Platform) Put(ctx context.Context, ref keyturn.Ref, n platform.New) (ke
 	var made version
 	err = p.client.Do(ctx, ref, http.MethodPost, e.path+"/data/"+rest, "", map[string]any{"data": body, "options": options}, &made)
 	if err != nil {
-		return keyturn.Info{}, err
+		return keyturn.Info{}, tooLarge(ref, err)
 	}
 	if made.Version < 1 {
 		return keyturn.Info{}, &keyturn.Error{Code: keyturn.Unavailable, Ref: ref, Unknown: true, Message: "the server does not say which version it made"}
 	}
 	info := p.info(ref, e, rest, made)
 	info.Current, info.Labels = true, made.Metadata
-	if n.Labels == nil {
+	if len(n.Labels)+len(n.Unlabel) == 0 {
 		return info, nil
 	}
-	info.Labels = n.Labels
-	err = p.client.Do(ctx, ref, http.MethodPost, e.path+"/metadata/"+rest, "", map[string]any{"custom_metadata": n.Labels}, nil)
-	if err != nil {
+	if err := p.relabel(ctx, ref, e, rest, n.Labels, n.Unlabel); err != nil {
 		e := *keyturn.AsError(err)
 		e.Message, e.Unknown = "version "+info.Version+" was written, but not its labels: "+e.Message, true
 		return keyturn.Info{}, &e
 	}
+	if info.Labels = maps.Clone(made.Metadata); info.Labels == nil {
+		info.Labels = map[string]string{}
+	}
+	maps.Copy(info.Labels, n.Labels)
+	for _, k := range n.Unlabel {
+		delete(info.Labels, k)
+	}
 	return info, nil
+}
+
+// Label implements platform.Labeler.
+func (p *Platform) Label(ctx context.Context, ref keyturn.Ref, set map[string]string, remove []string) error {
+	e, rest, err := p.engine(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if e.version == 1 {
+		return labelless(ref, e)
+	}
+	return p.relabel(ctx, ref, e, rest, set, remove)
+}
+
+// relabel changes some labels by a patch, which leaves others to whoever changes them
+// meanwhile. A token without "patch", and a server that knows none, gets all of them
+// read and written: there the last writer wins.
+func (p *Platform) relabel(ctx context.Context, ref keyturn.Ref, e engine, rest string, set map[string]string, remove []string) error {
+	path := e.path + "/metadata/" + rest
+	change := map[string]any{}
+	for k, v := range set {
+		change[k] = v
+	}
+	for _, k := range remove {
+		change[k] = nil
+	}
+	err := p.client.Do(ctx, ref, http.MethodPatch, path, "", map[string]any{"custom_metadata": change}, nil)
+	if !errors.Is(err, keyturn.Denied) && !errors.Is(err, keyturn.Unsupported) {
+		return err
+	}
+	m, err := p.metadata(ctx, ref, e, rest)
+	if err != nil {
+		return err
+	}
+	all := maps.Clone(m.Custom)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, set)
+	for _, k := range remove {
+		delete(all, k)
+	}
+	return p.client.Do(ctx, ref, http.MethodPost, path, "", map[string]any{"custom_metadata": all}, nil)
+}
+
+func labelless(ref keyturn.Ref, e engine) error {
+	return keyturn.E(keyturn.Unsupported, "the engine '"+keyturn.Clean(e.path)+"' is kv version 1, which keeps no labels", "leave --label out").About(ref)
+}
+
+// Advise implements platform.Adviser: the API's own data/ and metadata/ are no part of
+// a name, and who writes them makes a folder of that name.
+func (p *Platform) Advise(ctx context.Context, ref keyturn.Ref) string {
+	e, rest, err := p.engine(ctx, ref)
+	if err != nil || e.version != 2 {
+		return ""
+	}
+	folder, name, _ := strings.Cut(rest, "/")
+	if folder != "data" && folder != "metadata" || name == "" {
+		return ""
+	}
+	if err := p.ask(ctx, "LIST", e.path+"/metadata/"+folder+"/", nil); !errors.Is(err, keyturn.NotFound) {
+		return ""
+	}
+	return "this makes a folder '" + folder + "' in the engine " + e.path + ": names are written without the API's " + folder + "/; was " +
+		ref.Mount() + "/" + e.path + "/" + name + " meant? Then 'keyturn destroy " + keyturn.Quote(ref.Short()) + "'"
+}
+
+// tooLarge is err, or what it means where a put is beyond the limits of the server's
+// listener, which then answers 500 and has written nothing
+// (https://developer.hashicorp.com/vault/docs/configuration/listener/tcp, max_json_…).
+func tooLarge(ref keyturn.Ref, err error) error {
+	if !api.Says(err, "exceeds allowed") {
+		return err
+	}
+	return keyturn.E(keyturn.Invalid, "a value, or the number of fields, of "+keyturn.Clean(ref.Short())+" is larger than the server takes",
+		"a value may have 1 MiB and a secret 10,000 fields, where its listener's max_json settings say nothing else: use several fields, or several secrets").About(ref).Because(err)
 }
 
 // encode makes the secret's JSON object: strings, and what has another type.
@@ -233,15 +317,15 @@ func plainInfo(ref keyturn.Ref, e engine, rest string) keyturn.Info {
 }
 
 func (p *Platform) putPlain(ctx context.Context, ref keyturn.Ref, e engine, rest string, n platform.New, body map[string]json.RawMessage) (keyturn.Info, error) {
-	if len(n.Labels) > 0 {
-		return keyturn.Info{}, keyturn.E(keyturn.Unsupported, "the engine '"+keyturn.Clean(e.path)+"' is kv version 1, which keeps no labels", "leave --label out").About(ref)
+	if len(n.Labels)+len(n.Unlabel) > 0 {
+		return keyturn.Info{}, labelless(ref, e)
 	}
 	if n.Demanded {
 		return keyturn.Info{}, keyturn.E(keyturn.Unsupported, "the engine '"+keyturn.Clean(e.path)+"' is kv version 1, which cannot put only if a version is current",
 			"leave --if-version out; another writer may then be overwritten").About(ref)
 	}
 	if err := p.client.Do(ctx, ref, http.MethodPost, e.path+"/"+rest, "", body, nil); err != nil {
-		return keyturn.Info{}, err
+		return keyturn.Info{}, tooLarge(ref, err)
 	}
 	return plainInfo(ref, e, rest), nil
 }

@@ -205,6 +205,9 @@ func (c *Client) request(ctx context.Context, r Request, node *url.URL) (*http.R
 		req.Header.Set("X-Vault-Token", string(token.Reveal()))
 	}
 	req.Header.Set("X-Vault-Request", "true")
+	if r.Method == http.MethodPatch { // https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#patch-metadata
+		req.Header.Set("Content-Type", "application/merge-patch+json")
+	}
 	if c.Namespace != "" {
 		req.Header.Set("X-Vault-Namespace", c.Namespace)
 	}
