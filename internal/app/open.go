@@ -67,7 +67,7 @@ func (m machine) session(ctx context.Context, how command.How, facts command.Fac
 		forwarded()
 		return nil, err
 	}
-	return &command.Session{Service: b, Facts: facts, Tidy: b.Tidy, Store: storeFacts(db), StoreState: keeper.state,
+	return &command.Session{Service: b, Facts: facts, Tidy: b.Tidy, Attend: ms.Attend, Store: storeFacts(db), StoreState: keeper.state,
 		Unfinished: []command.UnfinishedWork{keeper.unfinished, keeper.copies}, Close: func() error {
 			ms.Close()
 			err := b.Flush()

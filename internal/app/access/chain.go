@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform/vault/login"
@@ -51,6 +52,23 @@ func (t Chain) Token(ctx context.Context) (keyturn.Value, error) {
 		e.Message = keyturn.AsError(err).Message
 	}
 	return keyturn.Value{}, e
+}
+
+// Attend makes the token that requests are sent with now live on until ctx ends,
+// where it is of a login that is kept. Where it does not live on, tell is called once,
+// in time: see login.Kept.
+func (t Chain) Attend(ctx context.Context, need time.Duration, tell func(login.End)) {
+	if v := t.Env(tokenVariable); t.Own() && v != "" {
+		t.Kept.Watch(ctx, keyturn.NewValue([]byte(v)), tokenVariable, need, tell)
+		return
+	}
+	if _, err := t.Kept.Token(ctx); err == nil {
+		t.Kept.Attend(ctx, need, tell)
+		return
+	}
+	if v := t.file(); t.Own() && v.Len() > 0 {
+		t.Kept.Watch(ctx, v, "~/"+tokenFile, need, tell)
+	}
 }
 
 // Own reports whether Vault's own variables and files are about this server.

@@ -3,6 +3,7 @@
 package mounted
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -53,7 +54,7 @@ type Mounts struct {
 
 	mu     sync.Mutex
 	open   map[string]*platform.Mount
-	logins []*login.Kept // of those that are open
+	logins map[string]access.Chain // of those that are open
 }
 
 // Names implements broker.Mounts.
@@ -147,12 +148,26 @@ func (ms *Mounts) vault(c api.Config, only bool) (*platform.Mount, error) {
 		return nil, err
 	}
 	p.Keeper, p.Instead = kept, t.Instead
-	ms.logins = append(ms.logins, kept)
+	if ms.logins == nil {
+		ms.logins = map[string]access.Chain{}
+	}
+	ms.logins[name] = t
 	target := keyturn.Clean(c.Address)
 	if c.Namespace != "" {
 		target += ", namespace " + keyturn.Clean(c.Namespace)
 	}
 	return platform.NewMount(name, p, vault.Spec, target), nil
+}
+
+// Attend makes what a mount is logged in by live on until ctx ends. Where it does not
+// live on, tell is called once, when it has less left than need, or an hour.
+func (ms *Mounts) Attend(ctx context.Context, mount string, need time.Duration, tell func(end time.Time, why string)) {
+	ms.mu.Lock()
+	t, ok := ms.logins[mount]
+	ms.mu.Unlock()
+	if ok {
+		t.Attend(ctx, need, func(e login.End) { tell(e.At, e.Why) })
+	}
 }
 
 // OwnVariable reports whether Vault's own variables are about a mount's server.
@@ -173,8 +188,8 @@ const renewalWait = time.Second
 func (ms *Mounts) Close() {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
-	for _, k := range ms.logins {
-		k.Close(renewalWait)
+	for _, t := range ms.logins {
+		t.Kept.Close(renewalWait)
 	}
 	ms.logins = nil
 }
