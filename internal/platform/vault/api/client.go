@@ -276,7 +276,7 @@ func (c *Client) refused(ctx context.Context, r Request, resp *http.Response, ra
 		_ = json.Unmarshal(raw, &answer)
 	}
 	said := strings.Join(answer.Errors, "\n")
-	e := &keyturn.Error{Ref: ref, Code: keyturn.Unavailable, Err: &Refusal{Status: resp.StatusCode, says: func(phrase string) bool { return strings.Contains(said, phrase) }}}
+	e := &keyturn.Error{Ref: ref, Code: keyturn.Unavailable, Err: &Refusal{Status: resp.StatusCode, says: func(match func(string) bool) bool { return match(said) }}}
 	server := keyturn.Clean(c.base.Host)
 	switch resp.StatusCode {
 	case http.StatusBadRequest:
@@ -380,7 +380,7 @@ func missing(r Request) string {
 // alone; what the server said can be asked about, and not be read.
 type Refusal struct {
 	Status int
-	says   func(phrase string) bool
+	says   func(match func(said string) bool) bool
 }
 
 // Error implements error.
@@ -389,8 +389,13 @@ func (r *Refusal) Error() string { return "status " + strconv.Itoa(r.Status) }
 // Says reports whether err is an answer in which the server said a phrase, as it is
 // written.
 func Says(err error, phrase string) bool {
+	return Matches(err, func(said string) bool { return strings.Contains(said, phrase) })
+}
+
+// Matches reports whether err is an answer in which the server said what match takes.
+func Matches(err error, match func(said string) bool) bool {
 	var r *Refusal
-	return errors.As(err, &r) && r.says(phrase)
+	return errors.As(err, &r) && r.says(match)
 }
 
 func (c *Client) mountOf(ref keyturn.Ref) string {
