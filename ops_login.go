@@ -14,6 +14,9 @@ type Login struct {
 	Role     string `json:"role,omitempty"`
 	RoleID   string `json:"role_id,omitempty"`
 	Username string `json:"username,omitempty"`
+	// Wrapped tells that the secret id of an AppRole is given as the token that it is
+	// wrapped in, which is opened once, and in keyturn.
+	Wrapped bool `json:"wrapped,omitempty"`
 }
 
 // Logout ends what Login began: the token is revoked at the platform and

@@ -44,6 +44,9 @@ type Login struct {
 	Method string
 	Path   string            // "" for the usual place
 	Inputs map[string]string // by name, without those that are secret
+	// Wrapped tells that what is secret is given as a token that it is wrapped in, which
+	// the platform opens, once.
+	Wrapped bool
 	// Ask gets an input that is secret: a zero Value where there is none, and then
 	// an optional one is left out.
 	Ask func(ctx context.Context, in Input) (keyturn.Value, error)

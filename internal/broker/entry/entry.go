@@ -30,7 +30,7 @@ func Login(ctx context.Context, at Entrance, m *platform.Mount, r keyturn.Receip
 			inputs[name] = text
 		}
 	}
-	s, err := m.Login(ctx, platform.Login{Method: op.Method, Path: op.Path, Inputs: inputs, Visit: at.Visit,
+	s, err := m.Login(ctx, platform.Login{Method: op.Method, Path: op.Path, Inputs: inputs, Wrapped: op.Wrapped, Visit: at.Visit,
 		Ask: func(ctx context.Context, in platform.Input) (keyturn.Value, error) { return at.Ask(ctx, op.Mount, in) }})
 	return &keyturn.LoggedIn{Receipt: r, Target: m.Target(), Identity: s.Identity, Policies: s.Policies,
 		Expires: s.Expires, Renewable: s.Renewable, Instead: s.Instead}, err
