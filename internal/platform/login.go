@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/keyturn/keyturn"
@@ -80,6 +81,23 @@ type Token struct {
 	Issued    time.Time // or renewed last
 	Expires   time.Time // zero: never
 	Renewable bool
+	// Words is how it was got, as the command line writes it behind the mount.
+	Words string
+}
+
+// Words is how a login is written behind the mount, without what is secret.
+func (l Login) Words() string {
+	out := " --method " + keyturn.Quote(l.Method)
+	if l.Path != "" {
+		out += " --path " + keyturn.Quote(l.Path)
+	}
+	for _, name := range sorted(l.Inputs) {
+		out += " --" + name + " " + keyturn.Quote(l.Inputs[name])
+	}
+	if l.Wrapped {
+		out += " --wrapped"
+	}
+	return strings.TrimPrefix(out, " ")
 }
 
 // Keeper keeps the token of one server, as one namespace or account of it sees

@@ -47,7 +47,7 @@ func (t Chain) Token(ctx context.Context) (keyturn.Value, error) {
 			return v, nil
 		}
 	}
-	e := keyturn.E(keyturn.Expired, "nobody is logged in to "+keyturn.Clean(t.Address), "keyturn login "+t.Mount)
+	e := keyturn.E(keyturn.Expired, "nobody is logged in to "+keyturn.Clean(t.Address), t.Anew(ctx))
 	if ended {
 		e.Message = keyturn.AsError(err).Message
 	}
@@ -69,6 +69,18 @@ func (t Chain) Attend(ctx context.Context, need time.Duration, tell func(login.E
 	if v := t.file(); t.Own() && v.Len() > 0 {
 		t.Kept.Watch(ctx, v, "~/"+tokenFile, need, tell)
 	}
+}
+
+// Anew says how to log in once more: as before, where a login is kept that has ended.
+func (t Chain) Anew(ctx context.Context) string {
+	login := "keyturn login " + t.Mount
+	if k, err := t.Kept.Load(ctx); err == nil && k.Words != "" {
+		login += " " + keyturn.Clean(k.Words)
+	}
+	if t.Own() && t.Env(tokenVariable) != "" {
+		return tokenVariable + " is set: unset it, and then: " + login
+	}
+	return login
 }
 
 // Own reports whether Vault's own variables and files are about this server.

@@ -142,7 +142,7 @@ func (ms *Mounts) vault(c api.Config, only bool) (*platform.Mount, error) {
 	c.Now = ms.Now
 	kept := &login.Kept{Keeper: tokens.At(ms.DB, name, vaultPlatform, c.Address, c.Namespace), Config: c}
 	t := access.Chain{Env: ms.Env, Mount: name, Address: c.Address, Only: only, Kept: kept}
-	c.Token = t.Token
+	c.Token, c.Anew = t.Token, t.Anew
 	p, err := vault.New(c, name)
 	if err != nil {
 		return nil, err

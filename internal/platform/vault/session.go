@@ -44,6 +44,7 @@ func (p *Platform) Login(ctx context.Context, l platform.Login) (platform.Sessio
 	if err != nil {
 		return platform.Session{}, err
 	}
+	t.Words = l.Words()
 	if err := p.Keeper.Keep(ctx, t); err != nil {
 		if l.Method != login.Given { // the login made it, and nobody has it
 			_ = login.Revoke(context.WithoutCancel(ctx), p.client, t.Value)

@@ -31,6 +31,9 @@ type Config struct {
 	Insecure  bool   // plain http to anywhere: the operator wrote it
 	// Token returns the token to use; an error is returned as it is.
 	Token func(ctx context.Context) (keyturn.Value, error)
+	// Anew says how to get another one, where the server does not take it, for hints;
+	// "keyturn login MOUNT" where nil.
+	Anew func(ctx context.Context) string
 	// TLS says how the server is known.
 	TLS TLS
 	// Transport sends requests; one made of TLS where nil.
@@ -287,7 +290,7 @@ func (c *Client) refused(ctx context.Context, r Request, resp *http.Response, ra
 		case strings.Contains(said, "check-and-set parameter required"):
 			e.Code, e.Message, e.Hint = keyturn.Conflict, "this engine takes a put only with the version that it replaces", "add --if-version"
 		case strings.Contains(said, "missing client token"):
-			e.Code, e.Message, e.Hint = keyturn.Expired, "no token is there for "+server, "keyturn login "+c.mountOf(ref)
+			e.Code, e.Message, e.Hint = keyturn.Expired, "no token is there for "+server, c.anew(ctx, ref)
 		case strings.Contains(said, "unknown role"), strings.Contains(said, "lease not found"):
 			e.Code, e.Message = keyturn.NotFound, "there is nothing of that name"
 		case strings.Contains(said, "past the max TTL"):
@@ -300,7 +303,7 @@ func (c *Client) refused(ctx context.Context, r Request, resp *http.Response, ra
 	case http.StatusForbidden:
 		e.Code, e.By, e.Message, e.Hint = keyturn.Denied, "platform", "the token may not do this", missing(r)
 		if strings.Contains(said, "invalid token") || strings.Contains(said, "bad token") {
-			e.Code, e.By, e.Message, e.Hint = keyturn.Expired, "", "the token for "+server+" has expired, was revoked, or is not one", "keyturn login "+c.mountOf(ref)
+			e.Code, e.By, e.Message, e.Hint = keyturn.Expired, "", "the token for "+server+" has expired, was revoked, or is not one", c.anew(ctx, ref)
 		} else {
 			c.lacking(ctx, r, e)
 		}
@@ -396,6 +399,13 @@ func Says(err error, phrase string) bool {
 func Matches(err error, match func(said string) bool) bool {
 	var r *Refusal
 	return errors.As(err, &r) && r.says(match)
+}
+
+func (c *Client) anew(ctx context.Context, ref keyturn.Ref) string {
+	if c.Anew != nil {
+		return c.Anew(ctx)
+	}
+	return "keyturn login " + c.mountOf(ref)
 }
 
 func (c *Client) mountOf(ref keyturn.Ref) string {
