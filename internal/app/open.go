@@ -49,12 +49,12 @@ func (m machine) stateOptions() state.Options {
 func (m machine) session(ctx context.Context, how command.How, facts command.Facts, keeper *storeKeeper) (*command.Session, error) {
 	db := keeper.db
 	log, forwarded := m.auditLog(facts, db)
-	ms := &mounted.Mounts{DB: db, Operator: facts.Operator, Known: facts.Mounts, Env: m.env, Now: m.Now}
+	ms := &mounted.Mounts{DB: db, Operator: facts.Operator, Known: facts.Mounts, Env: m.env, Now: m.Now, Person: facts.Actor.Kind == keyturn.Person}
 	running := alive.In(filepath.Join(facts.Home, "running"))
 	var b *broker.Broker
 	b = broker.New(broker.Config{
 		Mounts: ms, Entrance: access.Entrance{Environ: m.Environ, Err: m.Err, Login: how.Login, Prompt: how.Prompt, Person: facts.Actor.Kind == keyturn.Person, Own: ms.OwnVariable},
-		Rules: facts.Rules, Log: log, Items: db, Store: keeper, Holders: running,
+		Rules: facts.Rules, Withheld: ms.Withheld, Log: log, Items: db, Store: keeper, Holders: running,
 		WhoIs: whoIs(facts.Actor), Prover: how.Prompt, Remember: m.remember(how, func(file string) error {
 			_, err := b.Do(ctx, keyturn.UseConfig{Path: file})
 			return err

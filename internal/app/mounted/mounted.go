@@ -51,6 +51,9 @@ type Mounts struct {
 	Known    []string // names, sorted
 	Env      func(name string) string
 	Now      func() time.Time
+	// Person tells that the caller is one: others do not have the mount that the
+	// environment names, since they could set a variable.
+	Person bool
 
 	mu     sync.Mutex
 	open   map[string]*platform.Mount
@@ -91,8 +94,23 @@ func (ms *Mounts) make(name string) (*platform.Mount, error) {
 	case name == vaultPlatform && slices.Contains(ms.Known, name):
 		return ms.environmentVault(name)
 	}
+	if err := ms.Withheld(name); err != nil {
+		return nil, err
+	}
 	return nil, keyturn.E(keyturn.NotFound, "no mount '"+keyturn.Clean(name)+"'",
 		fmt.Sprintf("the mounts are %v; more come from the operator's configuration", ms.Names()))
+}
+
+// Withheld refuses the mount that the environment names and this caller does not have.
+// Its address is not repeated: the caller may have set it.
+func (ms *Mounts) Withheld(name string) error {
+	if ms.Person || name != vaultPlatform || ms.Env("VAULT_ADDR") == "" || slices.Contains(ms.Known, name) {
+		return nil
+	}
+	e := keyturn.E(keyturn.Denied, "agents and services use the mounts of the operator's configuration only, and 'vault' is not among them: VAULT_ADDR is for people",
+		"a person adds it there, with the server's address:\n  mounts:\n    vault: {platform: vault, address: \"https://vault.example.com:8200\"}")
+	e.By = "rule"
+	return e
 }
 
 // only reports whether one configured mount is of a platform, and no more.

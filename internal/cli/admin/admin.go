@@ -167,7 +167,8 @@ func (o *options) op(c *command.Command, cmd *cobra.Command, s *command.Session,
 	if op.Mount == "" {
 		op.Mount = o.platform
 	}
-	if !slices.Contains(s.Mounts, op.Mount) {
+	withheld := op.Mount == o.platform && s.Actor.Kind != keyturn.Person && c.Env("VAULT_ADDR") != "" // which the answer says
+	if !slices.Contains(s.Mounts, op.Mount) && !withheld {
 		return op, keyturn.E(keyturn.NotFound, "no mount '"+keyturn.Clean(op.Mount)+"'", "set VAULT_ADDR, or name a mount of your configuration: --mount NAME")
 	}
 	return op, o.destination(c, &op)
