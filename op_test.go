@@ -72,6 +72,8 @@ func examples() map[string]keyturn.Op {
 		"login-mount-ids":  keyturn.Login{Mount: "vault", Method: "approle", RoleID: "0123", Username: "anna"},
 		"login-mount-wrap": keyturn.Login{Mount: "vault", Method: "approle", RoleID: "0123", Wrapped: true},
 		"logout-mount":     keyturn.Logout{Mount: "vault"},
+		"logout-mount-own": keyturn.Logout{Mount: "vault", Given: true},
+		"logout-mount-not": keyturn.Logout{Mount: "vault", Keep: true},
 		"restore-store": keyturn.RestoreStore{Store: "0123", RootKey: "file", Backup: keyturn.LogMark{Size: 7, Root: "ab"}, Made: day,
 			Replaced: &keyturn.LogMark{Size: 9, Root: "cd"}, Unread: true},
 		"migrate-secrets": keyturn.MigrateSecrets{Ref: ref.Secret(), Fields: []string{"DB_PASS", "KEY"}, Candidate: "0c1x2y", Texts: "0c1x2z", Replace: true,

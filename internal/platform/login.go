@@ -17,8 +17,9 @@ type Authenticator interface {
 	// where an input is missing, NotFound where the method is not enabled there.
 	Login(ctx context.Context, l Login) (Session, error)
 	// Logout revokes the token that is kept and forgets it, also where it cannot be
-	// revoked: then Ended says why. NotFound where none is kept.
-	Logout(ctx context.Context) (Ended, error)
+	// revoked: then Ended says why. NotFound where none is kept, Conflict where the
+	// login did not make it and o does not say what is to become of it.
+	Logout(ctx context.Context, o Logout) (Ended, error)
 }
 
 // Method is one way to log in.
@@ -55,6 +56,10 @@ type Login struct {
 	Visit func(ctx context.Context, url string) error
 }
 
+// Logout says what is to become of the token that is kept: revoked where the login made
+// it, else only where Given says so; not revoked where Keep does.
+type Logout struct{ Given, Keep bool }
+
 // Session tells of a login.
 type Session struct {
 	Identity  string // as whom, in the platform's words
@@ -69,7 +74,7 @@ type Session struct {
 type Ended struct {
 	Session
 	Revoked bool
-	Err     error // why it was not revoked
+	Err     error // why it was not revoked; nil where nobody asked for that
 }
 
 // Token is what a login gave, as it is kept.
@@ -81,6 +86,7 @@ type Token struct {
 	Issued    time.Time // or renewed last
 	Expires   time.Time // zero: never
 	Renewable bool
+	Given     bool // somebody brought it to the login, which did not make it
 	// Words is how it was got, as the command line writes it behind the mount.
 	Words string
 }
@@ -125,11 +131,11 @@ func (m *Mount) Login(ctx context.Context, l Login) (Session, error) {
 }
 
 // Logout ends what Login began.
-func (m *Mount) Logout(ctx context.Context) (Ended, error) {
+func (m *Mount) Logout(ctx context.Context, o Logout) (Ended, error) {
 	if m.able.authenticator == nil {
 		return Ended{}, m.noLogin()
 	}
-	e, err := m.able.authenticator.Logout(ctx)
+	e, err := m.able.authenticator.Logout(ctx, o)
 	if err != nil {
 		return Ended{}, m.fault(keyturn.Ref{}, settled(err), false)
 	}

@@ -38,8 +38,8 @@ func Login(ctx context.Context, at Entrance, m *platform.Mount, r keyturn.Receip
 
 // Logout ends what Login began. A token that could not be revoked is forgotten all
 // the same, and the answer says so.
-func Logout(ctx context.Context, m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
-	e, err := m.Logout(ctx)
+func Logout(ctx context.Context, m *platform.Mount, r keyturn.Receipt, op keyturn.Logout) (keyturn.Result, error) {
+	e, err := m.Logout(ctx, platform.Logout{Given: op.Given, Keep: op.Keep})
 	return &keyturn.LoggedOut{Receipt: r, Target: m.Target(), Identity: e.Identity, Revoked: e.Revoked,
 		Err: keyturn.AsError(e.Err), Expires: e.Expires, Instead: e.Instead}, err
 }
