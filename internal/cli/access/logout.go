@@ -28,7 +28,7 @@ only forgets.
 A token in VAULT_TOKEN or ~/.vault-token is not keyturn's, and stays.`,
 		Example: `  keyturn logout vault
   keyturn logout vault --keep`,
-		Args:    cobra.ExactArgs(1),
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var err error
 			if op.Mount, err = mountOf(args[0], "logout"); err != nil {

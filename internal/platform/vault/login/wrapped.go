@@ -26,8 +26,8 @@ func unwrap(ctx context.Context, c *api.Client, path string, token keyturn.Value
 	within := strings.TrimPrefix(made.Path, strings.Trim(c.Namespace, "/")+"/")
 	role, ofRole := strings.CutPrefix(within, "auth/"+path+"/role/")
 	if role, last, _ := strings.Cut(role, "/"); !ofRole || role == "" || last != "secret-id" && last != "custom-secret-id" {
-		return keyturn.Value{}, keyturn.E(keyturn.Conflict, "what this token wraps was made at "+keyturn.Clean(made.Path)+", and is no secret id of auth/"+keyturn.Clean(path),
-			"it was not opened: find out where it comes from, or say where AppRole is enabled (--path)")
+		return keyturn.Value{}, keyturn.E(keyturn.Conflict, "what this token wraps was not made as a secret id of auth/"+keyturn.Clean(path),
+			"it was not opened: ask whoever gave it to you, or say where AppRole is enabled (--path)")
 	}
 	own, err := as(c, token)
 	if err != nil {
