@@ -36,7 +36,22 @@ type Health struct {
 	Identity  string // authenticated as whom; "" where that does not apply
 	Sealed    bool
 	Detail    string // for people
-	Err       *Error // why it is not healthy; nil where it is
+	Server    string // the version of the server's program; "" where that does not apply
+	// Of the token that is used: what it may do, and until when; zero for ever.
+	Policies  []string
+	Expires   time.Time
+	Renewable bool
+	// Ahead is how far the server's clock is ahead of this one, to the second; nil
+	// where it is not known.
+	Ahead *time.Duration
+	TLS   *TLSInfo // nil where that does not apply
+	Err   *Error   // why it is not healthy; nil where it is
+}
+
+// TLSInfo is how a connection is kept from others.
+type TLSInfo struct {
+	Version string    // "TLS 1.3"; "none" for plain http
+	Ends    time.Time // of the server's certificate
 }
 
 // Mounts answers ListMounts.
@@ -81,6 +96,9 @@ type Changed struct {
 	Before string
 	// Until is how long a delete can be undone; zero: for ever.
 	Until time.Time
+	// Unseen tells that the caller may not see what was there before: it was replaced
+	// or deleted whatever it was, if there was anything.
+	Unseen bool
 	// Whole tells that a destroy took the secret itself, not only versions.
 	Whole bool
 	// Granted is what came of a put's Reader; nil where it had none, or where Failed

@@ -3,11 +3,19 @@ package keyturn
 import "iter"
 
 // Nearest returns the word of words that s is most probably a slip of; "" where
-// none is close: two letters may differ, in a long one a few more.
+// none is close: two letters may differ, in a long one a few more. Folders that two
+// paths share do not count.
 func Nearest(s string, words iter.Seq[string]) string {
-	best, least := "", 3+len(s)/8
+	best, least := "", len(s)+3
 	for w := range words {
-		if d := editDistance(s, w, least); d < least && d < len(w) {
+		from := 0
+		for i := 0; i < min(len(s), len(w)) && s[i] == w[i]; i++ {
+			if s[i] == '/' {
+				from = i + 1
+			}
+		}
+		limit := min(least, 3+len(s[from:])/8)
+		if d := editDistance(s[from:], w[from:], limit); d < limit && d < len(w[from:]) {
 			best, least = w, d
 		}
 	}

@@ -68,7 +68,7 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 	case keyturn.DeleteSecret:
 		return on(b, c, op.Ref, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
 			info, until, err := m.Delete(ctx, op.Ref)
-			return &keyturn.Changed{Receipt: r, Secret: info, Until: until, Target: m.Target()}, err
+			return &keyturn.Changed{Receipt: r, Secret: info, Until: until, Unseen: info.Version == "", Target: m.Target()}, err
 		})
 	case keyturn.RestoreSecret:
 		return on(b, c, op.Ref, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
@@ -78,7 +78,7 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 	case keyturn.DestroySecret:
 		return on(b, c, op.Ref, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
 			err := m.Destroy(ctx, op.Ref, op.Versions)
-			return &keyturn.Changed{Receipt: r, Secret: keyturn.Info{Ref: op.Ref, State: keyturn.Destroyed},
+			return &keyturn.Changed{Receipt: r, Secret: keyturn.Info{Ref: op.Ref, Path: m.Path(ctx, op.Ref), State: keyturn.Destroyed},
 				Target: m.Target(), Whole: len(op.Versions) == 0}, err
 		})
 	case keyturn.RunCommand:

@@ -17,7 +17,7 @@ func (b *Broker) platformAction(ctx context.Context, c *call, op keyturn.Platfor
 		use = use[:len(use)-1]
 	}
 	res, err := action.Perform(ctx, action.Door{Mount: b.Mounts.Mount, Receipt: c.receipt, Only: fields.Only,
-		Use: func(ctx context.Context) map[keyturn.Ref]platform.Outcome { return b.use(ctx, use) },
+		Use: func(ctx context.Context) map[keyturn.Ref]platform.Outcome { return b.use(ctx, use, nil) },
 		Ask: func(ctx context.Context, question string) (keyturn.Value, error) {
 			if b.Entrance == nil {
 				return keyturn.Value{}, nil

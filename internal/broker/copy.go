@@ -31,7 +31,7 @@ func (b *Broker) copySecret(ctx context.Context, c *call, op keyturn.CopySecret)
 				return nil, err
 			}
 		}
-		read := b.use(ctx, c.children[:1])[op.From]
+		read := b.use(ctx, c.children[:1], nil)[op.From]
 		if read.Err != nil {
 			return nil, read.Err
 		}
@@ -107,7 +107,7 @@ func (b *Broker) carried(op keyturn.CopySecret, from keyturn.Secret, now keyturn
 
 // diffSecrets compares inside: only what is the same and what differs comes out.
 func (b *Broker) diffSecrets(ctx context.Context, c *call, op keyturn.DiffSecrets) (keyturn.Result, error) {
-	answers := b.use(ctx, c.children)
+	answers := b.use(ctx, c.children, nil)
 	one, two := answers[op.A], answers[op.B]
 	var failed []*keyturn.Error
 	for _, err := range []error{one.Err, two.Err} {

@@ -330,7 +330,11 @@ func (b *Broker) held(ctx context.Context, op keyturn.Op) (map[string]string, er
 		if err != nil {
 			return nil, err
 		}
-		if m.Issued(ctx, []keyturn.Ref{secret})[0] {
+		made, failed := m.Issued(ctx, []keyturn.Ref{secret})
+		if failed[0] != nil {
+			return nil, failed[0]
+		}
+		if made[0] {
 			held[secret.String()] = "" // made anew for each asking
 			continue
 		}

@@ -20,14 +20,15 @@ func (b *Broker) leases(c *call) leases.Door {
 // planLeases finds among the parts of c, a command to be run, those that a platform
 // makes anew for each asking, and has the rules decide whether the caller may take a
 // lease of each: one that may not be taken denies all. What is found is known by the
-// secret.
-func (b *Broker) planLeases(ctx context.Context, c *call) (map[keyturn.Ref]*call, error) {
-	takes := map[keyturn.Ref]*call{}
+// secret; so is what could not be told, since nobody answered.
+func (b *Broker) planLeases(ctx context.Context, c *call) (takes map[keyturn.Ref]*call, unasked map[keyturn.Ref]error, err error) {
+	takes = map[keyturn.Ref]*call{}
 	var refused []*keyturn.Error
-	for _, ref := range b.leases(c).Made(ctx, c.op.Refs()) {
+	made, unasked := b.leases(c).Made(ctx, c.op.Refs())
+	for _, ref := range made {
 		take := &call{id: keyturn.NewID(b.Now()), actor: c.actor, from: c.from, parent: c, approval: c.approval}
 		if err := take.take(keyturn.TakeLease{Ref: ref}); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if err := b.letLease(ctx, take); err != nil {
 			refused = append(refused, keyturn.AsError(b.refuse(ctx, take, err)))
@@ -35,9 +36,9 @@ func (b *Broker) planLeases(ctx context.Context, c *call) (map[keyturn.Ref]*call
 		takes[ref] = take
 	}
 	if len(refused) > 0 {
-		return nil, keyturn.Join("the command was not started", refused...)
+		return nil, nil, keyturn.Join("the command was not started", refused...)
 	}
-	return takes, nil
+	return takes, unasked, nil
 }
 
 // letLease decides about one lease. A yes to the whole command is one to what it

@@ -57,7 +57,7 @@ func (b *Broker) putSecret(ctx context.Context, c *call, op keyturn.PutSecret) (
 		}
 		ch, err := m.Put(ctx, op.Ref, platform.Put{Values: values, IfVersion: c.expects(m, op.Ref, op.IfVersion), Mode: op.Mode,
 			Labels: op.Labels, Public: op.Public, Expires: op.Expires})
-		out := &keyturn.Changed{Receipt: r, Secret: ch.Info, Created: ch.Created, Before: ch.Before, Target: m.Target()}
+		out := &keyturn.Changed{Receipt: r, Secret: ch.Info, Created: ch.Created, Before: ch.Before, Unseen: ch.Unseen, Target: m.Target()}
 		if err == nil && op.Reader != "" {
 			out.Granted, out.Failed = b.letRead(ctx, c, m)
 		}

@@ -16,8 +16,9 @@ import (
 const maxHints = 5
 
 // use reads the secrets of children, which are the whole plan of a composite
-// operation, and records each outcome. The answers are by reference.
-func (b *Broker) use(ctx context.Context, children []*call) map[keyturn.Ref]platform.Outcome {
+// operation, and records each outcome. The answers are by reference. What is in failed,
+// by its secret, is not asked for again.
+func (b *Broker) use(ctx context.Context, children []*call, failed map[keyturn.Ref]error) map[keyturn.Ref]platform.Outcome {
 	byMount := map[string][]*call{}
 	for _, child := range children {
 		ref := child.op.Refs()[0]
@@ -26,28 +27,37 @@ func (b *Broker) use(ctx context.Context, children []*call) map[keyturn.Ref]plat
 	out := map[keyturn.Ref]platform.Outcome{}
 	hints := maxHints
 	for name, calls := range byMount {
-		refs := make([]keyturn.Ref, len(calls))
-		for i, child := range calls {
-			refs[i] = child.op.Refs()[0]
+		var refs []keyturn.Ref // those that are asked for
+		for _, child := range calls {
+			if ref := child.op.Refs()[0]; failed[ref.Secret()] == nil {
+				refs = append(refs, ref)
+			}
 		}
 		m, err := b.Mounts.Mount(name)
-		answers := make([]platform.Outcome, len(refs))
+		var got []platform.Outcome
 		if err == nil {
-			answers = m.GetMany(ctx, refs)
+			got = m.GetMany(ctx, refs)
 		}
-		for i, child := range calls {
-			if err != nil {
-				answers[i].Err = err
+		for _, child := range calls {
+			ref := child.op.Refs()[0]
+			var answer platform.Outcome
+			switch {
+			case err != nil:
+				answer.Err = err
+			case failed[ref.Secret()] != nil:
+				answer.Err = failed[ref.Secret()]
+			default:
+				answer, got = got[0], got[1:]
 			}
-			if answers[i].Err != nil && hints > 0 {
+			if answer.Err != nil && hints > 0 {
 				hints--
-				answers[i].Err = b.suggest(ctx, child, answers[i].Err)
+				answer.Err = b.suggest(ctx, child, answer.Err)
 			}
-			record := child.outcome(nil, answers[i].Err)
-			record.Version = answers[i].Secret.Version
+			record := child.outcome(nil, answer.Err)
+			record.Version = answer.Secret.Version
 			b.Log.Later(ctx, record)
 			child.told = true
-			out[refs[i]] = answers[i]
+			out[ref] = answer
 		}
 	}
 	return out
@@ -57,11 +67,11 @@ func (b *Broker) use(ctx context.Context, children []*call) map[keyturn.Ref]plat
 // fail are told at once, and then no value is handed out. What a platform makes for
 // one asking is taken last, and given back where anything fails.
 func (b *Broker) runCommand(ctx context.Context, c *call, op keyturn.RunCommand) (keyturn.Result, error) {
-	takes, err := b.planLeases(ctx, c)
+	takes, unasked, err := b.planLeases(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	answers := b.use(ctx, slices.DeleteFunc(slices.Clone(c.children), func(child *call) bool { return takes[child.op.Refs()[0].Secret()] != nil }))
+	answers := b.use(ctx, slices.DeleteFunc(slices.Clone(c.children), func(child *call) bool { return takes[child.op.Refs()[0].Secret()] != nil }), unasked)
 	out, failed := b.assemble(c, op, answers, takes)
 	if len(takes) > 0 && len(failed) == 0 {
 		taken, err := b.useLeases(ctx, c, takes, answers)
@@ -148,7 +158,7 @@ func (b *Broker) deliver(c *call, name string, ref keyturn.Ref, field string, s 
 func (b *Broker) renderTemplate(ctx context.Context, c *call) (keyturn.Result, error) {
 	out := &keyturn.Filling{Receipt: c.receipt(nil), Values: map[keyturn.Ref]keyturn.Value{}}
 	var failed []*keyturn.Error
-	answers := b.use(ctx, c.children)
+	answers := b.use(ctx, c.children, nil)
 	for _, child := range c.children {
 		ref := child.op.Refs()[0]
 		a := answers[ref]

@@ -59,6 +59,7 @@ func TestScripts(t *testing.T) {
 				"secretless": secretless,
 				"vault":      realVault,
 				"database":   realDatabase,
+				"rabbitmq":   playedRabbit,
 				"issuer":     startIssuer,
 				"stranger":   stranger,
 			}, UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != ""})

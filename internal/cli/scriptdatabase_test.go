@@ -1,6 +1,13 @@
 package cli_test
 
 import (
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,4 +36,40 @@ func realDatabase(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("DB_URL", d.URL) // of a connection, as which administrator, and what proves it
 	ts.Setenv("DB_ADMIN", d.Admin)
 	ts.Setenv("DB_ADMIN_PASSWORD", d.Password)
+}
+
+// playedRabbit puts the engine rabbitmq with the role app into the real Vault that a
+// script has started, before a server of our own that answers as the management API of
+// RabbitMQ does to it (https://www.rabbitmq.com/docs/management#http-api): rabbitmq
+// FILE. FILE holds the users that there are.
+func playedRabbit(ts *testscript.TestScript, neg bool, args []string) {
+	v := *ts.Value(vaultOf).(**servers.Vault)
+	if neg || len(args) != 1 || v == nil {
+		ts.Fatalf("usage, after 'vault dev': rabbitmq FILE")
+	}
+	file := ts.MkAbs(args[0])
+	var mu sync.Mutex
+	users := map[string]bool{}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		name, isUser := strings.CutPrefix(r.URL.Path, "/api/users/")
+		switch {
+		case isUser && r.Method == http.MethodPut:
+			users[name] = true
+		case isUser && r.Method == http.MethodDelete && users[name]:
+			delete(users, name)
+		case isUser:
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		_ = os.WriteFile(file, []byte(strings.Join(slices.Sorted(maps.Keys(users)), "\n")), 0o600)
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	ts.Value(testOf).(testing.TB).Cleanup(s.Close)
+	ts.Check(os.WriteFile(file, nil, 0o600))
+	v.Call(http.MethodPost, "sys/mounts/rabbitmq", map[string]string{"type": "rabbitmq"}, nil)
+	v.Call(http.MethodPost, "rabbitmq/config/connection", map[string]any{"connection_uri": s.URL, "username": "admin", "password": "kt-fake-admin", "verify_connection": false}, nil)
+	v.Call(http.MethodPost, "rabbitmq/config/lease", map[string]int{"ttl": 3600, "max_ttl": 7200}, nil)
+	v.Call(http.MethodPost, "rabbitmq/roles/app", map[string]string{"vhosts": `{"/": {"configure": "", "write": ".*", "read": ".*"}}`}, nil)
 }

@@ -27,18 +27,26 @@ const (
 //	vault dev        unsealed, in memory, KV version 2 at secret/
 //	vault disk       on disk, initialized with 2 of 3 key shares, sealed
 //	vault tls        as dev, with TLS: VAULT_CACERT is its authority
+//	vault mutual     on disk, unsealed, with TLS, for who has CLIENT_CERT and CLIENT_KEY
+//	vault raft       a cluster of three: VAULT_ADDR is the active one's, ADDR2 and ADDR3 are the others'
 //	vault unseal [N] gives N key shares, or as many as it takes; KEY1, KEY2 and KEY3 hold them
 //	vault seal
 //	vault kill       as a power cut does
-//	vault start      once more, after kill: only one on disk, sealed then
+//	vault start      once more, after kill: only one on disk or of raft, sealed then
 func realVault(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: vault dev|disk|tls|unseal|seal|kill|start")
+		ts.Fatalf("usage: vault dev|disk|tls|mutual|raft|unseal|seal|kill|start")
 	}
 	at := ts.Value(vaultOf).(**servers.Vault)
 	tb := ts.Value(testOf).(testing.TB)
 	if made := map[string]func(testing.TB) *servers.Vault{
-		"dev": servers.VaultDev, "disk": servers.VaultOnDisk, "tls": servers.VaultTLS,
+		"dev": servers.VaultDev, "disk": servers.VaultOnDisk, "tls": servers.VaultTLS, "mutual": servers.VaultMutual,
+		"raft": func(tb testing.TB) *servers.Vault {
+			all := servers.VaultRaft(tb, 3)
+			ts.Setenv("ADDR2", all[1].Address)
+			ts.Setenv("ADDR3", all[2].Address)
+			return all[0]
+		},
 	}[args[0]]; made != nil {
 		v := made(tb)
 		*at = v
@@ -49,6 +57,8 @@ func realVault(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Setenv("VAULT_ADDR", v.Address)
 		ts.Setenv("VAULT_TOKEN", v.Root)
 		ts.Setenv("VAULT_CACERT", v.CACert)
+		ts.Setenv("CLIENT_CERT", v.ClientCert)
+		ts.Setenv("CLIENT_KEY", v.ClientKey)
 		for i, key := range v.Keys {
 			ts.Setenv("KEY"+strconv.Itoa(i+1), key)
 		}

@@ -169,12 +169,21 @@ func healthOf(h *keyturn.Health) string {
 		return "sealed"
 	case !h.Reachable:
 		return "not reachable"
-	case h.Identity != "" && h.Detail != "":
-		return "ok, as " + keyturn.Clean(h.Identity) + ", " + keyturn.Clean(h.Detail)
-	case h.Detail != "":
-		return "ok, " + keyturn.Clean(h.Detail)
 	}
-	return "ok"
+	text := "ok"
+	if h.Identity != "" {
+		text += ", as " + keyturn.Clean(h.Identity)
+	}
+	if h.Detail != "" {
+		text += ", " + keyturn.Clean(h.Detail)
+	}
+	if h.TLS != nil && h.TLS.Version != "none" {
+		text += ", " + h.TLS.Version
+	}
+	if far := command.Apart(h); far != "" {
+		text += ", " + far
+	}
+	return text
 }
 
 // found says how the caller was found out.

@@ -39,8 +39,9 @@ type Mount struct {
 
 // Setting is one setting of a mount, as it is written.
 type Setting struct {
-	Key, Value string
-	Line       int
+	Key   string
+	Value string // of one that is a list its texts, parted by ", "
+	Line  int
 }
 
 // Notify says where news go.
@@ -173,7 +174,10 @@ var credentials = map[string]bool{"token": true, "password": true, "passphrase":
 	"secret_id": true, "secret_key": true, "access_key": true, "secret_access_key": true, "session_token": true,
 	"client_secret": true, "api_key": true, "private_key": true, "root_key": true, "credentials": true}
 
-// setting reads one setting: a single text that is no credential.
+// lists are the settings that hold several texts.
+var lists = map[string]bool{"addresses": true}
+
+// setting reads one setting: a single text that is no credential, or a list of them.
 func (f file) setting(p pair) (Setting, error) {
 	s := Setting{Key: p.key, Line: p.line}
 	ok := p.key != "" && len(p.key) <= 63 && p.key[0] >= 'a' && p.key[0] <= 'z'
@@ -188,18 +192,38 @@ func (f file) setting(p pair) (Setting, error) {
 		return s, f.errAt(p.line, "the setting "+quote(p.key)+" would put a credential into this file",
 			"leave it out: credentials come from the platform's own usual place")
 	}
-	v, err := f.text(p.node, p.key)
+	if !lists[p.key] {
+		v, err := f.text(p.node, p.key)
+		if err == nil {
+			s.Value, err = v, f.settingText(p, v)
+		}
+		return s, err
+	}
+	all, err := f.list(p.node, p.key)
 	if err != nil {
 		return s, err
 	}
+	for _, v := range all {
+		if strings.Contains(v, ",") {
+			return s, f.errAt(p.line, "an entry of "+quote(p.key)+" has a comma in it", "write a list: "+p.key+": [ONE, OTHER]")
+		}
+		if err := f.settingText(p, v); err != nil {
+			return s, err
+		}
+	}
+	s.Value = strings.Join(all, ", ")
+	return s, nil
+}
+
+// settingText checks one text of a setting.
+func (f file) settingText(p pair, v string) error {
 	if keyturn.Clean(v) != v || len(v) > 4096 {
-		return s, f.errAt(p.line, "the setting "+quote(p.key)+" is too long or has control characters", "")
+		return f.errAt(p.line, "the setting "+quote(p.key)+" is too long or has control characters", "")
 	}
 	if u, err := url.Parse(v); strings.Contains(v, "://") && (err != nil || u.User != nil) {
-		return s, f.errAt(p.line, "the address in "+quote(p.key)+" is not one, or holds a name or a password", "write the address without them")
+		return f.errAt(p.line, "the address in "+quote(p.key)+" is not one, or holds a name or a password", "write the address without them")
 	}
-	s.Value = v
-	return s, nil
+	return nil
 }
 
 func (f file) groups(n *yaml.Node) ([]Group, error) {

@@ -13,6 +13,10 @@ const operatorExample = `# ours
 mounts:
   vault: {platform: vault, address: "https://vault.example.com:8200"}
   prod:  {platform: aws, profile: prod, region: eu-west-1, account: 012345678901}   # pinned
+  ha:
+    platform: vault
+    addresses: ["https://b:8200", "https://c:8200"]
+    address: https://a:8200
   k8s:
     platform: kubernetes
     context: staging
@@ -61,6 +65,7 @@ func TestOperator(t *testing.T) {
 	want := []string{
 		"mounts.vault.platform = vault", "mounts.vault.address = https://vault.example.com:8200",
 		"mounts.prod.platform = aws", "mounts.prod.profile = prod", "mounts.prod.region = eu-west-1", "mounts.prod.account = 012345678901",
+		"mounts.ha.platform = vault", "mounts.ha.addresses = https://b:8200, https://c:8200", "mounts.ha.address = https://a:8200",
 		"mounts.k8s.platform = kubernetes", "mounts.k8s.context = staging",
 		"groups.sre = oidc:group:platform-sre, user:anna",
 		`rules[0] = {who: agents, may: [list, use], on: ["local/myapp/**"], run: ["npm test", "npm run *"]}`,
@@ -74,7 +79,7 @@ func TestOperator(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
-	if r := o.Rules[2]; r.Line != 13 || r.File != "/k.yaml" || r.Needs {
+	if r := o.Rules[2]; r.Line != 17 || r.File != "/k.yaml" || r.Needs {
 		t.Errorf("%+v", r)
 	}
 	if m, ok := o.Mount("prod"); !ok || m.Setting("account") != "012345678901" || m.Setting("nope") != "" || m.Line != 4 {
@@ -196,6 +201,10 @@ func TestErrors(t *testing.T) {
 		{operator, "mounts:\n  prod: {platform: vault, token: " + canary + "}", "k.yaml:2: the setting 'token' would put a credential into this file", "leave it out"},
 		{operator, "mounts:\n  prod: {platform: vault, secret-id: " + canary + "}", "would put a credential", ""},
 		{operator, "mounts:\n  prod: {platform: vault, address: 'https://u:" + strings.ReplaceAll(canary, "/", "") + "@h'}", "k.yaml:2: the address in 'address'", "without them"},
+		{operator, "mounts:\n  prod: {platform: vault, addresses: []}", "k.yaml:2: addresses is an empty list", ""},
+		{operator, "mounts:\n  prod: {platform: vault, addresses: {a: b}}", "k.yaml:2: addresses is not a single text", ""},
+		{operator, "mounts:\n  prod: {platform: vault, addresses: ['https://a, https://b']}", "k.yaml:2: an entry of 'addresses' has a comma in it", "addresses: [ONE, OTHER]"},
+		{operator, "mounts:\n  prod: {platform: vault, addresses: ['https://a', 'https://u:" + strings.ReplaceAll(canary, "/", "") + "@h']}", "k.yaml:2: the address in 'addresses'", "without them"},
 		{operator, "groups:\n  sre: []", "k.yaml:2: the group 'sre' is an empty list", ""},
 		{operator, "groups: [a]", "k.yaml:1: groups is not a mapping", ""},
 		{operator, "reveal: {confirm: pasphrase}", "k.yaml:1: unknown confirm 'pasphrase'", "did you mean 'passphrase'?"},

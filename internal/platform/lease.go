@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -41,11 +42,13 @@ type Leased struct {
 }
 
 // Issued reports of each of refs whether it is made anew for each asking. What
-// cannot be told is said to be kept: reading it will tell why.
-func (m *Mount) Issued(ctx context.Context, refs []keyturn.Ref) []bool {
-	out := make([]bool, len(refs))
+// cannot be told is said to be kept: reading it will tell why. Where the platform could
+// not be asked at all, however often it was tried, failed says so, and reading it would
+// only try as often once more.
+func (m *Mount) Issued(ctx context.Context, refs []keyturn.Ref) (made []bool, failed []error) {
+	made, failed = make([]bool, len(refs)), make([]error, len(refs))
 	if m.able.issuer == nil {
-		return out
+		return made, failed
 	}
 	var secrets []keyturn.Ref
 	for _, ref := range refs {
@@ -53,21 +56,29 @@ func (m *Mount) Issued(ctx context.Context, refs []keyturn.Ref) []bool {
 			secrets = append(secrets, s)
 		}
 	}
-	made := map[keyturn.Ref]bool{}
+	type known struct {
+		made bool
+		err  error
+	}
+	all := map[keyturn.Ref]known{}
 	var mu sync.Mutex
 	eachOf(len(secrets), func(i int) {
 		if m.guard(ctx, secrets[i]) != nil {
 			return
 		}
 		yes, err := retried(ctx, m, func() (bool, error) { return m.able.issuer.Issues(ctx, secrets[i]) })
+		k := known{made: yes && err == nil}
+		if errors.Is(err, keyturn.Unavailable) {
+			k.err = m.fault(secrets[i], err, false)
+		}
 		mu.Lock()
 		defer mu.Unlock()
-		made[secrets[i]] = yes && err == nil
+		all[secrets[i]] = k
 	})
 	for i, ref := range refs {
-		out[i] = made[ref.Secret()]
+		made[i], failed[i] = all[ref.Secret()].made, all[ref.Secret()].err
 	}
-	return out
+	return made, failed
 }
 
 // Lease has a credential made. It is tried again only where nothing was made for

@@ -39,6 +39,7 @@ type Input struct {
 	File     string // the file that holds it by custom; "" for none
 	Signed   bool   // a token that CI systems sign for their jobs
 	Optional bool   // the server may do without
+	Typed    bool   // it is good for one login: a person types it, and it comes from nowhere else
 }
 
 // Login is what a caller wants.

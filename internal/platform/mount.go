@@ -36,6 +36,7 @@ type able struct {
 	restorer      Restorer
 	destroyer     Destroyer
 	historian     Historian
+	pather        Pather
 	statuser      Statuser
 	authenticator Authenticator
 	issuer        Issuer
@@ -57,6 +58,7 @@ func NewMount(name string, p Platform, spec Spec, target string) *Mount {
 	m.able.destroyer, _ = p.(Destroyer)
 	m.able.historian, _ = p.(Historian)
 	m.able.statuser, _ = p.(Statuser)
+	m.able.pather, _ = p.(Pather)
 	m.able.administrator, _ = p.(Administrator)
 	m.able.authenticator, _ = p.(Authenticator)
 	m.able.issuer, _ = p.(Issuer)
@@ -217,6 +219,9 @@ type Change struct {
 	Info    keyturn.Info
 	Created bool   // there was no such secret before, not even a deleted one
 	Before  string // the version that was current before, "" for none
+	// Unseen tells that the caller may not see what was replaced: it was replaced
+	// whatever it was.
+	Unseen bool
 }
 
 // Put is what a caller wants of a new version.
@@ -227,7 +232,8 @@ type Put struct {
 	// Mode is keyturn.Merge, keyturn.Replace, or "" to refuse where fields of the
 	// current version would vanish.
 	Mode string
-	// Labels and Public are those of the version before where nil.
+	// Labels and Public are those of the version before where nil; labels that belong
+	// to the secret then stay as they are.
 	Labels map[string]string
 	Public []string
 	// Expires does not come from the version before.

@@ -75,16 +75,19 @@ type New struct {
 	// guard what Mount has read: a part of the platform that cannot hold it refuses
 	// with Unsupported.
 	Demanded bool
-	Labels   map[string]string
-	Public   []string // fields that are not secret; sorted, all of them in Values
-	Typed    []string // fields that are JSON texts and not strings; sorted, all of them in Values
-	Expires  time.Time
+	// Labels are all labels of the version; or of the secret, where they belong to it
+	// (LabelLimits.OfSecret): there nil leaves them as they are.
+	Labels  map[string]string
+	Public  []string // fields that are not secret; sorted, all of them in Values
+	Typed   []string // fields that are JSON texts and not strings; sorted, all of them in Values
+	Expires time.Time
 }
 
 // Putter makes new versions.
 type Putter interface {
 	// Put makes n the newest version, and replaces what was there whole: fields
-	// and labels that n does not have are gone. It is durable when Put returns.
+	// that n does not have are gone, and labels as New says. It is durable when Put
+	// returns.
 	// Conflict where IfVersion does not hold, and then nothing has changed: of
 	// several racing puts with the same IfVersion exactly one succeeds.
 	Put(ctx context.Context, ref keyturn.Ref, n New) (keyturn.Info, error)
@@ -93,7 +96,8 @@ type Putter interface {
 // Deleter deletes so that it can be undone.
 type Deleter interface {
 	// Delete deletes the newest version, or the secret, as is usual on the
-	// platform. The time is until when it can be undone; zero is for ever.
+	// platform. The Info has no version where the caller may delete and not see which
+	// one, if any, that was. The time is until when it can be undone; zero is for ever.
 	// Conflict where it is deleted already.
 	Delete(ctx context.Context, ref keyturn.Ref) (keyturn.Info, time.Time, error)
 }
@@ -112,6 +116,11 @@ type Destroyer interface {
 	// secret with all that is known of it. NotFound where one of them does not
 	// exist or is destroyed already; then none is destroyed.
 	Destroy(ctx context.Context, ref keyturn.Ref, versions []string) error
+}
+
+// Pather tells the platform's own path or id of a secret, whether it is there or not.
+type Pather interface {
+	Path(ctx context.Context, ref keyturn.Ref) (string, error)
 }
 
 // Historian knows older versions.

@@ -13,8 +13,9 @@ import (
 const tries = 5
 
 // Put makes a new version, always a whole one. With Merge the fields of the
-// current version that put does not name stay; with Replace they go; without a
-// mode a put that would lose some is a Conflict that names them.
+// current version that put does not name stay, and it is a Conflict where the newest
+// version cannot be read; with Replace they go; without a mode a put that would lose
+// some is a Conflict that names them.
 //
 // Where the platform has compare-and-set, the version that Put has read is what
 // it replaces: a put that lost against another writer is made anew, at most five
@@ -35,6 +36,9 @@ func (m *Mount) Put(ctx context.Context, ref keyturn.Ref, put Put) (Change, erro
 			break // nobody else wrote: the platform has another reason
 		}
 		before = base.version()
+		if base.unseen != nil && !base.exists() {
+			return m.putUnseen(ctx, ref, put, base)
+		}
 		next, err := m.next(ref, put, base)
 		if err != nil {
 			return Change{}, err
@@ -94,6 +98,7 @@ func (m *Mount) canPut(ctx context.Context, ref keyturn.Ref, put Put) error {
 // base is what a put begins from.
 type base struct {
 	secret keyturn.Secret // its Info zero where there is no such secret; values for Merge only
+	unseen *keyturn.Error // why its fields, or all of it, may not be seen; nil where they may
 }
 
 func (b base) version() string { return b.secret.Version }
@@ -117,6 +122,9 @@ func (m *Mount) base(ctx context.Context, ref keyturn.Ref, mode string) (base, e
 		if errors.Is(err, keyturn.NotFound) {
 			return base{}, nil
 		}
+		if errors.Is(err, keyturn.Denied) {
+			return m.seen(ctx, ref)
+		}
 		if err != nil {
 			return base{}, m.fault(ref, err, false)
 		}
@@ -133,9 +141,18 @@ func (m *Mount) base(ctx context.Context, ref keyturn.Ref, mode string) (base, e
 		b.secret.State = keyturn.Deleted // meanwhile, where there was one: nothing to keep
 		return b, nil
 	}
+	if errors.Is(err, keyturn.Denied) && mode == "" && b.exists() {
+		b.unseen = keyturn.AsError(m.fault(ref, err, false))
+		return b, nil
+	}
 	if err != nil {
 		return base{}, m.fault(ref, err, false)
 	}
+	return m.baseOf(ref, s)
+}
+
+// baseOf is the base of a secret that was read.
+func (m *Mount) baseOf(ref keyturn.Ref, s keyturn.Secret) (base, error) {
 	if s.Ref != ref.Secret() || s.Version == "" || s.State != keyturn.Live {
 		return base{}, m.broken(ref, "answered about another secret, or with one that is not live")
 	}
@@ -161,6 +178,9 @@ func (m *Mount) next(ref keyturn.Ref, put Put, b base) (New, error) {
 	if err := expected(ref, put.IfVersion, b); err != nil {
 		return New{}, err
 	}
+	if put.Mode == keyturn.Merge && b.exists() && !b.live() {
+		return New{}, m.buried(ref, b)
+	}
 	n := New{Values: map[string]keyturn.Value{}, Expires: put.Expires, Demanded: put.IfVersion != ""}
 	if put.Mode == keyturn.Merge && b.live() {
 		maps.Copy(n.Values, b.secret.Values)
@@ -168,6 +188,9 @@ func (m *Mount) next(ref keyturn.Ref, put Put, b base) (New, error) {
 	maps.Copy(n.Values, put.Values)
 	if err := m.spec.checkValues(ref, n.Values); err != nil {
 		return New{}, err
+	}
+	if b.unseen != nil {
+		return New{}, m.covered(ref, b)
 	}
 	if put.Mode == "" && b.live() {
 		lost := slices.DeleteFunc(slices.Sorted(slices.Values(b.secret.Fields)), func(f string) bool {
@@ -185,7 +208,7 @@ func (m *Mount) next(ref keyturn.Ref, put Put, b base) (New, error) {
 		}
 	}
 	n.Labels, n.Public = maps.Clone(put.Labels), slices.Clone(put.Public)
-	if put.Labels == nil && b.live() && m.spec.Labels.Max > 0 {
+	if l := m.spec.Labels; put.Labels == nil && b.live() && l.Max > 0 && !l.OfSecret {
 		n.Labels = maps.Clone(b.secret.Labels)
 	}
 	if put.Public == nil && b.live() && m.spec.Public {
@@ -216,6 +239,16 @@ func (m *Mount) next(ref keyturn.Ref, put Put, b base) (New, error) {
 		}
 	}
 	return n, nil
+}
+
+// buried is the Conflict of a merge into a version that cannot be read: its fields,
+// which a merge keeps, would be gone.
+func (m *Mount) buried(ref keyturn.Ref, b base) error {
+	anew := "'keyturn put " + shell(ref) + " --replace …' begins anew, without its fields"
+	if b.secret.State == keyturn.Deleted && m.able.restorer != nil {
+		anew = "'keyturn restore " + shell(ref) + "' first; or " + anew
+	}
+	return keyturn.E(keyturn.Conflict, "there is nothing to merge with: the newest version of "+shown(ref)+", "+keyturn.Clean(b.version())+", is "+string(b.secret.State), anew).About(ref)
 }
 
 // expected refuses where the newest version is not the one that the caller
@@ -254,8 +287,8 @@ func (m *Mount) raced(ctx context.Context, ref keyturn.Ref, want string, lost er
 }
 
 // Rollback writes the value of an earlier version as a new one: of the version
-// to, or of the newest live one before the current where to is empty. Labels and
-// public marks are those of that version. It is a Conflict where another version
+// to, or of the newest live one before the current where to is empty. Public marks
+// are those of that version, and labels where they belong to versions. It is a Conflict where another version
 // was written meanwhile, as far as the platform has compare-and-set.
 func (m *Mount) Rollback(ctx context.Context, ref keyturn.Ref, to string) (Change, error) {
 	if err := m.guard(ctx, ref); err != nil {
@@ -294,6 +327,9 @@ func (m *Mount) Rollback(ctx context.Context, ref keyturn.Ref, to string) (Chang
 		return Change{}, m.broken(ref, "answered about another secret, or with one that is not live")
 	}
 	next := New{Values: s.Values, Labels: s.Labels, Public: s.Public, Typed: s.Typed}
+	if m.spec.Labels.OfSecret {
+		next.Labels = nil
+	}
 	slices.Sort(next.Public)
 	if m.spec.CompareAndSet {
 		next.IfVersion = b.version()

@@ -324,7 +324,10 @@ func (m *Mount) Status(ctx context.Context) keyturn.Health {
 			h.Reachable = h.Err.Code != keyturn.Unavailable && h.Err.Code != keyturn.Internal
 		}
 	}
-	h.Identity, h.Detail = keyturn.Clean(h.Identity), keyturn.Clean(h.Detail)
+	h.Identity, h.Detail, h.Server = keyturn.Clean(h.Identity), keyturn.Clean(h.Detail), keyturn.Clean(h.Server)
+	for i, p := range h.Policies {
+		h.Policies[i] = keyturn.Clean(p)
+	}
 	if h.Err != nil {
 		h.Err = keyturn.AsError(m.fault(keyturn.Ref{}, h.Err, false))
 	}

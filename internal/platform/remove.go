@@ -33,6 +33,9 @@ func (m *Mount) Delete(ctx context.Context, ref keyturn.Ref) (keyturn.Info, time
 	if err != nil {
 		return keyturn.Info{}, time.Time{}, m.fault(ref, err, true)
 	}
+	if info.Version == "" { // unseen
+		return keyturn.Info{Ref: ref, Path: keyturn.Clean(info.Path), State: keyturn.Deleted}, until, nil
+	}
 	info, err = m.check(ref, info)
 	return info, until, err
 }
@@ -52,6 +55,11 @@ func (m *Mount) Restore(ctx context.Context, ref keyturn.Ref) (keyturn.Info, err
 	}
 	if err := plain(check, "restore", m.spec.Platform+" restores the secret, not one version"); err != nil {
 		return keyturn.Info{}, err
+	}
+	if v := ref.Version(); v != "" {
+		if err := m.spec.checkVersion(ref, v); err != nil {
+			return keyturn.Info{}, err
+		}
 	}
 	info, err := retried(ctx, m, func() (keyturn.Info, error) { return m.able.restorer.Restore(ctx, ref) })
 	if err != nil {
@@ -95,4 +103,16 @@ func (m *Mount) Destroy(ctx context.Context, ref keyturn.Ref, versions []string)
 		return m.fault(ref, err, true)
 	}
 	return nil
+}
+
+// Path is the platform's own path of a secret; "" where it does not tell.
+func (m *Mount) Path(ctx context.Context, ref keyturn.Ref) string {
+	if m.able.pather == nil {
+		return ""
+	}
+	path, err := m.able.pather.Path(ctx, ref)
+	if err != nil {
+		return ""
+	}
+	return keyturn.Clean(path)
 }

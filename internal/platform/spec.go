@@ -90,6 +90,9 @@ type LabelLimits struct {
 	Value int // bytes of a label's value
 	// NotEmpty tells that a label needs a value of at least one byte.
 	NotEmpty bool
+	// OfSecret tells that labels belong to the secret and not to each version: a put
+	// that names none leaves them alone, whatever becomes of versions.
+	OfSecret bool
 }
 
 // Rule tells which names are legal. The zero Rule takes every name.

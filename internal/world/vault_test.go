@@ -255,3 +255,26 @@ func TestPartialFailures(t *testing.T) {
 		t.Errorf("the value is printed (%v)", found)
 	}
 }
+
+// TestRunOfServerThatIsDown: a run asks a server that is not well four times, and not
+// four times more for the same secret.
+func TestRunOfServerThatIsDown(t *testing.T) {
+	w := servers.NewWire(t)
+	w.Set("a", map[string]any{"f": "v", "g": "v"})
+	w.Before(func(out http.ResponseWriter, _ *http.Request) bool {
+		out.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	})
+	m := withVault(t, w.Address, "hvs.fake")
+	out := m.Run("", "run", "--env", "A=vault/secret/a#f", "--env", "B=vault/secret/a#g", "--", "true")
+	if out.Status != 125 || !strings.Contains(out.Stderr, "(tried 4 times)") {
+		t.Errorf("exit status %d\n%s", out.Status, out.Stderr)
+	}
+	if asked, _ := w.Requests(""); len(asked) != 4 {
+		t.Errorf("asked %d times: %v", len(asked), asked)
+	}
+	w.Before(nil)
+	if out := m.Run("", "run", "--env", "A=vault/secret/a#f", "--env", "B=vault/secret/a#g", "--", "true"); out.Status != 0 {
+		t.Errorf("exit status %d\n%s", out.Status, out.Stderr)
+	}
+}

@@ -31,7 +31,7 @@ type Entrance struct {
 // Ask implements broker.Entrance.
 func (e Entrance) Ask(ctx context.Context, mount string, in platform.Input) (keyturn.Value, error) {
 	from := e.Login
-	if from.Given != nil {
+	if from.Given != nil && !in.Typed {
 		return from.Given()
 	}
 	name := in.Env

@@ -5,7 +5,6 @@ package mounted
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,8 +96,21 @@ func (ms *Mounts) make(name string) (*platform.Mount, error) {
 	if err := ms.Withheld(name); err != nil {
 		return nil, err
 	}
-	return nil, keyturn.E(keyturn.NotFound, "no mount '"+keyturn.Clean(name)+"'",
-		fmt.Sprintf("the mounts are %v; more come from the operator's configuration", ms.Names()))
+	return nil, keyturn.E(keyturn.NotFound, "no mount '"+keyturn.Clean(name)+"'", ms.instead(name))
+}
+
+// instead says which mount may be meant, or how there would be one of that name.
+func (ms *Mounts) instead(name string) string {
+	if name == vaultPlatform {
+		return "set VAULT_ADDR to the server's address, or name it in the operator's configuration"
+	}
+	if near := keyturn.Nearest(name, slices.Values(ms.Known)); near != "" {
+		return "did you mean '" + near + "'?"
+	}
+	if ms.Env("VAULT_ADDR") == "" && keyturn.Nearest(name, slices.Values([]string{vaultPlatform})) != "" {
+		return "did you mean 'vault'? It is there where VAULT_ADDR is set"
+	}
+	return "the mounts are " + strings.Join(ms.Known, ", ") + "; more come from the operator's configuration"
 }
 
 // Withheld refuses the mount that the environment names and this caller does not have.
@@ -152,6 +164,7 @@ func (ms *Mounts) environmentVault(name string) (*platform.Mount, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Environment = true
 	return ms.vault(c, true)
 }
 

@@ -87,9 +87,7 @@ func taken(ctx context.Context, d Door, op keyturn.PlatformAction) (map[string]k
 func typed(ctx context.Context, d Door, question string) (keyturn.Value, error) {
 	v, err := d.Ask(ctx, question)
 	if err == nil && v.Len() == 0 {
-		e := keyturn.E(keyturn.Denied, "there is nobody to ask for it: "+keyturn.Clean(question), "do it at a terminal, or name a secret that holds it")
-		e.By = "person"
-		return v, e
+		return v, keyturn.E(keyturn.Invalid, "there is nobody to ask for it: "+keyturn.Clean(question), "do it at a terminal, name a secret that holds it, or pipe it in and write -")
 	}
 	return v, err
 }

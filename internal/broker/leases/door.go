@@ -84,6 +84,11 @@ func (d Door) list(ctx context.Context, op keyturn.ListLeases) (keyturn.Result, 
 		return nil, err
 	}
 	out := &keyturn.Leases{Receipt: d.Receipt(nil)}
+	if !op.Under.IsZero() && !slices.ContainsFunc(rows, func(r Row) bool { return r.Ref.Mount() == op.Under.Mount() }) {
+		if _, err := d.Mount(op.Under.Mount()); errors.Is(err, keyturn.NotFound) {
+			return nil, err
+		}
+	}
 	for _, r := range rows {
 		if (op.Under.IsZero() || op.Under.Holds(r.Ref)) && (r.By == d.Caller.Principal() || d.May(keyturn.List, r.Ref)) {
 			out.Leases = append(out.Leases, r.LeaseInfo)
@@ -93,8 +98,10 @@ func (d Door) list(ctx context.Context, op keyturn.ListLeases) (keyturn.Result, 
 }
 
 // Made finds among refs the secrets that their platforms make anew for each asking,
-// each once, in their order. Of a mount that is not there reading will tell.
-func (d Door) Made(ctx context.Context, refs []keyturn.Ref) (made []keyturn.Ref) {
+// each once, in their order, and those whose platform could not be asked, with the
+// reason. Of a mount that is not there reading will tell.
+func (d Door) Made(ctx context.Context, refs []keyturn.Ref) (made []keyturn.Ref, failed map[keyturn.Ref]error) {
+	failed = map[keyturn.Ref]error{}
 	byMount := map[string][]keyturn.Ref{}
 	for _, ref := range refs {
 		byMount[ref.Mount()] = append(byMount[ref.Mount()], ref.Secret())
@@ -106,14 +113,18 @@ func (d Door) Made(ctx context.Context, refs []keyturn.Ref) (made []keyturn.Ref)
 			continue
 		}
 		if m, err := d.Mount(ref.Mount()); err == nil {
-			for i, yes := range m.Issued(ctx, list) {
-				if yes && !slices.Contains(made, list[i]) {
-					made = append(made, list[i])
+			yes, errs := m.Issued(ctx, list)
+			for i, ref := range list {
+				if yes[i] && !slices.Contains(made, ref) {
+					made = append(made, ref)
+				}
+				if errs[i] != nil {
+					failed[ref] = errs[i]
 				}
 			}
 		}
 	}
-	return made
+	return made, failed
 }
 
 // Part is the taking of one lease for a command.

@@ -2,7 +2,6 @@
 package access
 
 import (
-	"bytes"
 	"context"
 	"strings"
 
@@ -39,6 +38,8 @@ is. The methods of Vault and OpenBao:
 approle secret-id ROLE --wrap 60s' makes it. It is opened here, once; one that was
 opened before is a conflict, since somebody else then has the secret id.
 
+Where the server asks for a second factor, its passcode is asked for at a terminal.
+
 VAULT_TOKEN, where it is set, is used before a login that is kept, and
 ~/.vault-token where none is kept; both only for the server of VAULT_ADDR.`,
 		Example: `  keyturn login vault --method oidc
@@ -60,7 +61,7 @@ VAULT_TOKEN, where it is set, is used before a login that is kept, and
 				if op.Method == "oidc" {
 					return keyturn.E(keyturn.Invalid, "the method oidc takes nothing from a pipe", "leave the - out")
 				}
-				from.Given = func() (keyturn.Value, error) { return piped(c) }
+				from.Given = c.Piped
 			}
 			if op.Method == "approle" && op.RoleID == "" {
 				op.RoleID = c.Env("VAULT_ROLE_ID")
@@ -93,22 +94,6 @@ func mountOf(word, does string) (string, error) {
 		return "", keyturn.E(keyturn.Invalid, "a "+does+" is for a whole mount", "keyturn "+does+" "+p.Mount())
 	}
 	return p.Mount(), nil
-}
-
-const maxPiped = 64 << 10 // bytes of a token or password
-
-// piped reads a secret from standard input; newlines at its end are not part of it.
-func piped(c *command.Command) (keyturn.Value, error) {
-	b, err := c.Input("-")
-	if err != nil {
-		return keyturn.Value{}, err
-	}
-	defer clear(b)
-	b = bytes.TrimRight(b, "\r\n")
-	if len(b) == 0 || len(b) > maxPiped {
-		return keyturn.Value{}, keyturn.E(keyturn.Invalid, "standard input holds nothing to log in with, or far too much", "pipe in the token or password alone")
-	}
-	return keyturn.NewValue(b), nil
 }
 
 func login(ctx context.Context, c *command.Command, s *command.Session, op keyturn.Login) error {

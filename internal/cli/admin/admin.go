@@ -60,17 +60,37 @@ type options struct {
 	act       keyturn.Action
 	platform  string
 	mount     string
-	texts     map[string]*string // by input
+	texts     map[string]*once // by input
 	lists     map[string]*[]string
 	yes       map[string]*bool
 	to        string
 	toFile    string
 	wrap      string
 	policyOut string
+	piped     bool // what is secret comes from a pipe
 }
 
+// once is a flag that is to be given once.
+type once struct {
+	text  string
+	times int
+}
+
+// Set implements pflag.Value. It never fails: what it was given may not be repeated
+// in an error.
+func (o *once) Set(s string) error {
+	o.text, o.times = s, o.times+1
+	return nil
+}
+
+// String implements pflag.Value.
+func (o *once) String() string { return o.text }
+
+// Type implements pflag.Value.
+func (*once) Type() string { return "string" }
+
 func actionCommand(c *command.Command, list keyturn.Administration, a keyturn.Action, use string) *cobra.Command {
-	o := &options{act: a, platform: list.Platform, texts: map[string]*string{}, lists: map[string]*[]string{}, yes: map[string]*bool{}}
+	o := &options{act: a, platform: list.Platform, texts: map[string]*once{}, lists: map[string]*[]string{}, yes: map[string]*bool{}}
 	least, most := 0, 0
 	for _, in := range a.Inputs {
 		if !in.Place {
@@ -85,10 +105,18 @@ func actionCommand(c *command.Command, list keyturn.Administration, a keyturn.Ac
 			use += " [" + word + "]"
 		}
 	}
+	if o.takesSecret() {
+		use += " [-]"
+		most++
+	}
 	cmd := &cobra.Command{
-		Use: use, Short: a.Short, Long: a.Long, Example: a.Example, Args: cobra.RangeArgs(least, most),
+		Use: use, Short: a.Short, Long: a.Long, Example: a.Example, Args: o.count(least, most),
 		Annotations: map[string]string{command.OperationOf: a.Operation},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			args, err := o.fromPipe(c, args)
+			if err != nil {
+				return err
+			}
 			return c.Do(cmd, func(ctx context.Context, s *command.Session) error {
 				op, err := o.op(c, cmd, s, args)
 				if err != nil {
@@ -100,6 +128,52 @@ func actionCommand(c *command.Command, list keyturn.Administration, a keyturn.Ac
 	}
 	o.flags(cmd)
 	return cmd
+}
+
+// count checks how many arguments there are, and names the first that is missing.
+func (o *options) count(least, most int) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		place := 0
+		for _, in := range o.act.Inputs {
+			if !in.Place {
+				continue
+			}
+			if place++; place > len(args) && place <= least {
+				return command.Usage(strings.ToUpper(in.Name) + " is missing")
+			}
+		}
+		if len(args) > most {
+			return command.Usage("there are more arguments than it takes")
+		}
+		return nil
+	}
+}
+
+func (o *options) takesSecret() bool {
+	return slices.ContainsFunc(o.act.Inputs, func(in keyturn.Input) bool { return in.Kind == keyturn.InputSecret })
+}
+
+// fromPipe takes the - off the arguments that says that what is secret comes from a
+// pipe.
+func (o *options) fromPipe(c *command.Command, args []string) ([]string, error) {
+	place := 0
+	for _, in := range o.act.Inputs {
+		if in.Place {
+			place++
+		}
+		if in.Kind == keyturn.InputSecret && len(args) > 0 && args[len(args)-1] == "-" && o.texts[in.Name].times > 0 {
+			return nil, command.Usage("--" + in.Name + " and - exclude each other")
+		}
+	}
+	switch {
+	case !o.takesSecret() || len(args) <= place:
+		return args, nil
+	case args[place] != "-": // it may be a secret by mistake, and is not repeated
+		return nil, keyturn.E(keyturn.Invalid, "what is secret has no place on the command line", "write - and pipe it in, or leave it out to be asked")
+	}
+	o.piped = true
+	c.With = func(h *command.How) { h.Login.Given = c.Piped }
+	return args[:place], nil
 }
 
 func (o *options) flags(cmd *cobra.Command) {
@@ -115,7 +189,8 @@ func (o *options) flags(cmd *cobra.Command) {
 		case keyturn.InputList:
 			o.lists[in.Name] = f.StringSlice(in.Name, nil, short+" (`A,B`)")
 		default:
-			o.texts[in.Name] = f.String(in.Name, "", short+" ("+word[in.Kind]+")")
+			o.texts[in.Name] = &once{}
+			f.Var(o.texts[in.Name], in.Name, short+" ("+word[in.Kind]+")")
 		}
 	}
 	f.StringVar(&o.mount, "mount", "", "the mount, by its `NAME`; without it: "+o.platform)
@@ -132,7 +207,7 @@ func (o *options) flags(cmd *cobra.Command) {
 // word is what a flag of a kind takes, as the help shows it.
 var word = map[keyturn.InputKind]string{
 	keyturn.InputText: "`TEXT`", keyturn.InputNumber: "`N`", keyturn.InputDuration: "`DUR`", keyturn.InputFile: "`FILE`, - is standard input",
-	keyturn.InputSecret: "`REF`; asked for where it is left out", keyturn.InputOn: "`REF`", keyturn.InputAddress: "`URL`",
+	keyturn.InputSecret: "`REF`; asked for where it is left out, or taken from a pipe for -", keyturn.InputOn: "`REF`", keyturn.InputAddress: "`URL`",
 }
 
 // op is the operation that a command line means.
@@ -152,7 +227,10 @@ func (o *options) op(c *command.Command, cmd *cobra.Command, s *command.Session,
 		case in.Kind == keyturn.InputList:
 			given = *o.lists[in.Name]
 		case cmd.Flags().Changed(in.Name):
-			given = []string{*o.texts[in.Name]}
+			if o.texts[in.Name].times > 1 { // one of them would count, and nobody said which
+				return op, command.Usage("--" + in.Name + " is given twice: it takes one")
+			}
+			given = []string{o.texts[in.Name].text}
 		}
 		if len(given) == 0 {
 			if in.Required && in.Kind != keyturn.InputSecret {
@@ -169,7 +247,11 @@ func (o *options) op(c *command.Command, cmd *cobra.Command, s *command.Session,
 	}
 	withheld := op.Mount == o.platform && s.Actor.Kind != keyturn.Person && c.Env("VAULT_ADDR") != "" // which the answer says
 	if !slices.Contains(s.Mounts, op.Mount) && !withheld {
-		return op, keyturn.E(keyturn.NotFound, "no mount '"+keyturn.Clean(op.Mount)+"'", "set VAULT_ADDR, or name a mount of your configuration: --mount NAME")
+		hint := "set VAULT_ADDR, or name a mount of your configuration: --mount NAME"
+		if c.Env("VAULT_ADDR") != "" {
+			hint = "the mounts are " + strings.Join(s.Mounts, ", ")
+		}
+		return op, keyturn.E(keyturn.NotFound, "no mount '"+keyturn.Clean(op.Mount)+"'", hint)
 	}
 	return op, o.destination(c, &op)
 }

@@ -35,7 +35,7 @@ func (o *options) run(ctx context.Context, c *command.Command, s *command.Sessio
 		if err := o.show(c, op, res, artifacts); err != nil {
 			return command.Done(res.Says, err)
 		}
-		if !res.More || !person || len(op.Uses) > 0 {
+		if !res.More || !person || len(op.Uses) > 0 || o.piped {
 			return nil
 		}
 	}
@@ -72,7 +72,7 @@ func (o *options) confirm(ctx context.Context, c *command.Command, s *command.Se
 		question = strings.ReplaceAll(question, "{"+name+"}", "'"+keyturn.Clean(strings.Join(texts, ","))+"'")
 	}
 	if !person {
-		return keyturn.E(keyturn.Invalid, "this cannot be undone, and there is no terminal to ask at", "add --yes if it is meant")
+		return keyturn.E(keyturn.Invalid, "there is nobody to ask: "+question, "add --yes if it is meant")
 	}
 	return yesOrNo(ctx, c, question)
 }
@@ -107,10 +107,12 @@ func (o *options) show(c *command.Command, op keyturn.PlatformAction, res *keytu
 	switch {
 	case res.Text != "":
 		return c.Write([]byte(strings.TrimSuffix(keyturn.CleanLines(strings.ReplaceAll(res.Text, "\t", "  ")), "\n") + "\n"))
+	case res.Single && len(res.Items) == 1 && res.Says == "" && len(o.act.Columns) == 1 && !c.OnTerminal():
+		return c.Line("%s", text(res.Items[0][o.act.Columns[0]])) // to be used as it is
 	case res.Single && len(res.Items) == 1 && res.Says == "":
-		return c.Table(nil, o.lines(res.Items[0]))
+		return c.Table(nil, o.lines(c, res.Items[0]))
 	case len(res.Items) > 0 && res.Says == "":
-		return c.Columns(o.act.Columns, o.rows(res.Items))
+		return c.Columns(headings(o.act.Columns), o.rows(c, res.Items))
 	case res.Says == "":
 		c.Say("there are none")
 		return nil
@@ -128,14 +130,15 @@ func (o *options) show(c *command.Command, op keyturn.PlatformAction, res *keytu
 // more prints what follows the first line.
 func (o *options) more(c *command.Command, op keyturn.PlatformAction, res *keyturn.Performed, artifacts []string) error {
 	var lines []string
-	if ch := res.Change; ch != nil && o.act.Reads {
+	// Who was asked has seen the difference.
+	if ch := res.Change; ch != nil && (o.act.Reads || o.act.Preview != "" && (c.Yes || !c.Prompt().Possible())) {
 		lines = difference(ch.Before, ch.After)
 	}
 	if o.act.Reads && res.Single && len(res.Items) == 1 {
-		return c.Table(nil, o.lines(res.Items[0]))
+		return c.Table(nil, o.lines(c, res.Items[0]))
 	}
 	if !res.Single && len(res.Items) > 0 {
-		if err := c.Columns(o.act.Columns, o.rows(res.Items)); err != nil {
+		if err := c.Columns(headings(o.act.Columns), o.rows(c, res.Items)); err != nil {
 			return err
 		}
 	}

@@ -114,6 +114,20 @@ func (c *Command) MountDoc(m keyturn.MountInfo) MountDoc {
 	d := MountDoc{Mount: m.Mount, Platform: m.Platform, Target: m.Target}
 	if h := m.Health; h != nil {
 		d.Reachable, d.Sealed, d.Identity, d.Detail = &h.Reachable, &h.Sealed, h.Identity, h.Detail
+		d.Server, d.Policies, d.Expires = h.Server, h.Policies, Stamp(h.Expires)
+		if h.Identity != "" && m.Platform != "local" {
+			d.Renewable = &h.Renewable
+		}
+		if !h.Expires.IsZero() {
+			d.TTL = int64(time.Until(h.Expires) / time.Second)
+		}
+		if h.Ahead != nil {
+			ahead := int64(*h.Ahead / time.Second)
+			d.Ahead = &ahead
+		}
+		if h.TLS != nil {
+			d.TLS = &TLSDoc{Version: h.TLS.Version, Ends: Stamp(h.TLS.Ends)}
+		}
 		if h.Err != nil {
 			e := c.ErrorDoc(h.Err)
 			d.Error = &e

@@ -272,7 +272,20 @@ type MountDoc struct {
 	Sealed    *bool     `json:"sealed,omitempty"`
 	Identity  string    `json:"identity,omitempty"`
 	Detail    string    `json:"detail,omitempty"`
+	Server    string    `json:"server_version,omitempty"`
+	Policies  []string  `json:"policies,omitempty"`
+	Expires   string    `json:"expires_time,omitempty"` // of the token; left out where it has no end
+	TTL       int64     `json:"ttl,omitempty"`          // seconds until then
+	Renewable *bool     `json:"renewable,omitempty"`
+	Ahead     *int64    `json:"clock_ahead,omitempty"` // seconds that the server's clock is ahead of this one
+	TLS       *TLSDoc   `json:"tls,omitempty"`
 	Error     *ErrorDoc `json:"error,omitempty"`
+}
+
+// TLSDoc is how a server is reached.
+type TLSDoc struct {
+	Version string `json:"version"` // "none" for plain http
+	Ends    string `json:"certificate_expires_time,omitempty"`
 }
 
 // ProjectDoc is what a project's file asks for, and whether that is news.

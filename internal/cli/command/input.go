@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -42,6 +43,22 @@ func readLimited(r io.Reader, what string, limit int) ([]byte, error) {
 		return nil, keyturn.E(keyturn.Invalid, fmt.Sprintf("%s is larger than %d MiB", keyturn.Clean(what), limit>>20), "a value may have 1 MiB, what holds several values 4 MiB")
 	}
 	return b, nil
+}
+
+const maxPiped = 64 << 10 // bytes of a token or password
+
+// Piped reads a secret from standard input; newlines at its end are not part of it.
+func (c *Command) Piped() (keyturn.Value, error) {
+	b, err := c.Input("-")
+	if err != nil {
+		return keyturn.Value{}, err
+	}
+	defer clear(b)
+	b = bytes.TrimRight(b, "\r\n")
+	if len(b) == 0 || len(b) > maxPiped {
+		return keyturn.Value{}, keyturn.E(keyturn.Invalid, "standard input holds nothing secret, or far too much", "pipe in the token, password or key share alone")
+	}
+	return keyturn.NewValue(b), nil
 }
 
 // Abs is a path seen from the folder that the program was started in.

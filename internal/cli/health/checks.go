@@ -15,12 +15,16 @@ import (
 )
 
 const (
-	littleRoom = 256 << 20        // bytes on the disk that are worth a warning
-	noRoom     = 4 << 20          // bytes with which a put may fail
-	largeWAL   = 64 << 20         // bytes of changes that nobody has taken into the store
-	clockSlack = 2 * time.Minute  // a clock may be set back by so much
-	logLimit   = 3 * time.Second  // for reading the log
-	listLimit  = 10 * time.Second // for looking at what expires
+	littleRoom = 256 << 20       // bytes on the disk that are worth a warning
+	noRoom     = 4 << 20         // bytes with which a put may fail
+	largeWAL   = 64 << 20        // bytes of changes that nobody has taken into the store
+	clockSlack = 2 * time.Minute // a clock may be set back by so much
+	logLimit   = 3 * time.Second // for reading the log
+	// Between a server's clock and this one: signed tokens are taken with a minute or
+	// so of slack (https://developer.hashicorp.com/vault/api-docs/auth/jwt#clock_skew_leeway).
+	clocksApart     = 30 * time.Second
+	certificateNear = 7 * 24 * time.Hour
+	listLimit       = 10 * time.Second // for looking at what expires
 )
 
 // configuration tells which files decide.
@@ -156,13 +160,34 @@ func (d *doctor) mounts(ctx context.Context, s *command.Session) ([]string, erro
 		if h != nil && h.Detail != "" {
 			text += ", " + h.Detail
 		}
-		d.ok(check, "%s", text)
+		if h != nil && h.TLS != nil && h.TLS.Version != "none" {
+			text += ", " + h.TLS.Version
+		}
+		if !d.server(check, text, h) {
+			d.ok(check, "%s", text)
+		}
 		well = append(well, m.Mount)
 	}
 	if len(res.Mounts) == 0 {
 		d.ok("mounts", "none in which %s may do anything", s.Actor.Principal())
 	}
 	return well, nil
+}
+
+// server warns of what will keep a server that answers from being used: clocks that
+// are apart, and a certificate that ends. It reports whether it did.
+func (d *doctor) server(check, text string, h *keyturn.Health) bool {
+	if h == nil {
+		return false
+	}
+	before := len(d.checks)
+	if far := command.Apart(h); far != "" && h.Ahead.Abs() >= clocksApart {
+		d.warn(check, "set the clock that is wrong: logins by signed tokens are refused, and times of tokens and leases are told wrong", "%s; %s", text, far)
+	}
+	if h.TLS != nil && !h.TLS.Ends.IsZero() && time.Until(h.TLS.Ends) < certificateNear {
+		d.warn(check, "have the server's operator renew it: nobody connects after that", "%s; its certificate ends %s", text, command.When(h.TLS.Ends))
+	}
+	return len(d.checks) > before
 }
 
 // clock tells of records that are from the future: this clock, or the one they

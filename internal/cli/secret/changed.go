@@ -16,6 +16,9 @@ func wrote(c *command.Command, res *keyturn.Changed, kind, said string, next ...
 	if err := c.Line("%s  %s", said, c.Dim(went(res.Receipt, res.Target))); err != nil {
 		return command.Done(said, err)
 	}
+	if res.Unseen {
+		c.Say("note: %s", unseen)
+	}
 	for _, l := range next {
 		if err := c.Line("%s", l); err != nil {
 			return command.Done(said, err)
@@ -28,8 +31,14 @@ func changeDoc(res *keyturn.Changed, kind string) command.Answer {
 	doc := command.Success(kind, res.Receipt)
 	d := command.InfoDoc(res.Secret)
 	doc.Secret, doc.Target, doc.Before, doc.Until = &d, targetOf(res), command.VersionOf(res.Before), command.Stamp(res.Until)
+	if res.Unseen {
+		doc.Notices = []string{unseen}
+	}
 	return doc
 }
+
+// unseen is said of a change of what the caller may not look at.
+const unseen = "you may not see what was there before, if anything was"
 
 // named is a secret and its version in a sentence.
 func named(c *command.Command, info keyturn.Info) string {

@@ -151,7 +151,8 @@ func (o putOptions) granted(c *command.Command, res *keyturn.Changed, said strin
 	doc := changeDoc(res, putKind(res))
 	failed, but := res.Failed, keyturn.Clean(o.reader)+" may not read it: "
 	if res.Granted != nil && res.Granted.Policy != nil {
-		doc.Policy, doc.Notices = &command.PolicyDoc{Name: res.Granted.Policy.Name, Applied: res.Granted.Policy.Applied}, cleanAll(res.Granted.Notices)
+		doc.Policy = &command.PolicyDoc{Name: res.Granted.Policy.Name, Applied: res.Granted.Policy.Applied}
+		doc.Notices = append(doc.Notices, cleanAll(res.Granted.Notices)...)
 		if o.policyOut != "" {
 			if err := command.Keep(c.Abs(o.policyOut), []byte(res.Granted.Policy.Text), 0o644); err != nil {
 				failed, but = keyturn.AsError(err), ""

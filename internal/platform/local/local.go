@@ -299,6 +299,9 @@ func (p *Platform) mark(ctx context.Context, ref keyturn.Ref, to keyturn.State) 
 	return p.info(ref, info, versions), nil
 }
 
+// Path implements platform.Pather.
+func (p *Platform) Path(_ context.Context, ref keyturn.Ref) (string, error) { return ref.Name(), nil }
+
 // Destroy implements platform.Destroyer.
 func (p *Platform) Destroy(ctx context.Context, ref keyturn.Ref, versions []string) error {
 	var numbers []int

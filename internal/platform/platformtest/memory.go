@@ -128,6 +128,9 @@ func (m *Memory) Put(ctx context.Context, ref keyturn.Ref, n platform.New) (keyt
 		}
 	}
 	sec, exists := m.secrets[ref.Name()]
+	if n.Labels == nil && exists && m.spec.Labels.OfSecret {
+		n.Labels = sec.versions[len(sec.versions)-1].Labels
+	}
 	newest := keyturn.None
 	if exists {
 		newest = sec.versions[len(sec.versions)-1].Version
@@ -254,6 +257,9 @@ func (m *Memory) info(ref keyturn.Ref, sec *memorySecret, v keyturn.Secret) keyt
 		info.State = keyturn.Deleted
 	}
 	info.Current = info.State == keyturn.Live && v.Version == sec.versions[len(sec.versions)-1].Version
+	if m.spec.Labels.OfSecret {
+		v.Labels = sec.versions[len(sec.versions)-1].Labels
+	}
 	info.Labels, info.Public = maps.Clone(v.Labels), slices.Clone(v.Public)
 	if !m.spec.FieldNamesNeedValue {
 		info.Fields = slices.Sorted(maps.Keys(v.Values))

@@ -24,7 +24,7 @@ var counted = platform.Spec{
 	Platform: "vault", Fields: true, MaxFields: 40, MaxValue: 512 << 10, MaxSecret: 1 << 20,
 	CompareAndSet: true, OrderedVersions: true, NumericVersions: true,
 	Recovery: platform.RecoveryForever, RestoreVersion: true, DestroyVersion: true,
-	Labels: platform.LabelLimits{Max: 64, Key: 128, Value: 512}, Public: true, Expires: true,
+	Labels: platform.LabelLimits{Max: 64, Key: 128, Value: 512, OfSecret: true}, Public: true, Expires: true,
 }
 
 // blobs is as different as can be: one blob, opaque versions in no order, no
@@ -183,6 +183,11 @@ var broken = []struct {
 	{"destroys some, then fails", "destroy versions", wraps(func(m *platformtest.Memory) platform.Platform { return partial{m} })},
 	{"keeps what is destroyed", "destroy", wraps(func(m *platformtest.Memory) platform.Platform { return keeping{m} })},
 	{"loses labels", "labels", puts(func(n *platform.New) { n.Labels = nil })},
+	{"loses labels that a put does not name", "labels", puts(func(n *platform.New) {
+		if n.Labels == nil {
+			n.Labels = map[string]string{}
+		}
+	})},
 	{"keeps no public marks", "labels", puts(func(n *platform.New) { n.Public = nil })},
 	{"keeps no expiry", "labels", puts(func(n *platform.New) { n.Expires = time.Time{} })},
 	{"claims not to know fields", "describe", lies(func(s *platform.Spec) { s.FieldNamesNeedValue = true })},

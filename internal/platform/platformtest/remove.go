@@ -58,6 +58,13 @@ func (s *suite) delete() {
 		_, err = s.m.Put(ctx, ref, platform.Put{Values: s.one("c"), IfVersion: keyturn.None})
 		s.want(keyturn.Conflict, err, "put if none, of what is deleted")
 	}
+	if _, ok := s.h.Platform.(platform.Describer); ok {
+		_, err = s.m.Put(ctx, ref, platform.Put{Values: s.one("c"), Mode: keyturn.Merge})
+		if e := s.want(keyturn.Conflict, err, "merge with what is deleted"); !strings.Contains(e.Hint, "keyturn restore ") {
+			s.Errorf("merge with what is deleted: no hint how to restore it: %s", say(e))
+		}
+		s.deleted(ref, b.Version)
+	}
 	c, err := s.m.Put(ctx, ref, platform.Put{Values: s.one("c")})
 	if err != nil { // some platforms keep the name until it is purged
 		s.want(keyturn.Conflict, err, "put over what is deleted")

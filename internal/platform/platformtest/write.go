@@ -252,7 +252,15 @@ func (s *suite) labels() {
 	if err != nil {
 		s.Fatalf("put: %s", say(err))
 	}
-	keeps("a whole version without labels", info.Version, nil, nil, time.Time{})
+	left := map[string]string(nil)
+	if spec.Labels.OfSecret {
+		left = full.Labels
+		s.outlive(ref, full)
+		if info, err = p.Put(s.Context(), ref, platform.New{Values: full.Values}); err != nil {
+			s.Fatalf("put: %s", say(err))
+		}
+	}
+	keeps("a whole version without labels", info.Version, left, nil, time.Time{})
 	if l := spec.Labels; l.Max > 0 {
 		over := maps.Clone(full.Labels)
 		over["onemore"] = least
@@ -270,8 +278,30 @@ func (s *suite) labels() {
 			_, err := s.m.Put(s.Context(), ref, platform.Put{Values: full.Values, Labels: labels})
 			s.want(keyturn.Invalid, err, "put with labels: "+what)
 		}
-		keeps("after puts that were refused", info.Version, nil, nil, time.Time{})
+		keeps("after puts that were refused", info.Version, left, nil, time.Time{})
 	}
+}
+
+// outlive: labels that belong to the secret stay when its newest version is deleted
+// and another is put over it.
+func (s *suite) outlive(ref keyturn.Ref, full platform.New) {
+	if _, ok := s.h.Platform.(platform.Deleter); !ok || s.h.Spec.Recovery != platform.RecoveryForever {
+		return
+	}
+	if _, _, err := s.m.Delete(s.Context(), ref); err != nil {
+		s.Fatalf("delete: %s", say(err))
+	}
+	c := s.putAs(ref, platform.Put{Values: full.Values})
+	s.settle(func() string {
+		got, err := s.m.Get(s.Context(), ref)
+		if err != nil {
+			return "get: " + say(err)
+		}
+		if got.Version != c.Info.Version || !maps.Equal(got.Labels, full.Labels) || !maps.Equal(c.Info.Labels, full.Labels) {
+			return fmt.Sprintf("a put over a deleted version: labels %q, told %q, want %q", got.Labels, c.Info.Labels, full.Labels)
+		}
+		return ""
+	})
 }
 
 // compareAndSet: what is expected holds, or nothing happens.

@@ -91,6 +91,15 @@ func (p *Platform) anyEngine(ctx context.Context, ref keyturn.Ref) (engine, stri
 	return e, rest, nil
 }
 
+// Path implements platform.Pather.
+func (p *Platform) Path(ctx context.Context, ref keyturn.Ref) (string, error) {
+	e, rest, err := p.engine(ctx, ref)
+	if e.version == 2 {
+		rest = "data/" + rest
+	}
+	return e.path + "/" + rest, err
+}
+
 // knownEngine finds a name's engine among those that were asked for.
 func (p *Platform) knownEngine(name string) (engine, string, bool) {
 	p.mu.Lock()

@@ -21,7 +21,7 @@ func (p *Platform) Login(ctx context.Context, l platform.Login) (platform.Sessio
 	for name, text := range l.Inputs {
 		inputs[name] = keyturn.NewValue([]byte(text))
 	}
-	r := login.Request{Method: l.Method, Path: l.Path, Inputs: inputs, Wrapped: l.Wrapped, Visit: l.Visit}
+	r := login.Request{Method: l.Method, Path: l.Path, Inputs: inputs, Wrapped: l.Wrapped, Visit: l.Visit, Ask: l.Ask}
 	if err := login.Check(r); err != nil { // before anybody is asked for a secret
 		return platform.Session{}, err
 	}

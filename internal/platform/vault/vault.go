@@ -7,6 +7,7 @@
 //	write.go    writing, deleting, destroying
 //	list.go     names
 //	issue.go    credentials that engines make for one asking; see lease/
+//	status.go   sealed or not, active or not
 //	session.go  logging in and out; login/ has the methods
 //
 // A name is the engine's path and the secret's, as people know them:
@@ -17,7 +18,8 @@
 //     anything else as its JSON text (Secret.Typed tells which), so that it is
 //     written back with its type.
 //   - Labels are the custom metadata of version 2, which belong to the secret and
-//     not to one version: a put writes them after the value, in a second request.
+//     not to one version: a put that names some writes them after the value, in a
+//     second request, and one that names none leaves them alone.
 //   - Delete, restore and destroy are those of version 2; on version 1 a secret
 //     has one version, without a number, and only destroy.
 package vault
@@ -63,7 +65,7 @@ var Spec = platform.Spec{
 	Recovery:        platform.RecoveryForever,
 	RestoreVersion:  true,
 	DestroyVersion:  true,
-	Labels:          platform.LabelLimits{Max: 64, Key: 128, Value: 512, NotEmpty: true},
+	Labels:          platform.LabelLimits{Max: 64, Key: 128, Value: 512, NotEmpty: true, OfSecret: true},
 }
 
 func checkName(name string) string {
@@ -200,7 +202,8 @@ func (p *Platform) unreadable(ref keyturn.Ref, e engine, rest string, v *version
 	if v == nil || v.Version == 0 {
 		return keyturn.E(keyturn.NotFound, "no secret at "+e.path+"/"+rest, "").About(ref)
 	}
-	return keyturn.E(keyturn.NotFound, "version "+strconv.Itoa(v.Version)+" of "+keyturn.Clean(ref.Secret().Short())+" is "+string(v.state(p.client.Now())), "").About(ref)
+	hidden := platform.Hidden{Version: strconv.Itoa(v.Version), State: v.state(p.client.Now())}
+	return keyturn.E(keyturn.NotFound, "version "+hidden.Version+" of "+keyturn.Clean(ref.Secret().Short())+" is "+string(hidden.State), "").About(ref).Because(hidden)
 }
 
 // secretOf reads the members of a secret's JSON object.
@@ -331,35 +334,4 @@ func (p *Platform) described(ref keyturn.Ref, e engine, rest string, m metadata,
 func (p *Platform) info(ref keyturn.Ref, e engine, rest string, v version) keyturn.Info {
 	return keyturn.Info{Ref: ref.Secret(), Path: e.path + "/data/" + rest, Version: strconv.Itoa(v.Version),
 		State: v.state(p.client.Now()), Created: v.Created.UTC()}
-}
-
-// Status implements platform.Statuser: sealed or not, and whose token it is.
-func (p *Platform) Status(ctx context.Context) keyturn.Health {
-	var h keyturn.Health
-	var seal struct {
-		Initialized bool   `json:"initialized"`
-		Sealed      bool   `json:"sealed"`
-		T           int    `json:"t"`
-		N           int    `json:"n"`
-		Progress    int    `json:"progress"`
-		Version     string `json:"version"`
-	}
-	if err := p.client.Do(ctx, keyturn.Ref{}, http.MethodGet, "sys/seal-status", "", nil, &seal); err != nil {
-		h.Err = keyturn.AsError(err)
-		return h
-	}
-	h.Reachable, h.Sealed, h.Detail = true, seal.Sealed, "version "+keyturn.Clean(seal.Version)
-	switch {
-	case !seal.Initialized:
-		h.Err = keyturn.E(keyturn.Sealed, "this server is not initialized", "an operator does it once: vault operator init")
-	case seal.Sealed:
-		h.Err = api.Sealed(seal.T, seal.N, seal.Progress)
-	default:
-		var self struct {
-			Name string `json:"display_name"`
-		}
-		err := p.client.Do(ctx, keyturn.Ref{}, http.MethodGet, "auth/token/lookup-self", "", nil, &self)
-		h.Identity, h.Err = self.Name, keyturn.AsError(err)
-	}
-	return h
 }

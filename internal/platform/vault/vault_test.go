@@ -259,7 +259,7 @@ func TestRedirect(t *testing.T) {
 	defer standby.Close()
 	c := api.Config{Address: standby.URL, Token: func(context.Context) (keyturn.Value, error) { return keyturn.NewValue([]byte("hvs.fake")), nil }}
 	_, err := open(t, c).Get(t.Context(), keyturn.MustRef("vault/secret/a"))
-	want(t, "a redirect", err, keyturn.Unavailable, "active server")
+	want(t, "a redirect", err, keyturn.Unavailable, "addresses: [")
 	if strangers.Load() > 0 {
 		t.Error("a redirect was followed to another address")
 	}

@@ -47,15 +47,12 @@ func (p *Platform) Put(ctx context.Context, ref keyturn.Ref, n platform.New) (ke
 		return keyturn.Info{}, &keyturn.Error{Code: keyturn.Unavailable, Ref: ref, Unknown: true, Message: "the server does not say which version it made"}
 	}
 	info := p.info(ref, e, rest, made)
-	info.Current, info.Labels = true, n.Labels
-	if len(n.Labels) == 0 && len(made.Metadata) == 0 {
+	info.Current, info.Labels = true, made.Metadata
+	if n.Labels == nil {
 		return info, nil
 	}
-	labels := n.Labels
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	err = p.client.Do(ctx, ref, http.MethodPost, e.path+"/metadata/"+rest, "", map[string]any{"custom_metadata": labels}, nil)
+	info.Labels = n.Labels
+	err = p.client.Do(ctx, ref, http.MethodPost, e.path+"/metadata/"+rest, "", map[string]any{"custom_metadata": n.Labels}, nil)
 	if err != nil {
 		e := *keyturn.AsError(err)
 		e.Message, e.Unknown = "version "+info.Version+" was written, but not its labels: "+e.Message, true
@@ -113,6 +110,10 @@ func (p *Platform) mark(ctx context.Context, ref keyturn.Ref, to keyturn.State) 
 		return keyturn.Info{}, unversioned(ref, e)
 	}
 	info, err := p.Describe(ctx, ref)
+	if errors.Is(err, keyturn.Denied) && to == keyturn.Deleted { // to delete is not to see what is there
+		info = keyturn.Info{Ref: ref.Secret(), Path: e.path + "/data/" + rest, State: to}
+		return info, p.client.Do(ctx, ref, http.MethodDelete, e.path+"/data/"+rest, "", nil, nil)
+	}
 	if err != nil {
 		return keyturn.Info{}, err
 	}
@@ -135,7 +136,11 @@ func (p *Platform) mark(ctx context.Context, ref keyturn.Ref, to keyturn.State) 
 	if to == keyturn.Live {
 		act = "undelete"
 	}
-	if err := p.client.Do(ctx, ref, http.MethodPost, e.path+"/"+act+"/"+rest, "", map[string]any{"versions": []int{n}}, nil); err != nil {
+	err = p.client.Do(ctx, ref, http.MethodPost, e.path+"/"+act+"/"+rest, "", map[string]any{"versions": []int{n}}, nil)
+	if errors.Is(err, keyturn.Denied) && to == keyturn.Deleted {
+		return p.deleteNewest(ctx, ref, e, rest, info)
+	}
+	if err != nil {
 		return keyturn.Info{}, err
 	}
 	info.State = to
@@ -145,6 +150,19 @@ func (p *Platform) mark(ctx context.Context, ref keyturn.Ref, to keyturn.State) 
 			info.Current = newest.Version == info.Version
 		}
 	}
+	return info, nil
+}
+
+// deleteNewest deletes whichever version is newest, for a token that may not name
+// one; info is the one that was. The answer is about the one that was hit.
+func (p *Platform) deleteNewest(ctx context.Context, ref keyturn.Ref, e engine, rest string, info keyturn.Info) (keyturn.Info, error) {
+	if err := p.client.Do(ctx, ref, http.MethodDelete, e.path+"/data/"+rest, "", nil, nil); err != nil {
+		return keyturn.Info{}, err
+	}
+	if now, err := p.Describe(ctx, ref.Secret()); err == nil && now.State == keyturn.Deleted {
+		return now, nil
+	}
+	info.State, info.Current = keyturn.Deleted, false
 	return info, nil
 }
 
@@ -164,6 +182,7 @@ func (p *Platform) Destroy(ctx context.Context, ref keyturn.Ref, versions []stri
 	if len(versions) == 0 {
 		return p.client.Do(ctx, ref, http.MethodDelete, e.path+"/metadata/"+rest, "", nil, nil)
 	}
+	history := "'keyturn history " + keyturn.Quote(keyturn.Clean(ref.Secret().Short())) + "' lists the versions"
 	var numbers []int
 	for _, v := range versions {
 		n, err := number(ref, v)
@@ -173,9 +192,9 @@ func (p *Platform) Destroy(ctx context.Context, ref keyturn.Ref, versions []stri
 		known, ok := m.Versions[v]
 		switch {
 		case !ok:
-			return keyturn.E(keyturn.NotFound, keyturn.Clean(ref.Short())+" has no version "+v+": nothing was destroyed", "").About(ref)
+			return keyturn.E(keyturn.NotFound, keyturn.Clean(ref.Short())+" has no version "+v+": nothing was destroyed", history).About(ref)
 		case known.Gone:
-			return keyturn.E(keyturn.NotFound, "version "+v+" of "+keyturn.Clean(ref.Short())+" is destroyed already: nothing else was destroyed", "").About(ref)
+			return keyturn.E(keyturn.NotFound, "version "+v+" of "+keyturn.Clean(ref.Short())+" is destroyed already: nothing else was destroyed", history).About(ref)
 		}
 		numbers = append(numbers, n)
 	}

@@ -93,6 +93,8 @@ type Vault struct {
 	T       int      // so many of them unseal it
 
 	CACert string // of a server with TLS: path of a PEM file
+	// ClientCert and ClientKey show a client to a server that asks for it: PEM files.
+	ClientCert, ClientKey string
 
 	t      testing.TB
 	dir    string
@@ -140,30 +142,112 @@ func VaultTLS(t testing.TB) *Vault {
 }
 
 // VaultOnDisk starts a server with file storage that is initialized, with 2 of 3
-// key shares, and still sealed.
+// key shares, and still sealed. It is no cluster.
 func VaultOnDisk(t testing.TB) *Vault {
 	t.Helper()
 	v := &Vault{t: t, dir: t.TempDir(), T: 2}
 	port := freePort(t)
 	v.Address = fmt.Sprintf("http://127.0.0.1:%d", port)
-	v.config = filepath.Join(v.dir, "vault.json")
-	conf, _ := json.Marshal(map[string]any{
-		"storage":       map[string]any{"file": map[string]any{"path": filepath.Join(v.dir, "data")}},
-		"listener":      map[string]any{"tcp": map[string]any{"address": fmt.Sprintf("127.0.0.1:%d", port), "tls_disable": true}},
-		"api_addr":      v.Address,
-		"disable_mlock": true,
+	v.configure(map[string]any{
+		"storage":  map[string]any{"file": map[string]any{"path": filepath.Join(v.dir, "data")}},
+		"listener": map[string]any{"tcp": map[string]any{"address": fmt.Sprintf("127.0.0.1:%d", port), "tls_disable": true}},
 	})
-	if err := os.WriteFile(v.config, conf, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	v.Start()
+	v.initialize()
+	return v
+}
+
+// VaultRaft starts a cluster of so many servers with raft storage, which has an
+// active one, the first; 2 of 3 key shares unseal each. All are unsealed.
+func VaultRaft(t testing.TB, size int) []*Vault {
+	t.Helper()
+	var all []*Vault
+	for i := range size {
+		v := &Vault{t: t, dir: t.TempDir(), T: 2}
+		port, cluster := freePort(t), freePort(t)
+		v.Address = fmt.Sprintf("http://127.0.0.1:%d", port)
+		data := filepath.Join(v.dir, "data")
+		if err := os.Mkdir(data, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		v.configure(map[string]any{
+			"storage": map[string]any{"raft": map[string]any{"path": data, "node_id": fmt.Sprintf("node%d", i), "performance_multiplier": "1",
+				"autopilot_reconcile_interval": "250ms", "autopilot_update_interval": "250ms"}},
+			"listener": map[string]any{"tcp": map[string]any{"address": fmt.Sprintf("127.0.0.1:%d", port),
+				"cluster_address": fmt.Sprintf("127.0.0.1:%d", cluster), "tls_disable": true}},
+			"cluster_addr": fmt.Sprintf("https://127.0.0.1:%d", cluster),
+		})
+		v.Start()
+		if i == 0 {
+			v.initialize()
+			v.Unseal()
+			v.call(http.MethodPost, "sys/storage/raft/autopilot/configuration", map[string]string{"server_stabilization_time": "250ms"}, nil)
+		} else {
+			v.Keys, v.Root = all[0].Keys, all[0].Root
+			v.call(http.MethodPost, "sys/storage/raft/join", map[string]string{"leader_api_addr": all[0].Address}, nil)
+			v.Unseal()
+		}
+		all = append(all, v)
+	}
+	// One that has just joined has no vote yet: without it no other one is elected.
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if all[0].voters() == size {
+			return all
+		}
+	}
+	t.Fatalf("the servers make no cluster:\n%s", all[0].out)
+	return nil
+}
+
+// voters tells how many servers of a cluster elect the active one.
+func (v *Vault) voters() int {
+	var conf struct {
+		Data struct {
+			Config struct {
+				Servers []struct{ Voter bool }
+			}
+		}
+	}
+	if v.try(http.MethodGet, "sys/storage/raft/configuration", nil, &conf) != nil {
+		return 0
+	}
+	n := 0
+	for _, s := range conf.Data.Config.Servers {
+		if s.Voter {
+			n++
+		}
+	}
+	return n
+}
+
+// configure writes the configuration of a server on disk.
+func (v *Vault) configure(conf map[string]any) {
+	v.t.Helper()
+	conf["api_addr"], conf["disable_mlock"] = v.Address, true
+	raw, _ := json.Marshal(conf)
+	v.config = filepath.Join(v.dir, "vault.json")
+	if err := os.WriteFile(v.config, raw, 0o600); err != nil {
+		v.t.Fatal(err)
+	}
+}
+
+// initialize has the key shares and the root token made.
+func (v *Vault) initialize() {
+	v.t.Helper()
 	var made struct {
 		Keys []string `json:"keys_base64"`
 		Root string   `json:"root_token"`
 	}
-	v.call(http.MethodPut, "sys/init", map[string]int{"secret_shares": 3, "secret_threshold": 2}, &made)
+	v.call(http.MethodPut, "sys/init", map[string]int{"secret_shares": 3, "secret_threshold": v.T}, &made)
 	v.Keys, v.Root = made.Keys, made.Root
-	return v
+}
+
+// Active reports whether a server is the active one of its cluster.
+func (v *Vault) Active() bool {
+	var l struct {
+		Self bool `json:"is_self"`
+	}
+	return v.try(http.MethodGet, "sys/leader", nil, &l) == nil && l.Self
 }
 
 // Start starts a server on disk once more, after Kill; it is sealed then.

@@ -4,12 +4,14 @@
 //
 //	admin.go     the list of actions, and what they share
 //	engines.go   engines and login methods
+//	tune.go      how engines, login methods and secrets are set
 //	policies.go  policies; policy/ reads and lints their text
 //	policyfor.go the least policy for a secret
 //	grant.go     a principal gets it
 //	approle.go   AppRole
-//	seal.go      the seal
+//	seal/        the seal
 //	database.go  the database engine
+//	leases.go    leases, whoever took them
 package admin
 
 import (
@@ -21,6 +23,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/seal"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
@@ -32,7 +35,18 @@ type action struct {
 
 // actions are all of them, in the order of the help.
 func actions() []action {
-	return slices.Concat(engineActions(), authActions(), policyActions(), grantActions(), approleActions(), databaseActions(), sealActions())
+	return slices.Concat(engineActions(), authActions(), tuneActions(), policyActions(), grantActions(), approleActions(), databaseActions(), leaseActions(), sealActions())
+}
+
+// sealActions are those about the seal.
+func sealActions() []action {
+	var out []action
+	for _, x := range seal.Actions() {
+		out = append(out, action{x.Action, func(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+			return x.Do(ctx, s.client, a)
+		}})
+	}
+	return out
 }
 
 // List is what Vault can do beside keeping secrets.
@@ -48,10 +62,12 @@ rule.
 The mount is 'vault' unless --mount names another one.`,
 		Groups: []keyturn.ActionGroup{
 			{Name: "auth", Short: "Login methods", Long: "Login methods: what is enabled, and where."},
+			{Name: "kv", Short: "How versions of a secret are kept", Long: "How many versions of a secret are kept, for how long, and whether a put must say which\nversion it replaces."},
 			{Name: "policy", Short: "Policies: who may do what in Vault", Long: "Policies say what a token may do. They are checked before they are written, and what\nwould change is shown."},
 			{Name: "approle", Short: "AppRole: how services log in", Long: "A service logs in with a role id, which says who it is, and a secret id, which proves it.\nSecret ids are delivered unseen."},
 			{Name: "database", Short: "The database engine: users made when they are needed", Long: "The database engine makes users of a PostgreSQL, MySQL or MariaDB when they are needed,\nand takes them away when their lease ends. A connection says where the database is, a role\nhow its users are made."},
 			{Name: "database role", Short: "Roles of the database engine", Long: "A role says how its users are made, on which connection, and for how long."},
+			{Name: "lease", Short: "Leases that the server holds", Long: "The server's own view of leases, whoever took them. What keyturn took is in 'keyturn lease'."},
 		},
 	}
 	for _, a := range actions() {
@@ -102,13 +118,17 @@ func sudo(err error, path, capabilities string) error {
 	return &e
 }
 
+// noHandler is what the server says where nothing is mounted.
+const noHandler = "no handler for route"
+
 // names lists what is below a path, sorted; none where nothing is.
+// NotFound, said with noHandler, where nothing is mounted.
 func (s *server) names(ctx context.Context, path string) ([]string, error) {
 	var answer struct {
 		Keys []string `json:"keys"`
 	}
 	err := s.call(ctx, "LIST", path, nil, &answer)
-	if is(err, keyturn.NotFound) {
+	if is(err, keyturn.NotFound) && !api.Says(err, noHandler) {
 		return nil, nil
 	}
 	slices.Sort(answer.Keys)

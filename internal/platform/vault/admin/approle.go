@@ -3,6 +3,8 @@ package admin
 import (
 	"context"
 	"net/http"
+	"net/netip"
+	"regexp"
 	"strings"
 	"time"
 
@@ -119,7 +121,24 @@ func roleOf(a platform.Act) (at, name string, err error) {
 		return "", "", err
 	}
 	name = strings.ToLower(a.Args.Text("role")) // the server keeps names of roles in small letters
-	return "auth/" + mount + "/role", name, segment("role", name)
+	if !roleName.MatchString(name) {
+		return "", "", keyturn.E(keyturn.Invalid, quoted(name)+" cannot be the name of a role", "use letters, digits, - . and _, and begin and end with a letter or digit")
+	}
+	return "auth/" + mount + "/role", name, nil
+}
+
+// roleName is what the server takes for one; of another one it says that there is no
+// such path (https://developer.hashicorp.com/vault/api-docs/auth/approle).
+var roleName = regexp.MustCompile(`^\w([\w.-]*\w)?$`)
+
+// noAppRole is the NotFound of a path at which AppRole is not enabled.
+func noAppRole(at string, err error) error {
+	at = strings.TrimSuffix(strings.TrimPrefix(at, "auth/"), "/role")
+	hint := "keyturn vault auth enable approle"
+	if at != "approle" {
+		hint += " --path " + keyturn.Quote(at)
+	}
+	return keyturn.E(keyturn.NotFound, "AppRole is not enabled at "+at, hint).Because(err)
 }
 
 // roleData is what the server says of a role.
@@ -140,9 +159,8 @@ func (s *server) role(ctx context.Context, at, name string) (roleData, error) {
 	if !is(err, keyturn.NotFound) {
 		return r, err
 	}
-	if api.Says(err, "no handler for route") {
-		e := keyturn.E(keyturn.NotFound, "AppRole is not enabled at "+strings.TrimSuffix(strings.TrimPrefix(at, "auth/"), "/role"), "keyturn vault auth enable approle")
-		return r, e.Because(err)
+	if api.Says(err, noHandler) {
+		return r, noAppRole(at, err)
 	}
 	have, _ := s.names(ctx, at)
 	return r, s.none("role", name, have)
@@ -168,6 +186,9 @@ func (s *server) setRole(ctx context.Context, a platform.Act, anew bool) (platfo
 		switch {
 		case !a.Args.Has(in.Name):
 		case in.Kind == keyturn.InputList:
+			if err := networks(in.Input, a.Args[in.Name]); err != nil {
+				return platform.Acted{}, err
+			}
 			body[in.member] = a.Args[in.Name]
 		case in.Kind == keyturn.InputDuration:
 			body[in.member] = a.Args.Seconds(in.Name)
@@ -207,6 +228,18 @@ func (s *server) setRole(ctx context.Context, a platform.Act, anew bool) (platfo
 	return out, nil
 }
 
+// networks refuses what is no network, where an input takes some: the server would
+// take it, and match no address with it.
+func networks(in keyturn.Input, list []string) error {
+	for _, n := range list {
+		_, one := netip.ParseAddr(n)
+		if _, err := netip.ParsePrefix(n); err != nil && one != nil && strings.HasSuffix(in.Name, "-cidrs") {
+			return keyturn.E(keyturn.Invalid, "--"+in.Name+" takes networks, and "+quoted(n)+" is none", "write 10.0.0.0/8, or one address")
+		}
+	}
+	return nil
+}
+
 func contains(list []string, s string) bool {
 	for _, x := range list {
 		if strings.EqualFold(x, s) {
@@ -223,6 +256,9 @@ func listRoles(ctx context.Context, s *server, a platform.Act) (platform.Acted, 
 		return platform.Acted{}, err
 	}
 	names, err := s.names(ctx, at)
+	if api.Says(err, noHandler) {
+		err = noAppRole(at, err)
+	}
 	var out platform.Acted
 	for _, n := range names {
 		out.Items = append(out.Items, map[string]any{"role": n})

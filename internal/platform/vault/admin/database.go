@@ -26,7 +26,8 @@ there. The address holds {{username}} and {{password}}, never a password: that o
 asked for without echo, or taken from the secret that --password names.
 
 The server connects at once, and the connection is not kept where that fails. Then
-rotate the password: 'keyturn vault database rotate-root'.`,
+rotate the password: 'keyturn vault database rotate-root'. A connection of that name is
+replaced; without --allow the roles that may use it stay.`,
 			Example: "  keyturn vault database connect shop --plugin postgresql --url 'postgresql://{{username}}:{{password}}@db.example.com:5432/shop' --username admin --password local/db#password",
 			Inputs: []keyturn.Input{name,
 				{Name: "plugin", Kind: keyturn.InputText, Short: "postgresql, mysql, mariadb, or the name of another plugin", Required: true},
@@ -127,7 +128,7 @@ func (s *server) found(ctx context.Context, at, kind, name string, out any) erro
 	}
 	err := s.call(ctx, http.MethodGet, at+"/"+kind+"/"+name, nil, out)
 	switch {
-	case api.Says(err, "no handler for route"):
+	case api.Says(err, noHandler):
 		return noDatabase(at, err)
 	case is(err, keyturn.NotFound), is(err, keyturn.Invalid): // a connection that is not there is a bad request
 		have, listErr := s.names(ctx, at+"/"+kind)
@@ -163,10 +164,15 @@ func connectDatabase(ctx context.Context, s *server, a platform.Act) (platform.A
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	err = s.call(ctx, http.MethodPost, at+"/config/"+name, map[string]any{"plugin_name": plugin, "connection_url": a.Args.Text("url"), "username": user,
-		"password": string(password.Reveal()), "allowed_roles": a.Args["allow"], "verify_connection": true}, nil)
+	body := map[string]any{"plugin_name": plugin, "connection_url": a.Args.Text("url"), "username": user,
+		"password": string(password.Reveal()), "verify_connection": true}
+	if a.Args.Has("allow") { // else the server keeps those of a connection that is there
+		body["allowed_roles"] = a.Args["allow"]
+	}
+	says, lost := s.replaces(ctx, at, name, a.Args["allow"])
+	err = s.call(ctx, http.MethodPost, at+"/config/"+name, body, nil)
 	switch {
-	case api.Says(err, "no handler for route"):
+	case api.Says(err, noHandler):
 		return platform.Acted{}, noDatabase(at, err)
 	case api.Says(err, "plugin not found"):
 		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server has no plugin "+quoted(plugin), "there are postgresql, mysql and mariadb; others have to be in its catalog").Because(err)
@@ -177,8 +183,29 @@ func connectDatabase(ctx context.Context, s *server, a platform.Act) (platform.A
 	case err != nil:
 		return platform.Acted{}, err
 	}
-	return platform.Acted{Told: keyturn.Told{Says: "connected " + at + " to the database as " + name,
-		Notices: []string{"who knows the password of " + keyturn.Clean(user) + " can still log in: 'keyturn vault database rotate-root " + keyturn.Quote(name) + "' ends that"}}}, nil
+	return platform.Acted{Told: keyturn.Told{Says: "connected " + at + " to the database as " + name + says,
+		Notices: append(lost, "who knows the password of "+keyturn.Clean(user)+" can still log in: 'keyturn vault database rotate-root "+keyturn.Quote(name)+"' ends that")}}, nil
+}
+
+// replaces tells what a new connection takes the place of, as far as this token may
+// see it; allow is nil where its roles stay.
+func (s *server) replaces(ctx context.Context, at, name string, allow []string) (says string, lost []string) {
+	var c connection
+	if s.call(ctx, http.MethodGet, at+"/config/"+name, nil, &c) != nil {
+		return "", nil
+	}
+	says = ", in the place of the connection that was there"
+	if len(allow) == 0 {
+		if len(c.Roles) > 0 {
+			says += "; for its roles: " + some(c.Roles)
+		}
+		return says, nil
+	}
+	gone := slices.DeleteFunc(slices.Clone(c.Roles), func(r string) bool { return slices.Contains(allow, r) })
+	if len(gone) > 0 && !slices.Contains(allow, "*") {
+		lost = []string{"roles that may use it no more: " + some(gone)}
+	}
+	return says, lost
 }
 
 func listDatabases(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
@@ -195,6 +222,9 @@ func (s *server) listOf(ctx context.Context, a platform.Act, kind, column string
 		return platform.Acted{}, err
 	}
 	names, err := s.names(ctx, at+"/"+kind)
+	if api.Says(err, noHandler) {
+		err = noDatabase(at, err)
+	}
 	var out platform.Acted
 	for _, n := range names {
 		out.Items = append(out.Items, map[string]any{column: n})

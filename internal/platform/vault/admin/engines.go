@@ -18,8 +18,9 @@ type mounted struct {
 	Description string            `json:"description"`
 	Options     map[string]string `json:"options"`
 	Config      struct {
-		TTL    int `json:"default_lease_ttl"` // seconds
-		MaxTTL int `json:"max_lease_ttl"`
+		TTL        int    `json:"default_lease_ttl"` // seconds
+		MaxTTL     int    `json:"max_lease_ttl"`
+		Visibility string `json:"listing_visibility"` // "" for hidden
 	} `json:"config"`
 }
 
@@ -149,6 +150,9 @@ func (k sort) enable(ctx context.Context, s *server, a platform.Act) (platform.A
 			if version != "" && version != v {
 				return platform.Acted{}, keyturn.E(keyturn.Invalid, kind+" is not version "+version+" of kv", "leave --version out")
 			}
+			if v != "1" && v != "2" {
+				return platform.Acted{}, keyturn.E(keyturn.Invalid, "there is no version "+keyturn.Clean(v)+" of kv", "kv-v2, or kv-v1")
+			}
 			kind, version = "kv", v
 		}
 		if kind == "kv" {
@@ -171,8 +175,8 @@ func (k sort) enable(ctx context.Context, s *server, a platform.Act) (platform.A
 		return platform.Acted{}, keyturn.E(keyturn.Conflict, "something is enabled at "+at+" already, or above or below it", "choose another --path; 'keyturn vault "+k.listing()+"' lists what is there").Because(err)
 	case api.Says(err, "plugin not found") || api.Says(err, "unknown backend type") || api.Says(err, "unknown plugin"):
 		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server knows no "+k.what+" of type "+quoted(kind), "for instance "+map[sort]string{engineSort: "kv-v2, database, transit, pki, ssh, totp", authSort: "approle, userpass, oidc, jwt, kubernetes"}[k]).Because(err)
-	case api.Says(err, "less than or equal to the maximum") || api.Says(err, "greater than"):
-		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server refuses these times: the default must not be longer than the longest", "shorten --ttl, or raise --max-ttl").Because(err)
+	case tooLong(err):
+		return platform.Acted{}, longerThanLongest(err)
 	case err != nil && k == authSort:
 		return platform.Acted{}, sudo(err, k.api+"/"+at, `"create", "update"`)
 	case err != nil:
@@ -189,16 +193,9 @@ func (k sort) listing() string {
 }
 
 func (k sort) disable(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	at := place(a.Args.Text("path"))
-	if err := path("an "+k.what, at); err != nil {
-		return platform.Acted{}, err
-	}
-	all, err := k.all(ctx, s) // the server takes any path, and says that it went well
+	at, _, err := k.at(ctx, s, a) // the server takes any path, and says that it went well
 	if err != nil {
 		return platform.Acted{}, err
-	}
-	if _, ok := all[at]; !ok {
-		return platform.Acted{}, s.none(k.what+" at", at, slices.Sorted(maps.Keys(all)))
 	}
 	if err := s.call(ctx, http.MethodDelete, k.api+"/"+at, nil, nil); err != nil {
 		if is(err, keyturn.Invalid) {

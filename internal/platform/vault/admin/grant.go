@@ -29,7 +29,8 @@ func grantActions() []action {
 			Name: keyturn.ActionGrant, Operation: "grant-policy", Short: "Let a principal do something with a secret", Document: "policy", Preview: keyturn.ActionCheckGrant,
 			Long: `Let a principal do something with a secret, by the least policy that does: a policy of
 the principal's own, NAME-policy, gets what it lacks, and the principal gets the policy.
---can takes read, list, describe, write, delete, destroy.
+--can takes read, list, describe, write, delete, restore, rollback and destroy, as
+'keyturn vault policy for' says.
 
 A principal is vault:METHOD/NAME: METHOD is where a login method is (approle, userpass,
 kubernetes, jwt, oidc, ldap, cert), NAME a role or user there; or vault:entity/NAME and

@@ -48,8 +48,18 @@ asked. The audit log keeps its text before and after.`,
 		{keyturn.Action{
 			Name: "policy for", Operation: "grant-policy", Short: "Write the least policy for a secret", Document: "policy",
 			Long: `Write the policy that gives the least that is needed on one secret, under --name, or
-a name made of the secret's. --can takes read, list, describe, write, delete, destroy.
-To list is to see the names in the folder of the secret.
+a name made of the secret's. --can takes words that each let a token do what keyturn's
+command needs, and no more:
+
+  read      get --reveal, run, render
+  list      list: the names in the folder of the secret
+  describe  get, history: versions, labels, the names of fields
+  write     put, of a new secret or with --replace. With read, too, --merge, and a put
+            that looks whether fields would vanish
+  delete    delete
+  restore   restore
+  rollback  rollback, which reads the earlier version, and writes
+  destroy   destroy
 
 Before anything is written, it is checked that you may write policies. After it, the
 policy is tested with a token of its own that lives for a minute: what it is allowed on

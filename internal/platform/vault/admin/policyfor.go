@@ -42,7 +42,7 @@ func policyFor(ctx context.Context, s *server, a platform.Act) (platform.Acted, 
 	out := platform.Acted{Told: keyturn.Told{Says: "the policy " + name + " lets a token " + strings.Join(a.Args["can"], ", ") + " " + keyturn.Clean(a.On.Short()),
 		Change: &keyturn.TextChange{Name: name, Before: before, After: text}, Policy: &keyturn.PolicyTold{Name: name, Text: text, Applied: true}}}
 	s.tested(ctx, name, rules, &out)
-	if slices.Contains(a.Args["can"], "list") {
+	if slices.ContainsFunc(rules, func(r policy.Rule) bool { return slices.Contains(r.Capabilities, "list") }) {
 		out.Notices = append(out.Notices, "to list is to see all names in the same folder, not only this one")
 	}
 	return out, nil

@@ -15,6 +15,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/keyturn/keyturn"
@@ -25,10 +27,16 @@ type Config struct {
 	// Address is "https://host:port", of a mount of the operator's configuration or
 	// of VAULT_ADDR; a path in it is kept. Plain http is for loopback, or where
 	// Insecure is set.
-	Address   string
+	Address string
+	// Others are further addresses of the same cluster, of the operator's
+	// configuration alone. What is sent to Address may be sent there: see cluster.go.
+	Others    []string
 	Namespace string // "" for the root namespace
 	Mount     string // the name of the mount, for hints; "" where it has none
 	Insecure  bool   // plain http to anywhere: the operator wrote it
+	// Environment tells that Vault's own variables set all of this, and not the
+	// operator's configuration: hints name them.
+	Environment bool
 	// Token returns the token to use; an error is returned as it is.
 	Token func(ctx context.Context) (keyturn.Value, error)
 	// Anew says how to get another one, where the server does not take it, for hints;
@@ -51,14 +59,16 @@ const (
 // Client sends one request at a time for each of its callers; it is safe for
 // concurrent use. It does not retry: Mount does.
 type Client struct {
-	base *url.URL
 	Config
-	http *http.Client
+	nodes []*url.URL // Address and the others
+	last  atomic.Int32
+	seen  sync.Map // Wire by the host of a node
+	http  *http.Client
 }
 
 // New returns a client; nothing is sent yet. Invalid where c cannot be used.
 func New(c Config) (*Client, error) {
-	u, err := c.base()
+	nodes, err := c.nodes()
 	if err != nil {
 		return nil, err
 	}
@@ -70,23 +80,11 @@ func New(c Config) (*Client, error) {
 			return nil, err
 		}
 	}
-	return &Client{base: u, Config: c, http: &http.Client{
+	return &Client{nodes: nodes, Config: c, http: &http.Client{
 		Transport: c.Transport, Timeout: timeout,
-		// A redirect could lead the token anywhere.
+		// A redirect could lead the token anywhere: cluster.go looks at each.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
-}
-
-// base is the address, in its parts; Invalid where nothing may be sent there.
-func (c Config) base() (*url.URL, error) {
-	u, err := url.Parse(c.Address)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, keyturn.E(keyturn.Invalid, "the address of this mount is not one of a server", "write address: https://vault.example.com:8200")
-	}
-	if u.Scheme == "http" && !c.Insecure && !Loopback(u.Hostname()) {
-		return nil, keyturn.E(keyturn.Invalid, "the address "+keyturn.Clean(u.Host)+" is reached without encryption", "write https://, or insecure: true in the operator's configuration where the network itself is safe")
-	}
-	return u, nil
 }
 
 // Loopback reports whether a host is this machine, by its name or address.
@@ -105,6 +103,7 @@ type Request struct {
 	Anonymous bool          // no token is sent: a login
 	Changes   bool          // something is made by it, though it only reads
 	Wrap      time.Duration // the answer is to be response-wrapped for so long; 0: not
+	Node      string        // the one of Nodes that is asked about itself; "" for whichever answers
 }
 
 // changes reports whether a request that was sent may have changed something.
@@ -182,36 +181,12 @@ func (c *Client) Send(ctx context.Context, r Request) (Answer, error) {
 // known.
 func (c *Client) strange(r Request) error {
 	return &keyturn.Error{Code: keyturn.Unavailable, Ref: r.Ref, Unknown: r.changes(),
-		Message: "the answer of " + keyturn.Clean(c.base.Host) + " is not Vault's", Hint: "is the address right?"}
+		Message: "the answer of " + keyturn.Clean(c.nodes[c.last.Load()].Host) + " is not Vault's", Hint: "is the address right?"}
 }
 
-// raw sends one request and returns the body of its answer, of a NotFound too.
-func (c *Client) raw(ctx context.Context, r Request) ([]byte, error) {
-	req, err := c.request(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return nil, c.unreachable(ctx, r, err)
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	switch {
-	case err != nil || len(raw) > maxAnswer:
-		return nil, c.unreachable(ctx, r, errors.New("its answer was cut short, or is too large"))
-	case resp.StatusCode >= 400:
-		return raw, c.refused(ctx, r, resp, raw)
-	case resp.StatusCode >= 300:
-		return nil, keyturn.E(keyturn.Unavailable, "the server "+keyturn.Clean(c.base.Host)+" sends us elsewhere",
-			"write the address of the active server, or of the load balancer, into the mount").About(r.Ref)
-	}
-	return raw, nil
-}
-
-func (c *Client) request(ctx context.Context, r Request) (*http.Request, error) {
-	u := *c.base
-	u.Path = strings.TrimSuffix(u.Path, "/") + "/v1/" + r.Path
+func (c *Client) request(ctx context.Context, r Request, node *url.URL) (*http.Request, error) {
+	u := *node
+	u.Path = pathAt(node, r)
 	u.RawQuery = r.Query
 	var send io.Reader
 	if r.Body != nil {
@@ -228,7 +203,7 @@ func (c *Client) request(ctx context.Context, r Request) (*http.Request, error) 
 	if !r.Anonymous {
 		token, err := c.Token(ctx)
 		if err != nil {
-			return nil, err
+			return nil, c.tokenless(ctx, r, node, err)
 		}
 		req.Header.Set("X-Vault-Token", string(token.Reveal()))
 	}
@@ -244,7 +219,7 @@ func (c *Client) request(ctx context.Context, r Request) (*http.Request, error) 
 
 // unreachable is the error of a request without an answer. The transport's own
 // text may hold the address, never a header.
-func (c *Client) unreachable(ctx context.Context, r Request, err error) error {
+func (c *Client) unreachable(ctx context.Context, r Request, node *url.URL, err error) error {
 	ref, changes := r.Ref, r.changes()
 	var sentTo *url.Error
 	if errors.As(err, &sentTo) {
@@ -259,18 +234,37 @@ func (c *Client) unreachable(ctx context.Context, r Request, err error) error {
 	}
 	var cert *tls.CertificateVerificationError
 	if errors.As(err, &cert) {
-		return keyturn.E(keyturn.Unavailable, keyturn.Clean(c.base.Host)+" is not the server that it says to be: "+keyturn.Clean(cert.Err.Error()),
-			"the mount's ca_cert names the authority of its certificate, server_name the name in it").About(ref)
+		return keyturn.E(keyturn.Unavailable, keyturn.Clean(node.Host)+" is not the server that it says to be: "+keyturn.Clean(cert.Err.Error()),
+			c.setting("ca_cert")+" names the authority of its certificate, "+c.setting("server_name")+" the name in it").About(ref).Because(final{cert})
 	}
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		hint := c.setting("address") + " has to be http://" + keyturn.Clean(node.Host)
+		if !Loopback(node.Hostname()) {
+			hint = "have the server speak TLS; where the network itself is safe, write http:// and insecure: true in the operator's configuration"
+		}
+		return keyturn.E(keyturn.Invalid, keyturn.Clean(node.Host)+" does not speak https", hint).About(ref).Because(err)
+	}
+	who := "where it asks who you are, " + c.setting("client_cert") + " and " + c.setting("client_key") + " say so"
 	var op *net.OpError
-	sent := !(errors.As(err, &op) && op.Op == "dial")
+	if errors.As(err, &op) && op.Op == "remote error" { // an alert of TLS: the request was not read
+		return keyturn.E(keyturn.Unavailable, keyturn.Clean(node.Host)+" refuses the connection: "+keyturn.Clean(op.Err.Error()),
+			who).About(ref).Because(final{err})
+	}
+	sent := true
+	if errors.As(err, &op) && op.Op == "dial" {
+		sent, err = false, notBegun{err}
+	}
+	hint := "is the server up, and the address right? 'keyturn status' tells"
+	if sent && node.Scheme == "https" && c.TLS.ClientCert == "" { // it may have closed before its alert was read
+		hint += "; " + who
+	}
 	return &keyturn.Error{Code: keyturn.Unavailable, Ref: ref, Unknown: changes && sent, Err: err,
-		Message: keyturn.Clean(c.base.Host) + " does not answer", Hint: "is the server up, and the address right? 'keyturn status' tells"}
+		Message: keyturn.Clean(node.Host) + " does not answer", Hint: hint}
 }
 
 // refused makes the error of an answer that is one. What the server says is
 // looked at, and not quoted: it could repeat what was sent.
-func (c *Client) refused(ctx context.Context, r Request, resp *http.Response, raw []byte) error {
+func (c *Client) refused(ctx context.Context, r Request, node *url.URL, resp *http.Response, raw []byte) error {
 	ref := r.Ref
 	var answer struct {
 		Errors []string `json:"errors"`
@@ -280,11 +274,13 @@ func (c *Client) refused(ctx context.Context, r Request, resp *http.Response, ra
 	}
 	said := strings.Join(answer.Errors, "\n")
 	e := &keyturn.Error{Ref: ref, Code: keyturn.Unavailable, Err: &Refusal{Status: resp.StatusCode, says: func(match func(string) bool) bool { return match(said) }}}
-	server := keyturn.Clean(c.base.Host)
+	server := keyturn.Clean(node.Host)
 	switch resp.StatusCode {
 	case http.StatusBadRequest:
 		e.Code, e.Message = keyturn.Invalid, "the server refuses this request"
 		switch {
+		case bytes.Contains(raw, []byte(plainToTLS)) && node.Scheme == "http":
+			e.Message, e.Hint = server+" speaks https", c.setting("address")+" has to be https://"+server
 		case strings.Contains(said, "check-and-set parameter did not match"):
 			e.Code, e.Message, e.Hint = keyturn.Conflict, "it was written meanwhile", "look at it again with 'keyturn get'"
 		case strings.Contains(said, "check-and-set parameter required"):
@@ -304,6 +300,8 @@ func (c *Client) refused(ctx context.Context, r Request, resp *http.Response, ra
 		e.Code, e.By, e.Message, e.Hint = keyturn.Denied, "platform", "the token may not do this", missing(r)
 		if strings.Contains(said, "invalid token") || strings.Contains(said, "bad token") {
 			e.Code, e.By, e.Message, e.Hint = keyturn.Expired, "", "the token for "+server+" has expired, was revoked, or is not one", c.anew(ctx, ref)
+		} else if r.Anonymous {
+			e.Message, e.Hint = server+" refuses this", "is the address right? Vault asks for no token here"
 		} else {
 			c.lacking(ctx, r, e)
 		}
@@ -316,7 +314,7 @@ func (c *Client) refused(ctx context.Context, r Request, resp *http.Response, ra
 	case http.StatusServiceUnavailable:
 		e.Message = server + " is not available now"
 		if strings.Contains(said, "sealed") {
-			return c.sealed(ctx, r)
+			return c.sealed(ctx, r, node)
 		}
 	case http.StatusTooManyRequests:
 		e.Message, e.Hint = server+" answers too many requests already", "try again in a moment"
@@ -328,11 +326,38 @@ func (c *Client) refused(ctx context.Context, r Request, resp *http.Response, ra
 	case 473:
 		e.Message, e.Hint = server+" is a standby that does not answer this", "write the address of the active server, or of the load balancer, into the mount"
 	default:
+		if strings.Contains(said, leaderless) {
+			e.Message, e.Hint = server+" is a standby, and knows no active server", "one is elected in a few seconds, where most of the cluster is up and unsealed: 'keyturn status' tells"
+			e.Err = notBegun{e.Err}
+			break
+		}
 		e.Message = server + " failed with status " + strconv.Itoa(resp.StatusCode)
 		e.Unknown = resp.StatusCode >= 500 && r.changes()
 	}
 	return e
 }
+
+// plainToTLS is what a server of Go's answers to http where it speaks https.
+const plainToTLS = "HTTP request to an HTTPS server"
+
+// setting is what says one of Settings, for hints.
+func (c *Client) setting(key string) string {
+	for _, s := range Settings {
+		if s.Key == key && c.Environment && s.Variable != "" {
+			return s.Variable
+		}
+	}
+	return "the mount's " + key
+}
+
+// final is the cause of an error that is the same however often it is asked.
+type final struct{ error }
+
+// Unwrap returns the cause.
+func (f final) Unwrap() error { return f.error }
+
+// Final is looked at by Mount.
+func (final) Final() bool { return true }
 
 // throttled is the cause of an answer that came too soon, with what the server said
 // of when to ask again: seconds, "" for nothing.
@@ -352,18 +377,29 @@ func (t throttled) RetryAfter() time.Duration {
 
 // sealed is the error of a sealed server, with how far it is unsealed where it says
 // so.
-func (c *Client) sealed(ctx context.Context, r Request) error {
-	var s struct {
-		T        int `json:"t"`
-		N        int `json:"n"`
-		Progress int `json:"progress"`
-	}
+func (c *Client) sealed(ctx context.Context, r Request, node *url.URL) error {
+	var s State
 	if r.Path != "sys/seal-status" {
-		if raw, err := c.raw(ctx, Request{Ref: r.Ref, Method: http.MethodGet, Path: "sys/seal-status", Anonymous: true}); err == nil {
-			_ = json.Unmarshal(raw, &s)
-		}
+		s, _ = c.State(ctx, node.String())
 	}
 	return Sealed(s.T, s.N, s.Progress).About(r.Ref)
+}
+
+// tokenless is the error of a request without a token. A sealed server says so also
+// to who has none, and so does one that is not to be reached so: nobody could log in.
+func (c *Client) tokenless(ctx context.Context, r Request, node *url.URL, err error) error {
+	if !errors.Is(err, keyturn.Expired) {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, capabilityLimit)
+	defer cancel()
+	switch s, asked := c.State(limited, node.String()); {
+	case asked == nil && s.Sealed:
+		return Sealed(s.T, s.N, s.Progress).About(r.Ref)
+	case errors.Is(asked, keyturn.Invalid): // the address says the wrong scheme
+		return asked
+	}
+	return err
 }
 
 // missing names the permission that a request needs, as Vault's policies write it

@@ -9,10 +9,10 @@ import (
 )
 
 // Settings are what a mount may set, each with the variable that Vault's own command
-// line takes it from, "" for none
+// line takes it from, "" for none. Addresses are several, parted by ", "
 // (https://developer.hashicorp.com/vault/docs/commands#environment-variables).
 var Settings = []struct{ Key, Variable string }{
-	{"address", "VAULT_ADDR"}, {"namespace", "VAULT_NAMESPACE"}, {"ca_cert", "VAULT_CACERT"}, {"client_cert", "VAULT_CLIENT_CERT"},
+	{"address", "VAULT_ADDR"}, {"addresses", ""}, {"namespace", "VAULT_NAMESPACE"}, {"ca_cert", "VAULT_CACERT"}, {"ca_path", "VAULT_CAPATH"}, {"client_cert", "VAULT_CLIENT_CERT"},
 	{"client_key", "VAULT_CLIENT_KEY"}, {"server_name", "VAULT_TLS_SERVER_NAME"}, {"insecure", ""},
 }
 
@@ -52,9 +52,18 @@ func Configure(mount string, set map[string]string) (Config, error) {
 		}
 	}
 	c := Config{Address: set["address"], Namespace: set["namespace"], Insecure: set["insecure"] == "true", Mount: mount,
-		TLS: TLS{CACert: set["ca_cert"], ServerName: set["server_name"], ClientCert: set["client_cert"], ClientKey: set["client_key"]}}
-	if _, err := c.base(); err != nil {
-		return Config{}, keyturn.AsError(err).Because(BadSetting("address"))
+		TLS: TLS{CACert: set["ca_cert"], CAPath: set["ca_path"], ServerName: set["server_name"], ClientCert: set["client_cert"], ClientKey: set["client_key"]}}
+	if set["addresses"] != "" {
+		c.Others = strings.Split(set["addresses"], ", ")
+	}
+	if _, err := c.nodes(); err != nil {
+		key := "address"
+		if first := (Config{Address: c.Address, Insecure: c.Insecure}); len(c.Others) > 0 {
+			if _, bad := first.nodes(); bad == nil {
+				key = "addresses"
+			}
+		}
+		return Config{}, keyturn.AsError(err).Because(BadSetting(key))
 	}
 	return c, nil
 }

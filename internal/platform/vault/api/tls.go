@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/keyturn/keyturn"
@@ -15,6 +16,7 @@ import (
 // of PEM files; all may be left out.
 type TLS struct {
 	CACert     string // in place of the system's authorities
+	CAPath     string // the same, a folder of such files; CACert goes before it
 	ServerName string // in place of the address's host
 	ClientCert string
 	ClientKey  string
@@ -23,14 +25,10 @@ type TLS struct {
 // transport makes the connections. Idle ones are few: a command lives shortly.
 func (t TLS) transport() (http.RoundTripper, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	if t.CACert != "" {
-		pem, err := os.ReadFile(t.CACert)
-		if err != nil {
-			return nil, unreadable("the certificate authority", t.CACert, err)
-		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, unreadable("the certificate authority", t.CACert, nil)
+	if t.CACert != "" || t.CAPath != "" {
+		var err error
+		if conf.RootCAs, err = t.authorities(); err != nil {
+			return nil, err
 		}
 	}
 	if t.ClientCert != "" || t.ClientKey != "" {
@@ -45,6 +43,36 @@ func (t TLS) transport() (http.RoundTripper, error) {
 		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSHandshakeTimeout: 10 * time.Second, MaxIdleConnsPerHost: 32, IdleConnTimeout: 30 * time.Second,
 	}, nil
+}
+
+// authorities are those that may vouch for the server.
+func (t TLS) authorities() (*x509.CertPool, error) {
+	pool, files := x509.NewCertPool(), []string{t.CACert}
+	if t.CACert == "" {
+		entries, err := os.ReadDir(t.CAPath)
+		if err != nil {
+			return nil, unreadable("the folder of certificate authorities", t.CAPath, err)
+		}
+		files = nil
+		for _, e := range entries {
+			if !e.IsDir() {
+				files = append(files, filepath.Join(t.CAPath, e.Name()))
+			}
+		}
+	}
+	for _, f := range files {
+		pem, err := os.ReadFile(f)
+		if err != nil {
+			return nil, unreadable("the certificate authority", f, err)
+		}
+		if !pool.AppendCertsFromPEM(pem) && t.CACert != "" {
+			return nil, unreadable("the certificate authority", f, nil)
+		}
+	}
+	if pool.Equal(x509.NewCertPool()) {
+		return nil, unreadable("the folder of certificate authorities", t.CAPath, nil)
+	}
+	return pool, nil
 }
 
 func unreadable(what, path string, err error) error {

@@ -87,6 +87,9 @@ func refusedTake(ref keyturn.Ref, path string, err error) error {
 		e.Message, e.Hint = "the database behind "+keyturn.Clean(engine)+" does not answer the server", "does it run? "+command("database list")
 	case e.Code == keyturn.NotFound:
 		e.Message, e.Hint = "nothing makes credentials at "+keyturn.Clean(path), "write ENGINE/creds/ROLE; '"+command("engines")+"' lists the engines"
+	case e.Code == keyturn.Unsupported:
+		e.Message = "nothing is made by reading " + keyturn.Clean(path)
+		e.Hint = "what an engine makes when it is written to (a certificate, a signature) keyturn does not take"
 	case e.Code == keyturn.Invalid:
 		e.Hint = "is it the path of a role's credentials, as in database/creds/ROLE?"
 	case e.Code == keyturn.Unavailable:

@@ -82,6 +82,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		"no role":             {take, 400, said("unknown role: app"), keyturn.NotFound, false},
 		"no path":             {take, 404, `{"errors":[]}`, keyturn.NotFound, false},
+		"made by a write":     {take, 405, said("unsupported operation"), keyturn.Unsupported, false},
 		"nothing in it":       {take, 200, `{"data":null}`, keyturn.NotFound, false},
 		"bad request":         {take, 400, said("bad"), keyturn.Invalid, false},
 		"denied":              {take, 403, said("permission denied"), keyturn.Denied, false},

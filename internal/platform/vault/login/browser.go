@@ -30,8 +30,8 @@ const patience = 5 * time.Minute
 
 // browser has a person log in on a page and waits on loopback for what the page
 // sends back.
-func browser(ctx context.Context, c *api.Client, path, role string, visit func(context.Context, string) error) (platform.Token, error) {
-	if visit == nil {
+func browser(ctx context.Context, c *api.Client, path, role string, r Request) (platform.Token, error) {
+	if r.Visit == nil {
 		return platform.Token{}, keyturn.E(keyturn.Denied, "a login page needs a person and a browser", "services log in by --method jwt, kubernetes or approle")
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -58,7 +58,7 @@ func browser(ctx context.Context, c *api.Client, path, role string, visit func(c
 	server := &http.Server{Handler: callback(page.Query().Get("state"), back), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 32 << 10}
 	go func() { _ = server.Serve(l) }()
 	defer server.Close()
-	if err := visit(ctx, a); err != nil {
+	if err := r.Visit(ctx, a); err != nil {
 		return platform.Token{}, err
 	}
 	select {
@@ -71,7 +71,7 @@ func browser(ctx context.Context, c *api.Client, path, role string, visit func(c
 		if got.Get("code") == "" {
 			return platform.Token{}, keyturn.E(keyturn.Denied, "the login page says no", "try again, or ask who runs it")
 		}
-		return finish(ctx, c, path, got, secret)
+		return finish(ctx, c, r, path, got, secret)
 	}
 }
 
@@ -112,11 +112,11 @@ func callback(state string, back chan<- url.Values) http.Handler {
 }
 
 // finish exchanges the page's code for a token.
-func finish(ctx context.Context, c *api.Client, path string, got url.Values, nonce string) (platform.Token, error) {
+func finish(ctx context.Context, c *api.Client, r Request, path string, got url.Values, nonce string) (platform.Token, error) {
 	q := url.Values{"state": {got.Get("state")}, "code": {got.Get("code")}, "client_nonce": {nonce}}
 	a, err := c.Send(ctx, api.Request{Method: http.MethodGet, Path: "auth/" + path + "/oidc/callback", Query: q.Encode(), Anonymous: true})
 	if err != nil {
 		return platform.Token{}, refused(path, err)
 	}
-	return issued(ctx, c, a)
+	return issued(ctx, c, r, a)
 }

@@ -44,6 +44,9 @@ type Request struct {
 	Wrapped bool
 	// Visit shows a person an address, in a browser or as text; for oidc.
 	Visit func(ctx context.Context, url string) error
+	// Ask gets a passcode from a person, where the server asks for a second factor; nil
+	// where there is none. A zero Value is nobody's answer.
+	Ask func(ctx context.Context, in platform.Input) (keyturn.Value, error)
 }
 
 // missing is the error of an input that nobody gave.
@@ -162,14 +165,14 @@ func Login(ctx context.Context, c *api.Client, r Request) (platform.Token, error
 	case "token":
 		return known(ctx, c, r.Inputs["token"])
 	case "oidc":
-		return browser(ctx, c, path, in("role"), r.Visit)
+		return browser(ctx, c, path, in("role"), r)
 	case "userpass":
-		return exchange(ctx, c, path, "/login/"+in("username"), map[string]string{"password": in("password")})
+		return exchange(ctx, c, r, path, "/login/"+in("username"), map[string]string{"password": in("password")})
 	case "approle":
 		if r.Wrapped {
 			return wrapped(ctx, c, path, r)
 		}
-		t, err := exchange(ctx, c, path, "/login", map[string]string{"role_id": in("role-id"), "secret_id": in("secret-id")})
+		t, err := exchange(ctx, c, r, path, "/login", map[string]string{"role_id": in("role-id"), "secret_id": in("secret-id")})
 		if errors.Is(err, keyturn.Denied) && looksWrapped(r.Inputs["secret-id"]) {
 			e := *keyturn.AsError(err)
 			e.Hint = "is it a token that the secret id is wrapped in? Then say --wrapped\n" + e.Hint
@@ -177,16 +180,16 @@ func Login(ctx context.Context, c *api.Client, r Request) (platform.Token, error
 		}
 		return t, err
 	}
-	return exchange(ctx, c, path, "/login", map[string]string{"role": in("role"), "jwt": in("jwt")})
+	return exchange(ctx, c, r, path, "/login", map[string]string{"role": in("role"), "jwt": in("jwt")})
 }
 
 // exchange sends what a method takes and reads the token that comes back.
-func exchange(ctx context.Context, c *api.Client, path, rest string, body any) (platform.Token, error) {
+func exchange(ctx context.Context, c *api.Client, r Request, path, rest string, body any) (platform.Token, error) {
 	a, err := c.Send(ctx, api.Request{Method: http.MethodPost, Path: "auth/" + path + rest, Body: body, Anonymous: true})
 	if err != nil {
 		return platform.Token{}, refused(path, err)
 	}
-	return issued(ctx, c, a)
+	return issued(ctx, c, r, a)
 }
 
 // refused tells a wrong password from a server that is not well: of a login's
@@ -206,10 +209,13 @@ func refused(path string, err error) error {
 	return &e
 }
 
-func issued(ctx context.Context, c *api.Client, a api.Answer) (platform.Token, error) {
+// issued is the token of an answer, after a second factor where the server asks for one.
+func issued(ctx context.Context, c *api.Client, r Request, a api.Answer) (platform.Token, error) {
 	if a.Auth != nil && a.Auth.Token == "" && len(a.Auth.MFA) > 0 && string(a.Auth.MFA) != "null" {
-		return platform.Token{}, keyturn.E(keyturn.Unsupported, "this login takes a second factor, which keyturn cannot give to the server",
-			"log in with Vault's own command line, then give its token: keyturn login "+c.Mount+" -")
+		var err error
+		if a, err = second(ctx, c, a.Auth.MFA, r.Ask); err != nil {
+			return platform.Token{}, err
+		}
 	}
 	if a.Auth == nil || a.Auth.Token == "" {
 		return platform.Token{}, keyturn.E(keyturn.Unavailable, "the server answered the login without a token", "is it Vault, and is the method's answer wrapped?")

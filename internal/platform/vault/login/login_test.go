@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 	"github.com/keyturn/keyturn/internal/world/servers"
 )
@@ -109,20 +110,124 @@ func TestLogin(t *testing.T) {
 	code(t, "an unknown method", err, keyturn.Invalid)
 }
 
-// TestSecondFactor: where the server asks for one that is said, and nothing is kept.
-func TestSecondFactor(t *testing.T) {
-	v := servers.VaultDev(t)
-	v.Call(http.MethodPost, "sys/auth/userpass", map[string]string{"type": "userpass"}, nil)
-	v.Call(http.MethodPost, "auth/userpass/users/anna", map[string]any{"password": "kt-fake-password"}, nil)
-	var method struct {
+// secondFactor has the real server ask for a passcode at each login by userpass, and
+// returns what tells the one of now: Vault's own engine for that.
+func secondFactor(t *testing.T, v *servers.Vault) func() string {
+	t.Helper()
+	var method, entity, key struct {
 		Data struct {
-			ID string `json:"method_id"`
+			Method   string `json:"method_id"`
+			ID       string `json:"id"`
+			URL      string `json:"url"`
+			Accessor string `json:"accessor"`
 		}
 	}
-	v.Call(http.MethodPost, "identity/mfa/method/totp", map[string]any{"issuer": "test"}, &method)
-	v.Call(http.MethodPost, "identity/mfa/login-enforcement/all", map[string]any{"mfa_method_ids": []string{method.Data.ID}, "auth_method_types": []string{"userpass"}}, nil)
-	_, err := Login(t.Context(), client(t, v), Request{Method: "userpass", Inputs: inputs("username", "anna", "password", "kt-fake-password")})
-	code(t, "a second factor", err, keyturn.Unsupported)
+	v.Call(http.MethodPost, "sys/auth/userpass", map[string]string{"type": "userpass"}, nil)
+	v.Call(http.MethodPost, "auth/userpass/users/anna", map[string]any{"password": "kt-fake-password"}, nil)
+	v.Call(http.MethodPost, "identity/mfa/method/totp", map[string]any{"issuer": "test", "algorithm": "SHA256"}, &method)
+	v.Call(http.MethodGet, "sys/auth/userpass", nil, &key)
+	v.Call(http.MethodPost, "identity/entity", map[string]string{"name": "anna"}, &entity)
+	v.Call(http.MethodPost, "identity/entity-alias", map[string]string{"name": "anna", "canonical_id": entity.Data.ID, "mount_accessor": key.Data.Accessor}, nil)
+	v.Call(http.MethodPost, "identity/mfa/method/totp/admin-generate", map[string]string{"method_id": method.Data.Method, "entity_id": entity.Data.ID}, &key)
+	v.Call(http.MethodPost, "identity/mfa/login-enforcement/all", map[string]any{"mfa_method_ids": []string{method.Data.Method}, "auth_method_types": []string{"userpass"}}, nil)
+	v.Call(http.MethodPost, "sys/mounts/totp", map[string]string{"type": "totp"}, nil)
+	v.Call(http.MethodPost, "totp/keys/anna", map[string]string{"url": key.Data.URL}, nil)
+	return func() string {
+		var now struct{ Data struct{ Code string } }
+		v.Call(http.MethodGet, "totp/code/anna", nil, &now)
+		return now.Data.Code
+	}
+}
+
+// TestSecondFactor: where the real server asks for a passcode a person is asked for
+// it, once more where it is wrong, and nobody else is.
+func TestSecondFactor(t *testing.T) {
+	v := servers.VaultDev(t)
+	now := secondFactor(t, v)
+	right := inputs("username", "anna", "password", "kt-fake-password")
+	var asked []platform.Input
+	ask := func(answers ...string) func(context.Context, platform.Input) (keyturn.Value, error) {
+		asked = nil
+		return func(_ context.Context, in platform.Input) (keyturn.Value, error) {
+			asked = append(asked, in)
+			return keyturn.NewValue([]byte(answers[min(len(asked), len(answers))-1])), nil
+		}
+	}
+	wrong := func(code string) string { // another one of six digits
+		return fmt.Sprintf("%06d", (int(code[0]-'0')*100_000+777_777)%1_000_000)
+	}
+	_, err := Login(t.Context(), client(t, v), Request{Method: "userpass", Inputs: right})
+	code(t, "nobody to ask", err, keyturn.Denied)
+	_, err = Login(t.Context(), client(t, v), Request{Method: "userpass", Inputs: right, Ask: ask("")})
+	code(t, "nobody answers", err, keyturn.Denied)
+	if e := keyturn.AsError(err); e == nil || !strings.Contains(e.Hint, "at a terminal") || len(asked) != 1 || !asked[0].Typed || !asked[0].Secret || !strings.Contains(asked[0].Help, "totp") {
+		t.Errorf("%v, asked for %+v", err, asked)
+	}
+	code1 := now()
+	tok, err := Login(t.Context(), client(t, v), Request{Method: "userpass", Inputs: right, Ask: ask(wrong(code1), " "+code1+"\n")})
+	if err != nil || tok.Identity != "userpass-anna" || tok.Value.Len() == 0 || len(asked) != 2 {
+		t.Errorf("%+v, %v, asked %d times", tok, err, len(asked))
+	}
+	// A passcode works once.
+	_, err = Login(t.Context(), client(t, v), Request{Method: "userpass", Inputs: right, Ask: ask(code1)})
+	code(t, "the same once more", err, keyturn.Denied)
+	if len(asked) != guesses {
+		t.Errorf("asked %d times", len(asked))
+	}
+	_, err = Login(t.Context(), client(t, v), Request{Method: "userpass", Inputs: inputs("username", "anna", "password", "kt-canary-wrong"), Ask: ask(code1)})
+	code(t, "a wrong password", err, keyturn.Denied)
+	if len(asked) != 0 {
+		t.Error("a second factor was asked for without the first")
+	}
+}
+
+// TestSecondFactorOnTheWire: what the real server here does not ask for: several
+// factors, one that is confirmed on a device, and answers that say nothing.
+func TestSecondFactorOnTheWire(t *testing.T) {
+	for name, x := range map[string]struct {
+		requirement string
+		sent        string // to sys/mfa/validate
+		code        keyturn.Code
+	}{
+		"two factors": {`{"mfa_request_id":"r","mfa_constraints":{"b":{"any":[{"type":"duo","id":"d"},{"type":"totp","id":"t","uses_passcode":true}]},"c":{"any":[{"type":"okta","id":"o"}]}}}`,
+			`{"mfa_payload":{"o":[],"t":["123456"]},"mfa_request_id":"r"}`, ""},
+		"on a device":  {`{"mfa_request_id":"r","mfa_constraints":{"c":{"any":[{"type":"okta","id":"o"}]}}}`, `{"mfa_payload":{"o":[]},"mfa_request_id":"r"}`, ""},
+		"no id":        {`{"mfa_constraints":{"c":{"any":[{"type":"okta","id":"o"}]}}}`, "", keyturn.Unavailable},
+		"none of them": {`{"mfa_request_id":"r","mfa_constraints":{"c":{"any":[]}}}`, "", keyturn.Unavailable},
+		"nothing":      {`{"mfa_request_id":"r"}`, "", keyturn.Unavailable},
+		"no JSON":      {`"kt-canary"`, "", keyturn.Unavailable},
+	} {
+		sent := ""
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			switch {
+			case strings.HasPrefix(r.URL.Path, "/v1/auth/userpass/login"):
+				_, _ = io.WriteString(w, `{"auth":{"client_token":"","mfa_requirement":`+x.requirement+`}}`)
+			case r.URL.Path == "/v1/sys/mfa/validate":
+				sent = string(body)
+				_, _ = io.WriteString(w, `{"auth":{"client_token":"hvs.fake","lease_duration":60}}`)
+			default:
+				_, _ = io.WriteString(w, `{"data":{"display_name":"anna"}}`)
+			}
+		}))
+		c, err := api.New(api.Config{Address: s.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tok, err := Login(t.Context(), c, Request{Method: "userpass", Inputs: inputs("username", "anna", "password", "p"),
+			Ask: func(context.Context, platform.Input) (keyturn.Value, error) {
+				return keyturn.NewValue([]byte("123456")), nil
+			}})
+		if sent != x.sent {
+			t.Errorf("%s: sent %q", name, sent)
+		}
+		if x.code != "" {
+			code(t, name, err, x.code)
+		} else if err != nil || tok.Identity != "anna" {
+			t.Errorf("%s: %+v, %v", name, tok, err)
+		}
+		s.Close()
+	}
 }
 
 func code(t *testing.T, doing string, err error, want keyturn.Code) {

@@ -65,7 +65,7 @@ func wrapped(ctx context.Context, c *api.Client, path string, r Request) (platfo
 		return platform.Token{}, err
 	}
 	body := map[string]string{"role_id": string(r.Inputs["role-id"].Reveal()), "secret_id": string(id.Reveal())}
-	t, err := platform.Retry(ctx, func() (platform.Token, error) { return exchange(ctx, c, path, "/login", body) })
+	t, err := platform.Retry(ctx, func() (platform.Token, error) { return exchange(ctx, c, r, path, "/login", body) })
 	if err != nil {
 		e := *keyturn.AsError(err)
 		e.Message = "the secret id was unwrapped, but " + e.Message

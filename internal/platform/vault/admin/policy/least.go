@@ -8,8 +8,9 @@ import (
 	"github.com/keyturn/keyturn"
 )
 
-// Words are what can be granted on a secret, in keyturn's own words.
-var Words = []string{"read", "list", "describe", "write", "delete", "destroy"}
+// Words are what can be granted on a secret, in keyturn's own words: each lets a
+// token do what keyturn's command of that name needs, and no more.
+var Words = []string{"read", "list", "describe", "write", "delete", "restore", "rollback", "destroy"}
 
 // Least is the least that lets a token do what words say with the secret at name in
 // a key/value engine, one rule for each path, sorted. To list is to list the folder
@@ -48,16 +49,17 @@ func Least(e Engine, name string, words []string) ([]Rule, error) {
 			continue
 		}
 		switch w {
-		case "read", "describe":
+		case "read":
 			grant(e.Path+"/"+name, "read")
-		case "list":
+		case "list", "describe": // that it is there is all that is known of a secret
 			grant(e.Path+"/"+folder, "list")
 		case "write":
 			grant(e.Path+"/"+name, "create", "update")
 		case "destroy":
+			grant(e.Path+"/"+folder, "list")
 			grant(e.Path+"/"+name, "delete")
-		case "delete":
-			return nil, keyturn.E(keyturn.Unsupported, "an engine of version 1 has no delete that can be undone", "write destroy, if that is meant")
+		default:
+			return nil, keyturn.E(keyturn.Unsupported, "an engine of version 1 keeps no versions: there is no "+w, "read, list, describe, write and destroy are what it has")
 		}
 	}
 	var out []Rule
@@ -82,10 +84,15 @@ func two(grant func(string, ...string), engine, name, folder, word string) {
 		grant(engine+"/data/"+name, "create", "update")
 	case "delete":
 		grant(engine+"/data/"+name, "delete")
+	case "restore":
+		grant(engine+"/metadata/"+name, "read") // which version is newest, and deleted
 		grant(engine+"/undelete/"+name, "update")
+	case "rollback":
+		grant(engine+"/data/"+name, "create", "read", "update")
+		grant(engine+"/metadata/"+name, "read") // which versions there are
 	case "destroy":
 		grant(engine+"/destroy/"+name, "update")
-		grant(engine+"/metadata/"+name, "delete")
+		grant(engine+"/metadata/"+name, "delete", "read")
 	}
 }
 

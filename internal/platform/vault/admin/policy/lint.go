@@ -32,7 +32,24 @@ func Lint(rules []Rule, engines []Engine) (findings []string, err error) {
 			findings = append(findings, at(r)+f)
 		}
 	}
-	return append(findings, denials(rules)...), nil
+	return slices.Concat(findings, twice(rules), denials(rules)), nil
+}
+
+// twice looks for paths that are there more than once: Vault adds up what is granted,
+// and deny takes away all of it
+// (https://developer.hashicorp.com/vault/docs/concepts/policies#policy-syntax).
+func twice(rules []Rule) (out []string) {
+	for i, r := range rules {
+		before := slices.IndexFunc(rules[:i], func(b Rule) bool { return b.Path == r.Path })
+		switch {
+		case before < 0:
+		case slices.Contains(r.Capabilities, "deny") != slices.Contains(rules[before].Capabilities, "deny"):
+			out = append(out, at(r)+"this path is there twice, and deny takes away what the other one grants")
+		default:
+			out = append(out, at(r)+"this path is there twice: what both grant adds up")
+		}
+	}
+	return out
 }
 
 // at names a rule in a finding.
@@ -114,6 +131,9 @@ func mountedAt(r Rule, engines []Engine) []string {
 	var names []string
 	for _, e := range engines {
 		rest, within := strings.CutPrefix(p, e.Path+"/")
+		if found := trailing(r); within && e.KV > 0 && found != nil {
+			return found
+		}
 		if within && e.KV == 2 {
 			return version2(e, rest, r)
 		}
@@ -129,9 +149,21 @@ func mountedAt(r Rule, engines []Engine) []string {
 	return []string{said}
 }
 
+// trailing looks at a path that ends in a slash, within an engine that keeps secrets.
+func trailing(r Rule) []string {
+	path, slash := strings.CutSuffix(r.Path, "/")
+	if !slash || !slices.ContainsFunc(r.Capabilities, func(c string) bool { return c != "list" && c != "deny" && c != "sudo" }) {
+		return nil
+	}
+	return []string{"no secret's path ends in /, which only list is asked with: write '" + path + "', or '" + path + "/*' for what is below it"}
+}
+
 // version2 looks at a path within a key/value engine of version 2.
 func version2(e Engine, rest string, r Rule) []string {
 	head, tail, _ := strings.Cut(rest, "/")
+	if head == "+" && tail != "" && !slices.Contains(r.Capabilities, "deny") {
+		return []string{"this + stands for data, metadata, delete, undelete, destroy and subkeys alike: write '" + e.Path + "/data/" + tail + "' for the secret"}
+	}
 	if strings.ContainsAny(head, "+*") || rest == "" {
 		return nil
 	}

@@ -77,6 +77,14 @@ func TestLint(t *testing.T) {
 		"a star within":        {`path "secret/data/*/a" { capabilities = ["read"] }`, []string{"a * that is not at the end"}},
 		"a plus within":        {`path "secret/data/a+/b" { capabilities = ["read"] }`, []string{"a + within a segment"}},
 		"a plus":               {`path "secret/data/+/b" { capabilities = ["read"] }`, nil},
+		"a plus for data":      {`path "secret/+/x" { capabilities = ["read"] }`, []string{"write 'secret/data/x' for the secret"}},
+		"a plus in version 1":  {`path "old/+/x" { capabilities = ["read"] }`, nil},
+		"a slash at the end":   {`path "secret/data/x/" { capabilities = ["read"] }`, []string{"write 'secret/data/x', or 'secret/data/x/*'"}},
+		"a slash and list":     {`path "secret/metadata/x/" { capabilities = ["list"] }`, nil},
+		"a slash, version 1":   {`path "old/x/" { capabilities = ["read", "list"] }`, []string{"write 'old/x'"}},
+		"a slash elsewhere":    {`path "transit/keys/" { capabilities = ["read"] }`, nil},
+		"twice":                {`path "secret/data/x" { capabilities = ["read"] } path "secret/data/x" { capabilities = ["update"] }`, []string{"adds up"}},
+		"twice, denied":        {`path "secret/data/x" { capabilities = ["read"] } path "secret/data/x" { capabilities = ["deny"] }`, []string{"deny takes away what the other one grants"}},
 		"an address":           {`path "v1/secret/data/a" { capabilities = ["read"] }`, []string{"write 'secret/data/a'", "nothing is mounted"}},
 		"a template":           {`path "secret/data/{{identity.entity.id}}/*" { capabilities = ["read"] }`, nil},
 		"no capability":        {`path "transit/keys/a" { capabilities = [] }`, []string{"grants nothing"}},
@@ -122,7 +130,7 @@ func TestLeast(t *testing.T) {
 			for i := 1; i < 1<<len(Words); i++ {
 				var words []string
 				for j, w := range Words {
-					if i&(1<<j) != 0 && (e.KV == 2 || w != "delete") {
+					if i&(1<<j) != 0 && (e.KV == 2 || !slices.Contains([]string{"delete", "restore", "rollback"}, w)) {
 						words = append(words, w)
 					}
 				}

@@ -1,4 +1,4 @@
-package platform_test
+package input_test
 
 import (
 	"errors"
@@ -6,17 +6,17 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/input"
 )
 
 func TestDuration(t *testing.T) {
 	for text, want := range map[string]time.Duration{"90s": 90 * time.Second, "0s": 0, "1h30m": 90 * time.Minute, "30d": 720 * time.Hour} {
-		if d, err := platform.Duration(text); err != nil || d != want {
+		if d, err := input.Duration(text); err != nil || d != want {
 			t.Errorf("%s: %v, %v", text, d, err)
 		}
 	}
 	for _, text := range []string{"", "soon", "-1h", "1.5s", "-2d", "1.5d", "99999999d", "10"} {
-		if d, err := platform.Duration(text); !errors.Is(err, keyturn.Invalid) {
+		if d, err := input.Duration(text); !errors.Is(err, keyturn.Invalid) {
 			t.Errorf("%s: %v, %v", text, d, err)
 		}
 	}
