@@ -14,13 +14,22 @@ type Login struct {
 	Role     string `json:"role,omitempty"`
 	RoleID   string `json:"role_id,omitempty"`
 	Username string `json:"username,omitempty"`
+	// Wrapped tells that the secret id of an AppRole is given as the token that it is
+	// wrapped in, which is opened once, and in keyturn.
+	Wrapped bool `json:"wrapped,omitempty"`
 }
 
 // Logout ends what Login began: the token is revoked at the platform and
 // forgotten here. Rules say "administer" on MOUNT/logout. It answers with
-// LoggedOut.
+// LoggedOut; Conflict where the login did not make the token, and neither Given nor
+// Keep says what is to become of it.
 type Logout struct {
 	Mount string `json:"mount"`
+	// Given tells to revoke also a token that somebody brought to the login and may use
+	// elsewhere.
+	Given bool `json:"given,omitempty"`
+	// Keep tells to forget the token and not to revoke it.
+	Keep bool `json:"keep,omitempty"`
 }
 
 func (Login) Kind() string { return "login-mount" }
@@ -56,8 +65,8 @@ type LoggedOut struct {
 	Receipt
 	Target   string
 	Identity string
-	// Revoked tells that the platform takes the token no more. Where it does not,
-	// Err says why, and Expires when the token ends by itself; zero: never.
+	// Revoked tells that the platform takes the token no more. Where it still does, Err says
+	// why (nil: nobody asked for that), and Expires when it ends by itself; zero: never.
 	Revoked bool
 	Err     *Error
 	Expires time.Time

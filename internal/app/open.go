@@ -62,12 +62,12 @@ func (m machine) stateOptions() state.Options {
 func (m machine) session(ctx context.Context, how command.How, facts command.Facts, keeper *store.Keeper) (*command.Session, error) {
 	db := keeper.DB()
 	log, forwarded := keeper.Log(db)
-	ms := &mounted.Mounts{DB: db, Operator: facts.Operator, Known: facts.Mounts, Env: m.env, Now: m.Now}
+	ms := &mounted.Mounts{DB: db, Operator: facts.Operator, Known: facts.Mounts, Env: m.env, Now: m.Now, Person: facts.Actor.Kind == keyturn.Person}
 	running := alive.In(filepath.Join(facts.Home, "running"))
 	var b *broker.Broker
 	b = broker.New(broker.Config{
 		Mounts: ms, Entrance: access.Entrance{Environ: m.Environ, Err: m.Err, Login: how.Login, Prompt: how.Prompt, Person: facts.Actor.Kind == keyturn.Person, Own: ms.OwnVariable},
-		Rules: facts.Rules, Log: log, Items: db, Store: keeper, Holders: running,
+		Rules: facts.Rules, Withheld: ms.Withheld, Log: log, Items: db, Store: keeper, Holders: running,
 		WhoIs: whoIs(facts.Actor), Prover: how.Prompt, Remember: m.remember(how, func(file string) error {
 			_, err := b.Do(ctx, keyturn.UseConfig{Path: file})
 			return err
@@ -80,7 +80,7 @@ func (m machine) session(ctx context.Context, how command.How, facts command.Fac
 		forwarded()
 		return nil, err
 	}
-	return &command.Session{Service: b, Facts: facts, Tidy: b.Tidy, Store: store.FactsOf(db.Stats()), StoreState: keeper.State,
+	return &command.Session{Service: b, Facts: facts, Tidy: b.Tidy, Attend: ms.Attend, Store: store.FactsOf(db.Stats()), StoreState: keeper.State,
 		Unfinished: []command.UnfinishedWork{keeper.Unfinished, keeper.Copies}, Close: func() error {
 			ms.Close()
 			err := b.Flush()

@@ -125,7 +125,7 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 		})
 	case keyturn.Logout:
 		return at(b, c, op.Mount, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
-			return entry.Logout(ctx, m, r)
+			return entry.Logout(ctx, m, r, op)
 		})
 	}
 	return nil, keyturn.E(keyturn.Unsupported, "'"+c.op.Kind()+"' cannot be asked for here", "")

@@ -58,6 +58,9 @@ type Config struct {
 	Prover Prover
 	// Entrance helps with logins; nil where nobody can log in.
 	Entrance entry.Entrance
+	// Withheld refuses a mount that the callers of this process never have, whatever
+	// anybody approves, and says why; nil where there is no such one.
+	Withheld func(mount string) error
 	// Remember adds a rule to the operator's configuration and says where.
 	Remember func(rules.Rule) (where string, err error)
 	// RuleLine is a rule in one line, as Remember writes it.

@@ -35,6 +35,14 @@ func (b *Broker) ruled(c *call) error {
 	if err := people.Only(c.actor, c.op); err != nil {
 		return err
 	}
+	for _, mount := range people.Mounts(c.op) {
+		if b.Withheld == nil {
+			break
+		}
+		if err := b.Withheld(mount); err != nil {
+			return err
+		}
+	}
 	if err := b.plan(c); err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func (g *gated) Login(ctx context.Context, l platform.Login) (platform.Session, 
 	return platform.Session{Identity: "anna\u202e", Policies: []string{"app"}, Expires: start, Renewable: true}, g.fail
 }
 
-func (g *gated) Logout(context.Context) (platform.Ended, error) {
+func (g *gated) Logout(context.Context, platform.Logout) (platform.Ended, error) {
 	if err := g.note("Logout", keyturn.Ref{}); err != nil {
 		return platform.Ended{}, err
 	}

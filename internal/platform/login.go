@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/keyturn/keyturn"
@@ -16,8 +17,9 @@ type Authenticator interface {
 	// where an input is missing, NotFound where the method is not enabled there.
 	Login(ctx context.Context, l Login) (Session, error)
 	// Logout revokes the token that is kept and forgets it, also where it cannot be
-	// revoked: then Ended says why. NotFound where none is kept.
-	Logout(ctx context.Context) (Ended, error)
+	// revoked: then Ended says why. NotFound where none is kept, Conflict where the
+	// login did not make it and o does not say what is to become of it.
+	Logout(ctx context.Context, o Logout) (Ended, error)
 }
 
 // Method is one way to log in.
@@ -45,12 +47,19 @@ type Login struct {
 	Method string
 	Path   string            // "" for the usual place
 	Inputs map[string]string // by name, without those that are secret
+	// Wrapped tells that what is secret is given as a token that it is wrapped in, which
+	// the platform opens, once.
+	Wrapped bool
 	// Ask gets an input that is secret: a zero Value where there is none, and then
 	// an optional one is left out.
 	Ask func(ctx context.Context, in Input) (keyturn.Value, error)
 	// Visit shows a page to a person; nil where there is none.
 	Visit func(ctx context.Context, url string) error
 }
+
+// Logout says what is to become of the token that is kept: revoked where the login made
+// it, else only where Given says so; not revoked where Keep does.
+type Logout struct{ Given, Keep bool }
 
 // Session tells of a login.
 type Session struct {
@@ -66,7 +75,7 @@ type Session struct {
 type Ended struct {
 	Session
 	Revoked bool
-	Err     error // why it was not revoked
+	Err     error // why it was not revoked; nil where nobody asked for that
 }
 
 // Token is what a login gave, as it is kept.
@@ -78,6 +87,24 @@ type Token struct {
 	Issued    time.Time // or renewed last
 	Expires   time.Time // zero: never
 	Renewable bool
+	Given     bool // somebody brought it to the login, which did not make it
+	// Words is how it was got, as the command line writes it behind the mount.
+	Words string
+}
+
+// Words is how a login is written behind the mount, without what is secret.
+func (l Login) Words() string {
+	out := " --method " + keyturn.Quote(l.Method)
+	if l.Path != "" {
+		out += " --path " + keyturn.Quote(l.Path)
+	}
+	for _, name := range sorted(l.Inputs) {
+		out += " --" + name + " " + keyturn.Quote(l.Inputs[name])
+	}
+	if l.Wrapped {
+		out += " --wrapped"
+	}
+	return strings.TrimPrefix(out, " ")
 }
 
 // Keeper keeps the token of one server, as one namespace or account of it sees
@@ -105,11 +132,11 @@ func (m *Mount) Login(ctx context.Context, l Login) (Session, error) {
 }
 
 // Logout ends what Login began.
-func (m *Mount) Logout(ctx context.Context) (Ended, error) {
+func (m *Mount) Logout(ctx context.Context, o Logout) (Ended, error) {
 	if m.able.authenticator == nil {
 		return Ended{}, m.noLogin()
 	}
-	e, err := m.able.authenticator.Logout(ctx)
+	e, err := m.able.authenticator.Logout(ctx, o)
 	if err != nil {
 		return Ended{}, m.fault(keyturn.Ref{}, settled(err), false)
 	}

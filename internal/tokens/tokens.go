@@ -51,6 +51,8 @@ type kept struct {
 	Issued    time.Time `json:"issued"`
 	Expires   time.Time `json:"expires,omitzero"`
 	Renewable bool      `json:"renewable,omitempty"`
+	Words     string    `json:"words,omitempty"`
+	Given     bool      `json:"given,omitempty"`
 }
 
 // Shelf holds the token of one place. It implements platform.Keeper.
@@ -98,7 +100,7 @@ func (s *Shelf) Load(ctx context.Context) (platform.Token, error) {
 		return platform.Token{}, keyturn.E(keyturn.Corrupt, "a token that is kept cannot be read", "log in once more") // a cause could quote it
 	}
 	t := platform.Token{Value: keyturn.NewValue(k.Token), Accessor: k.Accessor, Identity: k.Identity, Policies: k.Policies,
-		Issued: k.Issued, Expires: k.Expires, Renewable: k.Renewable}
+		Issued: k.Issued, Expires: k.Expires, Renewable: k.Renewable, Words: k.Words, Given: k.Given}
 	clear(k.Token)
 	return t, nil
 }
@@ -114,7 +116,7 @@ func (s *Shelf) none() error {
 // Keep implements platform.Keeper.
 func (s *Shelf) Keep(ctx context.Context, t platform.Token) error {
 	k := kept{place: s.place, Token: t.Value.Reveal(), Accessor: t.Accessor, Identity: t.Identity, Policies: t.Policies,
-		Issued: t.Issued, Expires: t.Expires, Renewable: t.Renewable}
+		Issued: t.Issued, Expires: t.Expires, Renewable: t.Renewable, Words: t.Words, Given: t.Given}
 	body, err := json.Marshal(k)
 	if err != nil {
 		return keyturn.E(keyturn.Internal, "a token has no form", "")

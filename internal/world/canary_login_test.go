@@ -29,6 +29,12 @@ func parrot(t *testing.T, token string) string {
 			answer(200, map[string]any{"auth": map[string]any{"client_token": token, "accessor": "acc", "policies": []string{"app"}, "lease_duration": 3600, "renewable": true}})
 		case path == "auth/token/lookup-self" && r.Header.Get("X-Vault-Token") == token:
 			answer(200, map[string]any{"data": map[string]any{"display_name": "anna", "accessor": "acc", "policies": []string{"app"}, "renewable": true}})
+		case path == "sys/wrapping/lookup" && strings.Contains(string(body), "other"):
+			answer(200, map[string]any{"data": map[string]any{"creation_path": "auth/approle/role/" + token}})
+		case path == "sys/wrapping/lookup":
+			answer(200, map[string]any{"data": map[string]any{"creation_path": "auth/approle/role/app/secret-id"}})
+		case path == "sys/wrapping/unwrap" && r.Header.Get("X-Vault-Token") == token:
+			answer(200, map[string]any{"data": map[string]any{"secret_id": token}})
 		case path == "sys/seal-status":
 			answer(200, map[string]any{"initialized": true, "version": "1.21.1"})
 		case path == "auth/broken/login":
@@ -65,7 +71,14 @@ func (c *tour) login(t *testing.T) {
 		add(c.v, wantFailure, nil, "put", "vault/secret/a", "b=-")
 		add("", anything, nil, "logout", "vault") // it is not revoked
 		add(c.v, 0, nil, "login", "vault", "-")
-		add("", anything, nil, "logout", "vault")
+		add("", wantFailure, nil, "logout", "vault") // the token was given
+		add("", 0, nil, "logout", "vault", "--keep")
+		add(c.v, 0, nil, "login", "vault", "-")
+		add("", anything, nil, "logout", "vault", "--yes")
+		approle := []string{"login", "vault", "--method", "approle", "--role-id", "app", "--wrapped", "-"}
+		add(c.v, 0, nil, approle...)
+		add(c.v+"x", wantFailure, nil, approle...)
+		add(c.v+"other", wantFailure, nil, approle...)
 		add("", 0, []string{"VAULT_TOKEN=" + c.v}, "login", "vault")
 		add("", 0, []string{"VAULT_SECRET_ID=" + c.v, "VAULT_ROLE_ID=app"}, "login", "vault", "--method", "approle")
 		add("", 0, []string{"VAULT_ID_TOKEN=" + c.v}, "login", "vault", "--method", "jwt", "--role", "ci")

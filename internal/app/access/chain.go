@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform/vault/login"
@@ -46,11 +47,40 @@ func (t Chain) Token(ctx context.Context) (keyturn.Value, error) {
 			return v, nil
 		}
 	}
-	e := keyturn.E(keyturn.Expired, "nobody is logged in to "+keyturn.Clean(t.Address), "keyturn login "+t.Mount)
+	e := keyturn.E(keyturn.Expired, "nobody is logged in to "+keyturn.Clean(t.Address), t.Anew(ctx))
 	if ended {
 		e.Message = keyturn.AsError(err).Message
 	}
 	return keyturn.Value{}, e
+}
+
+// Attend makes the token that requests are sent with now live on until ctx ends,
+// where it is of a login that is kept. Where it does not live on, tell is called once,
+// in time: see login.Kept.
+func (t Chain) Attend(ctx context.Context, need time.Duration, tell func(login.End)) {
+	if v := t.Env(tokenVariable); t.Own() && v != "" {
+		t.Kept.Watch(ctx, keyturn.NewValue([]byte(v)), tokenVariable, need, tell)
+		return
+	}
+	if _, err := t.Kept.Token(ctx); err == nil {
+		t.Kept.Attend(ctx, need, tell)
+		return
+	}
+	if v := t.file(); t.Own() && v.Len() > 0 {
+		t.Kept.Watch(ctx, v, "~/"+tokenFile, need, tell)
+	}
+}
+
+// Anew says how to log in once more: as before, where a login is kept that has ended.
+func (t Chain) Anew(ctx context.Context) string {
+	login := "keyturn login " + t.Mount
+	if k, err := t.Kept.Load(ctx); err == nil && k.Words != "" {
+		login += " " + keyturn.Clean(k.Words)
+	}
+	if t.Own() && t.Env(tokenVariable) != "" {
+		return tokenVariable + " is set: unset it, and then: " + login
+	}
+	return login
 }
 
 // Own reports whether Vault's own variables and files are about this server.

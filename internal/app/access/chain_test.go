@@ -31,7 +31,7 @@ func TestChain(t *testing.T) {
 	}
 	const here = "https://a.example.com:8200"
 	kept := shelf{token: platform.Token{Value: keyturn.NewValue([]byte("of-the-login"))}}
-	ended := shelf{token: platform.Token{Identity: "anna", Expires: time.Now().Add(-time.Minute)}}
+	ended := shelf{token: platform.Token{Identity: "anna", Expires: time.Now().Add(-time.Minute), Words: "--method oidc"}}
 	none := shelf{err: keyturn.E(keyturn.NotFound, "none", "")}
 	for name, c := range map[string]struct {
 		env     map[string]string
@@ -63,7 +63,7 @@ func TestChain(t *testing.T) {
 			t.Errorf("%s: it is not %q (%v)", name, c.want, err)
 		case c.code != "" && (!errors.Is(err, c.code) || got.Len() > 0 || !strings.HasPrefix(err.Error(), c.says)):
 			t.Errorf("%s: %v, want %s", name, err, c.code)
-		case c.code == keyturn.Expired && keyturn.AsError(err).Hint != "keyturn login prod":
+		case c.code == keyturn.Expired && keyturn.AsError(err).Hint != "keyturn login prod"+map[bool]string{true: " --method oidc"}[c.kept.token.Words != ""]:
 			t.Errorf("%s: hint %q", name, keyturn.AsError(err).Hint)
 		}
 		if in, after := chain.Instead(true), chain.Instead(false); in != c.instead || after != c.after {

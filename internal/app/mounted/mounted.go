@@ -3,6 +3,7 @@
 package mounted
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strconv"
@@ -49,10 +50,13 @@ type Mounts struct {
 	Known    []string // names, sorted
 	Env      func(name string) string
 	Now      func() time.Time
+	// Person tells that the caller is one: others do not have the mount that the
+	// environment names, since they could set a variable.
+	Person bool
 
 	mu     sync.Mutex
 	open   map[string]*platform.Mount
-	logins []*login.Kept // of those that are open
+	logins map[string]access.Chain // of those that are open
 }
 
 // Names implements broker.Mounts.
@@ -89,16 +93,16 @@ func (ms *Mounts) make(name string) (*platform.Mount, error) {
 	case name == vaultPlatform && slices.Contains(ms.Known, name):
 		return ms.environmentVault(name)
 	}
+	if err := ms.Withheld(name); err != nil {
+		return nil, err
+	}
 	return nil, keyturn.E(keyturn.NotFound, "no mount '"+keyturn.Clean(name)+"'", ms.instead(name))
 }
 
 // instead says which mount may be meant, or how there would be one of that name.
 func (ms *Mounts) instead(name string) string {
 	if name == vaultPlatform {
-		if ms.Env("VAULT_ADDR") == "" {
-			return "set VAULT_ADDR to the server's address, or name it in the operator's configuration"
-		}
-		return "VAULT_ADDR makes one for people alone; for agents and services the operator's configuration does:\nmounts: {vault: {platform: vault, address: \"https://…\"}}"
+		return "set VAULT_ADDR to the server's address, or name it in the operator's configuration"
 	}
 	if near := keyturn.Nearest(name, slices.Values(ms.Known)); near != "" {
 		return "did you mean '" + near + "'?"
@@ -107,6 +111,18 @@ func (ms *Mounts) instead(name string) string {
 		return "did you mean 'vault'? It is there where VAULT_ADDR is set"
 	}
 	return "the mounts are " + strings.Join(ms.Known, ", ") + "; more come from the operator's configuration"
+}
+
+// Withheld refuses the mount that the environment names and this caller does not have.
+// Its address is not repeated: the caller may have set it.
+func (ms *Mounts) Withheld(name string) error {
+	if ms.Person || name != vaultPlatform || ms.Env("VAULT_ADDR") == "" || slices.Contains(ms.Known, name) {
+		return nil
+	}
+	e := keyturn.E(keyturn.Denied, "agents and services use the mounts of the operator's configuration only, and 'vault' is not among them: VAULT_ADDR is for people",
+		"a person adds it there, with the server's address:\n  mounts:\n    vault: {platform: vault, address: \"https://vault.example.com:8200\"}")
+	e.By = "rule"
+	return e
 }
 
 // only reports whether one configured mount is of a platform, and no more.
@@ -157,18 +173,32 @@ func (ms *Mounts) vault(c api.Config, only bool) (*platform.Mount, error) {
 	c.Now = ms.Now
 	kept := &login.Kept{Keeper: tokens.At(ms.DB, name, vaultPlatform, c.Address, c.Namespace), Config: c}
 	t := access.Chain{Env: ms.Env, Mount: name, Address: c.Address, Only: only, Kept: kept}
-	c.Token = t.Token
+	c.Token, c.Anew = t.Token, t.Anew
 	p, err := vault.New(c, name)
 	if err != nil {
 		return nil, err
 	}
 	p.Keeper, p.Instead = kept, t.Instead
-	ms.logins = append(ms.logins, kept)
+	if ms.logins == nil {
+		ms.logins = map[string]access.Chain{}
+	}
+	ms.logins[name] = t
 	target := keyturn.Clean(c.Address)
 	if c.Namespace != "" {
 		target += ", namespace " + keyturn.Clean(c.Namespace)
 	}
 	return platform.NewMount(name, p, vault.Spec, target), nil
+}
+
+// Attend makes what a mount is logged in by live on until ctx ends. Where it does not
+// live on, tell is called once, when it has less left than need, or an hour.
+func (ms *Mounts) Attend(ctx context.Context, mount string, need time.Duration, tell func(end time.Time, why string)) {
+	ms.mu.Lock()
+	t, ok := ms.logins[mount]
+	ms.mu.Unlock()
+	if ok {
+		t.Attend(ctx, need, func(e login.End) { tell(e.At, e.Why) })
+	}
 }
 
 // OwnVariable reports whether Vault's own variables are about a mount's server.
@@ -189,8 +219,8 @@ const renewalWait = time.Second
 func (ms *Mounts) Close() {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
-	for _, k := range ms.logins {
-		k.Close(renewalWait)
+	for _, t := range ms.logins {
+		t.Kept.Close(renewalWait)
 	}
 	ms.logins = nil
 }

@@ -30,7 +30,7 @@ func Login(ctx context.Context, at Entrance, m *platform.Mount, r keyturn.Receip
 			inputs[name] = text
 		}
 	}
-	s, err := m.Login(ctx, platform.Login{Method: op.Method, Path: op.Path, Inputs: inputs, Visit: at.Visit,
+	s, err := m.Login(ctx, platform.Login{Method: op.Method, Path: op.Path, Inputs: inputs, Wrapped: op.Wrapped, Visit: at.Visit,
 		Ask: func(ctx context.Context, in platform.Input) (keyturn.Value, error) { return at.Ask(ctx, op.Mount, in) }})
 	return &keyturn.LoggedIn{Receipt: r, Target: m.Target(), Identity: s.Identity, Policies: s.Policies,
 		Expires: s.Expires, Renewable: s.Renewable, Instead: s.Instead}, err
@@ -38,8 +38,8 @@ func Login(ctx context.Context, at Entrance, m *platform.Mount, r keyturn.Receip
 
 // Logout ends what Login began. A token that could not be revoked is forgotten all
 // the same, and the answer says so.
-func Logout(ctx context.Context, m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
-	e, err := m.Logout(ctx)
+func Logout(ctx context.Context, m *platform.Mount, r keyturn.Receipt, op keyturn.Logout) (keyturn.Result, error) {
+	e, err := m.Logout(ctx, platform.Logout{Given: op.Given, Keep: op.Keep})
 	return &keyturn.LoggedOut{Receipt: r, Target: m.Target(), Identity: e.Identity, Revoked: e.Revoked,
 		Err: keyturn.AsError(e.Err), Expires: e.Expires, Instead: e.Instead}, err
 }

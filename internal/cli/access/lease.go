@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -184,7 +185,7 @@ What the platform refuses stays in 'keyturn lease list', and is tried again. Wit
 			return c.Do(cmd, func(ctx context.Context, s *command.Session) error {
 				l, err := find(ctx, c, s, args[0])
 				if err != nil {
-					return err
+					return foreign(s, args[0], err)
 				}
 				op := keyturn.RevokeLease{Ref: l.Ref, ID: l.ID, Forget: forget}
 				res, err := command.Ask[*keyturn.Leased](ctx, c, s, op)
@@ -245,6 +246,24 @@ func find(ctx context.Context, c *command.Command, s *command.Session, word stri
 		}
 	}
 	return keyturn.LeaseInfo{}, keyturn.E(keyturn.NotFound, "no lease '"+keyturn.Clean(word)+"'", "'keyturn lease list' shows those that keyturn took and that have not ended")
+}
+
+// foreign is err; where the word looks like a platform's name of a lease that keyturn
+// did not take, it says how an administrator ends that one.
+func foreign(s *command.Session, word string, err error) error {
+	mount, id, of := strings.Cut(word, "/")
+	if !of || !slices.Contains(s.Mounts, mount) {
+		mount, id = "vault", word
+	}
+	if !errors.Is(err, keyturn.NotFound) || strings.Count(id, "/") < 2 {
+		return err
+	}
+	e := *keyturn.AsError(err)
+	e.Hint += "\none that keyturn did not take is ended by: keyturn vault lease revoke " + keyturn.Quote(keyturn.Clean(id))
+	if mount != "vault" {
+		e.Hint += " --mount " + mount
+	}
+	return &e
 }
 
 func leaseList(c *command.Command) *cobra.Command {

@@ -34,6 +34,10 @@ is. The methods of Vault and OpenBao:
   jwt         --role; the signed token of a job: that of GitHub Actions is
               fetched, that of GitLab CI is in the variable VAULT_ID_TOKEN
 
+--wrapped takes a secret id in the token that it is wrapped in, as 'keyturn vault
+approle secret-id ROLE --wrap 60s' makes it. It is opened here, once; one that was
+opened before is a conflict, since somebody else then has the secret id.
+
 Where the server asks for a second factor, its passcode is asked for at a terminal.
 
 VAULT_TOKEN, where it is set, is used before a login that is kept, and
@@ -41,6 +45,7 @@ VAULT_TOKEN, where it is set, is used before a login that is kept, and
 		Example: `  keyturn login vault --method oidc
   keyturn login vault --method userpass --username anna
   keyturn login vault --method approle --role-id "$ROLE_ID" - < secret-id
+  keyturn login vault --method approle --role-id "$ROLE_ID" --wrapped - < token
   keyturn login vault --method jwt --role deploy`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -71,6 +76,7 @@ VAULT_TOKEN, where it is set, is used before a login that is kept, and
 	f.StringVar(&op.Role, "role", "", "log in as this `ROLE`")
 	f.StringVar(&op.Username, "username", "", "log in as this user (`NAME`)")
 	f.StringVar(&op.RoleID, "role-id", "", "the `ID` of an AppRole (VAULT_ROLE_ID)")
+	f.BoolVar(&op.Wrapped, "wrapped", false, "the secret id is given as the token that it is wrapped in")
 	f.StringVar(&from.Variable, "jwt-env", "", "the variable `NAME` that holds the signed token, if not VAULT_ID_TOKEN")
 	f.StringVar(&from.Audience, "audience", "", "the `AUDIENCE` of a token that GitHub Actions signs")
 	f.BoolVar(&from.NoBrowser, "no-browser", false, "show the login page's address and open nothing")

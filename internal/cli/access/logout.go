@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -11,7 +12,8 @@ import (
 
 // Logout returns the command 'keyturn logout'.
 func Logout(c *command.Command) *cobra.Command {
-	return &cobra.Command{
+	var op keyturn.Logout
+	cmd := &cobra.Command{
 		Use:   "logout MOUNT",
 		Short: "Revoke and forget what login got",
 		Long: `Revoke the token of 'keyturn login' at its server, with all that was made by it,
@@ -19,29 +21,48 @@ and forget it. Where the server cannot be asked the token is forgotten all the
 same; the exit status then is that of the failure, and the message says until
 when the token works for whoever else may have it.
 
+Of a token that you brought (--method token) it asks first on a terminal, and needs
+--yes elsewhere: you may use it in other places, too. --keep revokes nothing, and
+only forgets.
+
 A token in VAULT_TOKEN or ~/.vault-token is not keyturn's, and stays.`,
-		Example: `  keyturn logout vault`,
-		Args:    cobra.ExactArgs(1),
+		Example: `  keyturn logout vault
+  keyturn logout vault --keep`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			mount, err := mountOf(args[0], "logout")
-			if err != nil {
+			var err error
+			if op.Mount, err = mountOf(args[0], "logout"); err != nil {
 				return err
 			}
-			c.Mount = mount
+			c.Mount, op.Given = op.Mount, c.Yes && !op.Keep
 			return c.Do(cmd, func(ctx context.Context, s *command.Session) error {
-				return logout(ctx, c, s, keyturn.Logout{Mount: mount})
+				return logout(ctx, c, s, op)
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&op.Keep, "keep", false, "forget the token, and do not revoke it")
+	return cmd
 }
 
 func logout(ctx context.Context, c *command.Command, s *command.Session, op keyturn.Logout) error {
 	res, err := command.Ask[*keyturn.LoggedOut](ctx, c, s, op)
+	if errors.Is(err, keyturn.Conflict) && !op.Given && s.Actor.Kind == keyturn.Person && !c.JSON() && c.Prompt().Possible() {
+		yes, askErr := c.Prompt().Confirm(ctx, keyturn.Clean(keyturn.AsError(err).Message)+". Revoke it, with all that was made by it?")
+		if askErr != nil {
+			return askErr
+		}
+		if !yes {
+			return command.SaidNo()
+		}
+		op.Given = true
+		res, err = command.Ask[*keyturn.LoggedOut](ctx, c, s, op)
+	}
 	if err != nil {
 		return err
 	}
+	failed := !res.Revoked && res.Err != nil
 	var end error
-	if !res.Revoked {
+	if failed {
 		end = command.ExitStatus(res.Err.Code.Exit())
 	}
 	notice := ""
@@ -52,8 +73,10 @@ func logout(ctx context.Context, c *command.Command, s *command.Session, op keyt
 		doc := command.Success(op.Kind(), res.Receipt)
 		doc.Target = res.Target
 		doc.Login = &command.LoginDoc{Identity: res.Identity, Revoked: &res.Revoked}
-		if !res.Revoked {
+		if failed {
 			doc.Status, doc.Errors = "partial", []command.ErrorDoc{c.ErrorDoc(res.Err)}
+		}
+		if !res.Revoked {
 			doc.Login.Expires = command.Stamp(res.Expires)
 		}
 		if notice != "" {
@@ -61,15 +84,19 @@ func logout(ctx context.Context, c *command.Command, s *command.Session, op keyt
 		}
 		return command.Done("the login was forgotten", first(c.Print(doc), end))
 	}
-	did := "logged out of"
+	did, became := "logged out of", "; its token is revoked"
 	if !res.Revoked {
-		did = "forgot the login to"
+		did, became = "forgot the login to", ""
 	}
-	if err := c.Line("%s %s, as %s", did, keyturn.Clean(res.Target), res.Identity); err != nil {
+	if err := c.Line("%s %s, as %s%s", did, keyturn.Clean(res.Target), res.Identity, became); err != nil {
 		return err
 	}
 	if !res.Revoked {
-		c.Say("its token was not revoked: %s", keyturn.Clean(res.Err.Message))
+		why := "that was not asked for"
+		if failed {
+			why = keyturn.Clean(res.Err.Message)
+		}
+		c.Say("its token was not revoked: %s", why)
 		if res.Expires.IsZero() {
 			c.Say("  it works for whoever has it until somebody revokes it")
 		} else {

@@ -245,10 +245,11 @@ func (o *options) op(c *command.Command, cmd *cobra.Command, s *command.Session,
 	if op.Mount == "" {
 		op.Mount = o.platform
 	}
-	if !slices.Contains(s.Mounts, op.Mount) {
+	withheld := op.Mount == o.platform && s.Actor.Kind != keyturn.Person && c.Env("VAULT_ADDR") != "" // which the answer says
+	if !slices.Contains(s.Mounts, op.Mount) && !withheld {
 		hint := "set VAULT_ADDR, or name a mount of your configuration: --mount NAME"
 		if c.Env("VAULT_ADDR") != "" {
-			hint = "the mounts are " + strings.Join(s.Mounts, ", ") + "; that of VAULT_ADDR is for people alone"
+			hint = "the mounts are " + strings.Join(s.Mounts, ", ")
 		}
 		return op, keyturn.E(keyturn.NotFound, "no mount '"+keyturn.Clean(op.Mount)+"'", hint)
 	}

@@ -22,6 +22,10 @@ type Session struct {
 	// Tidy ends what processes that were killed left behind, and tells in a sentence
 	// about each. It is called once, before anything else is done.
 	Tidy func(ctx context.Context) []string
+	// Attend makes what a mount is logged in by live on until ctx ends. Where it does
+	// not live on, tell is called once, with when it ends and why, when it has less
+	// left than need, or an hour.
+	Attend func(ctx context.Context, mount string, need time.Duration, tell func(end time.Time, why string))
 	// Close records what still has to be, and closes the store.
 	Close func() error
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +19,8 @@ const (
 )
 
 // leases are those of a command that runs: each is renewed at two thirds of its
-// time, and all are revoked when the command has ended. The session stays open for
+// time, as is the login that took it, and all are revoked when the command has ended.
+// The session stays open for
 // it, so that nobody is asked for a passphrase twice.
 type leases struct {
 	c       *command.Command
@@ -36,9 +38,30 @@ func (l *leases) begin() {
 	}
 	ctx, stop := context.WithCancel(l.ctx)
 	l.stop = stop
+	by := map[string][]keyturn.LeaseInfo{}
 	for _, lease := range l.all {
 		l.renew.Go(func() { l.keep(ctx, lease) })
+		by[lease.Ref.Mount()] = append(by[lease.Ref.Mount()], lease)
 	}
+	for mount, list := range by {
+		l.renew.Go(func() { l.attend(ctx, mount, list) })
+	}
+}
+
+// attend keeps the login to a mount alive until ctx ends, since leases end with it.
+func (l *leases) attend(ctx context.Context, mount string, list []keyturn.LeaseInfo) {
+	if l.session.Attend == nil {
+		return
+	}
+	var longest time.Duration
+	var names []string
+	for _, lease := range list {
+		longest = max(longest, lease.Term())
+		names = append(names, keyturn.Clean(lease.Ref.Short()))
+	}
+	l.session.Attend(ctx, mount, longest, func(end time.Time, why string) {
+		l.c.Say("note: %s: it ends at %s, and with it what the command was given of %s", why, command.When(end), strings.Join(names, ", "))
+	})
 }
 
 // keep renews one lease until ctx ends, or it cannot be renewed, which is told once.

@@ -52,8 +52,8 @@ variables whose whole value is a kt:// reference are resolved too.
   --no-redact    for people only, and recorded
 
 What a platform makes anew for each asking (such as vault/database/creds/ROLE) is
-taken once for all its fields, renewed while the command runs, and revoked when it
-has ended; see 'keyturn lease'.
+taken once for all its fields, renewed while the command runs, as is the login that
+took it, and revoked when it has ended; see 'keyturn lease'.
 
 All references that fail are told at once, and the command is not started. It
 does not get KEYTURN_PASSPHRASE_FILE, and that of an agent or a service no plain

@@ -21,11 +21,11 @@ func (p *Platform) Login(ctx context.Context, l platform.Login) (platform.Sessio
 	for name, text := range l.Inputs {
 		inputs[name] = keyturn.NewValue([]byte(text))
 	}
-	r := login.Request{Method: l.Method, Path: l.Path, Inputs: inputs, Visit: l.Visit, Ask: l.Ask}
+	r := login.Request{Method: l.Method, Path: l.Path, Inputs: inputs, Wrapped: l.Wrapped, Visit: l.Visit, Ask: l.Ask}
 	if err := login.Check(r); err != nil { // before anybody is asked for a secret
 		return platform.Session{}, err
 	}
-	for _, in := range login.Inputs(l.Method) {
+	for _, in := range login.Inputs(l.Method, l.Wrapped) {
 		if !in.Secret || l.Ask == nil {
 			continue
 		}
@@ -44,6 +44,7 @@ func (p *Platform) Login(ctx context.Context, l platform.Login) (platform.Sessio
 	if err != nil {
 		return platform.Session{}, err
 	}
+	t.Words, t.Given = l.Words(), l.Method == login.Given
 	if err := p.Keeper.Keep(ctx, t); err != nil {
 		if l.Method != login.Given { // the login made it, and nobody has it
 			_ = login.Revoke(context.WithoutCancel(ctx), p.client, t.Value)
@@ -55,7 +56,7 @@ func (p *Platform) Login(ctx context.Context, l platform.Login) (platform.Sessio
 }
 
 // Logout implements platform.Authenticator.
-func (p *Platform) Logout(ctx context.Context) (platform.Ended, error) {
+func (p *Platform) Logout(ctx context.Context, o platform.Logout) (platform.Ended, error) {
 	if p.Keeper == nil {
 		return platform.Ended{}, notHere()
 	}
@@ -64,8 +65,16 @@ func (p *Platform) Logout(ctx context.Context) (platform.Ended, error) {
 		return platform.Ended{}, p.notKept(err)
 	}
 	out := platform.Ended{Session: p.session(t, false)}
-	out.Err = login.Revoke(ctx, p.client, t.Value)
+	switch {
+	case o.Keep:
+	case t.Given && !o.Given && (t.Expires.IsZero() || p.client.Now().Before(t.Expires)):
+		return platform.Ended{}, keyturn.E(keyturn.Conflict, "this login did not make its token: somebody brought it, and may use it elsewhere",
+			"revoke it, with all that was made by it: --yes; or only forget it here: --keep")
+	default:
+		out.Err = login.Revoke(ctx, p.client, t.Value)
+	}
 	switch e := keyturn.AsError(out.Err); {
+	case o.Keep:
 	case e == nil, e.Code == keyturn.Expired: // the server knows it no more
 		out.Revoked, out.Err = true, nil
 	case e.Code == keyturn.Invalid: // https://developer.hashicorp.com/vault/docs/concepts/tokens#batch-tokens

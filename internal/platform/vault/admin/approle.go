@@ -81,7 +81,7 @@ the policies that you name. It fails with conflict where there is such a role al
                   where REF names a field
   --to-file FILE  writes it to a new file that only you can read
   --wrap 60s      prints a token that opens it once: whoever opens it second sees that
-                  somebody was there before ('vault unwrap', or a login that unwraps)
+                  somebody was there before ('keyturn login --wrapped')
 
 The server hands it out wrapped; it is opened here, once, and whatever cannot be
 delivered is destroyed.`,

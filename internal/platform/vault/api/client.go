@@ -39,6 +39,9 @@ type Config struct {
 	Environment bool
 	// Token returns the token to use; an error is returned as it is.
 	Token func(ctx context.Context) (keyturn.Value, error)
+	// Anew says how to get another one, where the server does not take it, for hints;
+	// "keyturn login MOUNT" where nil.
+	Anew func(ctx context.Context) string
 	// TLS says how the server is known.
 	TLS TLS
 	// Transport sends requests; one made of TLS where nil.
@@ -273,7 +276,7 @@ func (c *Client) refused(ctx context.Context, r Request, node *url.URL, resp *ht
 		_ = json.Unmarshal(raw, &answer)
 	}
 	said := strings.Join(answer.Errors, "\n")
-	e := &keyturn.Error{Ref: ref, Code: keyturn.Unavailable, Err: &Refusal{Status: resp.StatusCode, says: func(phrase string) bool { return strings.Contains(said, phrase) }}}
+	e := &keyturn.Error{Ref: ref, Code: keyturn.Unavailable, Err: &Refusal{Status: resp.StatusCode, says: func(match func(string) bool) bool { return match(said) }}}
 	server := keyturn.Clean(node.Host)
 	switch resp.StatusCode {
 	case http.StatusBadRequest:
@@ -286,7 +289,7 @@ func (c *Client) refused(ctx context.Context, r Request, node *url.URL, resp *ht
 		case strings.Contains(said, "check-and-set parameter required"):
 			e.Code, e.Message, e.Hint = keyturn.Conflict, "this engine takes a put only with the version that it replaces", "add --if-version"
 		case strings.Contains(said, "missing client token"):
-			e.Code, e.Message, e.Hint = keyturn.Expired, "no token is there for "+server, "keyturn login "+c.mountOf(ref)
+			e.Code, e.Message, e.Hint = keyturn.Expired, "no token is there for "+server, c.anew(ctx, ref)
 		case strings.Contains(said, "unknown role"), strings.Contains(said, "lease not found"):
 			e.Code, e.Message = keyturn.NotFound, "there is nothing of that name"
 		case strings.Contains(said, "past the max TTL"):
@@ -299,7 +302,7 @@ func (c *Client) refused(ctx context.Context, r Request, node *url.URL, resp *ht
 	case http.StatusForbidden:
 		e.Code, e.By, e.Message, e.Hint = keyturn.Denied, "platform", "the token may not do this", missing(r)
 		if strings.Contains(said, "invalid token") || strings.Contains(said, "bad token") {
-			e.Code, e.By, e.Message, e.Hint = keyturn.Expired, "", "the token for "+server+" has expired, was revoked, or is not one", "keyturn login "+c.mountOf(ref)
+			e.Code, e.By, e.Message, e.Hint = keyturn.Expired, "", "the token for "+server+" has expired, was revoked, or is not one", c.anew(ctx, ref)
 		} else if r.Anonymous {
 			e.Message, e.Hint = server+" refuses this", "is the address right? Vault asks for no token here"
 		} else {
@@ -419,7 +422,7 @@ func missing(r Request) string {
 // alone; what the server said can be asked about, and not be read.
 type Refusal struct {
 	Status int
-	says   func(phrase string) bool
+	says   func(match func(said string) bool) bool
 }
 
 // Error implements error.
@@ -428,8 +431,20 @@ func (r *Refusal) Error() string { return "status " + strconv.Itoa(r.Status) }
 // Says reports whether err is an answer in which the server said a phrase, as it is
 // written.
 func Says(err error, phrase string) bool {
+	return Matches(err, func(said string) bool { return strings.Contains(said, phrase) })
+}
+
+// Matches reports whether err is an answer in which the server said what match takes.
+func Matches(err error, match func(said string) bool) bool {
 	var r *Refusal
-	return errors.As(err, &r) && r.says(phrase)
+	return errors.As(err, &r) && r.says(match)
+}
+
+func (c *Client) anew(ctx context.Context, ref keyturn.Ref) string {
+	if c.Anew != nil {
+		return c.Anew(ctx)
+	}
+	return "keyturn login " + c.mountOf(ref)
 }
 
 func (c *Client) mountOf(ref keyturn.Ref) string {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -53,18 +54,45 @@ func term(a api.Answer) platform.Term {
 	return platform.Term{For: time.Duration(a.LeaseDuration) * time.Second, Renewable: a.Renewable}
 }
 
-// refusedTake adds what the refusal of a read means here.
+// mysql is how the driver of MySQL and MariaDB writes what the database refuses
+// (https://github.com/go-sql-driver/mysql, MySQLError).
+var mysql = regexp.MustCompile(`Error \d+ \([0-9A-Z]{5}\): `)
+
+// refusedTake adds what the refusal of a read means here. What the engine says of its
+// role, or of a database that it did not reach, leaves nothing that could be revoked.
 func refusedTake(ref keyturn.Ref, path string, err error) error {
+	engine, role, of := strings.Cut(path, "/creds/")
+	command := func(words string) string { return "keyturn vault " + words + at(engine) + on(ref) }
+	look := command("database role read " + keyturn.Quote(role))
 	e := *keyturn.AsError(err)
-	switch e.Code {
-	case keyturn.NotFound:
-		e.Message = "nothing makes credentials at " + path
-	case keyturn.Unsupported:
-		e.Message = "nothing is made by reading " + path
+	role = "'" + keyturn.Clean(role) + "'"
+	switch {
+	case of && api.Says(err, "unknown role"):
+		e.Message, e.Hint = "there is no role "+role+" at "+keyturn.Clean(engine), "'"+command("database role list")+"' lists the roles"
+	case of && api.Says(err, "is not an allowed role"):
+		e.Code, e.By, e.Unknown = keyturn.Denied, "platform", false
+		e.Message, e.Hint = "the role "+role+" may not use its connection", "allowed_roles of the connection has to hold it; which connection that is: "+look
+	case of && api.Says(err, "failed to find entry for connection"):
+		e.Code, e.Unknown = keyturn.Conflict, false
+		e.Message, e.Hint = "the connection of the role "+role+" is not there", look
+	case of && api.Says(err, "failed to execute query"): // of PostgreSQL, all in one transaction
+		e.Code, e.Unknown = keyturn.Conflict, false
+		e.Message, e.Hint = "the database refuses the statements of the role "+role, look
+	case of && api.Matches(err, mysql.MatchString):
+		e.Code, e.Unknown = keyturn.Conflict, false
+		e.Message = "the database refuses the statements of the role " + role
+		e.Hint = look + "\nthis kind of database undoes nothing: a user that the first of them made is still there, without a lease"
+	case api.Says(err, "connection refused"), api.Says(err, "no such host"):
+		e.Unknown = false
+		e.Message, e.Hint = "the database behind "+keyturn.Clean(engine)+" does not answer the server", "does it run? "+command("database list")
+	case e.Code == keyturn.NotFound:
+		e.Message, e.Hint = "nothing makes credentials at "+keyturn.Clean(path), "write ENGINE/creds/ROLE; '"+command("engines")+"' lists the engines"
+	case e.Code == keyturn.Unsupported:
+		e.Message = "nothing is made by reading " + keyturn.Clean(path)
 		e.Hint = "what an engine makes when it is written to (a certificate, a signature) keyturn does not take"
-	case keyturn.Invalid:
+	case e.Code == keyturn.Invalid:
 		e.Hint = "is it the path of a role's credentials, as in database/creds/ROLE?"
-	case keyturn.Unavailable:
+	case e.Code == keyturn.Unavailable:
 		if e.Hint == "" {
 			e.Hint = "does the database behind the engine answer? The server's own log tells more"
 		}
@@ -72,6 +100,21 @@ func refusedTake(ref keyturn.Ref, path string, err error) error {
 		return err
 	}
 	return e.About(ref)
+}
+
+// at and on say where the engine and the server are, where that is not their usual place.
+func at(engine string) string {
+	if engine == "database" {
+		return ""
+	}
+	return " --path " + keyturn.Quote(keyturn.Clean(engine))
+}
+
+func on(ref keyturn.Ref) string {
+	if ref.Mount() == "vault" {
+		return ""
+	}
+	return " --mount " + ref.Mount()
 }
 
 // Renew asks for a longer term of a lease.

@@ -62,25 +62,30 @@ func ended(t platform.Token, now time.Time) bool {
 const renewal = 10 * time.Second
 
 // renew makes t live on. That it fails is seen when it ends.
-func (k *Kept) renew(ctx context.Context, t platform.Token) {
-	ctx, cancel := context.WithTimeout(ctx, renewal)
+func (k *Kept) renew(ctx context.Context, t platform.Token) { _, _ = k.again(ctx, t) }
+
+// again makes t live on, and keeps it where it is still the one that is kept.
+func (k *Kept) again(ctx context.Context, t platform.Token) (platform.Token, error) {
+	try, cancel := context.WithTimeout(ctx, renewal)
 	defer cancel()
 	c, err := api.New(k.Config)
 	if err != nil {
-		return
+		return t, err
 	}
-	if t, err = Renew(ctx, c, t); err != nil {
-		return
+	if t, err = Renew(try, c, t); err != nil {
+		return t, err
 	}
+	ctx = context.WithoutCancel(ctx)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	// Another process may have logged in or out meanwhile: its token stays.
 	if now, err := k.Load(ctx); err != nil || !now.Value.Equal(t.Value) {
-		return
+		return t, nil
 	}
 	if k.Keeper.Keep(ctx, t) == nil {
 		k.token, k.loaded, k.tried = t, k.now(), false
 	}
+	return t, nil
 }
 
 // Keep implements platform.Keeper.

@@ -5,6 +5,7 @@ package login
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -39,6 +40,8 @@ type Request struct {
 	Method string
 	Path   string // where the method is enabled, below auth/; "" for the usual place
 	Inputs map[string]keyturn.Value
+	// Wrapped tells that the secret id is given as the token that it is wrapped in.
+	Wrapped bool
 	// Visit shows a person an address, in a browser or as text; for oidc.
 	Visit func(ctx context.Context, url string) error
 	// Ask gets a passcode from a person, where the server asks for a second factor; nil
@@ -79,10 +82,21 @@ func methodOf(name string) (platform.Method, bool) {
 	return Methods()[at], true
 }
 
-// Inputs lists what a method needs; nothing where there is no such method.
-func Inputs(method string) []platform.Input {
+// Inputs lists what a method needs; nothing where there is no such method. What is
+// wrapped is asked for by the token that it is wrapped in.
+func Inputs(method string, wrapped bool) []platform.Input {
 	m, _ := methodOf(method)
-	return m.Inputs
+	return asked(m, wrapped)
+}
+
+func asked(m platform.Method, wrapped bool) []platform.Input {
+	list := slices.Clone(m.Inputs)
+	for i, in := range list {
+		if wrapped && in.Secret {
+			list[i].Help, list[i].Optional = "the token that "+in.Help+" is wrapped in", false
+		}
+	}
+	return list
 }
 
 // pathOf is where the method of r is enabled, below auth/.
@@ -103,6 +117,9 @@ func Check(r Request) error {
 			names = append(names, m.Name)
 		}
 		return keyturn.E(keyturn.Invalid, "there is no login method '"+keyturn.Clean(r.Method)+"'", "there are "+strings.Join(names, ", "))
+	}
+	if r.Wrapped && r.Method != "approle" {
+		return keyturn.E(keyturn.Invalid, "the login method "+method.Name+" takes nothing that is wrapped", "leave --wrapped out")
 	}
 	for _, in := range method.Inputs {
 		if v := r.Inputs[in.Name]; v.Len() == 0 && !in.Optional && !in.Secret {
@@ -137,7 +154,7 @@ func Login(ctx context.Context, c *api.Client, r Request) (platform.Token, error
 		return platform.Token{}, err
 	}
 	method, _ := methodOf(r.Method)
-	for _, in := range method.Inputs {
+	for _, in := range asked(method, r.Wrapped) {
 		if v := r.Inputs[in.Name]; v.Len() == 0 && !in.Optional {
 			return platform.Token{}, missing(method, in)
 		}
@@ -152,7 +169,16 @@ func Login(ctx context.Context, c *api.Client, r Request) (platform.Token, error
 	case "userpass":
 		return exchange(ctx, c, r, path, "/login/"+in("username"), map[string]string{"password": in("password")})
 	case "approle":
-		return exchange(ctx, c, r, path, "/login", map[string]string{"role_id": in("role-id"), "secret_id": in("secret-id")})
+		if r.Wrapped {
+			return wrapped(ctx, c, path, r)
+		}
+		t, err := exchange(ctx, c, r, path, "/login", map[string]string{"role_id": in("role-id"), "secret_id": in("secret-id")})
+		if errors.Is(err, keyturn.Denied) && looksWrapped(r.Inputs["secret-id"]) {
+			e := *keyturn.AsError(err)
+			e.Hint = "is it a token that the secret id is wrapped in? Then say --wrapped\n" + e.Hint
+			err = &e
+		}
+		return t, err
 	}
 	return exchange(ctx, c, r, path, "/login", map[string]string{"role": in("role"), "jwt": in("jwt")})
 }

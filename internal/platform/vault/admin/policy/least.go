@@ -15,7 +15,10 @@ var Words = []string{"read", "list", "describe", "write", "delete", "restore", "
 // Least is the least that lets a token do what words say with the secret at name in
 // a key/value engine, one rule for each path, sorted. To list is to list the folder
 // that the secret is in, since names are seen by folders. In other engines it is about
-// credentials, which can only be read.
+// credentials, which can only be read: where they have a lease, whoever took them renews
+// and revokes it, too. For these two Vault knows no narrower path; which lease it is says
+// its id, a random one that nobody else is told
+// (https://developer.hashicorp.com/vault/api-docs/system/leases).
 func Least(e Engine, name string, words []string) ([]Rule, error) {
 	grants := map[string][]string{}
 	grant := func(path string, capabilities ...string) {
@@ -36,9 +39,13 @@ func Least(e Engine, name string, words []string) ([]Rule, error) {
 		}
 		if e.KV == 0 {
 			if w != "read" {
-				return nil, keyturn.E(keyturn.Unsupported, "credentials that are made when they are asked for can only be read", "write --can read")
+				return nil, keyturn.E(keyturn.Unsupported, "credentials that are made when they are asked for can only be read", "write --can read, which lets it renew and revoke them, too")
 			}
 			grant(e.Path+"/"+name, "read")
+			if strings.HasPrefix(name, "creds/") {
+				grant("sys/leases/renew", "update")
+				grant("sys/leases/revoke", "update")
+			}
 			continue
 		}
 		switch w {

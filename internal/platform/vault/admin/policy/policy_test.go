@@ -165,6 +165,16 @@ func TestLeast(t *testing.T) {
 	if _, err := Least(engines[1], "a", []string{"delete"}); !errors.Is(err, keyturn.Unsupported) {
 		t.Errorf("%v", err)
 	}
+	// Credentials: whoever takes a lease renews and revokes it.
+	for name, want := range map[string]int{"creds/app": 3, "static-creds/app": 1} {
+		rules, err := Least(Engine{Path: "database"}, name, []string{"read"})
+		if err != nil || len(rules) != want || rules[0].Path != "database/"+name {
+			t.Errorf("%s: %v, %v", name, rules, err)
+		}
+		if found, err := Lint(rules, append(slices.Clone(engines), Engine{Path: "database"})); err != nil || len(found) > 0 {
+			t.Errorf("%s: %v, %v", name, found, err)
+		}
+	}
 	for name, wild := range map[string]bool{"a": false, "a*": true, "a*b": false, "a/+/b": true, "a+b": false, "{{x}}": true, "${x}": true} {
 		if Wild(name) != wild {
 			t.Errorf("%s: %v", name, !wild)
