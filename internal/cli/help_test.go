@@ -18,6 +18,7 @@ import (
 
 // notRun are lines of examples that cannot run here.
 var notRun = map[string]string{
+	"keyturn lease list vault/ -o json": "there is no server, and no mount of it: see testdata/script/lease",
 	"keyturn put vault/secret/myapp/config --generate password --reader vault:approle/myapp --policy-out policy.hcl": "it needs a Vault with that role: see testdata/script/put/reader.txtar",
 	"keyturn approve k3m9x2ab":                                                        "asks on a terminal, and the request is made up",
 	"keyturn approve k3m9x2ab --remember":                                             "asks on a terminal, and the request is made up",

@@ -96,7 +96,7 @@ func TestVaultDocs(t *testing.T) {
 	part, _, _ = strings.Cut(part, "\n## ")
 	rows := map[string]bool{}
 	for line := range strings.Lines(part) {
-		if strings.HasPrefix(line, "| `") {
+		if strings.HasPrefix(line, "| `keyturn ") {
 			rows[strings.TrimSpace(line)] = true
 		}
 	}
@@ -135,16 +135,17 @@ func TestVaultFiveCommands(t *testing.T) {
 	if len(lines) != 5 {
 		t.Fatalf("%d commands, not five", len(lines))
 	}
-	role := ""
 	for _, line := range lines {
 		out := m.Shell(line)
 		if out.Status != 0 {
 			t.Fatalf("%s\nexit status %d\n%s%s", line, out.Status, out.Stdout, out.Stderr)
 		}
-		if strings.Contains(line, " role-id ") { // into a pipe it is printed bare
-			role = strings.TrimSpace(out.Stdout)
-		}
 	}
+	roleID, err := os.ReadFile(filepath.Join(m.Work, "role-id"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := strings.TrimSpace(string(roleID))
 	id, err := os.ReadFile(filepath.Join(m.Work, "secret-id"))
 	if err != nil {
 		t.Fatal(err)
@@ -157,5 +158,19 @@ func TestVaultFiveCommands(t *testing.T) {
 	v.Call("POST", "auth/approle/login", map[string]string{"role_id": role, "secret_id": strings.TrimSpace(string(id))}, &login)
 	if !slices.Contains(login.Auth.Policies, "myapp-reader") {
 		t.Errorf("the service gets %v", login.Auth.Policies)
+	}
+
+	// and what the service does with it
+	_, block, _ = strings.Cut(part, "```sh\nkeyturn login vault --method approle")
+	block, _, _ = strings.Cut("keyturn login vault --method approle"+block, "```")
+	service := m.As("VAULT_TOKEN=")
+	for line := range strings.Lines(block) {
+		line = strings.Replace(strings.TrimSpace(line), "./server", `sh -c 'test -n "$DB_PASSWORD"'`, 1)
+		if out := service.Shell(line); out.Status != 0 {
+			t.Errorf("%s\nexit status %d\n%s%s", line, out.Status, out.Stdout, out.Stderr)
+		}
+	}
+	if out := service.Run("", "get", "vault/secret/myapp/config"); out.Status != 4 {
+		t.Errorf("get without --reveal: exit status %d", out.Status)
 	}
 }
