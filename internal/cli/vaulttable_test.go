@@ -31,6 +31,8 @@ var tableRuns = map[string]string{
 	"keyturn get 'vault/secret/a?version=3'":                       `keyturn get 'vault/secret/a?version=3'`,
 	"keyturn history vault/secret/a":                               `keyturn history vault/secret/a`,
 	"keyturn put vault/secret/a --merge --label team=web":          `keyturn put vault/secret/a --merge --label team=web && keyturn get vault/secret/a -o json | grep '"team": "web"'`,
+	"keyturn put vault/secret/a --merge --label team-":             `keyturn put vault/secret/a --merge --label team- && ! keyturn get vault/secret/a -o json | grep team`,
+	"keyturn login vault --method approle --role-id … --wrapped":   `keyturn vault approle secret-id app --wrap 60s -o json | sed -n 's/.*"token": "\(.*\)",/\1/p' > wrapped && VAULT_TOKEN= keyturn login vault --method approle --role-id "$(keyturn vault approle role-id app)" --wrapped - < wrapped`,
 	"keyturn vault tune secret …":                                  `keyturn vault tune secret --max-versions 30`,
 	"keyturn vault tune secret --max-versions 20":                  `keyturn vault tune secret --max-versions 20`,
 	"keyturn list vault/secret/team --shallow":                     `keyturn list vault/secret/team --shallow | grep team/x`,
