@@ -85,8 +85,29 @@ var rows = []row{
 		`POST sys/capabilities-accessor {"accessor":"acc","paths":["secret/data/app"]}`,
 		`POST auth/token/revoke-accessor {"accessor":"acc"}`,
 	}},
-	{action: "policy delete", says: "deleted the policy app", args: platform.Args{"name": {"app"}}, want: []string{
+	{action: "policy check-grant", says: "the policy app of vault:approle/app would grow", survives: map[int][]int{6: {404}}, on: "vault/secret/app", args: platform.Args{"principal": {"vault:approle/app"}, "can": {"read"}, "name": {"app"}}, want: []string{
+		`GET sys/internal/ui/mounts/secret/app`,
+		`GET sys/internal/ui/mounts/auth/approle`,
+		`GET auth/approle/role/app`,
+		`POST sys/capabilities-self {"paths":["auth/approle/role/app"]}`,
+		`POST sys/capabilities-self {"paths":["sys/policies/acl/app"]}`,
+		`GET sys/policies/acl/app`,
+	}},
+	{action: "policy grant", says: "tested:true", survives: map[int][]int{6: {404}, 8: nil, 9: nil, 10: nil}, on: "vault/secret/app", args: platform.Args{"principal": {"vault:approle/app"}, "can": {"read"}, "name": {"app"}}, want: []string{
+		`GET sys/internal/ui/mounts/secret/app`,
+		`GET sys/internal/ui/mounts/auth/approle`,
+		`GET auth/approle/role/app`,
+		`POST sys/capabilities-self {"paths":["auth/approle/role/app"]}`,
+		`POST sys/capabilities-self {"paths":["sys/policies/acl/app"]}`,
+		`GET sys/policies/acl/app`,
+		`PUT sys/policies/acl/app {"policy":"path \"secret/data/other\" { capabilities = [\"read\"] }\n\npath \"secret/data/app\" {\n  capabilities = [\"read\"]\n}\n"}`,
+		`POST auth/token/create {"display_name":"keyturn-test","explicit_max_ttl":"60s","no_default_policy":true,"policies":["app"],"renewable":false,"ttl":"60s"}`,
+		`POST sys/capabilities-accessor {"accessor":"acc","paths":["secret/data/app"]}`,
+		`POST auth/token/revoke-accessor {"accessor":"acc"}`,
+	}},
+	{action: "policy delete", says: "deleted the policy app", survives: map[int][]int{2: {403, 404}}, args: platform.Args{"name": {"app"}}, want: []string{
 		`LIST sys/policies/acl`,
+		`GET sys/policies/acl/app`,
 		`DELETE sys/policies/acl/app`,
 	}},
 	{action: "approle create", says: "created the role new", survives: map[int][]int{1: {404}, 2: nil, 4: nil}, args: platform.Args{"role": {"New"}, "policies": {"app"}, "token-ttl": {"1h"}, "secret-id-uses": {"3"}}, want: []string{
@@ -134,8 +155,9 @@ var rows = []row{
 		`GET auth/approle/role/app`,
 		`DELETE auth/approle/role/app`,
 	}},
-	{action: "database connect", says: "connected database to the database as shop", typed: "kt-fake-admin", args: platform.Args{"name": {"shop"}, "plugin": {"postgresql"}, "url": {"postgresql://{{username}}:{{password}}@db/x"}, "username": {"admin"}}, want: []string{
-		`POST database/config/shop {"allowed_roles":null,"connection_url":"postgresql://{{username}}:{{password}}@db/x","password":"kt-fake-admin","plugin_name":"postgresql-database-plugin","username":"admin","verify_connection":true}`,
+	{action: "database connect", says: "in the place of the connection that was there; for its roles: app", survives: map[int][]int{1: {400, 403, 404}}, typed: "kt-fake-admin", args: platform.Args{"name": {"shop"}, "plugin": {"postgresql"}, "url": {"postgresql://{{username}}:{{password}}@db/x"}, "username": {"admin"}}, want: []string{
+		`GET database/config/shop`,
+		`POST database/config/shop {"connection_url":"postgresql://{{username}}:{{password}}@db/x","password":"kt-fake-admin","plugin_name":"postgresql-database-plugin","username":"admin","verify_connection":true}`,
 	}},
 	{action: "database list", says: "name:shop", want: []string{
 		`LIST database/config`,

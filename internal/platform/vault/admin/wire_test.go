@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
@@ -30,9 +31,10 @@ var common = map[string]string{
 	"GET secret/config":                            `{"data":{"max_versions":9,"cas_required":true,"delete_version_after":"1h0m0s"}}`,
 	"GET sys/internal/ui/mounts/secret/app":        `{"data":{"path":"secret/","type":"kv","options":{"version":"2"}}}`,
 	"GET secret/metadata/app":                      `{"data":{"max_versions":5,"current_version":7,"delete_version_after":"2h0m0s"}}`,
+	"GET sys/internal/ui/mounts/auth/approle":      `{"data":{"path":"approle/","type":"approle"}}`,
 	"LIST sys/policies/acl":                        `{"data":{"keys":["root","app","default"]}}`,
 	"GET sys/policies/acl/app":                     `{"data":{"policy":"path \"secret/data/other\" { capabilities = [\"read\"] }"}}`,
-	"POST sys/capabilities-self":                   `{"sys/policies/acl/app":["root"],"data":{"sys/policies/acl/app":["update"]}}`,
+	"POST sys/capabilities-self":                   `{"sys/policies/acl/app":["root"],"data":{"sys/policies/acl/app":["update"],"auth/approle/role/app":["update"]}}`,
 	"POST auth/token/create":                       `{"auth":{"client_token":"hvs.fake","accessor":"acc"}}`,
 	"POST sys/capabilities-accessor":               `{"data":{"secret/data/app":["read"]}}`,
 	"GET auth/approle/role/app":                    `{"data":{"token_policies":["app"],"token_ttl":60}}`,
@@ -126,7 +128,7 @@ func (x row) run(t *testing.T, w *wire) (platform.Acted, error) {
 		a.On = keyturn.MustRef(x.on)
 	}
 	if x.wrapped {
-		a.Wrap = unwrapWithin
+		a.Wrap = time.Minute
 	}
 	return Perform(t.Context(), c, "vault", a)
 }
