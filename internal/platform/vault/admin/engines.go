@@ -113,6 +113,9 @@ func (k sort) enable(ctx context.Context, s *server.Server, a platform.Act) (pla
 	if err := words.Path("an "+k.What, at); err != nil {
 		return platform.Acted{}, err
 	}
+	if at == "tune" || strings.HasSuffix(at, "/tune") { // the server would change what is mounted above it
+		return platform.Acted{}, keyturn.E(keyturn.Invalid, "nothing can be enabled at "+words.Quoted(at)+": that is how the server changes settings", "choose another --path; to change settings: keyturn vault tune")
+	}
 	body := map[string]any{"type": kind, "config": map[string]any{}}
 	if k == engineSort {
 		version := a.Args.Text("version")
@@ -138,7 +141,7 @@ func (k sort) enable(ctx context.Context, s *server.Server, a platform.Act) (pla
 	err := s.Call(ctx, http.MethodPost, k.API+"/"+at, body, nil)
 	switch {
 	case api.Says(err, "already in use") || api.Says(err, "existing mount"):
-		return platform.Acted{}, keyturn.E(keyturn.Conflict, "something is enabled at "+at+" already, or above or below it", "choose another --path; 'keyturn vault "+k.listing()+"' lists what is there").Because(err)
+		return platform.Acted{}, keyturn.E(keyturn.Conflict, "something is enabled at "+at+" already, or above or below it", "choose another --path; 'keyturn vault "+k.Listing()+"' lists what is there").Because(err)
 	case api.Says(err, "plugin not found") || api.Says(err, "unknown backend type") || api.Says(err, "unknown plugin"):
 		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server knows no "+k.What+" of type "+words.Quoted(kind), "for instance "+map[sort]string{engineSort: "kv-v2, database, transit, pki, ssh, totp", authSort: "approle, userpass, oidc, jwt, kubernetes"}[k]).Because(err)
 	case tooLong(err):
@@ -149,13 +152,6 @@ func (k sort) enable(ctx context.Context, s *server.Server, a platform.Act) (pla
 		return platform.Acted{}, err
 	}
 	return platform.Acted{Told: keyturn.Told{Says: "enabled the " + k.What + " " + keyturn.Clean(at)}}, nil
-}
-
-func (k sort) listing() string {
-	if k == engineSort {
-		return "engines"
-	}
-	return "auth list"
 }
 
 func (k sort) disable(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {

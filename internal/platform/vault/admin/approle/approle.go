@@ -14,7 +14,6 @@ import (
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/vault/admin/server"
 	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
-	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
 // unwrapWithin is for how long a secret id waits, wrapped, until it is opened here.
@@ -116,35 +115,36 @@ delivered is destroyed.`,
 	}
 }
 
-// role is the path of the role that an action names.
-func roleOf(a platform.Act) (at, name string, err error) {
+// roleOf is the role that an action names, with the path of AppRole's roles, where
+// AppRole is.
+func roleOf(ctx context.Context, s *server.Server, a platform.Act) (at, name string, err error) {
+	name = strings.ToLower(a.Args.Text("role")) // the server keeps names of roles in small letters
+	if !roleName.MatchString(name) {
+		return "", "", keyturn.E(keyturn.Invalid, words.Quoted(name)+" cannot be the name of a role", "use letters, digits, - . and _, and begin and end with a letter or digit")
+	}
+	at, err = rolesAt(ctx, s, a)
+	return at, name, err
+}
+
+// rolesAt is where the roles are.
+func rolesAt(ctx context.Context, s *server.Server, a platform.Act) (string, error) {
 	mount := words.Place(a.Args.Text("path"))
 	if mount == "" {
 		mount = "approle"
 	}
 	if err := words.Path("a login method", mount); err != nil {
-		return "", "", err
+		return "", err
 	}
-	name = strings.ToLower(a.Args.Text("role")) // the server keeps names of roles in small letters
-	if !roleName.MatchString(name) {
-		return "", "", keyturn.E(keyturn.Invalid, words.Quoted(name)+" cannot be the name of a role", "use letters, digits, - . and _, and begin and end with a letter or digit")
+	hint := "keyturn vault auth enable approle"
+	if mount != "approle" {
+		hint += " --path " + keyturn.Quote(mount)
 	}
-	return "auth/" + mount + "/role", name, nil
+	return "auth/" + mount + "/role", server.Logins.Exactly(ctx, s, mount, "approle", keyturn.E(keyturn.NotFound, "AppRole is not enabled at "+keyturn.Clean(mount), hint))
 }
 
 // roleName is what the server takes for one; of another one it says that there is no
 // such path (https://developer.hashicorp.com/vault/api-docs/auth/approle).
 var roleName = regexp.MustCompile(`^\w([\w.-]*\w)?$`)
-
-// noAppRole is the NotFound of a path at which AppRole is not enabled.
-func noAppRole(at string, err error) error {
-	at = strings.TrimSuffix(strings.TrimPrefix(at, "auth/"), "/role")
-	hint := "keyturn vault auth enable approle"
-	if at != "approle" {
-		hint += " --path " + keyturn.Quote(at)
-	}
-	return keyturn.E(keyturn.NotFound, "AppRole is not enabled at "+at, hint).Because(err)
-}
 
 // roleData is what the server says of a role.
 type roleData struct {
@@ -164,9 +164,6 @@ func look(ctx context.Context, s *server.Server, at, name string) (roleData, err
 	if !errors.Is(err, keyturn.NotFound) {
 		return r, err
 	}
-	if api.Says(err, server.NoHandler) {
-		return r, noAppRole(at, err)
-	}
 	have, _ := s.Names(ctx, at)
 	return r, server.None("role", name, have)
 }
@@ -182,7 +179,7 @@ func updateRole(ctx context.Context, s *server.Server, a platform.Act) (platform
 // setRole writes a role. Whether it is there is looked up before: the server cannot
 // be told to write only then.
 func set(ctx context.Context, s *server.Server, a platform.Act, anew bool) (platform.Acted, error) {
-	at, name, err := roleOf(a)
+	at, name, err := roleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -205,7 +202,7 @@ func set(ctx context.Context, s *server.Server, a platform.Act, anew bool) (plat
 	switch {
 	case err == nil && anew:
 		return platform.Acted{}, keyturn.E(keyturn.Conflict, "there is a role "+words.Quoted(name)+" already", "keyturn vault approle update "+keyturn.Quote(name)+" changes it")
-	case errors.Is(err, keyturn.NotFound) && anew && !strings.HasPrefix(keyturn.AsError(err).Message, "AppRole"):
+	case errors.Is(err, keyturn.NotFound) && anew:
 	case err != nil:
 		return platform.Acted{}, err
 	case len(body) == 0 && !anew:
@@ -255,15 +252,11 @@ func contains(list []string, s string) bool {
 }
 
 func listRoles(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	a.Args = platform.Args{"path": a.Args["path"], "role": {"any"}}
-	at, _, err := roleOf(a)
+	at, err := rolesAt(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	names, err := s.Names(ctx, at)
-	if api.Says(err, server.NoHandler) {
-		err = noAppRole(at, err)
-	}
 	var out platform.Acted
 	for _, n := range names {
 		out.Items = append(out.Items, map[string]any{"role": n})
@@ -272,7 +265,7 @@ func listRoles(ctx context.Context, s *server.Server, a platform.Act) (platform.
 }
 
 func readRole(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, name, err := roleOf(a)
+	at, name, err := roleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -285,7 +278,7 @@ func readRole(ctx context.Context, s *server.Server, a platform.Act) (platform.A
 }
 
 func roleID(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, name, err := roleOf(a)
+	at, name, err := roleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -310,7 +303,7 @@ func idOf(ctx context.Context, s *server.Server, at, name string) (string, error
 // secretID makes a secret id, which the server wraps: a wrapped one that was opened
 // on its way cannot be opened here, and is told.
 func secretID(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, name, err := roleOf(a)
+	at, name, err := roleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -354,7 +347,7 @@ func secretID(ctx context.Context, s *server.Server, a platform.Act) (platform.A
 }
 
 func secretIDs(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, name, err := roleOf(a)
+	at, name, err := roleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -374,7 +367,7 @@ func destroy(ctx context.Context, s *server.Server, at, name, accessor string) e
 }
 
 func destroySecretID(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, name, err := roleOf(a)
+	at, name, err := roleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -396,7 +389,7 @@ func destroySecretID(ctx context.Context, s *server.Server, a platform.Act) (pla
 }
 
 func deleteRole(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, name, err := roleOf(a)
+	at, name, err := roleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}

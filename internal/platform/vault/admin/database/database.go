@@ -105,13 +105,20 @@ use the connection.
 	}
 }
 
-// databaseAt is the path of the engine that an action names.
-func databaseAt(a platform.Act) (string, error) {
+// engine is the path of the engine that an action names, where that is one.
+func engine(ctx context.Context, s *server.Server, a platform.Act) (string, error) {
 	at := words.Place(a.Args.Text("path"))
 	if at == "" {
 		at = "database"
 	}
-	return at, words.Path("an engine", at)
+	if err := words.Path("an engine", at); err != nil {
+		return "", err
+	}
+	hint := "keyturn vault enable database"
+	if at != "database" {
+		hint += " --path " + keyturn.Quote(at)
+	}
+	return at, server.Engines.Exactly(ctx, s, at, "database", keyturn.E(keyturn.NotFound, "no database engine is enabled at "+keyturn.Clean(at), hint))
 }
 
 // connection is what the server says of one.
@@ -132,10 +139,7 @@ func found(ctx context.Context, s *server.Server, at, kind, name string, out any
 		return err
 	}
 	err := s.Call(ctx, http.MethodGet, at+"/"+kind+"/"+name, nil, out)
-	switch {
-	case api.Says(err, server.NoHandler):
-		return noDatabase(at, err)
-	case errors.Is(err, keyturn.NotFound), errors.Is(err, keyturn.Invalid): // a connection that is not there is a bad request
+	if errors.Is(err, keyturn.NotFound) || errors.Is(err, keyturn.Invalid) { // a connection that is not there is a bad request
 		have, listErr := s.Names(ctx, at+"/"+kind)
 		if listErr == nil && !slices.Contains(have, name) {
 			return server.None(what, name, have)
@@ -144,16 +148,8 @@ func found(ctx context.Context, s *server.Server, at, kind, name string, out any
 	return err
 }
 
-func noDatabase(at string, err error) error {
-	hint := "keyturn vault enable database"
-	if at != "database" {
-		hint += " --path " + keyturn.Quote(at)
-	}
-	return keyturn.E(keyturn.NotFound, "no database engine is enabled at "+at, hint).Because(err)
-}
-
 func connectDatabase(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, err := databaseAt(a)
+	at, err := engine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -180,8 +176,6 @@ func connectDatabase(ctx context.Context, s *server.Server, a platform.Act) (pla
 	}
 	err = s.Call(ctx, http.MethodPost, at+"/config/"+name, body, nil)
 	switch {
-	case api.Says(err, server.NoHandler):
-		return platform.Acted{}, noDatabase(at, err)
 	case api.Says(err, "plugin not found"):
 		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server has no plugin "+words.Quoted(plugin), "there are postgresql, mysql and mariadb; others have to be in its catalog").Because(err)
 	case api.Says(err, "authentication failed") || api.Says(err, "Access denied"):
@@ -229,14 +223,11 @@ func listDatabaseRoles(ctx context.Context, s *server.Server, a platform.Act) (p
 }
 
 func listOf(ctx context.Context, s *server.Server, a platform.Act, kind, column string) (platform.Acted, error) {
-	at, err := databaseAt(a)
+	at, err := engine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	names, err := s.Names(ctx, at+"/"+kind)
-	if api.Says(err, server.NoHandler) {
-		err = noDatabase(at, err)
-	}
 	var out platform.Acted
 	for _, n := range names {
 		out.Items = append(out.Items, map[string]any{column: n})
@@ -245,7 +236,7 @@ func listOf(ctx context.Context, s *server.Server, a platform.Act, kind, column 
 }
 
 func readDatabase(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, err := databaseAt(a)
+	at, err := engine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -261,7 +252,7 @@ func readDatabase(ctx context.Context, s *server.Server, a platform.Act) (platfo
 }
 
 func rotateRoot(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, err := databaseAt(a)
+	at, err := engine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -291,7 +282,7 @@ func deleteDatabaseRole(ctx context.Context, s *server.Server, a platform.Act) (
 }
 
 func deleteOf(ctx context.Context, s *server.Server, a platform.Act, kind, name, what string) (platform.Acted, error) {
-	at, err := databaseAt(a)
+	at, err := engine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -316,7 +307,7 @@ type databaseRole struct {
 }
 
 func writeDatabaseRole(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, err := databaseAt(a)
+	at, err := engine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -360,7 +351,7 @@ func writeDatabaseRole(ctx context.Context, s *server.Server, a platform.Act) (p
 }
 
 func readDatabaseRole(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, err := databaseAt(a)
+	at, err := engine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}

@@ -81,10 +81,11 @@ func principal(ctx context.Context, s *server.Server, said string) (holder, erro
 	if method == "entity" || method == "group" {
 		h.at, h.member, h.live = "identity/"+method+"/name/"+name, "policies", true
 	} else {
-		kind, err := s.MethodType(ctx, method)
+		m, err := server.Logins.At(ctx, s, method)
 		if err != nil {
 			return holder{}, err
 		}
+		kind := m.Type
 		where, known := holders[kind]
 		if !known {
 			return holder{}, keyturn.E(keyturn.Unsupported, "the login method "+words.Quoted(method)+" is of type "+keyturn.Clean(kind)+", whose policies keyturn cannot change", "write the policy, and give it by hand: keyturn vault policy for")

@@ -67,16 +67,65 @@ func (k Sort) All(ctx context.Context, s *Server) (map[string]Mounted, error) {
 	return out, nil
 }
 
-// MethodType is the type of the login method at a path.
-func (s *Server) MethodType(ctx context.Context, at string) (string, error) {
-	var m Mounted
-	err := s.Call(ctx, http.MethodGet, "sys/internal/ui/mounts/auth/"+at, nil, &m)
-	if errors.Is(err, keyturn.Denied) {
-		e := keyturn.E(keyturn.Denied, "there is no login method at "+words.Quoted(at)+", or your token may do nothing in it", "'keyturn vault auth list' lists them").Because(err)
-		e.By = "platform"
-		return "", e
+// Exactly refuses what is not itself the path of an engine or login method of a type: a
+// path within another one, or in the server's own settings, takes the same requests and
+// makes something else of them. It is NotFound, said as none says where nothing is there.
+func (k Sort) Exactly(ctx context.Context, s *Server, at, kind string, none *keyturn.Error) error {
+	m, err := k.At(ctx, s, at)
+	switch {
+	case err == nil && m.Type != kind:
+		return keyturn.E(keyturn.NotFound, "the "+k.What+" at "+words.Quoted(at)+" is of type "+keyturn.Clean(m.Type)+", not "+kind, k.hint())
+	case err == nil || !errors.Is(err, keyturn.NotFound) || errors.Is(err, errWithin):
+		return err
 	}
-	return m.Type, err
+	return none.Because(err)
+}
+
+// errWithin is why a path is none of a mount: it is within one.
+var errWithin = errors.New("a path within another mount")
+
+// At finds what is mounted at a path itself; NotFound where nothing is. A token that may
+// not list what is mounted may still ask about what it may do something in
+// (https://developer.hashicorp.com/vault/api-docs/system/internal-ui-mounts).
+func (k Sort) At(ctx context.Context, s *Server, at string) (Mounted, error) {
+	below := ""
+	if k == Logins {
+		below = "auth/"
+	}
+	var m struct {
+		Mounted
+		Path string `json:"path"`
+	}
+	err := s.Call(ctx, http.MethodGet, "sys/internal/ui/mounts/"+below+at, nil, &m)
+	switch found := words.Place(m.Path); {
+	case err == nil && found == at:
+		return m.Mounted, nil
+	case err == nil:
+		return Mounted{}, keyturn.E(keyturn.NotFound, words.Quoted(at)+" is no "+k.What+", but within "+words.Quoted(found), k.hint()).Because(errWithin)
+	case !errors.Is(err, keyturn.Denied): // the server says no more where nothing is mounted
+		return Mounted{}, err
+	}
+	all, listErr := k.All(ctx, s)
+	if m, ok := all[at]; ok {
+		return m, nil
+	}
+	none := "there is no " + k.What + " at " + words.Quoted(at)
+	if listErr == nil {
+		return Mounted{}, keyturn.E(keyturn.NotFound, none, k.hint()).Because(err)
+	}
+	e := keyturn.E(keyturn.Denied, none+", or your token may do nothing in it", "one of its policies has to hold a path below \""+keyturn.Clean(below+at)+"/\"; "+k.hint()).Because(err)
+	e.By = "platform"
+	return Mounted{}, e
+}
+
+func (k Sort) hint() string { return "'keyturn vault " + k.Listing() + "' lists them" }
+
+// Listing is the action that lists them.
+func (k Sort) Listing() string {
+	if k == Engines {
+		return "engines"
+	}
+	return "auth list"
 }
 
 // EngineOf finds the engine that a secret's name lies in, and the name within it.
