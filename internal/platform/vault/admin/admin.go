@@ -2,48 +2,42 @@
 // policies, AppRole, the seal, and the database engine, each as an action of
 // platform.Administrator. Facts are from https://developer.hashicorp.com/vault/api-docs.
 //
-//	admin.go     the list of actions, and what they share
-//	engines.go   engines and login methods
-//	tune.go      how engines, login methods and secrets are set
-//	policies.go  policies; policy/ reads and lints their text
-//	policyfor.go the least policy for a secret
-//	grant.go     a principal gets it
-//	approle.go   AppRole
-//	seal/        the seal
-//	database.go  the database engine
-//	leases.go    leases, whoever took them
+//	admin.go    the list of actions
+//	engines.go  engines and login methods
+//	tune.go     how engines, login methods and secrets are set
+//	leases.go   leases, whoever took them
+//	policies/   policies, and who gets them; policy/ reads, lints and makes their text
+//	approle/    AppRole
+//	database/   the database engine
+//	seal/       the seal
+//	server/     what they share; words/ their names and paths
 package admin
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/approle"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/database"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/policies"
 	"github.com/keyturn/keyturn/internal/platform/vault/admin/seal"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/server"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
-// action is an action and what carries it out.
-type action struct {
-	keyturn.Action
-	do func(ctx context.Context, s *server, a platform.Act) (platform.Acted, error)
-}
-
 // actions are all of them, in the order of the help.
-func actions() []action {
-	return slices.Concat(engineActions(), authActions(), tuneActions(), policyActions(), grantActions(), approleActions(), databaseActions(), leaseActions(), sealActions())
+func actions() []server.Action {
+	return slices.Concat(engineActions(), authActions(), tuneActions(), policies.Actions(), approle.Actions(), database.Actions(), leaseActions(), sealActions())
 }
 
 // sealActions are those about the seal.
-func sealActions() []action {
-	var out []action
+func sealActions() []server.Action {
+	var out []server.Action
 	for _, x := range seal.Actions() {
-		out = append(out, action{x.Action, func(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-			return x.Do(ctx, s.client, a)
+		out = append(out, server.Action{Action: x.Action, Do: func(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+			return x.Do(ctx, s.Client, a)
 		}})
 	}
 	return out
@@ -79,71 +73,9 @@ The mount is 'vault' unless --mount names another one.`,
 // Perform implements platform.Administrator for a client of the mount of that name.
 func Perform(ctx context.Context, c *api.Client, mount string, a platform.Act) (platform.Acted, error) {
 	all := actions()
-	i := slices.IndexFunc(all, func(x action) bool { return x.Name == a.Action })
+	i := slices.IndexFunc(all, func(x server.Action) bool { return x.Name == a.Action })
 	if i < 0 {
 		return platform.Acted{}, keyturn.E(keyturn.Unsupported, "Vault has no '"+keyturn.Clean(a.Action)+"'", "")
 	}
-	return all[i].do(ctx, &server{client: c, mount: mount}, a)
+	return all[i].Do(ctx, &server.Server{Client: c, Mount: mount}, a)
 }
-
-// server is the server as one action sees it.
-type server struct {
-	client *api.Client
-	mount  string
-}
-
-// call sends one request and reads the answer's data into out, which may be nil.
-func (s *server) call(ctx context.Context, method, path string, body, out any) error {
-	return s.client.Do(ctx, keyturn.Ref{}, method, path, "", body, out)
-}
-
-// send sends one request and returns the whole answer; wrapped where wrap is set.
-func (s *server) send(ctx context.Context, method, path string, body any, wrap time.Duration) (api.Answer, error) {
-	return s.client.Send(ctx, api.Request{Method: method, Path: path, Body: body, Wrap: wrap})
-}
-
-// noHandler is what the server says where nothing is mounted.
-const noHandler = "no handler for route"
-
-// names lists what is below a path, sorted; none where nothing is.
-// NotFound, said with noHandler, where nothing is mounted.
-func (s *server) names(ctx context.Context, path string) ([]string, error) {
-	var answer struct {
-		Keys []string `json:"keys"`
-	}
-	err := s.call(ctx, "LIST", path, nil, &answer)
-	if is(err, keyturn.NotFound) && !api.Says(err, noHandler) {
-		return nil, nil
-	}
-	slices.Sort(answer.Keys)
-	return answer.Keys, err
-}
-
-func is(err error, code keyturn.Code) bool { return errors.Is(err, code) }
-
-// there is a NotFound of something that Vault has no such one of, with the nearest
-// of those it has.
-func (s *server) none(what, name string, have []string) error {
-	e := keyturn.E(keyturn.NotFound, "no "+what+" "+words.Quoted(name), "")
-	if near := keyturn.Nearest(name, slices.Values(have)); near != "" {
-		e.Hint = "did you mean " + words.Quoted(near) + "?"
-	} else if e.Hint = "there is none yet"; len(have) > 0 {
-		e.Hint = "there are " + words.Some(have)
-	}
-	return e
-}
-
-// set adds to body what was given.
-func set(body map[string]any, a platform.Act, members map[string]string) {
-	for input, member := range members {
-		if a.Args.Has(input) {
-			body[member] = a.Args.Text(input)
-		}
-	}
-}
-
-// Inputs that several actions take.
-var (
-	ttlInput    = keyturn.Input{Name: "ttl", Kind: keyturn.InputDuration, Short: "how long what it issues lives where nobody says it"}
-	maxTTLInput = keyturn.Input{Name: "max-ttl", Kind: keyturn.InputDuration, Short: "how long it may live at most"}
-)

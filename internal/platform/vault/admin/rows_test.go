@@ -85,84 +85,125 @@ var rows = []row{
 		`POST sys/capabilities-accessor {"accessor":"acc","paths":["secret/data/app"]}`,
 		`POST auth/token/revoke-accessor {"accessor":"acc"}`,
 	}},
-	{action: "policy delete", says: "deleted the policy app", args: platform.Args{"name": {"app"}}, want: []string{
+	{action: "policy check-grant", says: "the policy app of vault:approle/app would grow", survives: map[int][]int{6: {404}}, on: "vault/secret/app", args: platform.Args{"principal": {"vault:approle/app"}, "can": {"read"}, "name": {"app"}}, want: []string{
+		`GET sys/internal/ui/mounts/secret/app`,
+		`GET sys/internal/ui/mounts/auth/approle`,
+		`GET auth/approle/role/app`,
+		`POST sys/capabilities-self {"paths":["auth/approle/role/app"]}`,
+		`POST sys/capabilities-self {"paths":["sys/policies/acl/app"]}`,
+		`GET sys/policies/acl/app`,
+	}},
+	{action: "policy grant", says: "tested:true", survives: map[int][]int{6: {404}, 8: nil, 9: nil, 10: nil}, on: "vault/secret/app", args: platform.Args{"principal": {"vault:approle/app"}, "can": {"read"}, "name": {"app"}}, want: []string{
+		`GET sys/internal/ui/mounts/secret/app`,
+		`GET sys/internal/ui/mounts/auth/approle`,
+		`GET auth/approle/role/app`,
+		`POST sys/capabilities-self {"paths":["auth/approle/role/app"]}`,
+		`POST sys/capabilities-self {"paths":["sys/policies/acl/app"]}`,
+		`GET sys/policies/acl/app`,
+		`PUT sys/policies/acl/app {"policy":"path \"secret/data/other\" { capabilities = [\"read\"] }\n\npath \"secret/data/app\" {\n  capabilities = [\"read\"]\n}\n"}`,
+		`POST auth/token/create {"display_name":"keyturn-test","explicit_max_ttl":"60s","no_default_policy":true,"policies":["app"],"renewable":false,"ttl":"60s"}`,
+		`POST sys/capabilities-accessor {"accessor":"acc","paths":["secret/data/app"]}`,
+		`POST auth/token/revoke-accessor {"accessor":"acc"}`,
+	}},
+	{action: "policy delete", says: "deleted the policy app", survives: map[int][]int{2: {403, 404}}, args: platform.Args{"name": {"app"}}, want: []string{
 		`LIST sys/policies/acl`,
+		`GET sys/policies/acl/app`,
 		`DELETE sys/policies/acl/app`,
 	}},
-	{action: "approle create", says: "created the role new", survives: map[int][]int{1: {404}, 2: nil, 4: nil}, args: platform.Args{"role": {"New"}, "policies": {"app"}, "token-ttl": {"1h"}, "secret-id-uses": {"3"}}, want: []string{
+	{action: "approle create", says: "created the role new", survives: map[int][]int{2: {404}, 3: nil, 5: nil}, args: platform.Args{"role": {"New"}, "policies": {"app"}, "token-ttl": {"1h"}, "secret-id-uses": {"3"}}, want: []string{
+		`GET sys/internal/ui/mounts/auth/approle`,
 		`GET auth/approle/role/new`,
 		`LIST auth/approle/role`,
 		`POST auth/approle/role/new {"secret_id_num_uses":3,"token_policies":["app"],"token_ttl":"3600s"}`,
 		`LIST sys/policies/acl`,
 	}},
-	{action: "approle update", says: "changed the role app", survives: map[int][]int{3: nil}, args: platform.Args{"role": {"app"}, "token-max-ttl": {"4h"}}, want: []string{
+	{action: "approle update", says: "changed the role app", survives: map[int][]int{4: nil}, args: platform.Args{"role": {"app"}, "token-max-ttl": {"4h"}}, want: []string{
+		`GET sys/internal/ui/mounts/auth/approle`,
 		`GET auth/approle/role/app`,
 		`POST auth/approle/role/app {"token_max_ttl":"14400s"}`,
 		`LIST sys/policies/acl`,
 	}},
 	{action: "approle list", says: "role:app", want: []string{
+		`GET sys/internal/ui/mounts/auth/approle`,
 		`LIST auth/approle/role`,
 	}},
 	{action: "approle read", says: "token_ttl_seconds:60", args: platform.Args{"role": {"app"}}, want: []string{
+		`GET sys/internal/ui/mounts/auth/approle`,
 		`GET auth/approle/role/app`,
 	}},
 	{action: "approle role-id", says: "the-role-id", args: platform.Args{"role": {"app"}}, want: []string{
+		`GET sys/internal/ui/mounts/auth/approle`,
 		`GET auth/approle/role/app`,
 		`GET auth/approle/role/app/role-id`,
 	}},
 	{action: "approle secret-id", says: "made a secret id of the role app", args: platform.Args{"role": {"app"}}, want: []string{
+		`GET sys/internal/ui/mounts/auth/approle`,
 		`GET auth/approle/role/app`,
 		`GET auth/approle/role/app/role-id`,
 		`POST auth/approle/role/app/secret-id {}`,
 		`POST sys/wrapping/unwrap {"token":"hvs.wrapping"}`,
 	}},
 	{action: "approle secret-id", says: "made a secret id of the role app", args: platform.Args{"role": {"app"}}, wrapped: true, want: []string{
+		`GET sys/internal/ui/mounts/auth/approle`,
 		`GET auth/approle/role/app`,
 		`GET auth/approle/role/app/role-id`,
 		`POST auth/approle/role/app/secret-id {}`,
 	}},
 	{action: "approle secret-ids", says: "accessor:acc-1", args: platform.Args{"role": {"app"}}, want: []string{
+		`GET sys/internal/ui/mounts/auth/approle`,
 		`GET auth/approle/role/app`,
 		`LIST auth/approle/role/app/secret-id`,
 	}},
 	{action: "approle destroy-secret-id", says: "destroyed the secret id acc-1", args: platform.Args{"role": {"app"}, "accessor": {"acc-1"}}, want: []string{
+		`GET sys/internal/ui/mounts/auth/approle`,
 		`GET auth/approle/role/app`,
 		`LIST auth/approle/role/app/secret-id`,
 		`POST auth/approle/role/app/secret-id-accessor/destroy {"secret_id_accessor":"acc-1"}`,
 	}},
 	{action: "approle delete", says: "deleted the role app", args: platform.Args{"role": {"app"}}, want: []string{
+		`GET sys/internal/ui/mounts/auth/approle`,
 		`GET auth/approle/role/app`,
 		`DELETE auth/approle/role/app`,
 	}},
-	{action: "database connect", says: "connected database to the database as shop", typed: "kt-fake-admin", args: platform.Args{"name": {"shop"}, "plugin": {"postgresql"}, "url": {"postgresql://{{username}}:{{password}}@db/x"}, "username": {"admin"}}, want: []string{
-		`POST database/config/shop {"allowed_roles":null,"connection_url":"postgresql://{{username}}:{{password}}@db/x","password":"kt-fake-admin","plugin_name":"postgresql-database-plugin","username":"admin","verify_connection":true}`,
+	{action: "database connect", says: "in the place of the connection that was there; for its roles: app", survives: map[int][]int{2: {400, 403, 404}}, typed: "kt-fake-admin", args: platform.Args{"name": {"shop"}, "plugin": {"postgresql"}, "url": {"postgresql://{{username}}:{{password}}@db/x"}, "username": {"admin"}}, want: []string{
+		`GET sys/internal/ui/mounts/database`,
+		`GET database/config/shop`,
+		`POST database/config/shop {"connection_url":"postgresql://{{username}}:{{password}}@db/x","password":"kt-fake-admin","plugin_name":"postgresql-database-plugin","username":"admin","verify_connection":true}`,
 	}},
 	{action: "database list", says: "name:shop", want: []string{
+		`GET sys/internal/ui/mounts/database`,
 		`LIST database/config`,
 	}},
 	{action: "database read", says: "plugin:postgresql-database-plugin", args: platform.Args{"name": {"shop"}}, want: []string{
+		`GET sys/internal/ui/mounts/database`,
 		`GET database/config/shop`,
 	}},
 	{action: "database rotate-root", says: "replaced the password of admin", args: platform.Args{"name": {"shop"}}, want: []string{
+		`GET sys/internal/ui/mounts/database`,
 		`GET database/config/shop`,
 		`POST database/rotate-root/shop {}`,
 	}},
 	{action: "database delete", says: "shop", args: platform.Args{"name": {"shop"}}, want: []string{
+		`GET sys/internal/ui/mounts/database`,
 		`GET database/config/shop`,
 		`DELETE database/config/shop`,
 	}},
 	{action: "database role write", says: "new", args: platform.Args{"role": {"new"}, "db": {"shop"}, "creation": {"CREATE ROLE {{name}} PASSWORD {{password}}"}, "ttl": {"1h"}}, want: []string{
+		`GET sys/internal/ui/mounts/database`,
 		`GET database/config/shop`,
 		`POST database/roles/new {"creation_statements":["CREATE ROLE {{name}} PASSWORD {{password}}"],"db_name":"shop","default_ttl":"3600s"}`,
 		`POST database/config/shop {"allowed_roles":["app","new"],"verify_connection":false}`,
 	}},
 	{action: "database role list", says: "role:app", want: []string{
+		`GET sys/internal/ui/mounts/database`,
 		`LIST database/roles`,
 	}},
 	{action: "database role read", says: "role:app", args: platform.Args{"role": {"app"}}, want: []string{
+		`GET sys/internal/ui/mounts/database`,
 		`GET database/roles/app`,
 	}},
 	{action: "database role delete", says: "app", args: platform.Args{"role": {"app"}}, want: []string{
+		`GET sys/internal/ui/mounts/database`,
 		`GET database/roles/app`,
 		`DELETE database/roles/app`,
 	}},

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/vault/admin/policy"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/server"
 	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
@@ -31,20 +33,20 @@ func kvInputs(unset string) []keyturn.Input {
 	}
 }
 
-func tuneActions() []action {
+func tuneActions() []server.Action {
 	at := keyturn.Input{Name: "path", Kind: keyturn.InputText, Short: "where it is", Place: true, Required: true}
-	tune := []keyturn.Input{at, ttlInput, maxTTLInput,
+	tune := []keyturn.Input{at, server.TTL, server.MaxTTL,
 		{Name: "description", Kind: keyturn.InputText, Short: "for people"},
 		{Name: "listing-visibility", Kind: keyturn.InputText, Short: "whether who is not logged in sees it", Choices: []string{"unauth", "hidden"}}}
 	secret := keyturn.Input{Name: "ref", Kind: keyturn.InputOn, Short: "the secret", Place: true, Required: true}
-	return []action{
-		{keyturn.Action{
+	return []server.Action{
+		{Action: keyturn.Action{
 			Name: "settings", Operation: "read-engine", Short: "Show how a secrets engine is set", Reads: true, Columns: tuned,
 			Long:    "Show how a secrets engine is set: how long what it issues lives, and of kv-v2 how many\nversions are kept, for how long, and whether a put must say what it replaces.",
 			Example: "  keyturn vault settings secret",
 			Inputs:  []keyturn.Input{at},
-		}, engineSort.settings},
-		{keyturn.Action{
+		}, Do: engineSort.settings},
+		{Action: keyturn.Action{
 			Name: "tune", Operation: "tune-engine", Short: "Change how a secrets engine is set", Columns: tuned,
 			Long: `Change how a secrets engine is set; what is left out stays. It is read back and told.
 
@@ -53,26 +55,26 @@ tune'. With a smaller --max-versions the versions that are too many are gone wit
 next put of their secret.`,
 			Example: "  keyturn vault tune secret --description 'secrets of the shop' --max-versions 20\n  keyturn vault tune secret --cas-required no --delete-version-after 0s",
 			Inputs:  append(slices.Clone(tune), kvInputs("no limit but the server's own")...),
-		}, engineSort.tune},
-		{keyturn.Action{
+		}, Do: engineSort.tune},
+		{Action: keyturn.Action{
 			Name: "auth settings", Operation: "read-auth-method", Short: "Show how a login method is set", Reads: true, Columns: tuned,
 			Long:    "Show how a login method is set: how long its tokens live.",
 			Example: "  keyturn vault auth settings token",
 			Inputs:  []keyturn.Input{at},
-		}, authSort.settings},
-		{keyturn.Action{
+		}, Do: authSort.settings},
+		{Action: keyturn.Action{
 			Name: "auth tune", Operation: "tune-auth-method", Short: "Change how a login method is set", Columns: tuned,
 			Long:    "Change how a login method is set; what is left out stays. It is read back and told.",
 			Example: "  keyturn vault auth tune approle --ttl 1h --max-ttl 24h",
 			Inputs:  tune,
-		}, authSort.tune},
-		{keyturn.Action{
+		}, Do: authSort.tune},
+		{Action: keyturn.Action{
 			Name: "kv settings", Operation: "read-secret-settings", Short: "Show how many versions of a secret are kept, and how", Reads: true, Columns: tunedKV,
 			Long:    "Show how many versions of a secret are kept, for how long, and whether a put must say\nwhich it replaces; 0 is as the engine is set. No value is read.",
 			Example: "  keyturn vault kv settings vault/secret/myapp/config",
 			Inputs:  []keyturn.Input{secret},
-		}, secretSettings},
-		{keyturn.Action{
+		}, Do: secretSettings},
+		{Action: keyturn.Action{
 			Name: "kv tune", Operation: "tune-secret", Short: "Change how many versions of a secret are kept, and how", Columns: tunedKV,
 			Long: `Change how many versions of one secret are kept, for how long, and whether a put must
 say which it replaces; what is left out stays. It is read back and told. Labels are set
@@ -81,7 +83,7 @@ by 'keyturn put --label'.
 With a smaller --max-versions the versions that are too many are gone with the next put.`,
 			Example: "  keyturn vault kv tune vault/secret/myapp/config --max-versions 5 --delete-version-after 90d",
 			Inputs:  append([]keyturn.Input{secret}, kvInputs("as the engine is set")...),
-		}, tuneSecret},
+		}, Do: tuneSecret},
 	}
 }
 
@@ -127,39 +129,39 @@ func fewer(before, after kvSettings) []string {
 }
 
 // at finds what is mounted at the path of an action.
-func (k sort) at(ctx context.Context, s *server, a platform.Act) (string, mounted, error) {
+func (k sort) at(ctx context.Context, s *server.Server, a platform.Act) (string, server.Mounted, error) {
 	at := words.Place(a.Args.Text("path"))
-	if err := words.Path("an "+k.what, at); err != nil {
-		return "", mounted{}, err
+	if err := words.Path("an "+k.What, at); err != nil {
+		return "", server.Mounted{}, err
 	}
-	all, err := k.all(ctx, s)
+	all, err := k.All(ctx, s)
 	if err != nil {
-		return "", mounted{}, err
+		return "", server.Mounted{}, err
 	}
 	m, ok := all[at]
 	if !ok {
-		return "", mounted{}, s.none(k.what+" at", at, slices.Sorted(maps.Keys(all)))
+		return "", server.Mounted{}, server.None(k.What+" at", at, slices.Sorted(maps.Keys(all)))
 	}
 	return at, m, nil
 }
 
 // item is how what is mounted at a path is set.
-func (k sort) item(ctx context.Context, s *server, at string, m mounted) (map[string]any, kvSettings, error) {
-	item := map[string]any{"path": at, "type": m.kind(), "description": m.Description, "ttl_seconds": m.Config.TTL, "max_ttl_seconds": m.Config.MaxTTL,
+func (k sort) item(ctx context.Context, s *server.Server, at string, m server.Mounted) (map[string]any, kvSettings, error) {
+	item := map[string]any{"path": at, "type": m.Kind(), "description": m.Description, "ttl_seconds": m.Config.TTL, "max_ttl_seconds": m.Config.MaxTTL,
 		"listing_visibility": max(m.Config.Visibility, "hidden")}
 	var kv kvSettings
-	if k != engineSort || m.kind() != "kv-v2" {
+	if k != engineSort || m.Kind() != "kv-v2" {
 		return item, kv, nil
 	}
-	err := s.call(ctx, http.MethodGet, at+"/config", nil, &kv)
-	if is(err, keyturn.Denied) { // who may see how it is mounted may see that
+	err := s.Call(ctx, http.MethodGet, at+"/config", nil, &kv)
+	if errors.Is(err, keyturn.Denied) { // who may see how it is mounted may see that
 		return item, kv, nil
 	}
 	kv.add(item)
 	return item, kv, err
 }
 
-func (k sort) settings(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+func (k sort) settings(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
 	at, m, err := k.at(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
@@ -168,35 +170,30 @@ func (k sort) settings(ctx context.Context, s *server, a platform.Act) (platform
 	return platform.Acted{Told: keyturn.Told{Items: []map[string]any{item}, Single: true}}, err
 }
 
-func (k sort) tune(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+func (k sort) tune(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
 	at, m, err := k.at(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	body, kv := map[string]any{}, kvBody(a)
-	set(body, a, map[string]string{"description": "description", "listing-visibility": "listing_visibility"})
-	for input, member := range map[string]string{"ttl": "default_lease_ttl", "max-ttl": "max_lease_ttl"} {
-		if a.Args.Has(input) {
-			body[member] = a.Args.Seconds(input)
-		}
-	}
+	server.Set(body, a, map[string]string{"description": "description", "listing-visibility": "listing_visibility"}, leaseTimes)
 	switch {
 	case len(body)+len(kv) == 0:
 		return platform.Acted{}, nothingToTune()
-	case len(kv) > 0 && m.kind() != "kv-v2":
-		return platform.Acted{}, keyturn.E(keyturn.Unsupported, "the engine "+words.Quoted(at)+" is of type "+keyturn.Clean(m.kind())+", which keeps no versions", "leave out what is for kv-v2")
+	case len(kv) > 0 && m.Kind() != "kv-v2":
+		return platform.Acted{}, keyturn.E(keyturn.Unsupported, "the engine "+words.Quoted(at)+" is of type "+keyturn.Clean(m.Kind())+", which keeps no versions", "leave out what is for kv-v2")
 	}
 	_, before, err := k.item(ctx, s, at, m)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	if len(body) > 0 {
-		if err := k.times(s.call(ctx, http.MethodPost, k.api+"/"+at+"/tune", body, nil), at); err != nil {
+		if err := k.times(s.Call(ctx, http.MethodPost, k.API+"/"+at+"/tune", body, nil), at); err != nil {
 			return platform.Acted{}, err
 		}
 	}
 	if len(kv) > 0 {
-		if err := s.call(ctx, http.MethodPost, at+"/config", kv, nil); err != nil {
+		if err := s.Call(ctx, http.MethodPost, at+"/config", kv, nil); err != nil {
 			e := *keyturn.AsError(err)
 			if len(body) > 0 {
 				e.Message += "; what is not of kv-v2 was changed"
@@ -204,7 +201,7 @@ func (k sort) tune(ctx context.Context, s *server, a platform.Act) (platform.Act
 			return platform.Acted{}, &e
 		}
 	}
-	out := platform.Acted{Told: keyturn.Told{Says: "changed the " + k.what + " " + keyturn.Clean(at)}}
+	out := platform.Acted{Told: keyturn.Told{Says: "changed the " + k.What + " " + keyturn.Clean(at)}}
 	if _, m, err = k.at(ctx, s, a); err == nil {
 		var item map[string]any
 		var after kvSettings
@@ -246,17 +243,17 @@ func (k sort) times(err error, at string) error {
 	case tooLong(err):
 		return longerThanLongest(err)
 	case k == authSort:
-		return words.Sudo(err, k.api+"/"+at+"/tune", `"update"`)
+		return words.Sudo(err, k.API+"/"+at+"/tune", `"update"`)
 	}
 	return err
 }
 
 // secretAt is where version 2 of kv keeps what it knows of a secret.
-func secretAt(ctx context.Context, s *server, a platform.Act) (string, policy.Engine, error) {
+func secretAt(ctx context.Context, s *server.Server, a platform.Act) (string, policy.Engine, error) {
 	if a.On.Version() != "" || a.On.Field() != "" {
 		return "", policy.Engine{}, keyturn.E(keyturn.Invalid, "these settings are of a whole secret, with all of its versions", "leave version and field out").About(a.On)
 	}
-	e, within, err := s.engineOf(ctx, a.On.Name())
+	e, within, err := s.EngineOf(ctx, a.On.Name())
 	if err != nil {
 		return "", e, err
 	}
@@ -267,10 +264,10 @@ func secretAt(ctx context.Context, s *server, a platform.Act) (string, policy.En
 }
 
 // kept reads how a secret is set; NotFound where there is none.
-func kept(ctx context.Context, s *server, a platform.Act, at string) (kvSettings, error) {
+func kept(ctx context.Context, s *server.Server, a platform.Act, at string) (kvSettings, error) {
 	var kv kvSettings
-	err := s.call(ctx, http.MethodGet, at, nil, &kv)
-	if is(err, keyturn.NotFound) {
+	err := s.Call(ctx, http.MethodGet, at, nil, &kv)
+	if errors.Is(err, keyturn.NotFound) {
 		return kv, keyturn.E(keyturn.NotFound, "no secret at "+keyturn.Clean(a.On.Name()), "").About(a.On)
 	}
 	return kv, err
@@ -282,7 +279,7 @@ func (k kvSettings) item(a platform.Act) map[string]any {
 	return item
 }
 
-func secretSettings(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+func secretSettings(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
 	at, _, err := secretAt(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
@@ -291,7 +288,7 @@ func secretSettings(ctx context.Context, s *server, a platform.Act) (platform.Ac
 	return platform.Acted{Told: keyturn.Told{Items: []map[string]any{kv.item(a)}, Single: true}}, err
 }
 
-func tuneSecret(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+func tuneSecret(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
 	body := kvBody(a)
 	if len(body) == 0 {
 		return platform.Acted{}, nothingToTune()
@@ -304,7 +301,7 @@ func tuneSecret(ctx context.Context, s *server, a platform.Act) (platform.Acted,
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	if err := s.call(ctx, http.MethodPost, at, body, nil); err != nil {
+	if err := s.Call(ctx, http.MethodPost, at, body, nil); err != nil {
 		return platform.Acted{}, err
 	}
 	out := platform.Acted{Told: keyturn.Told{Says: "changed the settings of " + keyturn.Clean(a.On.Short())}}
@@ -318,7 +315,7 @@ func tuneSecret(ctx context.Context, s *server, a platform.Act) (platform.Acted,
 		out.Notices = fewer(before, after)
 	}
 	var engine kvSettings
-	if seconds(after.Delete) > 0 && s.call(ctx, http.MethodGet, e.Path+"/config", nil, &engine) == nil && seconds(engine.Delete) > 0 && seconds(engine.Delete) < seconds(after.Delete) {
+	if seconds(after.Delete) > 0 && s.Call(ctx, http.MethodGet, e.Path+"/config", nil, &engine) == nil && seconds(engine.Delete) > 0 && seconds(engine.Delete) < seconds(after.Delete) {
 		out.Notices = append(out.Notices, "the engine deletes versions earlier, after "+strconv.FormatInt(seconds(engine.Delete), 10)+" seconds, and the shorter time counts")
 	}
 	return out, nil

@@ -46,7 +46,7 @@ func Place(s string) string { return strings.Trim(s, "/") }
 
 // Segment refuses a name that is not one segment of a path.
 func Segment(what, s string) error {
-	if s == "." || s == ".." || strings.ContainsAny(s, "/?#%") || keyturn.Clean(s) != s || strings.TrimSpace(s) != s {
+	if s == "" || s == "." || s == ".." || strings.ContainsAny(s, "/?#%") || keyturn.Clean(s) != s || strings.TrimSpace(s) != s {
 		return keyturn.E(keyturn.Invalid, Quoted(s)+" cannot be the name of a "+what, "use letters, digits, - and _")
 	}
 	return nil

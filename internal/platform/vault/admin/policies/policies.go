@@ -1,7 +1,13 @@
-package admin
+// Package policies lists, judges, writes and grants policies of a Vault.
+//
+//	policies.go  policies as they are written
+//	least.go     the least policy for a secret
+//	grant.go     a principal gets it
+package policies
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -9,12 +15,14 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/vault/admin/policy"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/server"
 	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
 )
 
-const policies = "sys/policies/acl"
+// Actions are those on policies, in the order of the help.
+func Actions() []server.Action { return append(policyActions(), grantActions()...) }
 
-func policyActions() []action {
+func policyActions() []server.Action {
 	name := keyturn.Input{Name: "name", Kind: keyturn.InputText, Short: "the policy", Place: true, Required: true}
 	file := keyturn.Input{Name: "file", Kind: keyturn.InputFile, Short: "its text", Place: true, Required: true}
 	granted := []keyturn.Input{
@@ -23,13 +31,13 @@ func policyActions() []action {
 		{Name: "name", Kind: keyturn.InputText, Short: "of the policy"},
 		{Name: "replace", Kind: keyturn.InputYes, Short: "replace a policy of that name"},
 	}
-	return []action{
-		{keyturn.Action{
+	return []server.Action{
+		{Action: keyturn.Action{
 			Name: "policy list", Operation: "list-policies", Short: "List the policies", Reads: true, Columns: []string{"name"},
 			Long:    "List the names of the policies.",
 			Example: "  keyturn vault policy list",
-		}, listPolicies},
-		{keyturn.Action{
+		}, Do: listPolicies},
+		{Action: keyturn.Action{
 			Name: "policy check", Operation: "check-policy", Short: "Judge a policy, and show what it would change", Reads: true,
 			Long: `Judge the text of a policy without writing it: capabilities that do not exist, paths
 that lead to no engine, data/ forgotten under an engine of version 2, wildcards that
@@ -37,29 +45,29 @@ reach further than they seem to, and denials that do nothing. Then show how it d
 from the policy of that name. FILE - is standard input.`,
 			Example: "  keyturn vault policy check myapp myapp.hcl",
 			Inputs:  []keyturn.Input{name, file},
-		}, checkPolicy},
-		{keyturn.Action{
+		}, Do: checkPolicy},
+		{Action: keyturn.Action{
 			Name: "policy write", Operation: "apply-policy", Short: "Write a policy", Preview: "policy check", Document: "policy",
 			Long: `Write a policy from a file in HCL or JSON; - is standard input. It is judged first, as
 'keyturn vault policy check' does. On a terminal the difference is shown, and you are
 asked. The audit log keeps its text before and after.`,
 			Example: "  keyturn vault policy write myapp myapp.hcl --yes\n  keyturn vault policy write myapp - --yes < myapp.hcl",
 			Inputs:  []keyturn.Input{name, file},
-		}, writePolicy},
-		{keyturn.Action{
+		}, Do: writePolicy},
+		{Action: keyturn.Action{
 			Name: "policy read", Operation: "read-policy", Short: "Print the text of a policy", Reads: true, Document: "policy",
 			Long:    "Print the text of a policy.",
 			Example: "  keyturn vault policy read myapp\n  keyturn vault policy read myapp --policy-out copy.hcl",
 			Inputs:  []keyturn.Input{name},
-		}, readPolicy},
-		{keyturn.Action{
+		}, Do: readPolicy},
+		{Action: keyturn.Action{
 			Name: "policy least", Operation: "show-least-policy", Short: "Show the least policy for a secret", Reads: true, Document: "policy",
 			Long: `Show the policy that 'keyturn vault policy for' would write, and write nothing: to read
 it, or to hand it to whoever may write policies.`,
 			Example: "  keyturn vault policy least vault/secret/myapp/config --can read,list",
 			Inputs:  granted,
-		}, policyLeast},
-		{keyturn.Action{
+		}, Do: policyLeast},
+		{Action: keyturn.Action{
 			Name: "policy for", Operation: "grant-policy", Short: "Write the least policy for a secret", Preview: "policy least", Document: "policy",
 			Long: `Write the policy that gives the least that is needed on one secret, under --name, or
 a name made of the secret's. --can takes words that each let a token do what keyturn's
@@ -82,8 +90,8 @@ with --replace; on a terminal the difference is shown, and you are asked.`,
 			Example: "  keyturn vault policy for vault/secret/myapp/config --can read\n  keyturn vault policy for vault/secret/myapp/config --can read,list --name myapp-reader --policy-out policy.hcl",
 			Columns: []string{"path", "capabilities", "tested"},
 			Inputs:  granted,
-		}, policyFor},
-		{keyturn.Action{
+		}, Do: policyFor},
+		{Action: keyturn.Action{
 			Name: "policy delete", Operation: "delete-policy", Short: "Delete a policy",
 			Long: `Delete a policy. Tokens that have it lose what it granted, at once. It asks on a
 terminal, and needs --yes elsewhere. The audit log keeps its text, where your token may
@@ -91,12 +99,12 @@ read it.`,
 			Example: "  keyturn vault policy delete myapp-reader --yes",
 			Asks:    "Delete the policy {name}? Its tokens lose what it grants",
 			Inputs:  []keyturn.Input{name},
-		}, deletePolicy},
+		}, Do: deletePolicy},
 	}
 }
 
-func listPolicies(ctx context.Context, s *server, _ platform.Act) (platform.Acted, error) {
-	names, err := s.names(ctx, policies)
+func listPolicies(ctx context.Context, s *server.Server, _ platform.Act) (platform.Acted, error) {
+	names, err := s.Names(ctx, server.Policies)
 	var out platform.Acted
 	for _, n := range names {
 		out.Items = append(out.Items, map[string]any{"name": n})
@@ -111,18 +119,18 @@ func policyName(a platform.Act) (string, error) {
 }
 
 // textOf reads a policy; "" where there is none.
-func (s *server) textOf(ctx context.Context, name string) (string, error) {
+func textOf(ctx context.Context, s *server.Server, name string) (string, error) {
 	var answer struct {
 		Policy string `json:"policy"`
 	}
-	err := s.call(ctx, http.MethodGet, policies+"/"+name, nil, &answer)
-	if is(err, keyturn.NotFound) {
+	err := s.Call(ctx, http.MethodGet, server.Policies+"/"+name, nil, &answer)
+	if errors.Is(err, keyturn.NotFound) {
 		return "", nil
 	}
 	return answer.Policy, err
 }
 
-func readPolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+func readPolicy(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
 	name, err := policyName(a)
 	if err != nil {
 		return platform.Acted{}, err
@@ -130,20 +138,20 @@ func readPolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted,
 	if name == "root" {
 		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the policy root has no text: it allows everything", "")
 	}
-	text, err := s.textOf(ctx, name)
+	text, err := textOf(ctx, s, name)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	if text == "" {
-		have, _ := s.names(ctx, policies)
-		return platform.Acted{}, s.none("policy", name, have)
+		have, _ := s.Names(ctx, server.Policies)
+		return platform.Acted{}, server.None("policy", name, have)
 	}
 	return platform.Acted{Told: keyturn.Told{Text: text, Policy: &keyturn.PolicyTold{Name: name, Text: text, Applied: true}}}, nil
 }
 
 // judged is a policy that is about to be written: judged, and beside the one that
 // is there.
-func judged(ctx context.Context, s *server, a platform.Act) (platform.Acted, string, error) {
+func judged(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, string, error) {
 	name, err := policyName(a)
 	if err != nil {
 		return platform.Acted{}, "", err
@@ -163,7 +171,7 @@ func judged(ctx context.Context, s *server, a platform.Act) (platform.Acted, str
 	if err != nil {
 		out.Notices = append(out.Notices, "keyturn cannot read this policy, and has not judged it: "+err.Error())
 	} else {
-		engines, known := s.engines(ctx)
+		engines, known := mounted(ctx, s)
 		if !known {
 			out.Notices = append(out.Notices, "your token may not see which engines there are: whether paths lead anywhere was not judged")
 		}
@@ -173,7 +181,7 @@ func judged(ctx context.Context, s *server, a platform.Act) (platform.Acted, str
 		}
 		out.Notices = append(out.Notices, findings...)
 	}
-	before, err := s.textOf(ctx, name)
+	before, err := textOf(ctx, s, name)
 	if err != nil {
 		return platform.Acted{}, "", err
 	}
@@ -182,7 +190,7 @@ func judged(ctx context.Context, s *server, a platform.Act) (platform.Acted, str
 	return out, name, nil
 }
 
-func checkPolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+func checkPolicy(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
 	out, name, err := judged(ctx, s, a)
 	if err != nil {
 		return out, err
@@ -199,7 +207,7 @@ func checkPolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted
 	return out, nil
 }
 
-func writePolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+func writePolicy(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
 	out, name, err := judged(ctx, s, a)
 	if err != nil {
 		return out, err
@@ -208,8 +216,8 @@ func writePolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted
 		out.Says, out.Policy.Applied = "the policy "+name+" is so already", true
 		return out, nil
 	}
-	if err := s.putPolicy(ctx, name, out.Change.After); err != nil {
-		if _, unread := policy.Parse(out.Change.After); unread != nil && is(err, keyturn.Invalid) {
+	if err := put(ctx, s, name, out.Change.After); err != nil {
+		if _, unread := policy.Parse(out.Change.After); unread != nil && errors.Is(err, keyturn.Invalid) {
 			err = keyturn.E(keyturn.Invalid, "the server does not take this policy; "+unread.Error(), keyturn.AsError(unread).Hint).Because(err)
 		}
 		return platform.Acted{}, err
@@ -221,34 +229,34 @@ func writePolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted
 	return out, nil
 }
 
-func (s *server) putPolicy(ctx context.Context, name, text string) error {
-	err := s.call(ctx, http.MethodPut, policies+"/"+name, map[string]string{"policy": text}, nil)
-	if is(err, keyturn.Invalid) {
+func put(ctx context.Context, s *server.Server, name, text string) error {
+	err := s.Call(ctx, http.MethodPut, server.Policies+"/"+name, map[string]string{"policy": text}, nil)
+	if errors.Is(err, keyturn.Invalid) {
 		return keyturn.E(keyturn.Invalid, "the server does not take this policy", "'keyturn vault policy check' tells what keyturn makes of it").Because(err)
 	}
 	return err
 }
 
-func deletePolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+func deletePolicy(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
 	name, err := policyName(a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	have, err := s.names(ctx, policies) // the server deletes any name, and says that it went well
+	have, err := s.Names(ctx, server.Policies) // the server deletes any name, and says that it went well
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	if !slices.Contains(have, name) {
-		return platform.Acted{}, s.none("policy", name, have)
+		return platform.Acted{}, server.None("policy", name, have)
 	}
 	if name == "root" || name == "default" {
 		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the policy "+name+" is the server's own, and cannot be deleted", "write an almost empty one in the place of default")
 	}
-	before, err := s.textOf(ctx, name)
-	if err != nil && !is(err, keyturn.Denied) { // to delete is not to read
+	before, err := textOf(ctx, s, name)
+	if err != nil && !errors.Is(err, keyturn.Denied) { // to delete is not to read
 		return platform.Acted{}, err
 	}
-	if err := s.call(ctx, http.MethodDelete, policies+"/"+name, nil, nil); err != nil {
+	if err := s.Call(ctx, http.MethodDelete, server.Policies+"/"+name, nil, nil); err != nil {
 		return platform.Acted{}, err
 	}
 	out := platform.Acted{Told: keyturn.Told{Says: "deleted the policy " + name}}
@@ -260,23 +268,17 @@ func deletePolicy(ctx context.Context, s *server, a platform.Act) (platform.Acte
 
 // engines are what is mounted, as far as this token may see it; false where it may
 // not see all.
-func (s *server) engines(ctx context.Context) ([]policy.Engine, bool) {
+func mounted(ctx context.Context, s *server.Server) ([]policy.Engine, bool) {
 	var out []policy.Engine
-	for _, k := range []sort{engineSort, authSort} {
-		all, err := k.all(ctx, s)
+	for _, k := range []server.Sort{server.Engines, server.Logins} {
+		all, err := k.All(ctx, s)
 		if err != nil {
 			return nil, false
 		}
 		for p, m := range all {
-			e := policy.Engine{Path: p}
-			if k == authSort {
+			e := policy.Engine{Path: p, KV: m.KV()}
+			if k == server.Logins {
 				e.Path = "auth/" + p
-			}
-			if m.Type == "kv" || m.Type == "generic" {
-				e.KV = 1
-				if m.Options["version"] == "2" {
-					e.KV = 2
-				}
 			}
 			out = append(out, e)
 		}

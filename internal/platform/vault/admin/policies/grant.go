@@ -1,7 +1,8 @@
-package admin
+package policies
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -9,24 +10,25 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/vault/admin/policy"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/server"
 	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
 )
 
-func grantActions() []action {
+func grantActions() []server.Action {
 	inputs := []keyturn.Input{
 		{Name: "principal", Kind: keyturn.InputText, Short: "who", Place: true, Required: true},
 		{Name: "ref", Kind: keyturn.InputOn, Short: "the secret", Place: true, Required: true},
 		{Name: "can", Kind: keyturn.InputList, Short: "what it may do", Required: true, Choices: policy.Words},
 		{Name: "name", Kind: keyturn.InputText, Short: "of the policy; without it, that of the principal with -policy behind it"},
 	}
-	return []action{
-		{keyturn.Action{
+	return []server.Action{
+		{Action: keyturn.Action{
 			Name: keyturn.ActionCheckGrant, Operation: "check-grant", Short: "Show what a grant would change", Reads: true,
 			Long:    "Show what 'keyturn vault policy grant' would change, and whether it could, and change\nnothing.",
 			Example: "  keyturn vault policy check-grant vault:approle/myapp vault/secret/myapp/config --can read",
 			Inputs:  inputs,
-		}, checkGrant},
-		{keyturn.Action{
+		}, Do: checkGrant},
+		{Action: keyturn.Action{
 			Name: keyturn.ActionGrant, Operation: "grant-policy", Short: "Let a principal do something with a secret", Document: "policy", Preview: keyturn.ActionCheckGrant,
 			Long: `Let a principal do something with a secret, by the least policy that does: a policy of
 the principal's own, NAME-policy, gets what it lacks, and the principal gets the policy.
@@ -41,7 +43,7 @@ the principal does not have is somebody else's, and is not touched: choose a --n
 			Example: "  keyturn vault policy grant vault:approle/myapp vault/secret/myapp/config --can read --yes\n  keyturn vault policy grant vault:approle/myapp vault/secret/myapp/config --can read,write --policy-out policy.hcl --yes",
 			Columns: []string{"path", "capabilities", "tested"},
 			Inputs:  inputs,
-		}, grantPolicy},
+		}, Do: grantPolicy},
 	}
 }
 
@@ -64,7 +66,7 @@ var holders = map[string][2]string{
 }
 
 // holder finds the principal that an action names.
-func (s *server) holder(ctx context.Context, said string) (holder, error) {
+func principal(ctx context.Context, s *server.Server, said string) (holder, error) {
 	bad := keyturn.E(keyturn.Invalid, words.Quoted(said)+" is no principal of this platform", "write vault:METHOD/NAME, for instance vault:approle/myapp")
 	rest, ok := strings.CutPrefix(said, "vault:")
 	i := strings.LastIndexByte(rest, '/')
@@ -79,10 +81,11 @@ func (s *server) holder(ctx context.Context, said string) (holder, error) {
 	if method == "entity" || method == "group" {
 		h.at, h.member, h.live = "identity/"+method+"/name/"+name, "policies", true
 	} else {
-		kind, err := s.methodType(ctx, method)
+		m, err := server.Logins.At(ctx, s, method)
 		if err != nil {
 			return holder{}, err
 		}
+		kind := m.Type
 		where, known := holders[kind]
 		if !known {
 			return holder{}, keyturn.E(keyturn.Unsupported, "the login method "+words.Quoted(method)+" is of type "+keyturn.Clean(kind)+", whose policies keyturn cannot change", "write the policy, and give it by hand: keyturn vault policy for")
@@ -93,9 +96,9 @@ func (s *server) holder(ctx context.Context, said string) (holder, error) {
 		h.at, h.member = "auth/"+method+"/"+where[0]+"/"+name, where[1]
 	}
 	data := map[string]any{}
-	if err := s.call(ctx, http.MethodGet, h.at, nil, &data); is(err, keyturn.NotFound) {
-		have, _ := s.names(ctx, h.at[:strings.LastIndexByte(h.at, '/')])
-		return holder{}, s.none(method, name, have)
+	if err := s.Call(ctx, http.MethodGet, h.at, nil, &data); errors.Is(err, keyturn.NotFound) {
+		have, _ := s.Names(ctx, h.at[:strings.LastIndexByte(h.at, '/')])
+		return holder{}, server.None(method, name, have)
 	} else if err != nil {
 		return holder{}, err
 	}
@@ -108,18 +111,6 @@ func (s *server) holder(ctx context.Context, said string) (holder, error) {
 	return h, nil
 }
 
-// methodType is the type of the login method at a path.
-func (s *server) methodType(ctx context.Context, at string) (string, error) {
-	var m mounted
-	err := s.call(ctx, http.MethodGet, "sys/internal/ui/mounts/auth/"+at, nil, &m)
-	if is(err, keyturn.Denied) {
-		e := keyturn.E(keyturn.Denied, "there is no login method at "+words.Quoted(at)+", or your token may do nothing in it", "'keyturn vault auth list' lists them").Because(err)
-		e.By = "platform"
-		return "", e
-	}
-	return m.Type, err
-}
-
 // granting is a grant that was found to be possible.
 type granting struct {
 	to     holder
@@ -128,11 +119,11 @@ type granting struct {
 	after  string
 }
 
-func (s *server) granting(ctx context.Context, a platform.Act) (g granting, err error) {
-	if g.rules, err = s.least(ctx, a); err != nil {
+func possible(ctx context.Context, s *server.Server, a platform.Act) (g granting, err error) {
+	if g.rules, err = leastRules(ctx, s, a); err != nil {
 		return g, err
 	}
-	if g.to, err = s.holder(ctx, a.Args.Text("principal")); err != nil {
+	if g.to, err = principal(ctx, s, a.Args.Text("principal")); err != nil {
 		return g, err
 	}
 	if a.Args.Has("name") {
@@ -142,10 +133,10 @@ func (s *server) granting(ctx context.Context, a platform.Act) (g granting, err 
 	if err := ownPolicy(name); err != nil {
 		return g, err
 	}
-	if err := s.may(ctx, g.to.at, "update"); err != nil {
+	if err := s.May(ctx, g.to.at, "update"); err != nil {
 		return g, err
 	}
-	if g.before, err = s.mayGrant(ctx, name); err != nil {
+	if g.before, err = mayGrant(ctx, s, name); err != nil {
 		return g, err
 	}
 	if g.after, err = policy.Grow(g.before, g.rules); err != nil {
@@ -159,24 +150,13 @@ func (s *server) granting(ctx context.Context, a platform.Act) (g granting, err 
 	return g, nil
 }
 
-// may refuses what this token lacks a capability for.
-func (s *server) may(ctx context.Context, at, capability string) error {
-	have, err := s.capabilities(ctx, "sys/capabilities-self", map[string]any{"paths": []string{at}})
-	if err != nil || slices.Contains(have[at], "root") || slices.Contains(have[at], capability) {
-		return err
-	}
-	e := keyturn.E(keyturn.Denied, "your token may not change "+keyturn.Clean(at), words.Lacks(at, `"`+capability+`"`)+"; nothing was done")
-	e.By = "platform"
-	return e
-}
-
 func (g granting) told(applied bool) keyturn.Told {
 	return keyturn.Told{Change: &keyturn.TextChange{Name: g.to.policy, Before: g.before, After: g.after},
 		Policy: &keyturn.PolicyTold{Name: g.to.policy, Text: g.after, Applied: applied}}
 }
 
-func checkGrant(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	g, err := s.granting(ctx, a)
+func checkGrant(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+	g, err := possible(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -192,20 +172,20 @@ func checkGrant(ctx context.Context, s *server, a platform.Act) (platform.Acted,
 	return out, nil
 }
 
-func grantPolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	g, err := s.granting(ctx, a)
+func grantPolicy(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+	g, err := possible(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	name := g.to.policy
 	if g.before != g.after {
-		if err := s.putPolicy(ctx, name, g.after); err != nil {
+		if err := put(ctx, s, name, g.after); err != nil {
 			return platform.Acted{}, err
 		}
 	}
 	out := platform.Acted{Told: g.told(true)}
 	if !slices.Contains(g.to.have, name) {
-		if err := s.give(ctx, &g.to); err != nil {
+		if err := give(ctx, s, &g.to); err != nil {
 			e := *keyturn.AsError(err)
 			e.Message = "the policy " + words.Quoted(name) + " was written, but " + keyturn.Clean(g.to.name) + " does not have it: " + e.Message
 			return platform.Acted{}, &e
@@ -215,19 +195,19 @@ func grantPolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted
 	if !g.to.live && !slices.Contains(g.to.have, name) {
 		out.Says += ", from its next login on" // tokens that are there keep the policies that they have
 	}
-	s.tested(ctx, name, policy.At(g.after, g.rules), &out)
+	tested(ctx, s, name, policy.At(g.after, g.rules), &out)
 	return out, nil
 }
 
 // give adds the principal's own policy to those that it has. The server takes only
 // the whole list: one that somebody else changes at that moment is lost, or ours is,
 // which is why it is read back.
-func (s *server) give(ctx context.Context, h *holder) error {
+func give(ctx context.Context, s *server.Server, h *holder) error {
 	list := append(slices.Clone(h.have), h.policy)
-	if err := s.call(ctx, http.MethodPost, h.at, map[string]any{h.member: list}, nil); err != nil {
+	if err := s.Call(ctx, http.MethodPost, h.at, map[string]any{h.member: list}, nil); err != nil {
 		return err
 	}
-	now, err := s.holder(ctx, h.name)
+	now, err := principal(ctx, s, h.name)
 	if err != nil {
 		return err
 	}

@@ -1,13 +1,16 @@
-package admin
+// Package database administers the database engine.
+package database
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/server"
 	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
@@ -15,12 +18,13 @@ import (
 // plugins are the short names of those that come with the server.
 var plugins = map[string]string{"postgresql": "postgresql-database-plugin", "mysql": "mysql-database-plugin", "mariadb": "mysql-database-plugin"}
 
-func databaseActions() []action {
+// Actions are all of them, in the order of the help.
+func Actions() []server.Action {
 	name := keyturn.Input{Name: "name", Kind: keyturn.InputText, Short: "the connection", Place: true, Required: true}
 	role := keyturn.Input{Name: "role", Kind: keyturn.InputText, Short: "the role", Place: true, Required: true}
 	at := keyturn.Input{Name: "path", Kind: keyturn.InputText, Short: "where the engine is; without it: database"}
-	return []action{
-		{keyturn.Action{
+	return []server.Action{
+		{Action: keyturn.Action{
 			Name: "database connect", Operation: "connect-database", Short: "Connect the engine to a database server",
 			Long: `Connect the database engine to a PostgreSQL, MySQL or MariaDB, so that it can make users
 there. The address holds {{username}} and {{password}}, never a password: that one is
@@ -37,18 +41,18 @@ replaced; without --allow the roles that may use it stay.`,
 				{Name: "password", Kind: keyturn.InputSecret, Short: "of that user"},
 				{Name: "allow", Kind: keyturn.InputList, Short: "roles that may use it; roles that are written later are added"},
 				at},
-		}, connectDatabase},
-		{keyturn.Action{
+		}, Do: connectDatabase},
+		{Action: keyturn.Action{
 			Name: "database list", Operation: "list-databases", Short: "List the connections", Reads: true, Columns: []string{"name"},
 			Long:    "List the connections of the database engine.",
 			Example: "  keyturn vault database list", Inputs: []keyturn.Input{at},
-		}, listDatabases},
-		{keyturn.Action{
+		}, Do: listDatabases},
+		{Action: keyturn.Action{
 			Name: "database read", Operation: "read-database", Short: "Show a connection", Reads: true, Columns: []string{"name", "plugin", "url", "username", "roles"},
 			Long:    "Show a connection: where it leads, as whom, and for which roles. The password is known to\nthe server alone.",
 			Example: "  keyturn vault database read shop", Inputs: []keyturn.Input{name, at},
-		}, readDatabase},
-		{keyturn.Action{
+		}, Do: readDatabase},
+		{Action: keyturn.Action{
 			Name: "database rotate-root", Operation: "rotate-database-root", Short: "Replace the password of a connection by one that only Vault knows",
 			Long: `Replace the password that a connection uses by a new one that only Vault knows. Nobody can
 log in as that user any more: keep another administrator for people. It asks on a
@@ -56,15 +60,15 @@ terminal, and needs --yes elsewhere.`,
 			Example: "  keyturn vault database rotate-root shop --yes",
 			Asks:    "Replace the password of the connection {name} by one that only Vault knows?",
 			Inputs:  []keyturn.Input{name, at},
-		}, rotateRoot},
-		{keyturn.Action{
+		}, Do: rotateRoot},
+		{Action: keyturn.Action{
 			Name: "database delete", Operation: "delete-database", Short: "Delete a connection",
 			Long:    "Delete a connection. Users that were made by it can then no longer be revoked by Vault:\nrevoke them first. It asks on a terminal, and needs --yes elsewhere.",
 			Example: "  keyturn vault database delete shop --yes",
 			Asks:    "Delete the connection {name}? Users that it made can then no longer be revoked",
 			Inputs:  []keyturn.Input{name, at},
-		}, deleteDatabase},
-		{keyturn.Action{
+		}, Do: deleteDatabase},
+		{Action: keyturn.Action{
 			Name: "database role write", Operation: "write-database-role", Short: "Say how users of a role are made",
 			Long: `Say how the users of a role are made, and for how long. Statements are SQL with {{name}},
 {{password}} and {{expiration}}, and ; between them. The role is added to those that may
@@ -78,36 +82,43 @@ use the connection.
 				{Name: "revocation", Kind: keyturn.InputText, Short: "statements that take it away; without them, the plugin's own"},
 				{Name: "renew", Kind: keyturn.InputText, Short: "statements that let it live longer; without them, the plugin's own"},
 				{Name: "rollback", Kind: keyturn.InputText, Short: "statements that clean up where making it failed"},
-				ttlInput, maxTTLInput, at},
-		}, writeDatabaseRole},
-		{keyturn.Action{
+				server.TTL, server.MaxTTL, at},
+		}, Do: writeDatabaseRole},
+		{Action: keyturn.Action{
 			Name: "database role list", Operation: "list-database-roles", Short: "List the roles", Reads: true, Columns: []string{"role"},
 			Long:    "List the roles of the database engine.",
 			Example: "  keyturn vault database role list", Inputs: []keyturn.Input{at},
-		}, listDatabaseRoles},
-		{keyturn.Action{
+		}, Do: listDatabaseRoles},
+		{Action: keyturn.Action{
 			Name: "database role read", Operation: "read-database-role", Short: "Show a role", Reads: true,
 			Columns: []string{"role", "db", "creation", "revocation", "renew", "rollback", "ttl_seconds", "max_ttl_seconds"},
 			Long:    "Show a role: how its users are made, and for how long they live.",
 			Example: "  keyturn vault database role read myapp", Inputs: []keyturn.Input{role, at},
-		}, readDatabaseRole},
-		{keyturn.Action{
+		}, Do: readDatabaseRole},
+		{Action: keyturn.Action{
 			Name: "database role delete", Operation: "delete-database-role", Short: "Delete a role",
 			Long:    "Delete a role. Users that it made stay until their leases end. It asks on a terminal, and\nneeds --yes elsewhere.",
 			Example: "  keyturn vault database role delete myapp --yes",
 			Asks:    "Delete the role {role}?",
 			Inputs:  []keyturn.Input{role, at},
-		}, deleteDatabaseRole},
+		}, Do: deleteDatabaseRole},
 	}
 }
 
-// databaseAt is the path of the engine that an action names.
-func databaseAt(a platform.Act) (string, error) {
+// engine is the path of the engine that an action names, where that is one.
+func engine(ctx context.Context, s *server.Server, a platform.Act) (string, error) {
 	at := words.Place(a.Args.Text("path"))
 	if at == "" {
 		at = "database"
 	}
-	return at, words.Path("an engine", at)
+	if err := words.Path("an engine", at); err != nil {
+		return "", err
+	}
+	hint := "keyturn vault enable database"
+	if at != "database" {
+		hint += " --path " + keyturn.Quote(at)
+	}
+	return at, server.Engines.Exactly(ctx, s, at, "database", keyturn.E(keyturn.NotFound, "no database engine is enabled at "+keyturn.Clean(at), hint))
 }
 
 // connection is what the server says of one.
@@ -122,34 +133,23 @@ type connection struct {
 
 // found asks for one thing of the engine; NotFound, with the nearest, where it is not
 // there. kind is "config" or "roles".
-func (s *server) found(ctx context.Context, at, kind, name string, out any) error {
+func found(ctx context.Context, s *server.Server, at, kind, name string, out any) error {
 	what := map[string]string{"config": "connection", "roles": "role"}[kind]
 	if err := words.Segment(what, name); err != nil {
 		return err
 	}
-	err := s.call(ctx, http.MethodGet, at+"/"+kind+"/"+name, nil, out)
-	switch {
-	case api.Says(err, noHandler):
-		return noDatabase(at, err)
-	case is(err, keyturn.NotFound), is(err, keyturn.Invalid): // a connection that is not there is a bad request
-		have, listErr := s.names(ctx, at+"/"+kind)
+	err := s.Call(ctx, http.MethodGet, at+"/"+kind+"/"+name, nil, out)
+	if errors.Is(err, keyturn.NotFound) || errors.Is(err, keyturn.Invalid) { // a connection that is not there is a bad request
+		have, listErr := s.Names(ctx, at+"/"+kind)
 		if listErr == nil && !slices.Contains(have, name) {
-			return s.none(what, name, have)
+			return server.None(what, name, have)
 		}
 	}
 	return err
 }
 
-func noDatabase(at string, err error) error {
-	hint := "keyturn vault enable database"
-	if at != "database" {
-		hint += " --path " + keyturn.Quote(at)
-	}
-	return keyturn.E(keyturn.NotFound, "no database engine is enabled at "+at, hint).Because(err)
-}
-
-func connectDatabase(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	at, err := databaseAt(a)
+func connectDatabase(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+	at, err := engine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -170,11 +170,12 @@ func connectDatabase(ctx context.Context, s *server, a platform.Act) (platform.A
 	if a.Args.Has("allow") { // else the server keeps those of a connection that is there
 		body["allowed_roles"] = a.Args["allow"]
 	}
-	says, lost := s.replaces(ctx, at, name, a.Args["allow"])
-	err = s.call(ctx, http.MethodPost, at+"/config/"+name, body, nil)
+	says, lost, err := replaces(ctx, s, at, name, a.Args["allow"])
+	if err != nil {
+		return platform.Acted{}, err
+	}
+	err = s.Call(ctx, http.MethodPost, at+"/config/"+name, body, nil)
 	switch {
-	case api.Says(err, noHandler):
-		return platform.Acted{}, noDatabase(at, err)
 	case api.Says(err, "plugin not found"):
 		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server has no plugin "+words.Quoted(plugin), "there are postgresql, mysql and mariadb; others have to be in its catalog").Because(err)
 	case api.Says(err, "authentication failed") || api.Says(err, "Access denied"):
@@ -190,42 +191,43 @@ func connectDatabase(ctx context.Context, s *server, a platform.Act) (platform.A
 
 // replaces tells what a new connection takes the place of, as far as this token may
 // see it; allow is nil where its roles stay.
-func (s *server) replaces(ctx context.Context, at, name string, allow []string) (says string, lost []string) {
+func replaces(ctx context.Context, s *server.Server, at, name string, allow []string) (says string, lost []string, err error) {
 	var c connection
-	if s.call(ctx, http.MethodGet, at+"/config/"+name, nil, &c) != nil {
-		return "", nil
+	err = s.Call(ctx, http.MethodGet, at+"/config/"+name, nil, &c)
+	if errors.Is(err, keyturn.NotFound) || errors.Is(err, keyturn.Invalid) || errors.Is(err, keyturn.Denied) {
+		return "", nil, nil // one that is not there is a bad request; to write is not to read
+	}
+	if err != nil {
+		return "", nil, err
 	}
 	says = ", in the place of the connection that was there"
 	if len(allow) == 0 {
 		if len(c.Roles) > 0 {
 			says += "; for its roles: " + words.Some(c.Roles)
 		}
-		return says, nil
+		return says, nil, nil
 	}
 	gone := slices.DeleteFunc(slices.Clone(c.Roles), func(r string) bool { return slices.Contains(allow, r) })
 	if len(gone) > 0 && !slices.Contains(allow, "*") {
 		lost = []string{"roles that may use it no more: " + words.Some(gone)}
 	}
-	return says, lost
+	return says, lost, nil
 }
 
-func listDatabases(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	return s.listOf(ctx, a, "config", "name")
+func listDatabases(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+	return listOf(ctx, s, a, "config", "name")
 }
 
-func listDatabaseRoles(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	return s.listOf(ctx, a, "roles", "role")
+func listDatabaseRoles(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+	return listOf(ctx, s, a, "roles", "role")
 }
 
-func (s *server) listOf(ctx context.Context, a platform.Act, kind, column string) (platform.Acted, error) {
-	at, err := databaseAt(a)
+func listOf(ctx context.Context, s *server.Server, a platform.Act, kind, column string) (platform.Acted, error) {
+	at, err := engine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	names, err := s.names(ctx, at+"/"+kind)
-	if api.Says(err, noHandler) {
-		err = noDatabase(at, err)
-	}
+	names, err := s.Names(ctx, at+"/"+kind)
 	var out platform.Acted
 	for _, n := range names {
 		out.Items = append(out.Items, map[string]any{column: n})
@@ -233,13 +235,13 @@ func (s *server) listOf(ctx context.Context, a platform.Act, kind, column string
 	return out, err
 }
 
-func readDatabase(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	at, err := databaseAt(a)
+func readDatabase(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+	at, err := engine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	var c connection
-	if err := s.found(ctx, at, "config", a.Args.Text("name"), &c); err != nil {
+	if err := found(ctx, s, at, "config", a.Args.Text("name"), &c); err != nil {
 		return platform.Acted{}, err
 	}
 	item := map[string]any{"name": a.Args.Text("name"), "plugin": c.Plugin, "username": c.Details.Username, "roles": c.Roles}
@@ -249,17 +251,17 @@ func readDatabase(ctx context.Context, s *server, a platform.Act) (platform.Acte
 	return platform.Acted{Told: keyturn.Told{Single: true, Items: []map[string]any{item}}}, nil
 }
 
-func rotateRoot(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	at, err := databaseAt(a)
+func rotateRoot(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+	at, err := engine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	name := a.Args.Text("name")
 	var c connection
-	if err := s.found(ctx, at, "config", name, &c); err != nil {
+	if err := found(ctx, s, at, "config", name, &c); err != nil {
 		return platform.Acted{}, err
 	}
-	if err := s.call(ctx, http.MethodPost, at+"/rotate-root/"+name, map[string]any{}, nil); err != nil {
+	if err := s.Call(ctx, http.MethodPost, at+"/rotate-root/"+name, map[string]any{}, nil); err != nil {
 		if e := keyturn.AsError(err); e.Unknown {
 			told := *e
 			told.Message = "whether the password was replaced is not known: " + e.Message
@@ -271,23 +273,23 @@ func rotateRoot(ctx context.Context, s *server, a platform.Act) (platform.Acted,
 		Notices: []string{"a secret that holds the old password holds one that works no more"}}}, nil
 }
 
-func deleteDatabase(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	return s.deleteOf(ctx, a, "config", a.Args.Text("name"), "connection")
+func deleteDatabase(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+	return deleteOf(ctx, s, a, "config", a.Args.Text("name"), "connection")
 }
 
-func deleteDatabaseRole(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	return s.deleteOf(ctx, a, "roles", a.Args.Text("role"), "role")
+func deleteDatabaseRole(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+	return deleteOf(ctx, s, a, "roles", a.Args.Text("role"), "role")
 }
 
-func (s *server) deleteOf(ctx context.Context, a platform.Act, kind, name, what string) (platform.Acted, error) {
-	at, err := databaseAt(a)
+func deleteOf(ctx context.Context, s *server.Server, a platform.Act, kind, name, what string) (platform.Acted, error) {
+	at, err := engine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	if err := s.found(ctx, at, kind, name, nil); err != nil {
+	if err := found(ctx, s, at, kind, name, nil); err != nil {
 		return platform.Acted{}, err
 	}
-	if err := s.call(ctx, http.MethodDelete, at+"/"+kind+"/"+name, nil, nil); err != nil {
+	if err := s.Call(ctx, http.MethodDelete, at+"/"+kind+"/"+name, nil, nil); err != nil {
 		return platform.Acted{}, err
 	}
 	return platform.Acted{Told: keyturn.Told{Says: "deleted the " + what + " " + keyturn.Clean(name)}}, nil
@@ -304,8 +306,8 @@ type databaseRole struct {
 	MaxTTL     int      `json:"max_ttl"`
 }
 
-func writeDatabaseRole(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	at, err := databaseAt(a)
+func writeDatabaseRole(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+	at, err := engine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -314,7 +316,7 @@ func writeDatabaseRole(ctx context.Context, s *server, a platform.Act) (platform
 		return platform.Acted{}, err
 	}
 	var c connection
-	if err := s.found(ctx, at, "config", db, &c); err != nil {
+	if err := found(ctx, s, at, "config", db, &c); err != nil {
 		return platform.Acted{}, err
 	}
 	var notices []string
@@ -329,36 +331,32 @@ func writeDatabaseRole(ctx context.Context, s *server, a platform.Act) (platform
 			body[member] = []string{a.Args.Text(input)}
 		}
 	}
-	for input, member := range map[string]string{"ttl": "default_ttl", "max-ttl": "max_ttl"} {
-		if a.Args.Has(input) {
-			body[member] = a.Args.Seconds(input)
-		}
-	}
-	if err := s.call(ctx, http.MethodPost, at+"/roles/"+role, body, nil); err != nil {
-		if is(err, keyturn.Invalid) {
+	server.Set(body, a, nil, map[string]string{"ttl": "default_ttl", "max-ttl": "max_ttl"})
+	if err := s.Call(ctx, http.MethodPost, at+"/roles/"+role, body, nil); err != nil {
+		if errors.Is(err, keyturn.Invalid) {
 			return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server does not take this role", "--ttl must not be longer than --max-ttl").Because(err)
 		}
 		return platform.Acted{}, err
 	}
 	if !slices.ContainsFunc(c.Roles, func(r string) bool { return r == "*" || r == role }) {
 		// What is not named stays as it is, the password too.
-		err := s.call(ctx, http.MethodPost, at+"/config/"+db, map[string]any{"allowed_roles": append(c.Roles, role), "verify_connection": false}, nil)
+		err := s.Call(ctx, http.MethodPost, at+"/config/"+db, map[string]any{"allowed_roles": append(c.Roles, role), "verify_connection": false}, nil)
 		if err != nil {
 			e := *keyturn.AsError(err)
 			e.Message = "the role " + role + " was written, but could not be added to those that may use the connection " + db + ": " + e.Message
 			return platform.Acted{}, &e
 		}
 	}
-	return platform.Acted{Told: keyturn.Told{Says: "wrote the role " + role + ": 'keyturn lease create " + s.mount + "/" + at + "/creds/" + role + "' makes a user", Notices: notices}}, nil
+	return platform.Acted{Told: keyturn.Told{Says: "wrote the role " + role + ": 'keyturn lease create " + s.Mount + "/" + at + "/creds/" + role + "' makes a user", Notices: notices}}, nil
 }
 
-func readDatabaseRole(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	at, err := databaseAt(a)
+func readDatabaseRole(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+	at, err := engine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	var r databaseRole
-	if err := s.found(ctx, at, "roles", a.Args.Text("role"), &r); err != nil {
+	if err := found(ctx, s, at, "roles", a.Args.Text("role"), &r); err != nil {
 		return platform.Acted{}, err
 	}
 	return platform.Acted{Told: keyturn.Told{Single: true, Items: []map[string]any{{"role": a.Args.Text("role"), "db": r.DB, "creation": r.Creation,

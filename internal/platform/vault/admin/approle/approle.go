@@ -1,7 +1,9 @@
-package admin
+// Package approle administers AppRole, by which services log in.
+package approle
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/netip"
 	"regexp"
@@ -10,8 +12,8 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/server"
 	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
-	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
 // unwrapWithin is for how long a secret id waits, wrapped, until it is opened here.
@@ -33,7 +35,8 @@ var roleSettings = []struct {
 
 var roleColumns = []string{"role", "policies", "token_ttl_seconds", "token_max_ttl_seconds", "token_cidrs", "secret_id_ttl_seconds", "secret_id_uses", "secret_id_cidrs"}
 
-func approleActions() []action {
+// Actions are all of them, in the order of the help.
+func Actions() []server.Action {
 	role := keyturn.Input{Name: "role", Kind: keyturn.InputText, Short: "the role", Place: true, Required: true}
 	at := keyturn.Input{Name: "path", Kind: keyturn.InputText, Short: "where AppRole is enabled; without it: approle"}
 	settings := []keyturn.Input{role, at}
@@ -41,39 +44,39 @@ func approleActions() []action {
 		settings = append(settings, s.Input)
 	}
 	accessor := keyturn.Input{Name: "accessor", Kind: keyturn.InputText, Short: "of the secret id, as 'approle secret-ids' lists them", Place: true, Required: true}
-	return []action{
-		{keyturn.Action{
+	return []server.Action{
+		{Action: keyturn.Action{
 			Name: "approle create", Operation: "create-approle", Short: "Create a role for a service",
 			Long: `Create a role that a service logs in as, with a role id and a secret id. Its tokens get
 the policies that you name. It fails with conflict where there is such a role already.`,
 			Example: "  keyturn vault approle create myapp --policies myapp-reader --token-ttl 1h --secret-id-ttl 30d",
 			Inputs:  settings,
-		}, createRole},
-		{keyturn.Action{
+		}, Do: createRole},
+		{Action: keyturn.Action{
 			Name: "approle update", Operation: "update-approle", Short: "Change a role",
 			Long:    "Change what you name of a role; all else stays as it is.",
 			Example: "  keyturn vault approle update myapp --token-max-ttl 4h",
 			Inputs:  settings,
-		}, updateRole},
-		{keyturn.Action{
+		}, Do: updateRole},
+		{Action: keyturn.Action{
 			Name: "approle list", Operation: "list-approles", Short: "List the roles", Reads: true, Columns: []string{"role"},
 			Long:    "List the names of the roles.",
 			Example: "  keyturn vault approle list",
 			Inputs:  []keyturn.Input{at},
-		}, listRoles},
-		{keyturn.Action{
+		}, Do: listRoles},
+		{Action: keyturn.Action{
 			Name: "approle read", Operation: "read-approle", Short: "Show a role", Reads: true, Columns: roleColumns,
 			Long:    "Show what a role is set to.",
 			Example: "  keyturn vault approle read myapp",
 			Inputs:  []keyturn.Input{role, at},
-		}, readRole},
-		{keyturn.Action{
+		}, Do: readRole},
+		{Action: keyturn.Action{
 			Name: "approle role-id", Operation: "get-role-id", Short: "Show the role id of a role", Reads: true, Columns: []string{"role_id"},
 			Long:    "Show the role id of a role. It says who logs in, as a user's name does; the proof is the\nsecret id.",
 			Example: "  keyturn vault approle role-id myapp",
 			Inputs:  []keyturn.Input{role, at},
-		}, roleID},
-		{keyturn.Action{
+		}, Do: roleID},
+		{Action: keyturn.Action{
 			Name: "approle secret-id", Operation: "create-secret-id", Short: "Make a secret id and deliver it, unseen", Secret: "the secret id",
 			Long: `Make a secret id of a role and deliver it. It is never shown:
 
@@ -88,59 +91,60 @@ delivered is destroyed.`,
 			Example: "  keyturn vault approle secret-id myapp --to local/myapp-login\n  keyturn vault approle secret-id myapp --to-file secret-id\n  keyturn vault approle secret-id myapp --wrap 60s",
 			Columns: []string{"accessor", "ttl_seconds"},
 			Inputs:  []keyturn.Input{role, at},
-		}, secretID},
-		{keyturn.Action{
+		}, Do: secretID},
+		{Action: keyturn.Action{
 			Name: "approle secret-ids", Operation: "list-secret-ids", Short: "List the secret ids of a role, by their accessors", Reads: true, Columns: []string{"accessor"},
 			Long:    "List the secret ids of a role. An accessor names one and does not open anything.",
 			Example: "  keyturn vault approle secret-ids myapp",
 			Inputs:  []keyturn.Input{role, at},
-		}, secretIDs},
-		{keyturn.Action{
+		}, Do: secretIDs},
+		{Action: keyturn.Action{
 			Name: "approle destroy-secret-id", Operation: "destroy-secret-id", Short: "Destroy a secret id",
 			Long:    "Destroy a secret id: nobody logs in with it any more. Tokens that it got stay until they\nend. It asks on a terminal, and needs --yes elsewhere.",
 			Example: "  keyturn vault approle destroy-secret-id myapp 84896a0c-1347-aa90-a4f6-aca8b7558780 --yes",
 			Asks:    "Destroy the secret id {accessor} of the role {role}?",
 			Inputs:  []keyturn.Input{role, accessor, at},
-		}, destroySecretID},
-		{keyturn.Action{
+		}, Do: destroySecretID},
+		{Action: keyturn.Action{
 			Name: "approle delete", Operation: "delete-approle", Short: "Delete a role",
 			Long:    "Delete a role with all of its secret ids. Tokens that it got stay until they end. It asks\non a terminal, and needs --yes elsewhere.",
 			Example: "  keyturn vault approle delete myapp --yes",
 			Asks:    "Delete the role {role} with all of its secret ids?",
 			Inputs:  []keyturn.Input{role, at},
-		}, deleteRole},
+		}, Do: deleteRole},
 	}
 }
 
-// role is the path of the role that an action names.
-func roleOf(a platform.Act) (at, name string, err error) {
+// roleOf is the role that an action names, with the path of AppRole's roles, where
+// AppRole is.
+func roleOf(ctx context.Context, s *server.Server, a platform.Act) (at, name string, err error) {
+	name = strings.ToLower(a.Args.Text("role")) // the server keeps names of roles in small letters
+	if !roleName.MatchString(name) {
+		return "", "", keyturn.E(keyturn.Invalid, words.Quoted(name)+" cannot be the name of a role", "use letters, digits, - . and _, and begin and end with a letter or digit")
+	}
+	at, err = rolesAt(ctx, s, a)
+	return at, name, err
+}
+
+// rolesAt is where the roles are.
+func rolesAt(ctx context.Context, s *server.Server, a platform.Act) (string, error) {
 	mount := words.Place(a.Args.Text("path"))
 	if mount == "" {
 		mount = "approle"
 	}
 	if err := words.Path("a login method", mount); err != nil {
-		return "", "", err
+		return "", err
 	}
-	name = strings.ToLower(a.Args.Text("role")) // the server keeps names of roles in small letters
-	if !roleName.MatchString(name) {
-		return "", "", keyturn.E(keyturn.Invalid, words.Quoted(name)+" cannot be the name of a role", "use letters, digits, - . and _, and begin and end with a letter or digit")
+	hint := "keyturn vault auth enable approle"
+	if mount != "approle" {
+		hint += " --path " + keyturn.Quote(mount)
 	}
-	return "auth/" + mount + "/role", name, nil
+	return "auth/" + mount + "/role", server.Logins.Exactly(ctx, s, mount, "approle", keyturn.E(keyturn.NotFound, "AppRole is not enabled at "+keyturn.Clean(mount), hint))
 }
 
 // roleName is what the server takes for one; of another one it says that there is no
 // such path (https://developer.hashicorp.com/vault/api-docs/auth/approle).
 var roleName = regexp.MustCompile(`^\w([\w.-]*\w)?$`)
-
-// noAppRole is the NotFound of a path at which AppRole is not enabled.
-func noAppRole(at string, err error) error {
-	at = strings.TrimSuffix(strings.TrimPrefix(at, "auth/"), "/role")
-	hint := "keyturn vault auth enable approle"
-	if at != "approle" {
-		hint += " --path " + keyturn.Quote(at)
-	}
-	return keyturn.E(keyturn.NotFound, "AppRole is not enabled at "+at, hint).Because(err)
-}
 
 // roleData is what the server says of a role.
 type roleData struct {
@@ -154,31 +158,28 @@ type roleData struct {
 }
 
 // role reads a role; NotFound, with the nearest, where there is none.
-func (s *server) role(ctx context.Context, at, name string) (roleData, error) {
+func look(ctx context.Context, s *server.Server, at, name string) (roleData, error) {
 	var r roleData
-	err := s.call(ctx, http.MethodGet, at+"/"+name, nil, &r)
-	if !is(err, keyturn.NotFound) {
+	err := s.Call(ctx, http.MethodGet, at+"/"+name, nil, &r)
+	if !errors.Is(err, keyturn.NotFound) {
 		return r, err
 	}
-	if api.Says(err, noHandler) {
-		return r, noAppRole(at, err)
-	}
-	have, _ := s.names(ctx, at)
-	return r, s.none("role", name, have)
+	have, _ := s.Names(ctx, at)
+	return r, server.None("role", name, have)
 }
 
-func createRole(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	return s.setRole(ctx, a, true)
+func createRole(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+	return set(ctx, s, a, true)
 }
 
-func updateRole(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	return s.setRole(ctx, a, false)
+func updateRole(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+	return set(ctx, s, a, false)
 }
 
 // setRole writes a role. Whether it is there is looked up before: the server cannot
 // be told to write only then.
-func (s *server) setRole(ctx context.Context, a platform.Act, anew bool) (platform.Acted, error) {
-	at, name, err := roleOf(a)
+func set(ctx context.Context, s *server.Server, a platform.Act, anew bool) (platform.Acted, error) {
+	at, name, err := roleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -197,18 +198,18 @@ func (s *server) setRole(ctx context.Context, a platform.Act, anew bool) (platfo
 			body[in.member] = a.Args.Number(in.Name)
 		}
 	}
-	_, err = s.role(ctx, at, name)
+	_, err = look(ctx, s, at, name)
 	switch {
 	case err == nil && anew:
 		return platform.Acted{}, keyturn.E(keyturn.Conflict, "there is a role "+words.Quoted(name)+" already", "keyturn vault approle update "+keyturn.Quote(name)+" changes it")
-	case is(err, keyturn.NotFound) && anew && !strings.HasPrefix(keyturn.AsError(err).Message, "AppRole"):
+	case errors.Is(err, keyturn.NotFound) && anew:
 	case err != nil:
 		return platform.Acted{}, err
 	case len(body) == 0 && !anew:
 		return platform.Acted{}, keyturn.E(keyturn.Invalid, "it is not said what to change", "see 'keyturn vault approle update --help'")
 	}
-	if err := s.call(ctx, http.MethodPost, at+"/"+name, body, nil); err != nil {
-		if is(err, keyturn.Invalid) {
+	if err := s.Call(ctx, http.MethodPost, at+"/"+name, body, nil); err != nil {
+		if errors.Is(err, keyturn.Invalid) {
 			return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server does not take these settings", "the default time of a token must not be longer than the longest; networks are written 10.0.0.0/8").Because(err)
 		}
 		return platform.Acted{}, err
@@ -220,7 +221,7 @@ func (s *server) setRole(ctx context.Context, a platform.Act, anew bool) (platfo
 			out.Notices = append(out.Notices, "it has no policies: its tokens may do what the policy default says")
 		}
 	}
-	have, err := s.names(ctx, policies)
+	have, err := s.Names(ctx, server.Policies)
 	for _, p := range a.Args["policies"] {
 		if err == nil && !contains(have, p) {
 			out.Notices = append(out.Notices, "there is no policy "+words.Quoted(p)+" yet: it grants nothing until there is")
@@ -250,16 +251,12 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-func listRoles(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	a.Args = platform.Args{"path": a.Args["path"], "role": {"any"}}
-	at, _, err := roleOf(a)
+func listRoles(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+	at, err := rolesAt(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	names, err := s.names(ctx, at)
-	if api.Says(err, noHandler) {
-		err = noAppRole(at, err)
-	}
+	names, err := s.Names(ctx, at)
 	var out platform.Acted
 	for _, n := range names {
 		out.Items = append(out.Items, map[string]any{"role": n})
@@ -267,12 +264,12 @@ func listRoles(ctx context.Context, s *server, a platform.Act) (platform.Acted, 
 	return out, err
 }
 
-func readRole(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	at, name, err := roleOf(a)
+func readRole(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+	at, name, err := roleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	r, err := s.role(ctx, at, name)
+	r, err := look(ctx, s, at, name)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -280,37 +277,37 @@ func readRole(ctx context.Context, s *server, a platform.Act) (platform.Acted, e
 		"token_max_ttl_seconds": r.MaxTTL, "token_cidrs": r.CIDRs, "secret_id_ttl_seconds": r.SecretIDTTL, "secret_id_uses": r.SecretIDUses, "secret_id_cidrs": r.SecretIDCIDRs}}}}, nil
 }
 
-func roleID(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	at, name, err := roleOf(a)
+func roleID(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+	at, name, err := roleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	id, err := s.roleID(ctx, at, name)
+	id, err := idOf(ctx, s, at, name)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	return platform.Acted{Told: keyturn.Told{Single: true, Items: []map[string]any{{"role_id": id}}}}, nil
 }
 
-func (s *server) roleID(ctx context.Context, at, name string) (string, error) {
-	if _, err := s.role(ctx, at, name); err != nil {
+func idOf(ctx context.Context, s *server.Server, at, name string) (string, error) {
+	if _, err := look(ctx, s, at, name); err != nil {
 		return "", err
 	}
 	var answer struct {
 		RoleID string `json:"role_id"`
 	}
-	err := s.call(ctx, http.MethodGet, at+"/"+name+"/role-id", nil, &answer)
+	err := s.Call(ctx, http.MethodGet, at+"/"+name+"/role-id", nil, &answer)
 	return answer.RoleID, err
 }
 
 // secretID makes a secret id, which the server wraps: a wrapped one that was opened
 // on its way cannot be opened here, and is told.
-func secretID(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	at, name, err := roleOf(a)
+func secretID(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+	at, name, err := roleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	role, err := s.roleID(ctx, at, name)
+	role, err := idOf(ctx, s, at, name)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -318,7 +315,7 @@ func secretID(ctx context.Context, s *server, a platform.Act) (platform.Acted, e
 	if within == 0 {
 		within = unwrapWithin
 	}
-	made, err := s.send(ctx, http.MethodPost, at+"/"+name+"/secret-id", map[string]any{}, within)
+	made, err := s.Send(ctx, http.MethodPost, at+"/"+name+"/secret-id", map[string]any{}, within)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -335,8 +332,8 @@ func secretID(ctx context.Context, s *server, a platform.Act) (platform.Acted, e
 		Accessor string `json:"secret_id_accessor"`
 		TTL      int    `json:"secret_id_ttl"`
 	}
-	if err := s.call(ctx, http.MethodPost, "sys/wrapping/unwrap", map[string]string{"token": made.Wrap.Token}, &id); err != nil {
-		if is(err, keyturn.Invalid) {
+	if err := s.Call(ctx, http.MethodPost, "sys/wrapping/unwrap", map[string]string{"token": made.Wrap.Token}, &id); err != nil {
+		if errors.Is(err, keyturn.Invalid) {
 			return platform.Acted{}, keyturn.E(keyturn.Conflict, "somebody else has opened the secret id before it came here", "destroy it: 'keyturn vault approle secret-ids "+keyturn.Quote(name)+"' lists its accessor; then find out who could read the traffic").Because(err)
 		}
 		return platform.Acted{}, err
@@ -345,19 +342,19 @@ func secretID(ctx context.Context, s *server, a platform.Act) (platform.Acted, e
 	out.Secret = map[string]keyturn.Value{"role_id": keyturn.NewValue([]byte(role)), "secret_id": keyturn.NewValue([]byte(id.SecretID))}
 	out.Main = "secret_id"
 	out.TakeBack = "keyturn vault approle destroy-secret-id " + keyturn.Quote(name) + " " + keyturn.Quote(id.Accessor) + " --yes"
-	out.Undo = func(ctx context.Context) error { return s.destroySecretID(ctx, at, name, id.Accessor) }
+	out.Undo = func(ctx context.Context) error { return destroy(ctx, s, at, name, id.Accessor) }
 	return out, nil
 }
 
-func secretIDs(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	at, name, err := roleOf(a)
+func secretIDs(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+	at, name, err := roleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	if _, err := s.role(ctx, at, name); err != nil {
+	if _, err := look(ctx, s, at, name); err != nil {
 		return platform.Acted{}, err
 	}
-	names, err := s.names(ctx, at+"/"+name+"/secret-id")
+	names, err := s.Names(ctx, at+"/"+name+"/secret-id")
 	var out platform.Acted
 	for _, n := range names {
 		out.Items = append(out.Items, map[string]any{"accessor": n})
@@ -365,41 +362,41 @@ func secretIDs(ctx context.Context, s *server, a platform.Act) (platform.Acted, 
 	return out, err
 }
 
-func (s *server) destroySecretID(ctx context.Context, at, name, accessor string) error {
-	return s.call(ctx, http.MethodPost, at+"/"+name+"/secret-id-accessor/destroy", map[string]string{"secret_id_accessor": accessor}, nil)
+func destroy(ctx context.Context, s *server.Server, at, name, accessor string) error {
+	return s.Call(ctx, http.MethodPost, at+"/"+name+"/secret-id-accessor/destroy", map[string]string{"secret_id_accessor": accessor}, nil)
 }
 
-func destroySecretID(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	at, name, err := roleOf(a)
+func destroySecretID(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+	at, name, err := roleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	if _, err := s.role(ctx, at, name); err != nil {
+	if _, err := look(ctx, s, at, name); err != nil {
 		return platform.Acted{}, err
 	}
 	accessor := a.Args.Text("accessor")
-	have, err := s.names(ctx, at+"/"+name+"/secret-id")
+	have, err := s.Names(ctx, at+"/"+name+"/secret-id")
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	if !contains(have, accessor) {
-		return platform.Acted{}, s.none("secret id", accessor, nil)
+		return platform.Acted{}, server.None("secret id", accessor, nil)
 	}
-	if err := s.destroySecretID(ctx, at, name, accessor); err != nil {
+	if err := destroy(ctx, s, at, name, accessor); err != nil {
 		return platform.Acted{}, err
 	}
 	return platform.Acted{Told: keyturn.Told{Says: "destroyed the secret id " + keyturn.Clean(accessor)}}, nil
 }
 
-func deleteRole(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
-	at, name, err := roleOf(a)
+func deleteRole(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+	at, name, err := roleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	if _, err := s.role(ctx, at, name); err != nil {
+	if _, err := look(ctx, s, at, name); err != nil {
 		return platform.Acted{}, err
 	}
-	if err := s.call(ctx, http.MethodDelete, at+"/"+name, nil, nil); err != nil {
+	if err := s.Call(ctx, http.MethodDelete, at+"/"+name, nil, nil); err != nil {
 		return platform.Acted{}, err
 	}
 	return platform.Acted{Told: keyturn.Told{Says: "deleted the role " + name}}, nil

@@ -1,7 +1,8 @@
-package admin
+package policies
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/vault/admin/policy"
+	"github.com/keyturn/keyturn/internal/platform/vault/admin/server"
 	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
 )
 
@@ -18,8 +20,8 @@ type least struct {
 	rules      []policy.Rule
 }
 
-func leastOf(ctx context.Context, s *server, a platform.Act) (least, error) {
-	rules, err := s.least(ctx, a)
+func leastOf(ctx context.Context, s *server.Server, a platform.Act) (least, error) {
+	rules, err := leastRules(ctx, s, a)
 	if err != nil {
 		return least{}, err
 	}
@@ -42,13 +44,13 @@ func (p least) told(before string, applied bool) keyturn.Told {
 
 // policyLeast shows the least policy for one secret. Who may not see the one of that
 // name can still hand it to somebody who may.
-func policyLeast(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+func policyLeast(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
 	p, err := leastOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	before, err := s.textOf(ctx, p.name)
-	if err != nil && !is(err, keyturn.Denied) {
+	before, err := textOf(ctx, s, p.name)
+	if err != nil && !errors.Is(err, keyturn.Denied) {
 		return platform.Acted{}, err
 	}
 	out := platform.Acted{Told: p.told(before, false)}
@@ -60,12 +62,12 @@ func policyLeast(ctx context.Context, s *server, a platform.Act) (platform.Acted
 }
 
 // policyFor writes the least policy for one secret, and tests it.
-func policyFor(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+func policyFor(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
 	p, err := leastOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	before, err := s.mayGrant(ctx, p.name)
+	before, err := mayGrant(ctx, s, p.name)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -73,13 +75,13 @@ func policyFor(ctx context.Context, s *server, a platform.Act) (platform.Acted, 
 		return platform.Acted{}, keyturn.E(keyturn.Conflict, "there is a policy "+words.Quoted(p.name)+" that says something else", "choose another --name, look at it with 'keyturn vault policy read "+keyturn.Quote(p.name)+"', or say --replace")
 	}
 	if before != p.text {
-		if err := s.putPolicy(ctx, p.name, p.text); err != nil {
+		if err := put(ctx, s, p.name, p.text); err != nil {
 			return platform.Acted{}, err
 		}
 	}
 	out := platform.Acted{Told: p.told(before, true)}
 	out.Says = "the policy " + p.name + " lets a token " + strings.Join(a.Args["can"], ", ") + " " + keyturn.Clean(a.On.Short())
-	s.tested(ctx, p.name, p.rules, &out)
+	tested(ctx, s, p.name, p.rules, &out)
 	if slices.ContainsFunc(p.rules, func(r policy.Rule) bool { return slices.Contains(r.Capabilities, "list") }) {
 		out.Notices = append(out.Notices, "to list is to see all names in the same folder, not only this one")
 	}
@@ -87,11 +89,11 @@ func policyFor(ctx context.Context, s *server, a platform.Act) (platform.Acted, 
 }
 
 // least is the least that lets a token do with a secret what an action says.
-func (s *server) least(ctx context.Context, a platform.Act) ([]policy.Rule, error) {
+func leastRules(ctx context.Context, s *server.Server, a platform.Act) ([]policy.Rule, error) {
 	if a.On.Version() != "" || a.On.Field() != "" {
 		return nil, keyturn.E(keyturn.Invalid, "a policy is about whole secrets, with all of their versions", "leave version and field out").About(a.On)
 	}
-	e, within, err := s.engineOf(ctx, a.On.Name())
+	e, within, err := s.EngineOf(ctx, a.On.Name())
 	if err != nil {
 		return nil, err
 	}
@@ -109,41 +111,11 @@ func ownPolicy(name string) error {
 	return words.Segment("policy", name)
 }
 
-// engineOf finds the engine that a name lies in.
-func (s *server) engineOf(ctx context.Context, name string) (policy.Engine, string, error) {
-	var m struct {
-		mounted
-		Path string `json:"path"`
-	}
-	if err := s.call(ctx, http.MethodGet, "sys/internal/ui/mounts/"+name, nil, &m); err != nil {
-		if is(err, keyturn.Denied) {
-			e := keyturn.E(keyturn.Denied, "there is no engine for "+keyturn.Clean(name)+", or your token may do nothing in it", "'keyturn vault engines' lists the engines").Because(err)
-			e.By = "platform"
-			return policy.Engine{}, "", e
-		}
-		return policy.Engine{}, "", err
-	}
-	e := policy.Engine{Path: words.Place(m.Path), KV: 1}
-	if m.Options["version"] == "2" {
-		e.KV = 2
-	}
-	within := strings.TrimPrefix(name, e.Path+"/")
-	if m.Type != "kv" && m.Type != "generic" {
-		if e.KV = 0; !strings.HasPrefix(within, "creds/") && !strings.HasPrefix(within, "static-creds/") {
-			return e, "", keyturn.E(keyturn.Unsupported, "the engine '"+keyturn.Clean(e.Path)+"' is of type "+keyturn.Clean(m.Type)+"; this is for engines that keep secrets, and for credentials", "write a policy by hand: keyturn vault policy write")
-		}
-	}
-	if within == name || within == "" {
-		return e, "", keyturn.E(keyturn.Invalid, words.Quoted(name)+" is an engine, not a secret in it", "name a secret below it")
-	}
-	return e, within, nil
-}
-
 // mayGrant checks that this token may write the policy, and returns the one that is
 // there.
-func (s *server) mayGrant(ctx context.Context, name string) (string, error) {
-	at := policies + "/" + name
-	have, err := s.capabilities(ctx, "sys/capabilities-self", map[string]any{"paths": []string{at}})
+func mayGrant(ctx context.Context, s *server.Server, name string) (string, error) {
+	at := server.Policies + "/" + name
+	have, err := s.Capabilities(ctx, "sys/capabilities-self", map[string]any{"paths": []string{at}})
 	if err != nil {
 		return "", err
 	}
@@ -152,35 +124,17 @@ func (s *server) mayGrant(ctx context.Context, name string) (string, error) {
 		e.By = "platform"
 		return "", e
 	}
-	return s.textOf(ctx, name)
-}
-
-// capabilities asks what a token may do, by path.
-func (s *server) capabilities(ctx context.Context, at string, body map[string]any) (map[string][]string, error) {
-	var answer map[string]any
-	if err := s.call(ctx, http.MethodPost, at, body, &answer); err != nil {
-		return nil, err
-	}
-	out := map[string][]string{}
-	for p, v := range answer {
-		list, _ := v.([]any)
-		for _, c := range list {
-			if c, ok := c.(string); ok {
-				out[p] = append(out[p], c)
-			}
-		}
-	}
-	return out, nil
+	return textOf(ctx, s, name)
 }
 
 // tested makes a token that has the policy and nothing else, asks what it may do,
 // and revokes it. Where that cannot be done the answer says so: the policy stays.
-func (s *server) tested(ctx context.Context, name string, rules []policy.Rule, out *platform.Acted) {
+func tested(ctx context.Context, s *server.Server, name string, rules []policy.Rule, out *platform.Acted) {
 	var paths []string
 	for _, r := range rules {
 		paths = append(paths, r.Path)
 	}
-	have, err := s.tryPolicy(ctx, name, paths)
+	have, err := try(ctx, s, name, paths)
 	if err != nil {
 		out.Notices = append(out.Notices, "it was not tested, since a token for the test could not be made or asked about: "+keyturn.AsError(err).Message)
 	}
@@ -198,8 +152,8 @@ func (s *server) tested(ctx context.Context, name string, rules []policy.Rule, o
 	}
 }
 
-func (s *server) tryPolicy(ctx context.Context, name string, paths []string) (map[string][]string, error) {
-	made, err := s.send(ctx, http.MethodPost, "auth/token/create", map[string]any{"policies": []string{name}, "no_default_policy": true, "ttl": "60s",
+func try(ctx context.Context, s *server.Server, name string, paths []string) (map[string][]string, error) {
+	made, err := s.Send(ctx, http.MethodPost, "auth/token/create", map[string]any{"policies": []string{name}, "no_default_policy": true, "ttl": "60s",
 		"explicit_max_ttl": "60s", "renewable": false, "display_name": "keyturn-test"}, 0)
 	if err != nil {
 		return nil, err
@@ -207,8 +161,8 @@ func (s *server) tryPolicy(ctx context.Context, name string, paths []string) (ma
 	if made.Auth == nil {
 		return nil, keyturn.E(keyturn.Unavailable, "the server made no token", "")
 	}
-	have, err := s.capabilities(ctx, "sys/capabilities-accessor", map[string]any{"accessor": made.Auth.Accessor, "paths": paths})
+	have, err := s.Capabilities(ctx, "sys/capabilities-accessor", map[string]any{"accessor": made.Auth.Accessor, "paths": paths})
 	// It lives for a minute at most, also where this fails.
-	_ = s.call(context.WithoutCancel(ctx), http.MethodPost, "auth/token/revoke-accessor", map[string]string{"accessor": made.Auth.Accessor}, nil)
+	_ = s.Call(context.WithoutCancel(ctx), http.MethodPost, "auth/token/revoke-accessor", map[string]string{"accessor": made.Auth.Accessor}, nil)
 	return have, err
 }
