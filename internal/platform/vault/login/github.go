@@ -44,7 +44,7 @@ func GitHub(ctx context.Context, address string, token keyturn.Value, audience s
 		return failed(nil)
 	}
 	req.Header.Set("Authorization", "bearer "+string(token.Reveal()))
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Transport: api.Transport(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req)
 	if err != nil {
 		var of *url.Error
