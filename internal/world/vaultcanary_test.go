@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -198,6 +199,9 @@ func TestCanaryHostileVault(t *testing.T) {
 // shows neither value, password nor token, of no command; nothing is spoken of which
 // it would print it.
 func TestCanaryDebug(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("GitHub Actions is played by a server that the system's authorities know: elsewhere they are in no file")
+	}
 	value := canary()
 	w := servers.NewWireTLS(t)
 	w.Set("a", map[string]any{"f": value})

@@ -41,7 +41,14 @@ type Config struct {
 	Token func(ctx context.Context) (keyturn.Value, error)
 	// TLS says how the server is known.
 	TLS TLS
-	// Transport sends requests; one made of TLS where nil.
+	// Proxy is "http://host:port" or "socks5://host:port"; "" for none. All that is
+	// sent goes by way of it.
+	Proxy string
+	// AnyProxy has the environment say the proxy where Proxy is "" (HTTPS_PROXY and the
+	// others, https://pkg.go.dev/net/http#ProxyFromEnvironment): for people alone, since
+	// an agent could lead what is sent elsewhere by it.
+	AnyProxy bool
+	// Transport sends requests; one made of TLS and the proxy where nil.
 	Transport http.RoundTripper
 	// Now is the clock; time.Now where nil.
 	Now func() time.Time
@@ -73,7 +80,7 @@ func New(c Config) (*Client, error) {
 		c.Now = time.Now
 	}
 	if c.Transport == nil {
-		if c.Transport, err = c.TLS.transport(); err != nil {
+		if c.Transport, err = c.transport(); err != nil {
 			return nil, err
 		}
 	}
@@ -247,8 +254,13 @@ func (c *Client) unreachable(ctx context.Context, r Request, node *url.URL, err 
 		return keyturn.E(keyturn.Unavailable, keyturn.Clean(node.Host)+" refuses the connection: "+keyturn.Clean(op.Err.Error()),
 			who).About(ref).Because(final{err})
 	}
+	var by proxyRefusal
+	if errors.As(err, &by) {
+		return keyturn.E(keyturn.Unavailable, "the proxy on the way to "+keyturn.Clean(node.Host)+" does not connect us (status "+strconv.Itoa(int(by))+")",
+			"is "+c.proxySetting()+" right, and may it go there?").About(ref).Because(final{by})
+	}
 	sent := true
-	if errors.As(err, &op) && op.Op == "dial" {
+	if errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") {
 		sent, err = false, notBegun{err}
 	}
 	hint := "is the server up, and the address right? 'keyturn status' tells"
@@ -345,6 +357,14 @@ func (c *Client) setting(key string) string {
 		}
 	}
 	return "the mount's " + key
+}
+
+// proxySetting is what says the proxy, for hints.
+func (c *Client) proxySetting() string {
+	if c.Proxy == "" {
+		return "HTTPS_PROXY"
+	}
+	return c.setting("proxy")
 }
 
 // final is the cause of an error that is the same however often it is asked.
