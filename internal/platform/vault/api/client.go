@@ -151,11 +151,15 @@ func (c *Client) Do(ctx context.Context, ref keyturn.Ref, method, path, query st
 	return c.Ask(ctx, Request{Ref: ref, Method: method, Path: path, Query: query, Body: body}, out)
 }
 
-// Ask is Do of any request.
+// Ask is Do of any request. What is said to be done was said by Vault: where the
+// answer is another's (the page of a gateway, for instance) it is Unavailable.
 func (c *Client) Ask(ctx context.Context, r Request, out any) error {
 	raw, err := c.raw(ctx, r)
-	if out == nil || len(raw) == 0 || err != nil && keyturn.AsError(err).Code != keyturn.NotFound {
+	if out == nil || err != nil && keyturn.AsError(err).Code != keyturn.NotFound {
 		return err
+	}
+	if len(raw) == 0 && err == nil {
+		return c.strange(r) // something was asked for
 	}
 	var envelope struct {
 		Data json.RawMessage `json:"data"`
@@ -181,12 +185,28 @@ func (c *Client) Send(ctx context.Context, r Request) (Answer, error) {
 	return a, err
 }
 
+// sound reports whether an answer without an error is one that Vault gives: nothing,
+// with the status that says so, or an object without errors in it.
+func sound(status int, raw []byte) bool {
+	if len(raw) == 0 {
+		return status == http.StatusNoContent
+	}
+	var answer struct {
+		Errors []json.RawMessage `json:"errors"`
+	}
+	return bytes.HasPrefix(bytes.TrimSpace(raw), []byte("{")) && json.Unmarshal(raw, &answer) == nil && len(answer.Errors) == 0
+}
+
 // strange is the error for an answer that is not Vault's: what it changed is not
 // known.
-func (c *Client) strange(r Request) error {
-	return &keyturn.Error{Code: keyturn.Unavailable, Ref: r.Ref, Unknown: r.changes(),
-		Message: "the answer of " + keyturn.Clean(c.nodes[c.last.Load()].Host) + " is not Vault's", Hint: "is the address right?"}
+func (c *Client) strange(r Request) error { return c.strangeOf(r, c.nodes[c.last.Load()]) }
+
+func (c *Client) strangeOf(r Request, node *url.URL) error {
+	return &keyturn.Error{Code: keyturn.Unavailable, Ref: r.Ref, Unknown: r.changes(), Err: final{errStrange},
+		Message: "the answer of " + keyturn.Clean(node.Host) + " is not Vault's", Hint: "is the address right, and nothing between that answers for it?"}
 }
+
+var errStrange = errors.New("it is not what Vault answers to this")
 
 func (c *Client) request(ctx context.Context, r Request, node *url.URL) (*http.Request, error) {
 	u := *node

@@ -189,6 +189,8 @@ func (c *Client) once(ctx context.Context, r Request, node *url.URL, direct bool
 		return raw, nil, c.refused(ctx, r, node, resp, raw)
 	case resp.StatusCode >= 300:
 		return nil, c.redirected(r, resp), nil
+	case !sound(resp.StatusCode, raw):
+		return nil, nil, c.strangeOf(r, node)
 	}
 	return raw, nil, nil
 }
