@@ -206,6 +206,14 @@ func (c *Client) strangeOf(r Request, node *url.URL) error {
 		Message: "the answer of " + keyturn.Clean(node.Host) + " is not Vault's", Hint: "is the address right, and nothing between that answers for it?"}
 }
 
+// tooLarge is the error for an answer that is more than fits.
+func (c *Client) tooLarge(r Request, node *url.URL) error {
+	return &keyturn.Error{Code: keyturn.Unavailable, Ref: r.Ref, Unknown: r.changes(), Err: final{errTooLarge},
+		Message: "the answer of " + keyturn.Clean(node.Host) + " is too large", Hint: "is it Vault that answers there?"}
+}
+
+var errTooLarge = errors.New("no answer of Vault's is so large")
+
 var errStrange = errors.New("it is not what Vault answers to this")
 
 func (c *Client) request(ctx context.Context, r Request, node *url.URL) (*http.Request, error) {
@@ -241,14 +249,9 @@ func (c *Client) request(ctx context.Context, r Request, node *url.URL) (*http.R
 	return req, nil
 }
 
-// unreachable is the error of a request without an answer. The transport's own
-// text may hold the address, never a header.
+// unreachable is the error of a request without an answer.
 func (c *Client) unreachable(ctx context.Context, r Request, node *url.URL, err error) error {
 	ref, changes := r.Ref, r.changes()
-	var sentTo *url.Error
-	if errors.As(err, &sentTo) {
-		err = sentTo.Err // its text would hold the whole address, with what a login sends in it
-	}
 	if ctx.Err() != nil {
 		if !changes {
 			return ctx.Err()
@@ -266,28 +269,28 @@ func (c *Client) unreachable(ctx context.Context, r Request, node *url.URL, err 
 		if !Loopback(node.Hostname()) {
 			hint = "have the server speak TLS; where the network itself is safe, write http:// and insecure: true in the operator's configuration"
 		}
-		return keyturn.E(keyturn.Invalid, keyturn.Clean(node.Host)+" does not speak https", hint).About(ref).Because(err)
+		return keyturn.E(keyturn.Invalid, keyturn.Clean(node.Host)+" does not speak https", hint).About(ref).Because(Cause(err))
 	}
 	who := "where it asks who you are, " + c.setting("client_cert") + " and " + c.setting("client_key") + " say so"
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "remote error" { // an alert of TLS: the request was not read
 		return keyturn.E(keyturn.Unavailable, keyturn.Clean(node.Host)+" refuses the connection: "+keyturn.Clean(op.Err.Error()),
-			who).About(ref).Because(final{err})
+			who).About(ref).Because(final{Cause(err)})
 	}
 	var by proxyRefusal
 	if errors.As(err, &by) {
 		return keyturn.E(keyturn.Unavailable, "the proxy on the way to "+keyturn.Clean(node.Host)+" does not connect us (status "+strconv.Itoa(int(by))+")",
 			"is "+c.proxySetting()+" right, and may it go there?").About(ref).Because(final{by})
 	}
-	sent := true
+	sent, cause := true, Cause(err)
 	if errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") {
-		sent, err = false, notBegun{err}
+		sent, cause = false, notBegun{cause}
 	}
 	hint := "is the server up, and the address right? 'keyturn status' tells"
 	if sent && node.Scheme == "https" && c.TLS.ClientCert == "" { // it may have closed before its alert was read
 		hint += "; " + who
 	}
-	return &keyturn.Error{Code: keyturn.Unavailable, Ref: ref, Unknown: changes && sent, Err: err,
+	return &keyturn.Error{Code: keyturn.Unavailable, Ref: ref, Unknown: changes && sent, Err: cause,
 		Message: keyturn.Clean(node.Host) + " does not answer", Hint: hint}
 }
 

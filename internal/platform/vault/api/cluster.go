@@ -183,8 +183,10 @@ func (c *Client) once(ctx context.Context, r Request, node *url.URL, direct bool
 	c.saw(node, resp)
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
-	case err != nil || len(raw) > maxAnswer:
-		return nil, nil, c.unreachable(ctx, r, node, errors.New("its answer was cut short, or is too large"))
+	case err == nil && len(raw) > maxAnswer:
+		return nil, nil, c.tooLarge(r, node)
+	case err != nil:
+		return nil, nil, c.unreachable(ctx, r, node, err)
 	case resp.StatusCode >= 400:
 		return raw, nil, c.refused(ctx, r, node, resp, raw)
 	case resp.StatusCode >= 300:
@@ -203,7 +205,9 @@ func (c *Client) redirected(r Request, resp *http.Response) *redirect {
 	if err != nil {
 		return to
 	}
-	to.where = u.Scheme + "://" + u.Host
+	if host(u.Hostname()) {
+		to.where = u.Scheme + "://" + u.Host
+	}
 	if resp.StatusCode != http.StatusTemporaryRedirect && resp.StatusCode != http.StatusPermanentRedirect || u.User != nil {
 		return to
 	}
@@ -211,6 +215,22 @@ func (c *Client) redirected(r Request, resp *http.Response) *redirect {
 		return sameHost(n, u) && (u.Path == pathAt(n, r) || u.Path == "/v1/"+r.Path)
 	})
 	return to
+}
+
+// host reports whether s can be the name or address of a host: what cannot be one is not
+// shown, since a server could have put there what was sent to it.
+func host(s string) bool {
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 {
+			return false
+		}
+		for _, c := range label {
+			if c != '-' && c != ':' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+				return false
+			}
+		}
+	}
+	return len(s) <= 253
 }
 
 // sentAway is the error for a redirect that is not followed. Of a change it is not
