@@ -54,11 +54,7 @@ type Config struct {
 	Now func() time.Time
 }
 
-const (
-	maxAnswer  = 64 << 20 // bytes of one answer
-	maxMessage = 64 << 10 // of an error's
-	timeout    = 60 * time.Second
-)
+const timeout = 60 * time.Second // of one request
 
 // Client sends one request at a time for each of its callers; it is safe for
 // concurrent use. It does not retry: Mount does.
@@ -67,6 +63,7 @@ type Client struct {
 	nodes []*url.URL // Address and the others
 	last  atomic.Int32
 	seen  sync.Map // Wire by the host of a node
+	turn  turn     // of who reads a large answer
 	http  *http.Client
 }
 
@@ -84,7 +81,7 @@ func New(c Config) (*Client, error) {
 			return nil, err
 		}
 	}
-	return &Client{nodes: nodes, Config: c, http: &http.Client{
+	return &Client{nodes: nodes, Config: c, turn: make(turn, 1), http: &http.Client{
 		Transport: c.Transport, Timeout: timeout,
 		// A redirect could lead the token anywhere: cluster.go looks at each.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -154,7 +151,9 @@ func (c *Client) Do(ctx context.Context, ref keyturn.Ref, method, path, query st
 // Ask is Do of any request. What is said to be done was said by Vault: where the
 // answer is another's (the page of a gateway, for instance) it is Unavailable.
 func (c *Client) Ask(ctx context.Context, r Request, out any) error {
-	raw, err := c.raw(ctx, r)
+	held := c.turn.none()
+	defer held.end()
+	raw, err := c.raw(ctx, r, held)
 	if out == nil || err != nil && keyturn.AsError(err).Code != keyturn.NotFound {
 		return err
 	}
@@ -178,7 +177,9 @@ func (c *Client) Ask(ctx context.Context, r Request, out any) error {
 // Send sends one request and returns the whole answer.
 func (c *Client) Send(ctx context.Context, r Request) (Answer, error) {
 	var a Answer
-	raw, err := c.raw(ctx, r)
+	held := c.turn.none()
+	defer held.end()
+	raw, err := c.raw(ctx, r, held)
 	if err == nil && len(raw) > 0 && json.Unmarshal(raw, &a) != nil {
 		err = c.strange(r)
 	}
@@ -301,9 +302,7 @@ func (c *Client) refused(ctx context.Context, r Request, node *url.URL, resp *ht
 	var answer struct {
 		Errors []string `json:"errors"`
 	}
-	if len(raw) <= maxMessage {
-		_ = json.Unmarshal(raw, &answer)
-	}
+	_ = json.Unmarshal(raw, &answer)
 	said := strings.Join(answer.Errors, "\n")
 	e := &keyturn.Error{Ref: ref, Code: keyturn.Unavailable, Err: &Refusal{Status: resp.StatusCode, says: func(phrase string) bool { return strings.Contains(said, phrase) }}}
 	server := keyturn.Clean(node.Host)

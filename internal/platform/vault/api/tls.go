@@ -64,6 +64,7 @@ func Transport() *http.Transport {
 		},
 		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSHandshakeTimeout: 10 * time.Second, MaxIdleConnsPerHost: 32, IdleConnTimeout: 30 * time.Second,
+		MaxResponseHeaderBytes: 256 << 10, DisableCompression: true, // a small answer would become a large one
 	}
 }
 
