@@ -527,3 +527,40 @@ func isIdent(e ast.Expr, name string) bool {
 
 // within reports whether an import path is pkg or below it.
 func within(imp, pkg string) bool { return imp == pkg || strings.HasPrefix(imp, pkg+"/") }
+
+// TestOneTransport: everything that speaks HTTP does so by the one transport of
+// api/tls.go, with its version of the protocol, its trust and its limits.
+func TestOneTransport(t *testing.T) {
+	const at = "internal/platform/vault/api/tls.go"
+	made := false
+	for _, f := range sources(t) {
+		if f.test || slices.Contains(testSupport, f.pkg) {
+			continue
+		}
+		ast.Inspect(f.file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.SelectorExpr:
+				if isIdent(n.X, "http") && slices.Contains([]string{"DefaultClient", "DefaultTransport", "Get", "Head", "Post", "PostForm"}, n.Sel.Name) {
+					t.Errorf("%s uses http.%s, whose transport is not ours", f.at(n), n.Sel.Name)
+				}
+				if isIdent(n.X, "http") && n.Sel.Name == "Transport" {
+					if made = true; f.path != at {
+						t.Errorf("%s makes a transport of its own: api.Transport is the one", f.at(n))
+					}
+				}
+			case *ast.CompositeLit:
+				sel, ok := n.Type.(*ast.SelectorExpr)
+				if ok && isIdent(sel.X, "http") && sel.Sel.Name == "Client" && !slices.ContainsFunc(n.Elts, func(e ast.Expr) bool {
+					kv, ok := e.(*ast.KeyValueExpr)
+					return ok && isIdent(kv.Key, "Transport")
+				}) {
+					t.Errorf("%s makes an http.Client without a transport: it would be Go's own", f.at(n))
+				}
+			}
+			return true
+		})
+	}
+	if !made {
+		t.Errorf("no transport is made in %s: is this test looking?", at)
+	}
+}

@@ -4,6 +4,7 @@ package app
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -40,6 +41,9 @@ type Options struct {
 // Main runs keyturn once and returns its exit status. A panic ends it without the
 // panic's own value, which could hold a secret.
 func Main(o Options) (status int) {
+	// What the standard library logs by itself (parts of what servers answered, for
+	// instance) is for nobody; this silences package log, too.
+	slog.SetDefault(slog.New(slog.DiscardHandler))
 	m := o.machine()
 	defer func() {
 		if p := recover(); p != nil {

@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/keyturn/keyturn/internal/world"
@@ -191,4 +193,64 @@ func TestCanaryHostileVault(t *testing.T) {
 	}
 	noFileHolds(t, m, value)
 	t.Logf("%d command lines", count)
+}
+
+// TestCanaryDebug: what Go prints of its connections when the environment asks for it
+// shows neither value, password nor token, of no command; nothing is spoken of which
+// it would print it.
+func TestCanaryDebug(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("GitHub Actions is played by a server that the system's authorities know: elsewhere they are in no file")
+	}
+	value := canary()
+	w := servers.NewWireTLS(t)
+	w.Set("a", map[string]any{"f": value})
+	var two atomic.Int64
+	w.Before(func(out http.ResponseWriter, r *http.Request) bool {
+		if r.ProtoMajor != 1 {
+			two.Add(1)
+		}
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/v1/auth/userpass/login/"), r.URL.Path == "/v1/auth/jwt/login":
+			_, _ = io.WriteString(out, `{"auth":{"client_token":"hvs.`+value[3:27]+`","accessor":"acc","policies":["app"],"lease_duration":60}}`)
+		case r.URL.Path == "/actions":
+			_, _ = io.WriteString(out, `{"value":"`+value[3:27]+`"}`)
+		case strings.HasSuffix(r.URL.Path, "/revoke-self"):
+			out.WriteHeader(http.StatusNoContent)
+		default:
+			return false
+		}
+		return true
+	})
+	for _, debug := range []string{"http2debug=1", "http2debug=2"} {
+		m := world.New(t).As("VAULT_ADDR="+w.Address, "VAULT_CACERT="+w.CACert, "SSL_CERT_FILE="+w.CACert, "GODEBUG="+debug)
+		m.Must("", "init", "--key", "file")
+		for _, c := range []struct {
+			stdin string
+			vars  []string
+			args  []string
+		}{
+			{value, nil, []string{"login", "vault", "--method", "userpass", "--username", "anna", "-"}},
+			{"", []string{"ACTIONS_ID_TOKEN_REQUEST_URL=" + w.Address + "/actions", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + value}, []string{"login", "vault", "--method", "jwt", "--role", "ci"}},
+			{"", nil, []string{"get", "vault/secret/a"}},
+			{value, nil, []string{"put", "vault/secret/b", "f=-"}},
+			{"", nil, []string{"list", "vault/secret/"}},
+			{"", nil, []string{"run", "--env", "P=vault/secret/a#f", "--", "true"}},
+			{"", nil, []string{"status"}},
+			{"", nil, []string{"logout", "vault"}},
+		} {
+			line := debug + ": " + strings.Join(c.args, " ")
+			out := m.As(c.vars...).Run(c.stdin, append(c.args, "-v")...)
+			nowhere(t, value, line, out)
+			if out.Status != 0 || strings.Contains(out.Stderr, "http2") {
+				t.Errorf("%s: status %d\n%s", line, out.Status, shortened(out.Stderr))
+			}
+			if strings.Contains(out.Stdout+out.Stderr, value[3:27]) {
+				t.Errorf("%s: the token is printed", line)
+			}
+		}
+	}
+	if two.Load() > 0 {
+		t.Errorf("%d requests by HTTP/2", two.Load())
+	}
 }

@@ -5,6 +5,7 @@ package mounted
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,7 +52,8 @@ type Mounts struct {
 	Env      func(name string) string
 	Now      func() time.Time
 	// Person tells that the caller is one: others do not have the mount that the
-	// environment names, since they could set a variable.
+	// environment names, since they could set a variable; nor does it say for them what
+	// is trusted, and by which way it is reached.
 	Person bool
 
 	mu     sync.Mutex
@@ -140,7 +142,7 @@ const vaultPlatform = "vault"
 
 // configuredVault makes the mount of an entry in the operator's configuration.
 func (ms *Mounts) configuredVault(entry config.Mount) (*platform.Mount, error) {
-	c, err := configureVault(entry)
+	c, err := configureVault(entry, ms.Operator.File)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +172,10 @@ func (ms *Mounts) environmentVault(name string) (*platform.Mount, error) {
 
 func (ms *Mounts) vault(c api.Config, only bool) (*platform.Mount, error) {
 	name := c.Mount
-	c.Now = ms.Now
+	if err := ms.trust(c); err != nil {
+		return nil, err
+	}
+	c.Now, c.AnyProxy = ms.Now, ms.Person
 	kept := &login.Kept{Keeper: tokens.At(ms.DB, name, vaultPlatform, c.Address, c.Namespace), Config: c}
 	t := access.Chain{Env: ms.Env, Mount: name, Address: c.Address, Only: only, Kept: kept}
 	c.Token, c.Anew = t.Token, t.Anew
@@ -199,6 +204,22 @@ func (ms *Mounts) Attend(ctx context.Context, mount string, need time.Duration, 
 	if ok {
 		t.Attend(ctx, need, func(e login.End) { tell(e.At, e.Why) })
 	}
+}
+
+// trust refuses a mount whose server would be known by authorities that the
+// environment names: an agent could set the variables (of Go,
+// https://pkg.go.dev/crypto/x509#SystemCertPool), and have anybody be the server.
+func (ms *Mounts) trust(c api.Config) error {
+	if ms.Person || c.TLS.CACert != "" || c.TLS.CAPath != "" || strings.HasPrefix(strings.ToLower(c.Address), "http:") {
+		return nil
+	}
+	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
+		if ms.Env(name) != "" {
+			return keyturn.E(keyturn.Denied, name+" is set, and only for people does it say which servers are trusted",
+				"unset it, or name the authority of the server's certificate in the operator's configuration: the mount's ca_cert")
+		}
+	}
+	return nil
 }
 
 // OwnVariable reports whether Vault's own variables are about a mount's server.
@@ -239,7 +260,7 @@ func Check(o *config.Operator) error {
 		if m.Platform != vaultPlatform {
 			continue
 		}
-		_, err := configureVault(m)
+		_, err := configureVault(m, o.File)
 		if err == nil {
 			continue
 		}
@@ -256,10 +277,15 @@ func Check(o *config.Operator) error {
 	return nil
 }
 
-func configureVault(m config.Mount) (api.Config, error) {
+// configureVault makes a Config of an entry in a file. A file that it names is where
+// the file says, wherever keyturn is started: its folder is the configuration's.
+func configureVault(m config.Mount, file string) (api.Config, error) {
 	set := map[string]string{}
 	for _, s := range m.Settings {
 		set[s.Key] = s.Value
+		if slices.Contains(api.Files, s.Key) && s.Value != "" && !filepath.IsAbs(s.Value) {
+			set[s.Key] = filepath.Join(filepath.Dir(file), s.Value)
+		}
 	}
 	return api.Configure(m.Name, set)
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,7 @@ import (
 // What only it proves is said in the test that uses it.
 type Wire struct {
 	Address string
+	CACert  string // a file, of one that speaks TLS
 
 	mu       sync.Mutex
 	before   func(w http.ResponseWriter, r *http.Request) bool
@@ -37,6 +39,19 @@ func NewWire(t testing.TB) *Wire {
 	s := httptest.NewServer(w)
 	t.Cleanup(s.Close)
 	w.Address = s.URL
+	return w
+}
+
+// NewWireTLS starts one that speaks TLS, and HTTP/2 to whoever wants it.
+func NewWireTLS(t testing.TB) *Wire {
+	t.Helper()
+	w := &Wire{secrets: map[string][]map[string]any{}}
+	s := httptest.NewUnstartedServer(w)
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	w.Address, w.CACert = s.URL, filepath.Join(t.TempDir(), "ca.pem")
+	writePEM(t, w.CACert, "CERTIFICATE", s.Certificate().Raw)
 	return w
 }
 

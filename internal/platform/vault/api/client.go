@@ -44,17 +44,20 @@ type Config struct {
 	Anew func(ctx context.Context) string
 	// TLS says how the server is known.
 	TLS TLS
-	// Transport sends requests; one made of TLS where nil.
+	// Proxy is "http://host:port" or "socks5://host:port"; "" for none. All that is
+	// sent goes by way of it.
+	Proxy string
+	// AnyProxy has the environment say the proxy where Proxy is "" (HTTPS_PROXY and the
+	// others, https://pkg.go.dev/net/http#ProxyFromEnvironment): for people alone, since
+	// an agent could lead what is sent elsewhere by it.
+	AnyProxy bool
+	// Transport sends requests; one made of TLS and the proxy where nil.
 	Transport http.RoundTripper
 	// Now is the clock; time.Now where nil.
 	Now func() time.Time
 }
 
-const (
-	maxAnswer  = 64 << 20 // bytes of one answer
-	maxMessage = 64 << 10 // of an error's
-	timeout    = 60 * time.Second
-)
+const timeout = 60 * time.Second // of one request
 
 // Client sends one request at a time for each of its callers; it is safe for
 // concurrent use. It does not retry: Mount does.
@@ -63,6 +66,7 @@ type Client struct {
 	nodes []*url.URL // Address and the others
 	last  atomic.Int32
 	seen  sync.Map // Wire by the host of a node
+	turn  turn     // of who reads a large answer
 	http  *http.Client
 }
 
@@ -76,11 +80,11 @@ func New(c Config) (*Client, error) {
 		c.Now = time.Now
 	}
 	if c.Transport == nil {
-		if c.Transport, err = c.TLS.transport(); err != nil {
+		if c.Transport, err = c.transport(); err != nil {
 			return nil, err
 		}
 	}
-	return &Client{nodes: nodes, Config: c, http: &http.Client{
+	return &Client{nodes: nodes, Config: c, turn: make(turn, 1), http: &http.Client{
 		Transport: c.Transport, Timeout: timeout,
 		// A redirect could lead the token anywhere: cluster.go looks at each.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -147,11 +151,17 @@ func (c *Client) Do(ctx context.Context, ref keyturn.Ref, method, path, query st
 	return c.Ask(ctx, Request{Ref: ref, Method: method, Path: path, Query: query, Body: body}, out)
 }
 
-// Ask is Do of any request.
+// Ask is Do of any request. What is said to be done was said by Vault: where the
+// answer is another's (the page of a gateway, for instance) it is Unavailable.
 func (c *Client) Ask(ctx context.Context, r Request, out any) error {
-	raw, err := c.raw(ctx, r)
-	if out == nil || len(raw) == 0 || err != nil && keyturn.AsError(err).Code != keyturn.NotFound {
+	held := c.turn.none()
+	defer held.end()
+	raw, err := c.raw(ctx, r, held)
+	if out == nil || err != nil && keyturn.AsError(err).Code != keyturn.NotFound {
 		return err
+	}
+	if len(raw) == 0 && err == nil {
+		return c.strange(r) // something was asked for
 	}
 	var envelope struct {
 		Data json.RawMessage `json:"data"`
@@ -170,19 +180,45 @@ func (c *Client) Ask(ctx context.Context, r Request, out any) error {
 // Send sends one request and returns the whole answer.
 func (c *Client) Send(ctx context.Context, r Request) (Answer, error) {
 	var a Answer
-	raw, err := c.raw(ctx, r)
+	held := c.turn.none()
+	defer held.end()
+	raw, err := c.raw(ctx, r, held)
 	if err == nil && len(raw) > 0 && json.Unmarshal(raw, &a) != nil {
 		err = c.strange(r)
 	}
 	return a, err
 }
 
+// sound reports whether an answer without an error is one that Vault gives: nothing,
+// with the status that says so, or an object without errors in it.
+func sound(status int, raw []byte) bool {
+	if len(raw) == 0 {
+		return status == http.StatusNoContent
+	}
+	var answer struct {
+		Errors []json.RawMessage `json:"errors"`
+	}
+	return bytes.HasPrefix(bytes.TrimSpace(raw), []byte("{")) && json.Unmarshal(raw, &answer) == nil && len(answer.Errors) == 0
+}
+
 // strange is the error for an answer that is not Vault's: what it changed is not
 // known.
-func (c *Client) strange(r Request) error {
-	return &keyturn.Error{Code: keyturn.Unavailable, Ref: r.Ref, Unknown: r.changes(),
-		Message: "the answer of " + keyturn.Clean(c.nodes[c.last.Load()].Host) + " is not Vault's", Hint: "is the address right?"}
+func (c *Client) strange(r Request) error { return c.strangeOf(r, c.nodes[c.last.Load()]) }
+
+func (c *Client) strangeOf(r Request, node *url.URL) error {
+	return &keyturn.Error{Code: keyturn.Unavailable, Ref: r.Ref, Unknown: r.changes(), Err: final{errStrange},
+		Message: "the answer of " + keyturn.Clean(node.Host) + " is not Vault's", Hint: "is the address right, and nothing between that answers for it?"}
 }
+
+// tooLarge is the error for an answer that is more than fits.
+func (c *Client) tooLarge(r Request, node *url.URL) error {
+	return &keyturn.Error{Code: keyturn.Unavailable, Ref: r.Ref, Unknown: r.changes(), Err: final{errTooLarge},
+		Message: "the answer of " + keyturn.Clean(node.Host) + " is too large", Hint: "is it Vault that answers there?"}
+}
+
+var errTooLarge = errors.New("no answer of Vault's is so large")
+
+var errStrange = errors.New("it is not what Vault answers to this")
 
 func (c *Client) request(ctx context.Context, r Request, node *url.URL) (*http.Request, error) {
 	u := *node
@@ -220,14 +256,9 @@ func (c *Client) request(ctx context.Context, r Request, node *url.URL) (*http.R
 	return req, nil
 }
 
-// unreachable is the error of a request without an answer. The transport's own
-// text may hold the address, never a header.
+// unreachable is the error of a request without an answer.
 func (c *Client) unreachable(ctx context.Context, r Request, node *url.URL, err error) error {
 	ref, changes := r.Ref, r.changes()
-	var sentTo *url.Error
-	if errors.As(err, &sentTo) {
-		err = sentTo.Err // its text would hold the whole address, with what a login sends in it
-	}
 	if ctx.Err() != nil {
 		if !changes {
 			return ctx.Err()
@@ -245,23 +276,28 @@ func (c *Client) unreachable(ctx context.Context, r Request, node *url.URL, err 
 		if !Loopback(node.Hostname()) {
 			hint = "have the server speak TLS; where the network itself is safe, write http:// and insecure: true in the operator's configuration"
 		}
-		return keyturn.E(keyturn.Invalid, keyturn.Clean(node.Host)+" does not speak https", hint).About(ref).Because(err)
+		return keyturn.E(keyturn.Invalid, keyturn.Clean(node.Host)+" does not speak https", hint).About(ref).Because(Cause(err))
 	}
 	who := "where it asks who you are, " + c.setting("client_cert") + " and " + c.setting("client_key") + " say so"
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "remote error" { // an alert of TLS: the request was not read
 		return keyturn.E(keyturn.Unavailable, keyturn.Clean(node.Host)+" refuses the connection: "+keyturn.Clean(op.Err.Error()),
-			who).About(ref).Because(final{err})
+			who).About(ref).Because(final{Cause(err)})
 	}
-	sent := true
-	if errors.As(err, &op) && op.Op == "dial" {
-		sent, err = false, notBegun{err}
+	var by proxyRefusal
+	if errors.As(err, &by) {
+		return keyturn.E(keyturn.Unavailable, "the proxy on the way to "+keyturn.Clean(node.Host)+" does not connect us (status "+strconv.Itoa(int(by))+")",
+			"is "+c.proxySetting()+" right, and may it go there?").About(ref).Because(final{by})
+	}
+	sent, cause := true, Cause(err)
+	if errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") {
+		sent, cause = false, notBegun{cause}
 	}
 	hint := "is the server up, and the address right? 'keyturn status' tells"
 	if sent && node.Scheme == "https" && c.TLS.ClientCert == "" { // it may have closed before its alert was read
 		hint += "; " + who
 	}
-	return &keyturn.Error{Code: keyturn.Unavailable, Ref: ref, Unknown: changes && sent, Err: err,
+	return &keyturn.Error{Code: keyturn.Unavailable, Ref: ref, Unknown: changes && sent, Err: cause,
 		Message: keyturn.Clean(node.Host) + " does not answer", Hint: hint}
 }
 
@@ -272,9 +308,7 @@ func (c *Client) refused(ctx context.Context, r Request, node *url.URL, resp *ht
 	var answer struct {
 		Errors []string `json:"errors"`
 	}
-	if len(raw) <= maxMessage {
-		_ = json.Unmarshal(raw, &answer)
-	}
+	_ = json.Unmarshal(raw, &answer)
 	said := strings.Join(answer.Errors, "\n")
 	e := &keyturn.Error{Ref: ref, Code: keyturn.Unavailable, Err: &Refusal{Status: resp.StatusCode, says: func(match func(string) bool) bool { return match(said) }}}
 	server := keyturn.Clean(node.Host)
@@ -351,6 +385,14 @@ func (c *Client) setting(key string) string {
 		}
 	}
 	return "the mount's " + key
+}
+
+// proxySetting is what says the proxy, for hints.
+func (c *Client) proxySetting() string {
+	if c.Proxy == "" {
+		return "HTTPS_PROXY"
+	}
+	return c.setting("proxy")
 }
 
 // final is the cause of an error that is the same however often it is asked.

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -93,14 +92,14 @@ type redirect struct{ to int }
 
 // raw sends one request, to as many addresses as it takes, and returns the body of
 // the answer, of a NotFound too.
-func (c *Client) raw(ctx context.Context, r Request) ([]byte, error) {
+func (c *Client) raw(ctx context.Context, r Request, held *held) ([]byte, error) {
 	queue := c.order(r)
 	direct := len(c.nodes) > 1 && r.changes()
 	var failed error // of those that were asked before, the one that tells most
 	for hops := 0; ; {
 		at := queue[0]
 		queue = queue[1:]
-		raw, to, err := c.once(ctx, r, c.nodes[at], direct)
+		raw, to, err := c.once(ctx, r, c.nodes[at], direct, held)
 		switch {
 		case to != nil && to.to >= 0 && hops < maxHops && (direct || !r.changes()):
 			hops++
@@ -163,7 +162,7 @@ func (c *Client) order(r Request) []int {
 
 // once sends one request to one node. It returns the redirect that was answered, nil
 // for any other answer.
-func (c *Client) once(ctx context.Context, r Request, node *url.URL, direct bool) ([]byte, *redirect, error) {
+func (c *Client) once(ctx context.Context, r Request, node *url.URL, direct bool, held *held) ([]byte, *redirect, error) {
 	req, err := c.request(ctx, r, node)
 	if err != nil {
 		return nil, nil, err
@@ -177,14 +176,18 @@ func (c *Client) once(ctx context.Context, r Request, node *url.URL, direct bool
 	}
 	defer resp.Body.Close()
 	c.saw(node, resp)
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	raw, err := held.read(req.Context(), r, resp)
 	switch {
-	case err != nil || len(raw) > maxAnswer:
-		return nil, nil, c.unreachable(ctx, r, node, errors.New("its answer was cut short, or is too large"))
+	case errors.Is(err, errTooLarge) && resp.StatusCode < 300:
+		return nil, nil, c.tooLarge(r, node)
+	case err != nil && !errors.Is(err, errTooLarge):
+		return nil, nil, c.unreachable(ctx, r, node, err)
 	case resp.StatusCode >= 400:
 		return raw, nil, c.refused(ctx, r, node, resp, raw)
 	case resp.StatusCode >= 300:
 		return nil, c.redirected(r, resp), nil
+	case !sound(resp.StatusCode, raw):
+		return nil, nil, c.strangeOf(r, node)
 	}
 	return raw, nil, nil
 }

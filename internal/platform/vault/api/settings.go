@@ -2,6 +2,7 @@ package api
 
 import (
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -13,8 +14,17 @@ import (
 // (https://developer.hashicorp.com/vault/docs/commands#environment-variables).
 var Settings = []struct{ Key, Variable string }{
 	{"address", "VAULT_ADDR"}, {"addresses", ""}, {"namespace", "VAULT_NAMESPACE"}, {"ca_cert", "VAULT_CACERT"}, {"ca_path", "VAULT_CAPATH"}, {"client_cert", "VAULT_CLIENT_CERT"},
-	{"client_key", "VAULT_CLIENT_KEY"}, {"server_name", "VAULT_TLS_SERVER_NAME"}, {"insecure", ""},
+	{"client_key", "VAULT_CLIENT_KEY"}, {"server_name", "VAULT_TLS_SERVER_NAME"}, {"proxy", "VAULT_PROXY_ADDR"}, {"insecure", ""},
 }
+
+// Files are those of Settings that name a file or a folder.
+var Files = []string{"ca_cert", "ca_path", "client_cert", "client_key"}
+
+// What is said of a proxy that is none.
+const (
+	badProxy  = "the proxy of this mount is not one"
+	proxyHint = "write proxy: http://HOST:PORT, or socks5://HOST:PORT, without user and password"
+)
 
 // BadSetting is the cause of an error about one setting, named by its key.
 type BadSetting string
@@ -51,7 +61,16 @@ func Configure(mount string, set map[string]string) (Config, error) {
 			return bad(key, "the mount '"+mount+"' has "+key+" and no "+other, "set both, or none")
 		}
 	}
-	c := Config{Address: set["address"], Namespace: set["namespace"], Insecure: set["insecure"] == "true", Mount: mount,
+	if v := set["proxy"]; v != "" {
+		u, err := url.Parse(v)
+		if err != nil || u.Scheme != "http" && u.Scheme != "socks5" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+			return bad("proxy", badProxy, proxyHint)
+		}
+		if strings.HasPrefix(strings.ToLower(set["address"]), "http:") && set["insecure"] != "true" {
+			return bad("proxy", "the mount '"+mount+"' is reached without encryption, and by way of a proxy", "write https://, or leave the proxy out")
+		}
+	}
+	c := Config{Address: set["address"], Namespace: set["namespace"], Insecure: set["insecure"] == "true", Mount: mount, Proxy: set["proxy"],
 		TLS: TLS{CACert: set["ca_cert"], CAPath: set["ca_path"], ServerName: set["server_name"], ClientCert: set["client_cert"], ClientKey: set["client_key"]}}
 	if set["addresses"] != "" {
 		c.Others = strings.Split(set["addresses"], ", ")

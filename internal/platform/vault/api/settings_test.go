@@ -36,6 +36,12 @@ func TestConfigure(t *testing.T) {
 		"with the API's path":      {map[string]string{"address": at + "/v1/"}, "address", "write " + at},
 		"of the web page":          {map[string]string{"address": at + "/x/ui"}, "address", "write " + at + "/x"},
 		"a path":                   {map[string]string{"address": at + "/vault"}, "", ""},
+		"a proxy":                  {map[string]string{"address": at, "proxy": "http://proxy:3128"}, "", ""},
+		"a socks proxy":            {map[string]string{"address": at, "proxy": "socks5://127.0.0.1:1080/"}, "", ""},
+		"a proxy of TLS":           {map[string]string{"address": at, "proxy": "https://proxy:3128"}, "proxy", "http://HOST:PORT"},
+		"a proxy with a password":  {map[string]string{"address": at, "proxy": "http://a:b@proxy:3128"}, "proxy", "without user"},
+		"a proxy without a scheme": {map[string]string{"address": at, "proxy": "proxy:3128"}, "proxy", "http://HOST:PORT"},
+		"a proxy to loopback":      {map[string]string{"address": "HTTP://127.0.0.1:8200", "proxy": "http://proxy:3128"}, "proxy", "leave the proxy out"},
 		"half a pair":              {map[string]string{"address": at, "client_key": "b"}, "client_key", "set both"},
 	} {
 		got, err := Configure("prod", c.set)

@@ -3,7 +3,6 @@ package login
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -44,14 +43,10 @@ func GitHub(ctx context.Context, address string, token keyturn.Value, audience s
 		return failed(nil)
 	}
 	req.Header.Set("Authorization", "bearer "+string(token.Reveal()))
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Transport: api.Transport(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req)
 	if err != nil {
-		var of *url.Error
-		if errors.As(err, &of) {
-			err = of.Err // its text would hold the whole address
-		}
-		return failed(err)
+		return failed(api.Cause(err))
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxSigned))

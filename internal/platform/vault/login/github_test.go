@@ -1,6 +1,7 @@
 package login
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -47,5 +48,30 @@ func TestGitHub(t *testing.T) {
 	for _, address := range []string{"", "kt-canary", "http://example.com/kt-canary", "ftp://127.0.0.1/", "https://"} {
 		_, err := ask(address, "")
 		code(t, address, err, keyturn.Invalid)
+	}
+}
+
+// TestGitHubRepeatsNothing: an answer that is no HTTP, and holds what was sent, is in no
+// part of the error.
+func TestGitHubRepeatsNothing(t *testing.T) {
+	const canary = "kt-canary-job"
+	for _, answer := range []string{canary + "\r\n\r\n", "HTTP/1.1 " + canary + "\r\n\r\n", "HTTP/1.1 200 OK\r\n" + canary + "\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: " + canary + "\r\n\r\n",
+		"HTTP/1.1 302 OK\r\nLocation: http://[" + canary + "\r\n\r\n"} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				panic(http.ErrAbortHandler)
+			}
+			_, _ = io.WriteString(conn, answer)
+			_ = conn.Close()
+		}))
+		_, err := GitHub(t.Context(), s.URL+"/"+canary, keyturn.NewValue([]byte(canary)), "")
+		code(t, answer, err, keyturn.Unavailable)
+		for next := err; next != nil; next = errors.Unwrap(next) {
+			if e := keyturn.AsError(next); strings.Contains(next.Error()+e.Message+e.Hint, canary) {
+				t.Errorf("%q: the error repeats it: %v", answer, next)
+			}
+		}
+		s.Close()
 	}
 }

@@ -227,7 +227,7 @@ func issued(ctx context.Context, c *api.Client, r Request, a api.Answer) (platfo
 	if full, err := known(ctx, c, t.Value); err == nil {
 		t.Identity = full.Identity
 	}
-	return t, nil
+	return bounded(t)
 }
 
 // as is the same server asked with another token.
@@ -253,7 +253,10 @@ func known(ctx context.Context, c *api.Client, token keyturn.Value) (platform.To
 	if err := own.Do(ctx, keyturn.Ref{}, http.MethodGet, "auth/token/lookup-self", "", nil, &self); err != nil {
 		return platform.Token{}, err
 	}
-	return platform.Token{Value: token, Accessor: self.Accessor, Identity: self.Name, Policies: self.Policies, Issued: c.Now().UTC(), Expires: self.Expires.UTC(), Renewable: self.Renewable}, nil
+	if self.Name == "" && len(self.Policies) == 0 { // each has a name, and what it may do
+		return platform.Token{}, keyturn.E(keyturn.Unavailable, "the server answers nothing about this token", "is it Vault that answers there?")
+	}
+	return bounded(platform.Token{Value: token, Accessor: self.Accessor, Identity: self.Name, Policies: self.Policies, Issued: c.Now().UTC(), Expires: self.Expires.UTC(), Renewable: self.Renewable})
 }
 
 // Renew makes a token live on; NotFound where it cannot be renewed any more.
