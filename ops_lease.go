@@ -17,6 +17,7 @@ type LeaseInfo struct {
 	Ref       Ref       `json:"ref"`
 	Native    string    `json:"native,omitempty"` // the platform's name of it; "" while it is not known
 	By        string    `json:"by"`               // the principal that took it
+	Target    string    `json:"target,omitempty"` // where the mount was then: its server, and namespace
 	State     string    `json:"state"`
 	Began     time.Time `json:"began"`
 	Seconds   int64     `json:"seconds,omitempty"` // of the last term, from when it was given; 0: it has no end

@@ -29,7 +29,7 @@ func (b *Broker) act(ctx context.Context, c *call) (keyturn.Result, error) {
 		b.undescribed(c, res)
 		return res, nil
 	})
-	if e := keyturn.AsError(err); e != nil && e.Code == keyturn.Internal && changes(c.op) {
+	if e := keyturn.AsError(err); e != nil && e.Code == keyturn.Internal && changes(c.op) && !errors.Is(err, context.Canceled) {
 		unknown := *e // a bug: nobody can say how far it came
 		unknown.Unknown = true
 		return nil, &unknown

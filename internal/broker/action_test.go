@@ -205,6 +205,36 @@ func TestActionRules(t *testing.T) {
 	}
 }
 
+// A secret that an action makes is not stored where somebody could see it who may not
+// have it of the action itself.
+func TestActionLaunders(t *testing.T) {
+	into := func(to string) func(*rules.Source) { return func(s *rules.Source) { s.Mounts = []string{to} } }
+	all := []rules.Source{may("agents", "administer", "prod/make/id"), may("agents", "use", "local/app/db", into("prod/**")),
+		may("agents", "write reveal", "prod/copied")}
+	w := newWorld(t, withRules(t, all...))
+	n := w.mark()
+	e := w.as(coder).no(keyturn.Denied, making(copied))
+	if e.Approval == nil || len(w.since(n)) > 0 || !strings.Contains(e.Message, "store prod/make/id to prod/copied") || !strings.Contains(e.Message, "any agent could then reveal it at prod/copied") {
+		t.Errorf("%s", full(e))
+	}
+	// So is it for a person, and who says yes is told.
+	w.as(anna).no(keyturn.Denied, making(copied))
+	reqs := w.as(bob).must(keyturn.ListRequests{}).(*keyturn.Requests).Requests
+	if len(reqs) != 2 || !strings.Contains(reqs[0].Opens, "any agent could then reveal it") {
+		t.Errorf("who says yes is not told: %+v", reqs)
+	}
+	w.yes(bob, e.Approval.ID)
+	w.as(coder).must(making(copied))
+	// A program that shows it is as good as to reveal it.
+	shows := append(slices.Clone(all[:2]), may("agents", "write use", "prod/copied", run("sh **")))
+	newWorld(t, withRules(t, shows...)).as(coder).no(keyturn.Denied, making(copied))
+	// Who may reveal it there may here; and a rule can say so.
+	newWorld(t, withRules(t, append(all, may("agents", "reveal", "prod/make/id"))...)).as(coder).must(making(copied))
+	w = newWorld(t, withRules(t, append(all, may("agent:coder", "use", "prod/make/id", into("prod/copied")))...))
+	w.as(coder).must(making(copied))
+	w.as(other).no(keyturn.Denied, making(copied))
+}
+
 // ofAction is what the rules say of an action beside what they say of its parts; none
 // for another operation.
 func ofAction(op keyturn.Op, decide func(keyturn.Verb, string) rules.Decision) (out []rules.Decision) {

@@ -90,10 +90,7 @@ func (b *Broker) judge(c *call) verdict.Verdict {
 		for _, child := range c.children[1:] {
 			all = all.And(child.verdict)
 		}
-		if op, ok := c.op.(keyturn.CopySecret); ok && all.Effect != rules.Deny {
-			all = b.launders(c.actor, op, all)
-		}
-		return all
+		return b.launders(c, all)
 	}
 	var paths []string
 	switch op := c.op.(type) {
@@ -165,7 +162,7 @@ func (b *Broker) judge(c *call) verdict.Verdict {
 	for _, child := range c.children {
 		all = all.And(child.verdict)
 	}
-	return all
+	return b.launders(c, all)
 }
 
 // commandOf is the command that c starts, or is a part of starting.
@@ -178,19 +175,41 @@ func commandOf(c *call) (keyturn.RunCommand, bool) {
 	return keyturn.RunCommand{}, false
 }
 
-// launders makes of what is said of the parts of a copy what is said of it: refused
-// where it would let somebody reveal a value who may not where it comes from.
-func (b *Broker) launders(actor keyturn.Actor, op keyturn.CopySecret, v verdict.Verdict) verdict.Verdict {
-	from, to := op.From.Path(), op.To.Path()
-	o, yes := b.Rules.Launders(actor, from, to, b.Remote)
-	if !yes {
+// moves is from where to where an operation takes a value, as rules name both: a copy,
+// and an action whose secret is stored; ok is false for any other.
+func moves(op keyturn.Op) (verb, from, to string, ok bool) {
+	switch op := op.(type) {
+	case keyturn.CopySecret:
+		return "copy", op.From.Path(), op.To.Path(), true
+	case keyturn.PlatformAction:
+		return "store", op.Path(), op.To.Path(), !op.To.IsZero()
+	}
+	return "", "", "", false
+}
+
+// opens tells who could reveal a value where op takes it, and may not where it comes
+// from.
+func (b *Broker) opens(actor keyturn.Actor, op keyturn.Op) (rules.Opening, bool) {
+	_, from, to, ok := moves(op)
+	if !ok {
+		return rules.Opening{}, false
+	}
+	return b.Rules.Launders(actor, from, to, b.Remote)
+}
+
+// launders makes of what is said of the parts of c what is said of it: refused where
+// it would let somebody reveal a value who may not where it comes from.
+func (b *Broker) launders(c *call, v verdict.Verdict) verdict.Verdict {
+	verb, from, to, _ := moves(c.op)
+	o, yes := b.opens(c.actor, c.op)
+	if !yes || v.Effect == rules.Deny {
 		return v
 	}
-	bad := verdict.Verdict{Why: o.Why, Where: "default", No: []verdict.Refused{{Verb: "copy", Path: from + " to " + to}}}
+	bad := verdict.Verdict{Why: o.Why, Where: "default", No: []verdict.Refused{{Verb: keyturn.Verb(verb), Path: from + " to " + to}}}
 	if o.Rule != nil {
 		bad.Where = o.Rule.Where.String()
 	}
-	says := rules.Rule{Who: []string{actor.Principal()}, May: []keyturn.Verb{keyturn.Use}, On: []rules.Pattern{rules.Literal(from)},
+	says := rules.Rule{Who: []string{c.actor.Principal()}, May: []keyturn.Verb{keyturn.Use}, On: []rules.Pattern{rules.Literal(from)},
 		Mounts: []string{rules.Literal(to).String()}}
 	if line, err := b.RuleLine(says); err == nil {
 		bad.Hint = "if that is meant, a rule says so in the operator's configuration: " + line

@@ -433,6 +433,10 @@ func TestNoRuleNoAccess(t *testing.T) {
 				_, opens := w.Rules.Launders(actor, cp.From.Path(), cp.To.Path(), far)
 				ok = ok && !opens
 			}
+			if act, is := op.(keyturn.PlatformAction); is && !act.To.IsZero() {
+				_, opens := w.Rules.Launders(actor, act.Path(), act.To.Path(), far)
+				ok = ok && !opens
+			}
 			for _, d := range ofAction(op, decide) {
 				ok, neverSaid = ok && d.Effect == rules.Allow, neverSaid || d.Never
 			}

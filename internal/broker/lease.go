@@ -122,8 +122,11 @@ func (b *Broker) Tidy(ctx context.Context) []string {
 		return keyturn.Actor{Kind: keyturn.ServiceKind, Name: "keyturn", Proof: "clean-up of leases"}, nil
 	}
 	return b.leases(&call{actor: actor}).Tidy(ctx, leases.Cleaner{
-		Reaches: func(mount string) bool { return slices.Contains(b.Mounts.Names(), mount) },
-		Shows:   func(ref keyturn.Ref) bool { return b.may(actor, keyturn.List, ref) },
-		Revoke:  func(op keyturn.RevokeLease) error { _, err := keeper.Do(ctx, op); return err },
+		Reaches: func(r leases.Row) bool {
+			m, err := b.Mounts.Mount(r.Ref.Mount())
+			return err == nil && m.Target() == r.Target
+		},
+		Shows:  func(ref keyturn.Ref) bool { return b.may(actor, keyturn.List, ref) },
+		Revoke: func(op keyturn.RevokeLease) error { _, err := keeper.Do(ctx, op); return err },
 	})
 }

@@ -399,3 +399,39 @@ func TestNoRecordNoLease(t *testing.T) {
 		}
 	}
 }
+
+// A mount that is at another server by now: nothing is asked there, which would say of
+// a lease that it does not know that it has ended.
+func TestLeaseElsewhere(t *testing.T) {
+	w, p := newLeaseWorld(t)
+	run := w.must(runs(dynUser)).(*keyturn.Delivery).Leases[0]
+	hand := w.must(keyturn.TakeLease{Ref: dyn}).(*keyturn.Leased).Lease
+	if run.Target != "→ memory prod" || hand.Target != run.Target {
+		t.Errorf("taken at %q and %q", run.Target, hand.Target)
+	}
+	was := w.mounts["prod"]
+	w.mounts["prod"] = platform.NewMount("prod", &spy{w: w, Memory: w.mem["prod"]}, was.Spec(), "another server")
+	p.lives = false
+	n := w.mark()
+	if told := w.Tidy(t.Context()); len(told) != 0 {
+		t.Errorf("told %v", told)
+	}
+	for _, op := range []keyturn.Op{keyturn.RevokeLease{Ref: dyn, ID: hand.ID}, keyturn.RenewLease{Ref: dyn, ID: hand.ID}, keyturn.RevokeLease{Ref: dyn, ID: run.ID}} {
+		if e := w.no(keyturn.Conflict, op); !strings.Contains(e.Message, "→ memory prod") || !strings.Contains(e.Message, "another server") {
+			t.Errorf("%s", full(e))
+		}
+	}
+	for _, e := range w.since(n) {
+		if e.call != "" {
+			t.Errorf("%s was called", e.call)
+		}
+	}
+	if len(w.good()) != 2 || len(w.listed()) != 2 {
+		t.Errorf("good %v, %+v", w.good(), w.listed())
+	}
+	w.mounts["prod"] = was
+	if told := w.Tidy(t.Context()); len(told) != 1 || len(w.good()) != 1 {
+		t.Errorf("back where it was: told %v, left %v", told, w.good())
+	}
+	w.must(keyturn.RevokeLease{Ref: dyn, ID: hand.ID})
+}

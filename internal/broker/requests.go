@@ -29,10 +29,8 @@ func (b *Broker) listRequests(ctx context.Context, c *call) (keyturn.Result, err
 			continue
 		}
 		req.Rule, req.Broad = b.offered(r, req)
-		if op, ok := req.Op.(keyturn.CopySecret); ok {
-			if o, yes := b.Rules.Launders(r.Actor, op.From.Path(), op.To.Path(), b.Remote); yes {
-				req.Opens = o.Why
-			}
+		if o, yes := b.opens(r.Actor, req.Op); yes {
+			req.Opens = o.Why
 		}
 		if req.Files, err = b.journal().FilesOf(ctx, req.Op); err != nil {
 			return nil, err

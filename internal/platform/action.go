@@ -78,6 +78,15 @@ func (m *Mount) Perform(ctx context.Context, a Act) (Acted, error) {
 	if err := given.Fits(act, m.spec.Platform, m.name); err != nil {
 		return Acted{}, err
 	}
+	if ask := a.Ask; ask != nil {
+		a.Ask = func(ctx context.Context, question string) (keyturn.Value, error) {
+			v, err := ask(ctx, question)
+			if err != nil {
+				err = m.fault(a.On, err, false) // who leaves at a prompt has sent nothing
+			}
+			return v, err
+		}
+	}
 	do := func() (Acted, error) { return m.able.administrator.Perform(ctx, a) }
 	var out Acted
 	var err error

@@ -123,17 +123,18 @@ func (m *Mount) cannot(ref keyturn.Ref, what, instead string) error {
 }
 
 // fault makes of a platform's error the one that leaves: about ref, and clean.
-// After a change that was sent, an error of the context leaves its outcome open.
+// After a change that was sent over a network, an error of the context leaves its
+// outcome open; what is on this machine changes as a whole or says so itself.
 func (m *Mount) fault(ref keyturn.Ref, err error, change bool) error {
 	var e *keyturn.Error
 	if !errors.As(err, &e) {
 		switch {
 		case errors.Is(err, context.Canceled):
 			e = keyturn.E(keyturn.Unavailable, "interrupted before "+m.name+" answered", "").Because(err)
-			e.Unknown = change
+			e.Unknown = change && m.spec.Remote
 		case errors.Is(err, context.DeadlineExceeded):
 			e = keyturn.E(keyturn.Unavailable, m.name+" did not answer in time", "raise --timeout, or see 'keyturn status'").Because(err)
-			e.Unknown = change
+			e.Unknown = change && m.spec.Remote
 		default:
 			e = keyturn.AsError(err)
 		}

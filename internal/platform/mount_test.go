@@ -271,7 +271,13 @@ func TestErrorsOfPlatform(t *testing.T) {
 		keyturn.NotFound:            keyturn.Internal, // a bare code says nothing
 		fmt.Errorf("wrap: %w", own): keyturn.Denied,
 	} {
-		m := mounted(faulty{platformtest.NewMemory("mem", spec), err})
+		far := spec
+		far.Remote = true
+		here := mounted(faulty{platformtest.NewMemory("mem", spec), err})
+		if e := wantError(t, second(here.Put(ctx, ref.Secret(), platform.Put{Values: set("a")})), want); e.Unknown {
+			t.Errorf("a put on this machine that ended with '%v' is told to have no known outcome", err)
+		}
+		m := platform.NewMount("mem", faulty{platformtest.NewMemory("mem", spec), err}, far, "memory")
 		change := second(m.Put(ctx, ref.Secret(), platform.Put{Values: set("a")}))
 		e := wantError(t, change, want)
 		if !errors.Is(e, err) && want != keyturn.Denied {

@@ -219,6 +219,32 @@ func TestLeaseKilled(t *testing.T) {
 	}
 }
 
+// What was taken at one server is not revoked at another, which knows nothing of it.
+func TestLeaseOtherServer(t *testing.T) {
+	l := newLeasing(t, servers.Postgres, time.Hour, 24*time.Hour)
+	second := servers.VaultDev(t)
+	elsewhere := l.As("VAULT_ADDR="+second.Address, "VAULT_TOKEN="+second.Root)
+	cmd, _, _ := l.begin("exec sleep 60")
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if out := elsewhere.Must("", "status"); strings.Contains(out.Stderr, "revoked") {
+		t.Errorf("it is said to be revoked at another server: %s", out.Stderr)
+	}
+	for _, does := range []string{"revoke", "renew"} {
+		out := elsewhere.Run("", "lease", does, "vault/database/creds/myapp")
+		if out.Status != 5 || !strings.Contains(out.Stderr, l.vault.Address) || !strings.Contains(out.Stderr, second.Address) {
+			t.Errorf("%s elsewhere: status %d: %s", does, out.Status, out.Stderr)
+		}
+	}
+	if len(l.db.Users()) != 1 {
+		t.Fatalf("users %v", l.db.Users())
+	}
+	if out := l.As("VAULT_ADDR="+l.vault.Address+"/").Must("", "status"); !strings.Contains(out.Stderr, "revoked the lease") {
+		t.Errorf("back at its server: %q", out.Stderr)
+	}
+	l.noUsers("back at its server")
+}
+
 // While the platform refuses, the lease stays visible; then it is revoked.
 func TestLeaseRefused(t *testing.T) {
 	l := newLeasing(t, servers.Postgres, time.Hour, 24*time.Hour)

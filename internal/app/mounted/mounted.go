@@ -188,9 +188,10 @@ func (ms *Mounts) vault(c api.Config, only bool) (*platform.Mount, error) {
 		ms.logins = map[string]access.Chain{}
 	}
 	ms.logins[name] = t
-	target := keyturn.Clean(c.Address)
-	if c.Namespace != "" {
-		target += ", namespace " + keyturn.Clean(c.Namespace)
+	// One spelling of each place: leases are known by it.
+	target := keyturn.Clean(strings.TrimRight(c.Address, "/"))
+	if ns := strings.Trim(c.Namespace, "/"); ns != "" {
+		target += ", namespace " + keyturn.Clean(ns)
 	}
 	return platform.NewMount(name, p, vault.Spec, target), nil
 }

@@ -53,11 +53,11 @@ func Once[T any](seq iter.Seq2[T, error], tell func(error) error, ended func(las
 func Outcome(id string, res keyturn.Result, err error) keyturn.Record {
 	r := keyturn.Record{ID: id, Phase: keyturn.Outcome, Status: "success"}
 	if err != nil {
-		if errors.Is(err, context.Canceled) {
-			r.Status = "interrupted" // by whoever asked
+		e := keyturn.AsError(err)
+		if errors.Is(err, context.Canceled) && !e.Unknown {
+			r.Status = "interrupted" // by whoever asked, before anything was sent
 			return r
 		}
-		e := keyturn.AsError(err)
 		r.Status, r.Code, r.Unknown = "error", e.Code, e.Unknown
 		return r
 	}

@@ -29,7 +29,8 @@ func (d Door) Do(ctx context.Context, id string, op keyturn.Op) (keyturn.Result,
 	}
 	ref := op.Refs()[0]
 	take, isNew := op.(keyturn.TakeLease)
-	row, err := Row{LeaseInfo: keyturn.LeaseInfo{ID: id, Ref: ref, By: d.Caller.Principal()}}, error(nil)
+	var row Row
+	var err error
 	switch op := op.(type) {
 	case keyturn.RenewLease:
 		row, err = d.find(ctx, ref, op.ID)
@@ -45,10 +46,15 @@ func (d Door) Do(ctx context.Context, id string, op keyturn.Op) (keyturn.Result,
 	if err != nil {
 		return nil, err
 	}
+	if !isNew {
+		if err := here(m, row); err != nil {
+			return nil, err
+		}
+	}
 	out := &keyturn.Leased{Receipt: d.Receipt(m), Target: m.Target()}
 	switch op := op.(type) {
 	case keyturn.TakeLease:
-		out.Lease, out.Values, err = d.Take(ctx, m, row.LeaseInfo)
+		out.Lease, out.Values, err = d.Take(ctx, m, keyturn.LeaseInfo{ID: id, Ref: ref, By: d.Caller.Principal(), Target: m.Target()})
 	case keyturn.RenewLease:
 		out.Lease, err = d.Renew(ctx, m, row, time.Duration(op.Seconds)*time.Second)
 	case keyturn.RevokeLease:
@@ -65,6 +71,17 @@ func (d Door) Do(ctx context.Context, id string, op keyturn.Op) (keyturn.Result,
 		out.Values = nil
 	}
 	return out, nil
+}
+
+// here is a Conflict where a mount is not where it was when a lease was taken: another
+// server knows nothing of the lease, and says of such a one that it has ended.
+func here(m *platform.Mount, r Row) error {
+	if m.Target() == r.Target {
+		return nil
+	}
+	now, then := keyturn.Clean(m.Target()), keyturn.Clean(r.Target)
+	return keyturn.E(keyturn.Conflict, "the lease "+r.ID+" was taken at "+then+", and the mount '"+m.Name()+"' is at "+now,
+		"repeat it with the mount where it was; to have it listed no more: keyturn lease revoke "+r.ID+" --forget").About(r.Ref)
 }
 
 // find is the lease that an operation is about: the caller's own, or, of a person
@@ -143,6 +160,7 @@ func (d Door) TakeAll(ctx context.Context, parts map[keyturn.Ref]Part) (taken []
 		var values map[string]keyturn.Value
 		m, err := d.Mount(ref.Mount())
 		if err == nil {
+			l.Target = m.Target()
 			err = p.Before()
 		}
 		if err == nil {

@@ -8,7 +8,7 @@ import (
 
 // Cleaner is whose words and deeds a Tidy takes.
 type Cleaner struct {
-	Reaches func(mount string) bool         // whether there is such a mount here
+	Reaches func(Row) bool                  // whether its mount is here, and where it was
 	Shows   func(ref keyturn.Ref) bool      // whether the caller may know its name
 	Revoke  func(keyturn.RevokeLease) error // through the door
 }
@@ -25,7 +25,7 @@ func (d Desk) Tidy(ctx context.Context, c Cleaner) (told []string) {
 		return nil // what is asked for next says so
 	}
 	for _, r := range rows {
-		if !c.Reaches(r.Ref.Mount()) || !d.Due(r, d.Holders.Holds) {
+		if !d.Due(r, d.Holders.Holds) || !c.Reaches(r) {
 			continue
 		}
 		which := "a lease"

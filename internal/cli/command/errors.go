@@ -42,7 +42,11 @@ func (c *Command) End(ctx context.Context, err error) int {
 	case errors.As(err, &status):
 		return int(status)
 	case errors.Is(err, ErrInterrupted), errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		fmt.Fprintln(c.Err, "keyturn: interrupted; nothing further was done")
+		if e := c.Explain(err); e.Unknown {
+			c.TellError(e) // a change was under way
+		} else {
+			fmt.Fprintln(c.Err, "keyturn: interrupted; nothing further was done")
+		}
 		return 130
 	}
 	e := c.Explain(err)

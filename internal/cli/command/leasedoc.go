@@ -9,6 +9,7 @@ type LeaseDoc struct {
 	Native    string       `json:"lease_id,omitempty"` // the platform's own name of it
 	State     string       `json:"state"`
 	By        string       `json:"by"`
+	Target    string       `json:"target,omitempty"` // where its mount was when it was taken
 	Began     string       `json:"began_time"`
 	TTL       int64        `json:"ttl,omitempty"` // seconds of the last term; left out where it has no end
 	Expires   string       `json:"expires_time,omitempty"`
@@ -20,7 +21,7 @@ type LeaseDoc struct {
 
 // LeaseDocOf is what is known of a lease.
 func LeaseDocOf(l keyturn.LeaseInfo) LeaseDoc {
-	return LeaseDoc{ID: l.ID, Ref: l.Ref.String(), Native: keyturn.Clean(l.Native), State: l.State, By: keyturn.Clean(l.By), Began: Stamp(l.Began), TTL: l.Seconds,
+	return LeaseDoc{ID: l.ID, Ref: l.Ref.String(), Native: keyturn.Clean(l.Native), State: l.State, By: keyturn.Clean(l.By), Target: keyturn.Clean(l.Target), Began: Stamp(l.Began), TTL: l.Seconds,
 		Expires: Stamp(l.Expires), Renewable: l.Renewable, Run: l.Run, Fields: l.Fields, Problem: l.Problem}
 }
 

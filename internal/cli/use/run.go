@@ -443,6 +443,7 @@ func differenceIn(e *keyturn.Error) []string {
 	return out
 }
 
+// interrupted reports whether somebody ended it before it had changed anything.
 func interrupted(err error) bool {
-	return errors.Is(err, command.ErrInterrupted) || errors.Is(err, context.Canceled)
+	return (errors.Is(err, command.ErrInterrupted) || errors.Is(err, context.Canceled)) && !keyturn.AsError(err).Unknown
 }

@@ -21,11 +21,12 @@ func Fail(ctx context.Context, path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if e := ctx.Err(); e != nil {
+	var known *keyturn.Error
+	ours := errors.As(err, &known)
+	if e := ctx.Err(); e != nil && (!ours || !known.Unknown) {
 		return e
 	}
-	var known *keyturn.Error
-	if errors.As(err, &known) {
+	if ours {
 		return known
 	}
 	shown := "'" + keyturn.Clean(path) + "'"
