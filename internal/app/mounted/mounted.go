@@ -50,9 +50,9 @@ type Mounts struct {
 	Known    []string // names, sorted
 	Env      func(name string) string
 	Now      func() time.Time
-	// Person tells that the caller is one: others do not have the mount that the
-	// environment names, since they could set a variable.
-	Person bool
+	// Who the caller is: others than people do not have the mount that the environment
+	// names, since they could set a variable.
+	Who keyturn.ActorKind
 
 	mu     sync.Mutex
 	open   map[string]*platform.Mount
@@ -116,7 +116,7 @@ func (ms *Mounts) instead(name string) string {
 // Withheld refuses the mount that the environment names and this caller does not have.
 // Its address is not repeated: the caller may have set it.
 func (ms *Mounts) Withheld(name string) error {
-	if ms.Person || name != vaultPlatform || ms.Env("VAULT_ADDR") == "" || slices.Contains(ms.Known, name) {
+	if ms.Who == keyturn.Person || name != vaultPlatform || ms.Env("VAULT_ADDR") == "" || slices.Contains(ms.Known, name) {
 		return nil
 	}
 	e := keyturn.E(keyturn.Denied, "agents and services use the mounts of the operator's configuration only, and 'vault' is not among them: VAULT_ADDR is for people",
@@ -172,13 +172,13 @@ func (ms *Mounts) vault(c api.Config, only bool) (*platform.Mount, error) {
 	name := c.Mount
 	c.Now = ms.Now
 	kept := &login.Kept{Keeper: tokens.At(ms.DB, name, vaultPlatform, c.Address, c.Namespace), Config: c}
-	t := access.Chain{Env: ms.Env, Mount: name, Address: c.Address, Only: only, Kept: kept}
+	t := access.Chain{Env: ms.Env, Mount: name, Address: c.Address, Only: only, Who: ms.Who, Kept: kept}
 	c.Token, c.Anew = t.Token, t.Anew
 	p, err := vault.New(c, name)
 	if err != nil {
 		return nil, err
 	}
-	p.Keeper, p.Instead = kept, t.Instead
+	p.Keeper, p.Instead, p.Source = kept, t.Instead, t.Source
 	if ms.logins == nil {
 		ms.logins = map[string]access.Chain{}
 	}
@@ -201,10 +201,11 @@ func (ms *Mounts) Attend(ctx context.Context, mount string, need time.Duration, 
 	}
 }
 
-// OwnVariable reports whether Vault's own variables are about a mount's server.
+// OwnVariable reports whether Vault's own variables are about a mount's server, and
+// count for the caller.
 func (ms *Mounts) OwnVariable(mount string) bool {
 	configured, known := ms.Operator.Mount(mount)
-	t := access.Chain{Env: ms.Env, Address: ms.Env("VAULT_ADDR"), Only: true}
+	t := access.Chain{Env: ms.Env, Address: ms.Env("VAULT_ADDR"), Only: true, Who: ms.Who}
 	if known {
 		t.Address, t.Only = configured.Setting("address"), ms.only(vaultPlatform)
 	}
