@@ -34,9 +34,12 @@ type MountInfo struct {
 type Health struct {
 	Reachable bool
 	Identity  string // authenticated as whom; "" where that does not apply
-	Sealed    bool
-	Detail    string // for people
-	Server    string // the version of the server's program; "" where that does not apply
+	// Source is where the token that is used comes from: "login" for the one that is kept,
+	// or the name of a variable or a file; "" where there is none.
+	Source string
+	Sealed bool
+	Detail string // for people
+	Server string // the version of the server's program; "" where that does not apply
 	// Of the token that is used: what it may do, and until when; zero for ever.
 	Policies  []string
 	Expires   time.Time

@@ -62,7 +62,7 @@ func (m machine) stateOptions() state.Options {
 func (m machine) session(ctx context.Context, how command.How, facts command.Facts, keeper *store.Keeper) (*command.Session, error) {
 	db := keeper.DB()
 	log, forwarded := keeper.Log(db)
-	ms := &mounted.Mounts{DB: db, Operator: facts.Operator, Known: facts.Mounts, Env: m.env, Now: m.Now, Person: facts.Actor.Kind == keyturn.Person}
+	ms := &mounted.Mounts{DB: db, Operator: facts.Operator, Known: facts.Mounts, Env: m.env, Now: m.Now, Who: facts.Actor.Kind}
 	running := alive.In(filepath.Join(facts.Home, "running"))
 	var b *broker.Broker
 	b = broker.New(broker.Config{

@@ -171,8 +171,8 @@ func healthOf(h *keyturn.Health) string {
 		return "not reachable"
 	}
 	text := "ok"
-	if h.Identity != "" {
-		text += ", as " + keyturn.Clean(h.Identity)
+	if as := command.As(h); as != "" {
+		text += ", as " + as
 	}
 	if h.Detail != "" {
 		text += ", " + keyturn.Clean(h.Detail)

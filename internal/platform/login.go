@@ -111,7 +111,7 @@ func (l Login) Words() string {
 // it. It is safe for concurrent use.
 type Keeper interface {
 	// Load returns the token; NotFound where none is kept. One that has run out is
-	// returned for some days more, so that it can be told.
+	// returned until it is forgotten, so that it can be told.
 	Load(ctx context.Context) (Token, error)
 	// Keep keeps t in the place of what was kept, durably.
 	Keep(ctx context.Context, t Token) error

@@ -30,9 +30,6 @@ type Items interface {
 
 const kind = "token"
 
-// memory is how long a token that has run out is remembered, to say so.
-const memory = 30 * 24 * time.Hour
-
 // place is where a token belongs.
 type place struct {
 	Mount     string `json:"mount"`
@@ -121,10 +118,7 @@ func (s *Shelf) Keep(ctx context.Context, t platform.Token) error {
 	if err != nil {
 		return keyturn.E(keyturn.Internal, "a token has no form", "")
 	}
-	it := keyturn.Item{ID: s.id, Body: body}
-	if !t.Expires.IsZero() {
-		it.Expires = t.Expires.Add(memory)
-	}
+	it := keyturn.Item{ID: s.id, Body: body} // without an end: what has run out is told, and nothing takes its place
 	return s.items.UpdateItem(ctx, kind, s.id, func(keyturn.Item) (keyturn.Item, error) { return it, nil })
 }
 

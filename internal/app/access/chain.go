@@ -19,55 +19,72 @@ const tokenVariable = "VAULT_TOKEN"
 // tokenFile is where Vault's own command line keeps its token, in HOME.
 const tokenFile = ".vault-token"
 
+// ofLogin names the login that is kept, where a token comes from it.
+const ofLogin = "login"
+
 // Chain is where the token of one server comes from: VAULT_TOKEN, the login that
-// is kept, or the file that Vault's own command line writes. The first and the last
-// belong to the address that VAULT_ADDR names; where it names none, to the only
-// mount there is. A token is never sent elsewhere.
+// is kept, or, where none ever was, the file that Vault's own command line writes. The
+// first and the last belong to the address that VAULT_ADDR names; where it names none,
+// to the only mount there is. A token is never sent elsewhere.
+//
+// An agent can set any variable, HOME among them, and with it choose who it is: for
+// agents the login counts and nothing else. A service is given VAULT_TOKEN by whoever
+// runs it, and has no home of a person.
 type Chain struct {
 	Env     func(name string) string
 	Mount   string
 	Address string
-	Only    bool // of its platform in the configuration
+	Only    bool              // of its platform in the configuration
+	Who     keyturn.ActorKind // of the caller
 	Kept    *login.Kept
 }
 
 // Token gives the token for a request.
 func (t Chain) Token(ctx context.Context) (keyturn.Value, error) {
-	own := t.Own()
-	if v := t.Env(tokenVariable); own && v != "" {
-		return keyturn.NewValue([]byte(v)), nil
+	v, _, err := t.pick(ctx)
+	return v, err
+}
+
+// Source names where the token for a request comes from: "login" for the one that is
+// kept, the name of a variable or a file; "" where there is none.
+func (t Chain) Source(ctx context.Context) string {
+	_, from, _ := t.pick(ctx)
+	return from
+}
+
+// pick gives the token that counts, and where it comes from. Expired where there is
+// none, or the login that is kept has ended: nothing takes its place, or it would be
+// somebody else from one moment to the next.
+func (t Chain) pick(ctx context.Context) (v keyturn.Value, from string, err error) {
+	if v := t.variable(); v != "" {
+		return keyturn.NewValue([]byte(v)), tokenVariable, nil
 	}
-	v, err := t.Kept.Token(ctx)
-	ended := errors.Is(err, keyturn.Expired)
-	if err == nil || !ended && !errors.Is(err, keyturn.NotFound) {
-		return v, err
+	v, err = t.Kept.Token(ctx)
+	if err == nil {
+		return v, ofLogin, nil
 	}
-	if own {
+	if errors.Is(err, keyturn.NotFound) {
 		if v := t.file(); v.Len() > 0 {
-			return v, nil
+			return v, "~/" + tokenFile, nil
 		}
+		err = keyturn.E(keyturn.Expired, "nobody is logged in to "+keyturn.Clean(t.Address), "")
 	}
-	e := keyturn.E(keyturn.Expired, "nobody is logged in to "+keyturn.Clean(t.Address), t.Anew(ctx))
-	if ended {
-		e.Message = keyturn.AsError(err).Message
+	if errors.Is(err, keyturn.Expired) {
+		err = keyturn.E(keyturn.Expired, keyturn.AsError(err).Message, t.Anew(ctx))
 	}
-	return keyturn.Value{}, e
+	return keyturn.Value{}, "", err
 }
 
 // Attend makes the token that requests are sent with now live on until ctx ends,
 // where it is of a login that is kept. Where it does not live on, tell is called once,
 // in time: see login.Kept.
 func (t Chain) Attend(ctx context.Context, need time.Duration, tell func(login.End)) {
-	if v := t.Env(tokenVariable); t.Own() && v != "" {
-		t.Kept.Watch(ctx, keyturn.NewValue([]byte(v)), tokenVariable, need, tell)
-		return
-	}
-	if _, err := t.Kept.Token(ctx); err == nil {
+	switch v, from, err := t.pick(ctx); {
+	case err != nil:
+	case from == ofLogin:
 		t.Kept.Attend(ctx, need, tell)
-		return
-	}
-	if v := t.file(); t.Own() && v.Len() > 0 {
-		t.Kept.Watch(ctx, v, "~/"+tokenFile, need, tell)
+	default:
+		t.Kept.Watch(ctx, v, from, need, tell)
 	}
 }
 
@@ -77,24 +94,32 @@ func (t Chain) Anew(ctx context.Context) string {
 	if k, err := t.Kept.Load(ctx); err == nil && k.Words != "" {
 		login += " " + keyturn.Clean(k.Words)
 	}
-	if t.Own() && t.Env(tokenVariable) != "" {
+	if t.variable() != "" {
 		return tokenVariable + " is set: unset it, and then: " + login
 	}
 	return login
 }
 
-// Own reports whether Vault's own variables and files are about this server.
+// Own reports whether Vault's own variables are about this server, and count for
+// this caller.
 func (t Chain) Own() bool {
 	at := t.Env("VAULT_ADDR")
-	return at == "" && t.Only || at != "" && tokens.Same(at, t.Address)
+	counts := t.Who == keyturn.Person || t.Who == keyturn.ServiceKind
+	return counts && (at == "" && t.Only || at != "" && tokens.Same(at, t.Address))
+}
+
+// variable is the token in VAULT_TOKEN, where it counts.
+func (t Chain) variable() string {
+	if !t.Own() {
+		return ""
+	}
+	return t.Env(tokenVariable)
 }
 
 // Instead names what is used in place of the login that is kept, or where none is.
 func (t Chain) Instead(kept bool) string {
 	switch {
-	case !t.Own():
-		return ""
-	case t.Env(tokenVariable) != "":
+	case t.variable() != "":
 		return tokenVariable
 	case !kept && t.file().Len() > 0:
 		return "~/" + tokenFile
@@ -102,10 +127,11 @@ func (t Chain) Instead(kept bool) string {
 	return ""
 }
 
-// file is the token that Vault's own command line wrote; empty where there is none.
+// file is the token that Vault's own command line wrote for a person; empty where
+// there is none.
 func (t Chain) file() keyturn.Value {
 	home := t.Env("HOME")
-	if home == "" {
+	if home == "" || t.Who != keyturn.Person || !t.Own() {
 		return keyturn.Value{}
 	}
 	v, err := readToken(filepath.Join(home, tokenFile))

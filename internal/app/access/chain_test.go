@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -32,10 +33,12 @@ func TestChain(t *testing.T) {
 	const here = "https://a.example.com:8200"
 	kept := shelf{token: platform.Token{Value: keyturn.NewValue([]byte("of-the-login"))}}
 	ended := shelf{token: platform.Token{Identity: "anna", Expires: time.Now().Add(-time.Minute), Words: "--method oidc"}}
+	all := map[string]string{"VAULT_ADDR": here, "VAULT_TOKEN": "t", "HOME": home}
 	none := shelf{err: keyturn.E(keyturn.NotFound, "none", "")}
 	for name, c := range map[string]struct {
 		env     map[string]string
 		kept    shelf
+		who     keyturn.ActorKind // "" for a person
 		only    bool
 		want    string
 		code    keyturn.Code
@@ -51,13 +54,26 @@ func TestChain(t *testing.T) {
 		"a login before the file":   {env: map[string]string{"VAULT_ADDR": here, "HOME": home}, kept: kept, want: "of-the-login", after: "~/.vault-token"},
 		"the file":                  {env: map[string]string{"VAULT_ADDR": here + "/", "HOME": home}, kept: none, want: "of-the-file", after: "~/.vault-token"},
 		"the file of another":       {env: map[string]string{"VAULT_ADDR": "https://b.example.com", "HOME": home}, kept: none, code: keyturn.Expired},
-		"the file for an ended one": {env: map[string]string{"VAULT_ADDR": here, "HOME": home}, kept: ended, want: "of-the-file", after: "~/.vault-token"},
+		"no file for an ended one":  {env: map[string]string{"VAULT_ADDR": here, "HOME": home}, kept: ended, code: keyturn.Expired, says: "the login as anna ended at ", after: "~/.vault-token"},
+		"an agent":                  {env: all, kept: kept, who: keyturn.Agent, only: true, want: "of-the-login"},
+		"an agent and nobody":       {env: all, kept: none, who: keyturn.Agent, only: true, code: keyturn.Expired, says: "nobody is logged in to " + here},
+		"an agent that names none":  {env: map[string]string{"VAULT_TOKEN": "t", "HOME": home}, kept: none, who: keyturn.Agent, only: true, code: keyturn.Expired},
+		"an agent and an ended one": {env: all, kept: ended, who: keyturn.Agent, only: true, code: keyturn.Expired, says: "the login as anna ended at "},
+		"an agent, and no store":    {env: all, kept: shelf{err: keyturn.E(keyturn.Corrupt, "damaged", "")}, who: keyturn.Agent, code: keyturn.Corrupt},
+		"a service":                 {env: all, kept: kept, who: keyturn.ServiceKind, want: "t", instead: "VAULT_TOKEN", after: "VAULT_TOKEN"},
+		"a service has no home":     {env: map[string]string{"VAULT_ADDR": here, "HOME": home}, kept: none, who: keyturn.ServiceKind, only: true, code: keyturn.Expired},
+		"nobody has nothing":        {env: all, kept: none, who: "x", only: true, code: keyturn.Expired},
 		"no file":                   {env: map[string]string{"VAULT_ADDR": here, "HOME": empty}, kept: ended, code: keyturn.Expired, says: "the login as anna ended at "},
 		"no home":                   {env: map[string]string{"VAULT_ADDR": here}, kept: none, code: keyturn.Expired},
 		"a store that fails":        {env: map[string]string{"VAULT_ADDR": here, "HOME": home}, kept: shelf{err: keyturn.E(keyturn.Corrupt, "damaged", "")}, code: keyturn.Corrupt, after: "~/.vault-token"},
 	} {
-		chain := Chain{Env: func(n string) string { return c.env[n] }, Mount: "prod", Address: here, Only: c.only, Kept: &login.Kept{Keeper: c.kept}}
+		who := cmp.Or(c.who, keyturn.Person)
+		chain := Chain{Env: func(n string) string { return c.env[n] }, Mount: "prod", Address: here, Only: c.only, Who: who, Kept: &login.Kept{Keeper: c.kept}}
 		got, err := chain.Token(t.Context())
+		source := map[string]string{"t": "VAULT_TOKEN", "of-the-login": "login", "of-the-file": "~/.vault-token"}[c.want]
+		if from := chain.Source(t.Context()); from != source {
+			t.Errorf("%s: it is of %q, want %q", name, from, source)
+		}
 		switch {
 		case c.code == "" && (err != nil || !got.Equal(keyturn.NewValue([]byte(c.want)))):
 			t.Errorf("%s: it is not %q (%v)", name, c.want, err)

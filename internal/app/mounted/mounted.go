@@ -51,10 +51,10 @@ type Mounts struct {
 	Known    []string // names, sorted
 	Env      func(name string) string
 	Now      func() time.Time
-	// Person tells that the caller is one: others do not have the mount that the
-	// environment names, since they could set a variable; nor does it say for them what
-	// is trusted, and by which way it is reached.
-	Person bool
+	// Who the caller is: others than people do not have the mount that the environment
+	// names, since they could set a variable; nor does it say for them what is trusted,
+	// and by which way it is reached.
+	Who keyturn.ActorKind
 
 	mu     sync.Mutex
 	open   map[string]*platform.Mount
@@ -118,7 +118,7 @@ func (ms *Mounts) instead(name string) string {
 // Withheld refuses the mount that the environment names and this caller does not have.
 // Its address is not repeated: the caller may have set it.
 func (ms *Mounts) Withheld(name string) error {
-	if ms.Person || name != vaultPlatform || ms.Env("VAULT_ADDR") == "" || slices.Contains(ms.Known, name) {
+	if ms.Who == keyturn.Person || name != vaultPlatform || ms.Env("VAULT_ADDR") == "" || slices.Contains(ms.Known, name) {
 		return nil
 	}
 	e := keyturn.E(keyturn.Denied, "agents and services use the mounts of the operator's configuration only, and 'vault' is not among them: VAULT_ADDR is for people",
@@ -175,15 +175,15 @@ func (ms *Mounts) vault(c api.Config, only bool) (*platform.Mount, error) {
 	if err := ms.trust(c); err != nil {
 		return nil, err
 	}
-	c.Now, c.AnyProxy = ms.Now, ms.Person
+	c.Now, c.AnyProxy = ms.Now, ms.Who == keyturn.Person
 	kept := &login.Kept{Keeper: tokens.At(ms.DB, name, vaultPlatform, c.Address, c.Namespace), Config: c}
-	t := access.Chain{Env: ms.Env, Mount: name, Address: c.Address, Only: only, Kept: kept}
+	t := access.Chain{Env: ms.Env, Mount: name, Address: c.Address, Only: only, Who: ms.Who, Kept: kept}
 	c.Token, c.Anew = t.Token, t.Anew
 	p, err := vault.New(c, name)
 	if err != nil {
 		return nil, err
 	}
-	p.Keeper, p.Instead = kept, t.Instead
+	p.Keeper, p.Instead, p.Source = kept, t.Instead, t.Source
 	if ms.logins == nil {
 		ms.logins = map[string]access.Chain{}
 	}
@@ -211,7 +211,7 @@ func (ms *Mounts) Attend(ctx context.Context, mount string, need time.Duration, 
 // environment names: an agent could set the variables (of Go,
 // https://pkg.go.dev/crypto/x509#SystemCertPool), and have anybody be the server.
 func (ms *Mounts) trust(c api.Config) error {
-	if ms.Person || c.TLS.CACert != "" || c.TLS.CAPath != "" || strings.HasPrefix(strings.ToLower(c.Address), "http:") {
+	if ms.Who == keyturn.Person || c.TLS.CACert != "" || c.TLS.CAPath != "" || strings.HasPrefix(strings.ToLower(c.Address), "http:") {
 		return nil
 	}
 	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
@@ -223,10 +223,11 @@ func (ms *Mounts) trust(c api.Config) error {
 	return nil
 }
 
-// OwnVariable reports whether Vault's own variables are about a mount's server.
+// OwnVariable reports whether Vault's own variables are about a mount's server, and
+// count for the caller.
 func (ms *Mounts) OwnVariable(mount string) bool {
 	configured, known := ms.Operator.Mount(mount)
-	t := access.Chain{Env: ms.Env, Address: ms.Env("VAULT_ADDR"), Only: true}
+	t := access.Chain{Env: ms.Env, Address: ms.Env("VAULT_ADDR"), Only: true, Who: ms.Who}
 	if known {
 		t.Address, t.Only = configured.Setting("address"), ms.only(vaultPlatform)
 	}

@@ -114,6 +114,7 @@ func (c *Command) MountDoc(m keyturn.MountInfo) MountDoc {
 	d := MountDoc{Mount: m.Mount, Platform: m.Platform, Target: m.Target}
 	if h := m.Health; h != nil {
 		d.Reachable, d.Sealed, d.Identity, d.Detail = &h.Reachable, &h.Sealed, h.Identity, h.Detail
+		d.Source = h.Source
 		d.Server, d.Policies, d.Expires = h.Server, h.Policies, Stamp(h.Expires)
 		if h.Identity != "" && m.Platform != "local" {
 			d.Renewable = &h.Renewable

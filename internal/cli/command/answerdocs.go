@@ -271,6 +271,7 @@ type MountDoc struct {
 	Target    string    `json:"target,omitempty"`
 	Reachable *bool     `json:"reachable,omitempty"`
 	Sealed    *bool     `json:"sealed,omitempty"`
+	Source    string    `json:"token_source,omitempty"` // "login", or a variable or file
 	Identity  string    `json:"identity,omitempty"`
 	Detail    string    `json:"detail,omitempty"`
 	Server    string    `json:"server_version,omitempty"`

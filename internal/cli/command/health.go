@@ -20,3 +20,16 @@ func Apart(h *keyturn.Health) string {
 	}
 	return "its clock is " + h.Ahead.Abs().String() + " behind this one"
 }
+
+// As says as whom somebody is known to a platform, and by what: "anna by login"; ""
+// where that does not apply.
+func As(h *keyturn.Health) string {
+	if h == nil || h.Identity == "" {
+		return ""
+	}
+	out := keyturn.Clean(h.Identity)
+	if h.Source != "" {
+		out += " by " + keyturn.Clean(h.Source)
+	}
+	return out
+}

@@ -154,8 +154,8 @@ func (d *doctor) mounts(ctx context.Context, s *command.Session) ([]string, erro
 			continue
 		}
 		text := m.Platform + " at " + m.Target
-		if h != nil && h.Identity != "" {
-			text += ", as " + h.Identity
+		if as := command.As(h); as != "" {
+			text += ", as " + as
 		}
 		if h != nil && h.Detail != "" {
 			text += ", " + h.Detail

@@ -45,6 +45,9 @@ func (p *Platform) Status(ctx context.Context) keyturn.Health {
 		}
 		err := p.client.Do(ctx, keyturn.Ref{}, http.MethodGet, "auth/token/lookup-self", "", nil, &self)
 		h.Identity, h.Err = self.Name, keyturn.AsError(err)
+		if p.Source != nil {
+			h.Source = p.Source(ctx)
+		}
 		h.Policies, h.Expires, h.Renewable = slices.Concat(self.Policies, self.Identity), self.Expires.UTC(), self.Renewable
 	}
 	return h

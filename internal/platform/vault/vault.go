@@ -102,9 +102,11 @@ func checkField(name string) string {
 type Platform struct {
 	// Keeper keeps the token of a login; nil where none can be kept. Instead names
 	// what Config.Token prefers to one that is kept, such as a variable, or takes
-	// where none is; "" for nothing. Both are set before the first use.
+	// where none is; "" for nothing. Source names where Config.Token has a token from now.
+	// All are set before the first use.
 	Keeper  platform.Keeper
 	Instead func(kept bool) string
+	Source  func(ctx context.Context) string
 
 	client *api.Client
 	mount  string
