@@ -104,7 +104,7 @@ func (s *server) send(ctx context.Context, method, path string, body any, wrap t
 
 // lacks is the hint that names what a policy has to hold, as the client writes it.
 func lacks(path, capabilities string) string {
-	return "one of its policies has to hold: path \"" + keyturn.Clean(path) + "\" { capabilities = [" + capabilities + "] }"
+	return api.Grant(path, capabilities)
 }
 
 // sudo completes a refusal of one of the few paths that need the capability sudo

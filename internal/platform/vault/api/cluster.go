@@ -238,6 +238,9 @@ func (c *Client) sentAway(r Request, node *url.URL, to redirect) error {
 	e := &keyturn.Error{Code: keyturn.Unavailable, Ref: r.Ref, Unknown: r.changes(),
 		Message: "the server " + keyturn.Clean(node.Host) + " sends us elsewhere",
 		Hint:    "write the address of the active server, or of the load balancer, into the mount"}
+	if to.to < 0 {
+		e.Err = final{errors.New("a redirect to no address of the mount")}
+	}
 	switch {
 	case to.to >= 0:
 		e.Message = "the servers of this mount send us from one to another, and none answers"
