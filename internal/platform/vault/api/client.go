@@ -257,7 +257,7 @@ func (c *Client) request(ctx context.Context, r Request, node *url.URL) (*http.R
 // visible reports whether v can be a token: a header takes no other.
 func visible(v keyturn.Value) bool {
 	for _, b := range v.Reveal() {
-		if b <= ' ' || b > '~' {
+		if b <= ' ' || b == 0x7f {
 			return false
 		}
 	}
