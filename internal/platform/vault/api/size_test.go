@@ -115,6 +115,7 @@ func TestOneLargeAtATime(t *testing.T) {
 	<-begun
 	for end := time.Now().Add(10 * time.Second); len(c.turn) == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
+			close(release)
 			t.Fatal("a large answer is read without the turn")
 		}
 	}
