@@ -30,7 +30,7 @@ var layers = []layer{
 		name: "policies of Vault", packages: []string{"platform/vault/admin/policy"},
 		because: "a text is read and judged by itself; what is mounted it is told",
 	}, {
-		name: "words of Vault's administration", packages: []string{"platform/vault/admin/words"},
+		name: "words of Vault's administration", packages: []string{"platform/vault/admin/words"}, may: []string{"platform/vault/api"},
 		because: "names are checked and quoted by themselves, before any server is asked",
 	}, {
 		name: "pure packages", packages: []string{"rules/needs", "rules/quote", "rules/address", "leak", "audit/verify"},

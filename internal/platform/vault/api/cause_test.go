@@ -67,6 +67,11 @@ func TestCauseRepeatsNothing(t *testing.T) {
 			told(t, name, err, canary)
 		}
 	}
+	// A redirect is told where it names a host, and not what could not be one.
+	for _, place := range []string{"https://" + canary + "_.example.com/", "https://" + canary + strings.Repeat("a", 60) + ".example.com/", "https://" + canary + "%20.example.com/"} {
+		c := clusterOf(t, "http://"+rude(t, "HTTP/1.1 307 x\r\nLocation: "+place+"\r\nContent-Length: 0\r\n\r\n"))
+		told(t, place, get(t, c), canary)
+	}
 	// A proxy is another end.
 	for name, answer := range answers {
 		c, err := New(Config{Address: "https://vault.example.com", Proxy: "http://" + rude(t, strings.ReplaceAll(answer, "echo", canary))})

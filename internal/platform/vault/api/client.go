@@ -241,6 +241,10 @@ func (c *Client) request(ctx context.Context, r Request, node *url.URL) (*http.R
 		if err != nil {
 			return nil, c.tokenless(ctx, r, node, err)
 		}
+		if !visible(token) {
+			return nil, keyturn.E(keyturn.Invalid, "the token for "+keyturn.Clean(node.Host)+" has a space, a line break or another character that no token has",
+				"was something copied along with it?").About(r.Ref)
+		}
 		req.Header.Set("X-Vault-Token", string(token.Reveal()))
 	}
 	req.Header.Set("X-Vault-Request", "true")
@@ -254,6 +258,16 @@ func (c *Client) request(ctx context.Context, r Request, node *url.URL) (*http.R
 		req.Header.Set("X-Vault-Wrap-TTL", strconv.Itoa(int(r.Wrap.Seconds())))
 	}
 	return req, nil
+}
+
+// visible reports whether v can be a token: a header takes no other.
+func visible(v keyturn.Value) bool {
+	for _, b := range v.Reveal() {
+		if b <= ' ' || b == 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 // unreachable is the error of a request without an answer.
@@ -290,6 +304,11 @@ func (c *Client) unreachable(ctx context.Context, r Request, node *url.URL, err 
 			"is "+c.proxySetting()+" right, and may it go there?").About(ref).Because(final{by})
 	}
 	sent, cause := true, Cause(err)
+	var slow net.Error
+	var header tls.RecordHeaderError
+	if errors.As(err, &slow) && slow.Timeout() || errors.As(err, &header) { // long enough, or the same again
+		cause = final{cause}
+	}
 	if errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") {
 		sent, cause = false, notBegun{cause}
 	}
@@ -457,7 +476,18 @@ func missing(r Request) string {
 	if needs == "" {
 		needs = `"create", "update"`
 	}
-	return "one of its policies has to hold: path \"" + keyturn.Clean(r.Path) + "\" { capabilities = [" + needs + "] }"
+	return Grant(r.Path, needs)
+}
+
+// Grant says for hints what a policy has to hold so that a path may be used with
+// capabilities, which are written "a", "b". It is HCL to paste only where that means this
+// path and nothing else: quotes, globs and templates in a name are put in words
+// (https://developer.hashicorp.com/vault/docs/concepts/policies#policy-syntax).
+func Grant(path, capabilities string) string {
+	if path != keyturn.Clean(path) || strings.ContainsAny(path, "\"\\*+") || strings.Contains(path, "${") || strings.Contains(path, "{{") {
+		return "one of its policies has to allow " + strings.ReplaceAll(capabilities, "\"", "'") + " on this path; its name has characters that mean something else in a policy"
+	}
+	return "one of its policies has to hold: path \"" + path + "\" { capabilities = [" + capabilities + "] }"
 }
 
 // Refusal is the cause of an error that the server answered. Its text is the status

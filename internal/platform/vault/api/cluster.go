@@ -216,7 +216,9 @@ func (c *Client) sentAway(r Request, node *url.URL, to redirect) error {
 	e := &keyturn.Error{Code: keyturn.Unavailable, Ref: r.Ref, Unknown: r.changes(),
 		Message: "the server " + keyturn.Clean(node.Host) + " sends us elsewhere, to no address of this mount",
 		Hint:    "name all servers of the cluster in the operator's configuration of the mount: addresses: [\"https://…\"]; 'keyturn vault status' tells which one is active"}
-	if to.to >= 0 {
+	if to.to < 0 {
+		e.Err = final{errors.New("a redirect to no address of the mount")}
+	} else {
 		e.Message = "the servers of this mount send us from one to another, and none answers"
 		e.Hint = "is one of them active? 'keyturn status' tells"
 	}

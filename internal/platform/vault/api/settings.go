@@ -56,6 +56,9 @@ func Configure(mount string, set map[string]string) (Config, error) {
 	if v := set["insecure"]; v != "" && v != "true" && v != "false" {
 		return bad("insecure", "the mount '"+mount+"' says neither insecure: true nor false", "leave insecure out")
 	}
+	if ns := set["namespace"]; keyturn.Clean(ns) != ns || strings.TrimSpace(ns) != ns {
+		return bad("namespace", "the namespace of the mount '"+mount+"' has control characters, or spaces around it", "was a line break copied along with it?")
+	}
 	for key, other := range map[string]string{"client_cert": "client_key", "client_key": "client_cert"} {
 		if set[key] != "" && set[other] == "" {
 			return bad(key, "the mount '"+mount+"' has "+key+" and no "+other, "set both, or none")

@@ -42,6 +42,9 @@ func TestConfigure(t *testing.T) {
 		"a proxy with a password":  {map[string]string{"address": at, "proxy": "http://a:b@proxy:3128"}, "proxy", "without user"},
 		"a proxy without a scheme": {map[string]string{"address": at, "proxy": "proxy:3128"}, "proxy", "http://HOST:PORT"},
 		"a proxy to loopback":      {map[string]string{"address": "HTTP://127.0.0.1:8200", "proxy": "http://proxy:3128"}, "proxy", "leave the proxy out"},
+		"a namespace of two lines": {map[string]string{"address": at, "namespace": "team\nX-A: b"}, "namespace", "line break"},
+		"a namespace and a space":  {map[string]string{"address": at, "namespace": "team "}, "namespace", "line break"},
+		"a namespace of umlauts":   {map[string]string{"address": at, "namespace": "größe/a b"}, "", ""},
 		"half a pair":              {map[string]string{"address": at, "client_key": "b"}, "client_key", "set both"},
 	} {
 		got, err := Configure("prod", c.set)

@@ -41,11 +41,11 @@ func TestLargeAnswers(t *testing.T) {
 		r     Request
 		limit int64
 	}{
-		"a secret":   {Request{Method: http.MethodGet, Path: "secret/data/a"}, maxAnswer},
-		"a listing":  {Request{Method: "LIST", Path: "secret/metadata"}, maxListing},
-		"a login":    {Request{Method: http.MethodPost, Path: "auth/userpass/login/a", Anonymous: true}, maxLogin},
-		"a token":    {Request{Method: http.MethodGet, Path: "auth/token/lookup-self"}, maxLogin},
-		"the server": {Request{Method: http.MethodGet, Path: "sys/seal-status", Anonymous: true}, maxLogin},
+		"a secret":   {Request{Method: http.MethodGet, Path: "secret/data/a"}, 8 << 20},
+		"a listing":  {Request{Method: "LIST", Path: "secret/metadata"}, 32 << 20},
+		"a login":    {Request{Method: http.MethodPost, Path: "auth/userpass/login/a", Anonymous: true}, 1 << 20},
+		"a token":    {Request{Method: http.MethodGet, Path: "auth/token/lookup-self"}, 1 << 20},
+		"the server": {Request{Method: http.MethodGet, Path: "sys/seal-status", Anonymous: true}, 1 << 20},
 	} {
 		var got struct{ A string }
 		for status, lengths = http.StatusOK, false; ; lengths = true {
@@ -113,8 +113,11 @@ func TestOneLargeAtATime(t *testing.T) {
 	}
 	first := ask("first")
 	<-begun
-	for len(c.turn) == 0 {
-		time.Sleep(time.Millisecond)
+	for end := time.Now().Add(10 * time.Second); len(c.turn) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			close(release)
+			t.Fatal("a large answer is read without the turn")
+		}
 	}
 	second := ask("second")
 	if err := <-ask("small"); err != nil {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/keyturn/keyturn"
@@ -40,18 +41,17 @@ func browser(ctx context.Context, c *api.Client, path, role string, r Request) (
 	if err != nil {
 		return platform.Token{}, keyturn.E(keyturn.Unavailable, "the port that the browser comes back to is taken: "+callbackAddress, "end the other login, then try again").Because(err)
 	}
+	defer l.Close()
 	nonce := make([]byte, 20)
 	_, _ = rand.Read(nonce)
 	secret := hex.EncodeToString(nonce)
 	redirect := "http://" + callbackAddress + callbackPath
 	a, err := pageOf(ctx, c, path, role, redirect, secret)
 	if err != nil {
-		_ = l.Close()
 		return platform.Token{}, err
 	}
 	page, err := url.Parse(a)
-	if err != nil || page.Query().Get("state") == "" {
-		_ = l.Close()
+	if err != nil || !isPage(page, redirect) {
 		return platform.Token{}, keyturn.E(keyturn.Unavailable, "the server gave an address that is no login page", "")
 	}
 	back := make(chan url.Values, 1)
@@ -75,13 +75,21 @@ func browser(ctx context.Context, c *api.Client, path, role string, r Request) (
 	}
 }
 
+// isPage reports whether u can be shown to a person as the login page: one on the web that
+// comes back to us, and nothing that a browser does something else with.
+func isPage(u *url.URL, redirect string) bool {
+	secure := u.Scheme == "https" || u.Scheme == "http" && api.Loopback(u.Hostname())
+	q := u.Query()
+	return secure && u.Hostname() != "" && u.User == nil && q.Get("state") != "" && slices.Equal(q["redirect_uri"], []string{redirect})
+}
+
 // pageOf asks the server for the address of the login page.
 func pageOf(ctx context.Context, c *api.Client, path, role, redirect, nonce string) (string, error) {
 	body := map[string]string{"role": role, "redirect_uri": redirect, "client_nonce": nonce}
 	var answer struct {
 		URL string `json:"auth_url"`
 	}
-	a, err := c.Send(ctx, api.Request{Method: http.MethodPost, Path: "auth/" + path + "/oidc/auth_url", Body: body, Anonymous: true})
+	a, err := send(ctx, c, api.Request{Method: http.MethodPost, Path: "auth/" + path + "/oidc/auth_url", Body: body, Anonymous: true})
 	if err != nil {
 		return "", refused(path, err)
 	}
@@ -114,7 +122,7 @@ func callback(state string, back chan<- url.Values) http.Handler {
 // finish exchanges the page's code for a token.
 func finish(ctx context.Context, c *api.Client, r Request, path string, got url.Values, nonce string) (platform.Token, error) {
 	q := url.Values{"state": {got.Get("state")}, "code": {got.Get("code")}, "client_nonce": {nonce}}
-	a, err := c.Send(ctx, api.Request{Method: http.MethodGet, Path: "auth/" + path + "/oidc/callback", Query: q.Encode(), Anonymous: true})
+	a, err := send(ctx, c, api.Request{Method: http.MethodGet, Path: "auth/" + path + "/oidc/callback", Query: q.Encode(), Anonymous: true})
 	if err != nil {
 		return platform.Token{}, refused(path, err)
 	}

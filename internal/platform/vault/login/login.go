@@ -185,7 +185,7 @@ func Login(ctx context.Context, c *api.Client, r Request) (platform.Token, error
 
 // exchange sends what a method takes and reads the token that comes back.
 func exchange(ctx context.Context, c *api.Client, r Request, path, rest string, body any) (platform.Token, error) {
-	a, err := c.Send(ctx, api.Request{Method: http.MethodPost, Path: "auth/" + path + rest, Body: body, Anonymous: true})
+	a, err := send(ctx, c, api.Request{Method: http.MethodPost, Path: "auth/" + path + rest, Body: body, Anonymous: true})
 	if err != nil {
 		return platform.Token{}, refused(path, err)
 	}
@@ -250,7 +250,9 @@ func known(ctx context.Context, c *api.Client, token keyturn.Value) (platform.To
 		Expires   time.Time `json:"expire_time"`
 		Renewable bool      `json:"renewable"`
 	}
-	if err := own.Do(ctx, keyturn.Ref{}, http.MethodGet, "auth/token/lookup-self", "", nil, &self); err != nil {
+	if err := again(ctx, func() error {
+		return own.Do(ctx, keyturn.Ref{}, http.MethodGet, "auth/token/lookup-self", "", nil, &self)
+	}); err != nil {
 		return platform.Token{}, err
 	}
 	if self.Name == "" && len(self.Policies) == 0 { // each has a name, and what it may do
@@ -285,5 +287,7 @@ func Revoke(ctx context.Context, c *api.Client, token keyturn.Value) error {
 	if err != nil {
 		return err
 	}
-	return own.Do(ctx, keyturn.Ref{}, http.MethodPost, "auth/token/revoke-self", "", nil, nil)
+	return again(ctx, func() error {
+		return own.Do(ctx, keyturn.Ref{}, http.MethodPost, "auth/token/revoke-self", "", nil, nil)
+	})
 }

@@ -60,7 +60,7 @@ func second(ctx context.Context, c *api.Client, raw json.RawMessage, ask func(co
 			}
 			payload[f.ID], asked = []string{code}, true
 		}
-		a, err := c.Send(ctx, api.Request{Method: http.MethodPost, Path: "sys/mfa/validate", Anonymous: true,
+		a, err := send(ctx, c, api.Request{Method: http.MethodPost, Path: "sys/mfa/validate", Anonymous: true,
 			Body: map[string]any{"mfa_request_id": need.ID, "mfa_payload": payload}})
 		e := keyturn.AsError(err)
 		switch {

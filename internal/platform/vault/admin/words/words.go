@@ -7,11 +7,12 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
 // Lacks is the hint that names what a policy has to hold, as the client writes it.
 func Lacks(path, capabilities string) string {
-	return "one of its policies has to hold: path \"" + keyturn.Clean(path) + "\" { capabilities = [" + capabilities + "] }"
+	return api.Grant(path, capabilities)
 }
 
 // Sudo completes a refusal of one of the few paths that need the capability sudo
