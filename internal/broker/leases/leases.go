@@ -89,6 +89,17 @@ func (b Book) Renewed(ctx context.Context, id string, term time.Duration, renewa
 	})
 }
 
+// Extend writes down a term that may have been given: the lease may go on so long.
+func (b Book) Extend(ctx context.Context, id string, term time.Duration) error {
+	_, err := b.change(ctx, id, func(r *Row) error {
+		if end := b.now().Add(term); !r.Expires.IsZero() && r.Expires.Before(end) {
+			r.Expires = end
+		}
+		return nil
+	})
+	return err
+}
+
 func (b Book) extend(r *Row, term time.Duration) {
 	r.Seconds, r.Expires = int64(term/time.Second), time.Time{}
 	if term > 0 {
@@ -207,7 +218,7 @@ func (b Book) change(ctx context.Context, id string, change func(*Row) error) (k
 }
 
 // put makes a row, which goes by itself when its lease is over at the platform: not
-// while a revocation waits for its answer.
+// while a revocation waits for its answer, nor while somebody holds it, who ends it.
 func put(it keyturn.Item, r Row) (keyturn.Item, error) {
 	body, err := json.Marshal(r)
 	if err != nil {
@@ -215,7 +226,7 @@ func put(it keyturn.Item, r Row) (keyturn.Item, error) {
 	}
 	it.Body, it.Expires = body, time.Time{}
 	switch {
-	case r.State == keyturn.LeaseActive && !r.Expires.IsZero():
+	case r.State == keyturn.LeaseActive && !r.Expires.IsZero() && r.Holder == "":
 		it.Expires = r.Expires.Add(slack)
 	case r.State == keyturn.LeaseUnknown:
 		it.Expires = r.Began.Add(longest)
