@@ -492,3 +492,42 @@ func TestRevokeDenied(t *testing.T) {
 		t.Errorf("%v, %+v", w.good(), w.listed())
 	}
 }
+
+// A platform that does not answer is asked about one lease, and about the others not
+// before that one is due again.
+func TestTidySilent(t *testing.T) {
+	w, p := newLeaseWorld(t)
+	for range 3 {
+		w.must(runs(dynUser))
+	}
+	hand := w.must(keyturn.TakeLease{Ref: dyn}).(*keyturn.Leased).Lease
+	p.lives = false
+	w.down("Revoke", keyturn.E(keyturn.Unavailable, "hangs", ""))
+	tidy := func(want int) {
+		t.Helper()
+		n := w.mark()
+		told, asked := w.Tidy(t.Context()), 0
+		for _, e := range w.since(n) {
+			if e.call == "Revoke" {
+				asked++
+			}
+		}
+		if asked != want || len(told) != want {
+			t.Errorf("asked %d times, want %d; told %v", asked, want, told)
+		}
+	}
+	tidy(1)
+	tidy(0)
+	w.add(2 * time.Minute)
+	tidy(1)
+	tidy(0)
+	w.must(keyturn.RenewLease{Ref: dyn, ID: hand.ID})
+	// Who asks for it now is not put off.
+	w.no(keyturn.Unavailable, keyturn.RevokeLease{Ref: dyn, ID: hand.ID})
+	w.fail = nil
+	w.add(20 * time.Minute)
+	tidy(4)
+	if len(w.good()) != 0 || len(w.listed()) != 0 {
+		t.Errorf("left %v", w.good())
+	}
+}

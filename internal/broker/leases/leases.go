@@ -192,10 +192,21 @@ func Missing(id string) error {
 // Due reports whether a row is the work of whoever looks at it: its holder, as holds
 // tells, is no more, or a revocation is to be tried again.
 func (b Book) Due(r Row, holds func(holder string) bool) bool {
-	if r.State == keyturn.LeaseRevoking {
-		return !b.now().Before(r.Next)
+	if b.now().Before(r.Next) {
+		return false
 	}
-	return r.Holder != "" && !holds(r.Holder)
+	return r.State == keyturn.LeaseRevoking || r.Holder != "" && !holds(r.Holder)
+}
+
+// PutOff has no other try to revoke a lease begin before next.
+func (b Book) PutOff(ctx context.Context, id string, next time.Time) error {
+	_, err := b.change(ctx, id, func(r *Row) error {
+		if r.Next.Before(next) {
+			r.Next = next
+		}
+		return nil
+	})
+	return err
 }
 
 func (b Book) change(ctx context.Context, id string, change func(*Row) error) (keyturn.LeaseInfo, error) {
