@@ -270,6 +270,24 @@ func TestLeaseMayNotRevoke(t *testing.T) {
 	}
 }
 
+// What a killed process kept to be known by goes with the next command, also where it
+// had no lease.
+func TestLeaseFileOfKilled(t *testing.T) {
+	m := world.New(t)
+	m.Must("", "init", "--key", "file")
+	dir := filepath.Join(m.Store, "running")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "adeadone"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.Must("", "list", "local")
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
 // While the platform refuses, the lease stays visible; then it is revoked.
 func TestLeaseRefused(t *testing.T) {
 	l := newLeasing(t, servers.Postgres, time.Hour, 24*time.Hour)

@@ -170,7 +170,7 @@ func checkWritable(c *command.Command, path string) error {
 	if err != nil || through {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".keyturn-*")
+	f, err := durable.Temp(filepath.Dir(path))
 	if err != nil {
 		return cannotWrite("'"+keyturn.Clean(path)+"'", err)
 	}
