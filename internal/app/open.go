@@ -80,7 +80,12 @@ func (m machine) session(ctx context.Context, how command.How, facts command.Fac
 		forwarded()
 		return nil, err
 	}
-	return &command.Session{Service: b, Facts: facts, Tidy: b.Tidy, Attend: ms.Attend, Store: store.FactsOf(db.Stats()), StoreState: keeper.State,
+	tidy := func(ctx context.Context) []string {
+		told := b.Tidy(ctx)
+		running.Sweep()
+		return told
+	}
+	return &command.Session{Service: b, Facts: facts, Tidy: tidy, Attend: ms.Attend, Store: store.FactsOf(db.Stats()), StoreState: keeper.State,
 		Unfinished: []command.UnfinishedWork{keeper.Unfinished, keeper.Copies}, Close: func() error {
 			ms.Close()
 			err := b.Flush()

@@ -456,7 +456,11 @@ func TestConfirmReveal(t *testing.T) {
 	w := newWorld(t, confirm)
 	plain := runs(dbPass)
 	plain.Plain = true
-	for _, op := range []keyturn.Op{keyturn.RevealSecret{Ref: dbPass}, keyturn.RenderTemplate{Template: "t", Secrets: []keyturn.Ref{dbPass, web}}, plain} {
+	file, wrap := making(keyturn.Ref{}), making(keyturn.Ref{})
+	file.Out, wrap.Wrap = "/home/a/id", 60
+	bare := wrap
+	bare.Uses = nil // about no secret of keyturn's
+	for _, op := range []keyturn.Op{keyturn.TakeLease{Ref: dyn, Show: true}, file, wrap, bare, keyturn.RevealSecret{Ref: dbPass}, keyturn.RenderTemplate{Template: "t", Secrets: []keyturn.Ref{dbPass, web}}, plain} {
 		asked := len(w.asked)
 		w.as(anna).must(op)
 		if len(w.asked) != asked+1 {
@@ -466,6 +470,8 @@ func TestConfirmReveal(t *testing.T) {
 	asked := len(w.asked)
 	w.must(keyturn.GetSecret{Ref: db})
 	w.must(runs(dbPass))
+	w.must(making(copied))
+	w.must(keyturn.TakeLease{Ref: dyn})
 	w.must(keyturn.RenderTemplate{Template: "t"}) // of nothing
 	if len(w.asked) != asked {
 		t.Error("asked for a proof where nothing is revealed")

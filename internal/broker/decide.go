@@ -308,12 +308,16 @@ func (b *Broker) spend(ctx context.Context, c *call) error {
 func (b *Broker) confirm(ctx context.Context, c *call) error {
 	run, _ := c.op.(keyturn.RunCommand)
 	take, _ := c.op.(keyturn.TakeLease)
-	refs := c.op.Refs()
-	if !b.ConfirmReveal || c.op.Verb() != keyturn.Reveal && !run.Plain && !take.Show || c.actor.Kind != keyturn.Person || len(refs) == 0 {
+	action, _ := c.op.(keyturn.PlatformAction)
+	refs, handed := c.op.Refs(), action.Out != "" || action.Wrap > 0 // a file or a token with a secret
+	if !b.ConfirmReveal || c.actor.Kind != keyturn.Person || !handed && (len(refs) == 0 || c.op.Verb() != keyturn.Reveal && !run.Plain && !take.Show) {
 		return nil
 	}
 	about := fmt.Sprintf("to reveal %d secrets", len(refs))
-	if len(refs) == 1 {
+	switch {
+	case handed:
+		about = "to hand out what " + keyturn.Clean(action.Path()) + " makes"
+	case len(refs) == 1:
 		about = "to reveal " + keyturn.Clean(refs[0].Short())
 	}
 	return b.prove(ctx, c.actor, about)

@@ -61,6 +61,11 @@ func (s *spy) Revoke(_ context.Context, ref keyturn.Ref, id string) error {
 	return nil
 }
 
+// Ended implements platform.Issuer.
+func (s *spy) Ended(_ context.Context, ref keyturn.Ref, id string) (bool, error) {
+	return !issued[s.w][id], s.note("Ended", ref)
+}
+
 func (w *world) good() (list []string) {
 	for id, good := range issued[w] {
 		if good {
@@ -228,7 +233,7 @@ func TestRevocationIsTriedAgain(t *testing.T) {
 	}
 	w.add(24 * time.Hour) // its time is over, and nobody knows whether it has ended
 	n := w.mark()
-	if told := w.Tidy(t.Context()); len(told) != 1 || !strings.Contains(told[0], "cannot be revoked yet (sealed)") || len(w.since(n)) != 1 {
+	if told := w.Tidy(t.Context()); len(told) != 1 || !strings.Contains(told[0], "cannot be revoked yet (sealed)") || len(w.since(n)) != 2 {
 		t.Errorf("told %v, %v", told, w.since(n))
 	}
 	n = w.mark()
@@ -434,4 +439,95 @@ func TestLeaseElsewhere(t *testing.T) {
 		t.Errorf("back where it was: told %v, left %v", told, w.good())
 	}
 	w.must(keyturn.RevokeLease{Ref: dyn, ID: hand.ID})
+}
+
+// A renewal whose answer is lost may have been granted: the lease is revoked all the
+// same, by its run or by who comes after it was killed, however long that takes.
+func TestRenewalLost(t *testing.T) {
+	w, p := newLeaseWorld(t)
+	run := w.must(runs(dynUser)).(*keyturn.Delivery).Leases[0]
+	hand := w.must(keyturn.TakeLease{Ref: dyn}).(*keyturn.Leased).Lease
+	w.add(50 * time.Minute)
+	w.down("Renew", keyturn.E(keyturn.Unavailable, "cut off", ""))
+	w.no(keyturn.Unavailable, keyturn.RenewLease{Ref: dyn, ID: run.ID})
+	w.no(keyturn.Unavailable, keyturn.RenewLease{Ref: dyn, ID: hand.ID})
+	w.fail = nil
+	w.add(50 * time.Minute)
+	if list := w.listed(); len(list) != 2 || !list[1].Expires.Equal(start.Add(110*time.Minute)) {
+		t.Errorf("after its first term: %+v", list)
+	}
+	w.must(keyturn.RevokeLease{Ref: dyn, ID: hand.ID})
+	w.add(100 * time.Hour)
+	p.lives = false
+	if told := w.Tidy(t.Context()); len(told) != 1 || len(w.good()) != 0 || len(w.listed()) != 0 {
+		t.Errorf("told %v, left %v", told, w.good())
+	}
+}
+
+// Who may not revoke is not told of it for ever: once its time is over the platform is
+// asked whether there is anything to revoke.
+func TestRevokeDenied(t *testing.T) {
+	w, p := newLeaseWorld(t)
+	l := w.must(runs(dynUser)).(*keyturn.Delivery).Leases[0]
+	p.lives = false
+	w.down("Revoke", keyturn.E(keyturn.Denied, "no", ""))
+	if told := w.Tidy(t.Context()); len(told) != 1 || !strings.Contains(told[0], "denied") || len(w.listed()) != 1 {
+		t.Errorf("told %v", told)
+	}
+	w.add(2 * time.Hour) // its time is over, and the platform has not ended it
+	if told := w.Tidy(t.Context()); len(told) != 1 || !strings.Contains(told[0], "denied") || len(w.listed()) != 1 {
+		t.Errorf("told %v", told)
+	}
+	issued[w][l.Native] = false
+	w.add(2 * time.Hour)
+	if told := w.Tidy(t.Context()); len(told) != 1 || len(w.listed()) != 0 {
+		t.Errorf("told %v, %+v", told, w.listed())
+	}
+	// Nobody answers: it is asked once, not twice.
+	l = w.must(runs(dynUser)).(*keyturn.Delivery).Leases[0]
+	w.add(2 * time.Hour)
+	w.down("Ended", keyturn.E(keyturn.Unavailable, "down", ""))
+	w.no(keyturn.Unavailable, keyturn.RevokeLease{Ref: dyn, ID: l.ID})
+	if len(w.good()) != 1 || len(w.listed()) != 1 {
+		t.Errorf("%v, %+v", w.good(), w.listed())
+	}
+}
+
+// A platform that does not answer is asked about one lease, and about the others not
+// before that one is due again.
+func TestTidySilent(t *testing.T) {
+	w, p := newLeaseWorld(t)
+	for range 3 {
+		w.must(runs(dynUser))
+	}
+	hand := w.must(keyturn.TakeLease{Ref: dyn}).(*keyturn.Leased).Lease
+	p.lives = false
+	w.down("Revoke", keyturn.E(keyturn.Unavailable, "hangs", ""))
+	tidy := func(want int) {
+		t.Helper()
+		n := w.mark()
+		told, asked := w.Tidy(t.Context()), 0
+		for _, e := range w.since(n) {
+			if e.call == "Revoke" {
+				asked++
+			}
+		}
+		if asked != want || len(told) != want {
+			t.Errorf("asked %d times, want %d; told %v", asked, want, told)
+		}
+	}
+	tidy(1)
+	tidy(0)
+	w.add(2 * time.Minute)
+	tidy(1)
+	tidy(0)
+	w.must(keyturn.RenewLease{Ref: dyn, ID: hand.ID})
+	// Who asks for it now is not put off.
+	w.no(keyturn.Unavailable, keyturn.RevokeLease{Ref: dyn, ID: hand.ID})
+	w.fail = nil
+	w.add(20 * time.Minute)
+	tidy(4)
+	if len(w.good()) != 0 || len(w.listed()) != 0 {
+		t.Errorf("left %v", w.good())
+	}
 }

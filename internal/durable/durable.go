@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 )
 
 // Replace makes the file at path, or puts it in the place of the one there, with what
@@ -16,7 +18,7 @@ import (
 // could not be synced, the new one, and no temporary file. The name itself is durable
 // on return, but in a folder that this user may not read.
 func Replace(path string, fill func(*os.File) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".keyturn-*") // 0600
+	f, err := Temp(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
@@ -38,6 +40,27 @@ func Replace(path string, fill func(*os.File) error) error {
 		return nil
 	}
 	return err
+}
+
+const prefix = ".keyturn-"
+
+// leftAfter is how old a temporary file is whose maker was killed for sure.
+const leftAfter = 24 * time.Hour
+
+// Temp makes a temporary file in a folder, for its owner only, and removes those that
+// others made by it, who were killed, a day ago or longer.
+func Temp(folder string) (*os.File, error) {
+	files, _ := os.ReadDir(folder) // in vain: they stay
+	for _, f := range files {
+		digits, ours := strings.CutPrefix(f.Name(), prefix)
+		if !ours || digits == "" || strings.Trim(digits, "0123456789") != "" || !f.Type().IsRegular() {
+			continue
+		}
+		if info, err := f.Info(); err == nil && time.Since(info.ModTime()) > leftAfter {
+			_ = os.Remove(filepath.Join(folder, f.Name()))
+		}
+	}
+	return os.CreateTemp(folder, prefix+"*") // 0600, digits
 }
 
 // Claim gives a file the name path, unless that is taken: then it is fs.ErrExist, and

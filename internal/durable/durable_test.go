@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/keyturn/keyturn/internal/durable"
 )
@@ -122,5 +123,39 @@ func TestClaim(t *testing.T) {
 	}
 	if _, err := os.Lstat(third); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the empty file stayed: %v", err)
+	}
+}
+
+// What somebody who was killed left a day ago goes; what is newer may still be in use,
+// and what is not of this package is nobody's to remove.
+func TestTempSweeps(t *testing.T) {
+	dir := t.TempDir()
+	old := time.Now().Add(-25 * time.Hour)
+	for name, age := range map[string]time.Time{".keyturn-123": old, ".keyturn-456": time.Now(), ".keyturn-migrate-1": old, ".keyturn-": old, "keyturn-7": old} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, age, age); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := durable.Temp(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = f.Close()
+	for name, want := range map[string]bool{".keyturn-123": false, ".keyturn-456": true, ".keyturn-migrate-1": true, ".keyturn-": true, "keyturn-7": true, filepath.Base(f.Name()): true} {
+		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// It knows its own again.
+	if err := os.Chtimes(f.Name(), old, old); err != nil {
+		t.Fatal(err)
+	}
+	err = durable.Replace(filepath.Join(dir, "new"), func(*os.File) error { return nil })
+	if _, statErr := os.Stat(f.Name()); err != nil || statErr == nil {
+		t.Errorf("%v; its own is there still", err)
 	}
 }

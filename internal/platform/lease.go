@@ -26,6 +26,8 @@ type Issuer interface {
 	// Revoke ends a lease: when it returns, the credential works no more. One that has
 	// ended already is no error.
 	Revoke(ctx context.Context, ref keyturn.Ref, id string) error
+	// Ended reports whether the platform holds a lease no more. It only reads.
+	Ended(ctx context.Context, ref keyturn.Ref, id string) (bool, error)
 }
 
 // Term is how long a lease is good for.
@@ -128,6 +130,18 @@ func (m *Mount) Revoke(ctx context.Context, ref keyturn.Ref, id string) error {
 		return m.leaseFault(ref, err, false)
 	}
 	return nil
+}
+
+// Ended reports whether the platform holds a lease no more.
+func (m *Mount) Ended(ctx context.Context, ref keyturn.Ref, id string) (bool, error) {
+	if err := m.leasing(ctx, ref); err != nil {
+		return false, err
+	}
+	yes, err := retried(ctx, m, func() (bool, error) { return m.able.issuer.Ended(ctx, ref, id) })
+	if err != nil {
+		return false, m.leaseFault(ref, err, false)
+	}
+	return yes, nil
 }
 
 // leasing is the first thing that each method about leases does.

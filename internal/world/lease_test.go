@@ -245,6 +245,49 @@ func TestLeaseOtherServer(t *testing.T) {
 	l.noUsers("back at its server")
 }
 
+// A token that may take a lease and not revoke it leaves nothing behind for ever: when
+// the lease is over, the journal forgets it.
+func TestLeaseMayNotRevoke(t *testing.T) {
+	t.Parallel()
+	l := newLeasing(t, servers.Postgres, 3*time.Second, time.Hour)
+	l.vault.Call("PUT", "sys/policies/acl/taker", map[string]any{"policy": `path "database/creds/myapp" { capabilities = ["read"] }`}, nil)
+	var made struct {
+		Auth struct {
+			ClientToken string `json:"client_token"`
+		}
+	}
+	l.vault.Call("POST", "auth/token/create", map[string]any{"policies": []string{"taker"}}, &made)
+	least := l.As("VAULT_ADDR="+l.vault.Address, "VAULT_TOKEN="+made.Auth.ClientToken)
+	least.Must("", "lease", "create", "vault/database/creds/myapp")
+	if out := least.Run("", "lease", "revoke", "vault/database/creds/myapp"); out.Status != 4 {
+		t.Fatalf("status %d: %s", out.Status, out.Stderr)
+	}
+	eventually(t, "the database has no users", func() bool { return len(l.db.Users()) == 0 })
+	time.Sleep(time.Second) // the server removes the lease after the user
+	least.Must("", "lease", "revoke", "vault/database/creds/myapp")
+	if list := l.leases(); len(list) > 0 {
+		t.Errorf("leases %v", list)
+	}
+}
+
+// What a killed process kept to be known by goes with the next command, also where it
+// had no lease.
+func TestLeaseFileOfKilled(t *testing.T) {
+	m := world.New(t)
+	m.Must("", "init", "--key", "file")
+	dir := filepath.Join(m.Store, "running")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "adeadone"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.Must("", "list", "local")
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
 // While the platform refuses, the lease stays visible; then it is revoked.
 func TestLeaseRefused(t *testing.T) {
 	l := newLeasing(t, servers.Postgres, time.Hour, 24*time.Hour)

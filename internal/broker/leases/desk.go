@@ -16,6 +16,7 @@ type Issuer interface {
 	Lease(ctx context.Context, ref keyturn.Ref) (platform.Leased, error)
 	Renew(ctx context.Context, ref keyturn.Ref, id string, term time.Duration) (platform.Term, error)
 	Revoke(ctx context.Context, ref keyturn.Ref, id string) error
+	Ended(ctx context.Context, ref keyturn.Ref, id string) (bool, error)
 }
 
 // Holders tell processes that live from those that do not.
@@ -82,7 +83,10 @@ func (d Desk) Renew(ctx context.Context, m Issuer, r Row, term time.Duration) (k
 		return r.LeaseInfo, errors.Join(keyturn.E(keyturn.NotFound, "the lease "+r.ID+" has ended at the platform", "take another one: keyturn lease create "+keyturn.Quote(r.Ref.Short())).Because(err),
 			d.Drop(context.WithoutCancel(ctx), r.ID))
 	}
-	if err != nil {
+	if e := keyturn.AsError(err); e != nil {
+		if e.Unknown || e.Code == keyturn.Unavailable { // the platform may have said yes
+			err = errors.Join(err, d.Extend(context.WithoutCancel(ctx), r.ID, term))
+		}
 		return r.LeaseInfo, err
 	}
 	return d.Renewed(context.WithoutCancel(ctx), r.ID, got.For, got.Renewable)
@@ -102,7 +106,7 @@ func (d Desk) Revoke(ctx context.Context, m Issuer, r Row, insist bool) (keyturn
 	if err != nil {
 		return l, err
 	}
-	err = m.Revoke(ctx, r.Ref, r.Native)
+	err = d.revoke(ctx, m, r)
 	ctx = context.WithoutCancel(ctx)
 	if err == nil {
 		return l, d.Drop(ctx, r.ID)
@@ -117,4 +121,17 @@ func (d Desk) Revoke(ctx context.Context, m Issuer, r Row, insist bool) (keyturn
 	}
 	e.Hint += "it stays in 'keyturn lease list', and keyturn tries again when it is next started"
 	return l, &e
+}
+
+// revoke asks the platform to end a lease. Of one whose time is over it asks first
+// whether there still is one: who may look it up may not be allowed to revoke it, and
+// nothing is left to revoke.
+func (d Desk) revoke(ctx context.Context, m Issuer, r Row) error {
+	if !r.Expires.IsZero() && r.Expires.Before(d.now()) {
+		switch ended, err := m.Ended(ctx, r.Ref, r.Native); {
+		case ended, errors.Is(err, keyturn.Unavailable), errors.Is(err, keyturn.Sealed):
+			return err
+		}
+	}
+	return m.Revoke(ctx, r.Ref, r.Native)
 }

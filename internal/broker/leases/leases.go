@@ -89,6 +89,17 @@ func (b Book) Renewed(ctx context.Context, id string, term time.Duration, renewa
 	})
 }
 
+// Extend writes down a term that may have been given: the lease may go on so long.
+func (b Book) Extend(ctx context.Context, id string, term time.Duration) error {
+	_, err := b.change(ctx, id, func(r *Row) error {
+		if end := b.now().Add(term); !r.Expires.IsZero() && r.Expires.Before(end) {
+			r.Expires = end
+		}
+		return nil
+	})
+	return err
+}
+
 func (b Book) extend(r *Row, term time.Duration) {
 	r.Seconds, r.Expires = int64(term/time.Second), time.Time{}
 	if term > 0 {
@@ -181,10 +192,21 @@ func Missing(id string) error {
 // Due reports whether a row is the work of whoever looks at it: its holder, as holds
 // tells, is no more, or a revocation is to be tried again.
 func (b Book) Due(r Row, holds func(holder string) bool) bool {
-	if r.State == keyturn.LeaseRevoking {
-		return !b.now().Before(r.Next)
+	if b.now().Before(r.Next) {
+		return false
 	}
-	return r.Holder != "" && !holds(r.Holder)
+	return r.State == keyturn.LeaseRevoking || r.Holder != "" && !holds(r.Holder)
+}
+
+// PutOff has no other try to revoke a lease begin before next.
+func (b Book) PutOff(ctx context.Context, id string, next time.Time) error {
+	_, err := b.change(ctx, id, func(r *Row) error {
+		if r.Next.Before(next) {
+			r.Next = next
+		}
+		return nil
+	})
+	return err
 }
 
 func (b Book) change(ctx context.Context, id string, change func(*Row) error) (keyturn.LeaseInfo, error) {
@@ -207,7 +229,7 @@ func (b Book) change(ctx context.Context, id string, change func(*Row) error) (k
 }
 
 // put makes a row, which goes by itself when its lease is over at the platform: not
-// while a revocation waits for its answer.
+// while a revocation waits for its answer, nor while somebody holds it, who ends it.
 func put(it keyturn.Item, r Row) (keyturn.Item, error) {
 	body, err := json.Marshal(r)
 	if err != nil {
@@ -215,7 +237,7 @@ func put(it keyturn.Item, r Row) (keyturn.Item, error) {
 	}
 	it.Body, it.Expires = body, time.Time{}
 	switch {
-	case r.State == keyturn.LeaseActive && !r.Expires.IsZero():
+	case r.State == keyturn.LeaseActive && !r.Expires.IsZero() && r.Holder == "":
 		it.Expires = r.Expires.Add(slack)
 	case r.State == keyturn.LeaseUnknown:
 		it.Expires = r.Began.Add(longest)

@@ -2,6 +2,7 @@ package leases
 
 import (
 	"context"
+	"time"
 
 	"github.com/keyturn/keyturn"
 )
@@ -15,7 +16,9 @@ type Cleaner struct {
 
 // Tidy revokes what processes that were killed have left behind, and what a platform
 // would not revoke before and may be asked again by now. It returns a sentence about
-// each, in words that the caller may know.
+// each, in words that the caller may know. Where a mount's platform does not answer,
+// nothing else is asked of that mount until the lease that was tried is due again: who
+// waits for a command waits for that once.
 func (d Desk) Tidy(ctx context.Context, c Cleaner) (told []string) {
 	if d.Holders == nil {
 		return nil
@@ -24,7 +27,14 @@ func (d Desk) Tidy(ctx context.Context, c Cleaner) (told []string) {
 	if err != nil {
 		return nil // what is asked for next says so
 	}
+	silent := map[string]time.Time{} // by mount, until when
 	for _, r := range rows {
+		if next := silent[r.Ref.Mount()]; !next.IsZero() {
+			if d.Due(r, d.Holders.Holds) {
+				_ = d.PutOff(context.WithoutCancel(ctx), r.ID, next) // else it is tried at the next start
+			}
+			continue
+		}
 		if !d.Due(r, d.Holders.Holds) || !c.Reaches(r) {
 			continue
 		}
@@ -44,6 +54,11 @@ func (d Desk) Tidy(ctx context.Context, c Cleaner) (told []string) {
 		case e == nil:
 			told = append(told, "revoked "+which+", which a run that was killed had left behind")
 		case e.Code != keyturn.Conflict && e.Code != keyturn.NotFound: // else another process is at it
+			if e.Code == keyturn.Unavailable || e.Code == keyturn.Sealed {
+				if tried, err := d.Find(context.WithoutCancel(ctx), r.Ref, r.ID); err == nil {
+					silent[r.Ref.Mount()] = tried.Next
+				}
+			}
 			told = append(told, which+" was left behind, and cannot be revoked yet ("+string(e.Code)+"); 'keyturn lease list' shows it")
 		}
 	}

@@ -292,8 +292,14 @@ func (o *options) input(c *command.Command, op *keyturn.PlatformAction, in keytu
 	return nil
 }
 
-// destination says where a secret goes that the action answers with.
+// destination says where a secret goes that the action answers with, and refuses a
+// file that must not be written.
 func (o *options) destination(c *command.Command, op *keyturn.PlatformAction) error {
+	if o.policyOut != "" {
+		if err := c.MayWrite(c.Abs(o.policyOut)); err != nil {
+			return err
+		}
+	}
 	if o.act.Secret == "" {
 		return nil
 	}
@@ -314,6 +320,9 @@ func (o *options) destination(c *command.Command, op *keyturn.PlatformAction) er
 		return err
 	case o.toFile != "":
 		op.Out = c.Abs(o.toFile)
+		if err := c.MayWrite(op.Out); err != nil {
+			return err
+		}
 		if _, err := os.Lstat(op.Out); err == nil {
 			return keyturn.E(keyturn.Conflict, keyturn.Clean(o.toFile)+" exists already", "name another file, or remove it")
 		}

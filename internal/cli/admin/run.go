@@ -114,7 +114,7 @@ func (o *options) artifacts(c *command.Command, res *keyturn.Performed) ([]strin
 	if o.policyOut == "" || res.Policy == nil {
 		return nil, nil
 	}
-	if err := command.Keep(c.Abs(o.policyOut), []byte(res.Policy.Text), 0o644); err != nil {
+	if err := c.Keep(c.Abs(o.policyOut), []byte(res.Policy.Text), 0o644); err != nil {
 		return nil, command.Done(res.Says, err)
 	}
 	return []string{o.policyOut}, nil

@@ -22,7 +22,7 @@ func newFile(path string) (*pending, error) {
 	if path == "" {
 		return nil, nil
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".keyturn-*") // 0600
+	f, err := durable.Temp(filepath.Dir(path))
 	if err != nil {
 		return nil, keyturn.E(keyturn.Invalid, "no file can be made in "+keyturn.Clean(filepath.Dir(path)), "nothing was done; name another folder").Because(err)
 	}

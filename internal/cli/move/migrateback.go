@@ -260,6 +260,9 @@ func (m *migrator) extract(ctx context.Context, x keyturn.Migration) error {
 	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
 		return keyturn.E(keyturn.Invalid, "there is no folder '"+keyturn.Clean(m.o.out)+"'", "make it first, where nobody else can read: mkdir -m 700 "+keyturn.Quote(m.o.out))
 	}
+	if err := m.MayWrite(filepath.Join(folder, "file")); err != nil {
+		return err
+	}
 	var targets []string
 	for i, f := range x.Files {
 		name := filepath.Base(f.Path)

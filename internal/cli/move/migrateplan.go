@@ -429,6 +429,9 @@ func (r *reader) beside(s rewrite.Source, path string) (*edit, error) {
 
 // edit is the file at path as planned so far.
 func (r *reader) edit(path string) (*edit, error) {
+	if err := r.MayWrite(path); err != nil {
+		return nil, err
+	}
 	s, err := rewrite.Open(path, path)
 	if err != nil {
 		return nil, err

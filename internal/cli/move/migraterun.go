@@ -95,6 +95,9 @@ func (m *migrator) sources() ([]rewrite.Source, error) {
 		if !s.There() {
 			return nil, keyturn.E(keyturn.Invalid, "there is no file '"+keyturn.Clean(f)+"'", "check the path")
 		}
+		if err := m.MayWrite(s.Path); err != nil {
+			return nil, err
+		}
 		if !slices.ContainsFunc(out, func(x rewrite.Source) bool { return x.Path == s.Path }) {
 			out = append(out, s)
 		}

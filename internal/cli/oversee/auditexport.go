@@ -78,7 +78,7 @@ func (o *exportOptions) complete(c *command.Command, now time.Time) (err error) 
 
 func export(ctx context.Context, c *command.Command, s *command.Session, o exportOptions) error {
 	if o.out != "" {
-		if err := mayWrite(ctx, c, s, o.out); err != nil {
+		if err := mayWrite(ctx, c, o.out); err != nil {
 			return err
 		}
 	}
@@ -182,7 +182,7 @@ name and no value is in it. -o json tells the key that verifies it, too.`,
 
 func checkpoint(ctx context.Context, c *command.Command, s *command.Session, out string) error {
 	if out != "" {
-		if err := mayWrite(ctx, c, s, out); err != nil {
+		if err := mayWrite(ctx, c, out); err != nil {
 			return err
 		}
 	}

@@ -11,10 +11,10 @@ import (
 // mayWrite settles whether the file of --out may be written: never in keyturn's own
 // folder, where the store and its keys are, and over a file that is there only when
 // a person says so.
-func mayWrite(ctx context.Context, c *command.Command, s *command.Session, out string) error {
+func mayWrite(ctx context.Context, c *command.Command, out string) error {
 	path, shown := c.Abs(out), "'"+keyturn.Clean(out)+"'"
-	if command.Within(path, s.Home) {
-		return keyturn.E(keyturn.Invalid, shown+" is in keyturn's own folder, with the store", "name a file elsewhere")
+	if err := c.MayWrite(path); err != nil {
+		return err
 	}
 	fi, err := os.Stat(path)
 	if err != nil {

@@ -87,6 +87,11 @@ done is checked before anything is written.`,
 			case o.policyOut != "" && o.reader == "":
 				return command.Usage("--policy-out keeps the policy that --reader makes: say --reader PRINCIPAL")
 			}
+			if o.policyOut != "" {
+				if err := c.MayWrite(c.Abs(o.policyOut)); err != nil {
+					return err
+				}
+			}
 			o.words = args[1:]
 			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return putSecret(ctx, c, s, o) })
 		},
@@ -159,7 +164,7 @@ func (o putOptions) granted(c *command.Command, res *keyturn.Changed, said strin
 		doc.Policy = &command.PolicyDoc{Name: res.Granted.Policy.Name, Applied: res.Granted.Policy.Applied}
 		doc.Notices = append(doc.Notices, cleanAll(res.Granted.Notices)...)
 		if o.policyOut != "" {
-			if err := command.Keep(c.Abs(o.policyOut), []byte(res.Granted.Policy.Text), 0o644); err != nil {
+			if err := c.Keep(c.Abs(o.policyOut), []byte(res.Granted.Policy.Text), 0o644); err != nil {
 				failed, but = keyturn.AsError(err), ""
 			} else {
 				doc.Artifacts = []string{o.policyOut}

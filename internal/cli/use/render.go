@@ -92,7 +92,7 @@ func render(c *command.Command, cmd *cobra.Command, o renderOptions) error {
 		_, err := c.Out.Write(text.Reveal())
 		return err
 	}
-	replaced, err := replaceFile(c.Abs(o.out), text.Reveal())
+	replaced, err := replaceFile(c, c.Abs(o.out), text.Reveal())
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func checkTarget(c *command.Command, o renderOptions) error {
 	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
 		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(o.out)+"' is a pipe or a device, and no file", "leave out --out to write to standard output")
 	}
-	if err := checkWritable(out); err != nil {
+	if err := checkWritable(c, out); err != nil {
 		return err
 	}
 	if info == nil || o.file == "-" {
@@ -144,7 +144,10 @@ func checkTarget(c *command.Command, o renderOptions) error {
 
 // replaceable reports whether there is a file at path that replaceFile would
 // replace, or something that it would write to as it is: a pipe, a device.
-func replaceable(path string) (there, through bool, err error) {
+func replaceable(c *command.Command, path string) (there, through bool, err error) {
+	if err := c.MayWrite(path); err != nil {
+		return false, false, err
+	}
 	shown := "'" + keyturn.Clean(path) + "'"
 	if info, err := os.Stat(path); err == nil {
 		switch {
@@ -162,12 +165,12 @@ func replaceable(path string) (there, through bool, err error) {
 }
 
 // checkWritable tries whether replaceFile could write to path, and changes nothing.
-func checkWritable(path string) error {
-	_, through, err := replaceable(path)
+func checkWritable(c *command.Command, path string) error {
+	_, through, err := replaceable(c, path)
 	if err != nil || through {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".keyturn-*")
+	f, err := durable.Temp(filepath.Dir(path))
 	if err != nil {
 		return cannotWrite("'"+keyturn.Clean(path)+"'", err)
 	}
@@ -179,9 +182,9 @@ func checkWritable(path string) error {
 // replaceFile writes data to path, for the owner only: as a whole or not at all.
 // What is no file (a pipe, a terminal) is written to as it is. It reports whether
 // there was a file before. Errors hold no data.
-func replaceFile(path string, data []byte) (replaced bool, err error) {
+func replaceFile(c *command.Command, path string, data []byte) (replaced bool, err error) {
 	shown := "'" + keyturn.Clean(path) + "'"
-	replaced, through, err := replaceable(path)
+	replaced, through, err := replaceable(c, path)
 	switch {
 	case err != nil:
 		return false, err

@@ -104,7 +104,7 @@ type running struct {
 func run(c *command.Command, cmd *cobra.Command, o runOptions) error {
 	r := &running{runOptions: o, begun: time.Now()}
 	if o.report != "" { // while nothing has happened yet
-		if err := checkWritable(c.Abs(o.report)); err != nil {
+		if err := checkWritable(c, c.Abs(o.report)); err != nil {
 			return failureOf(c, err)
 		}
 	}
@@ -418,7 +418,7 @@ func report(c *command.Command, r *running, failure *keyturn.Error) error {
 	if err := enc.Encode(doc); err != nil {
 		return keyturn.E(keyturn.Internal, "the report has no JSON form", "").Because(err)
 	}
-	_, err := replaceFile(c.Abs(r.report), b.Bytes()) // a pipe too
+	_, err := replaceFile(c, c.Abs(r.report), b.Bytes()) // a pipe too
 	return err
 }
 

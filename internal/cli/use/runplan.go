@@ -120,7 +120,7 @@ func planRun(c *command.Command, o runOptions, facts command.Facts) (runPlan, er
 		}
 	}
 	for _, s := range o.file {
-		if b, ok := p.file(s, c.Abs, plan.op.Files); ok {
+		if b, ok := p.file(c, s, plan.op.Files); ok {
 			plan.op.Files = append(plan.op.Files, b)
 		}
 	}
@@ -201,13 +201,13 @@ func (p *planner) known(s string) bool {
 }
 
 // file reads PATH=REF of --file.
-func (p *planner) file(s string, abs func(string) string, have []keyturn.Binding) (keyturn.Binding, bool) {
+func (p *planner) file(c *command.Command, s string, have []keyturn.Binding) (keyturn.Binding, bool) {
 	path, text, ok := strings.Cut(s, "=")
 	if !ok || path == "" {
 		p.fail(keyturn.E(keyturn.Invalid, "--file takes PATH=REF", "for instance --file 'tls.key=local/myapp#tls.key'"))
 		return keyturn.Binding{}, false
 	}
-	path = abs(path)
+	path = c.Abs(path)
 	ref, err := keyturn.ParseRef(text)
 	switch {
 	case err != nil:
@@ -215,7 +215,11 @@ func (p *planner) file(s string, abs func(string) string, have []keyturn.Binding
 	case slices.ContainsFunc(have, func(b keyturn.Binding) bool { return b.Name == path }):
 		p.fail(keyturn.E(keyturn.Invalid, "the file '"+keyturn.Clean(path)+"' is given twice", "give it once"))
 	default:
-		if err := launch.CheckFile(path); err != nil {
+		err := c.MayWrite(path)
+		if err == nil {
+			err = launch.CheckFile(path)
+		}
+		if err != nil {
 			p.fail(keyturn.AsError(err))
 			break
 		}

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/keyturn/keyturn"
@@ -37,4 +38,14 @@ func (p *Platform) Renew(ctx context.Context, ref keyturn.Ref, id string, term t
 // Revoke implements platform.Issuer.
 func (p *Platform) Revoke(ctx context.Context, ref keyturn.Ref, id string) error {
 	return lease.Revoke(ctx, p.client, ref, id)
+}
+
+// Ended implements platform.Issuer. The default policy lets everybody look up a lease
+// by its id (https://developer.hashicorp.com/vault/docs/concepts/policies#default-policy).
+func (p *Platform) Ended(ctx context.Context, _ keyturn.Ref, id string) (bool, error) {
+	_, err := lease.Look(ctx, p.client, id)
+	if errors.Is(err, keyturn.NotFound) {
+		return true, nil
+	}
+	return false, err
 }

@@ -68,6 +68,14 @@ func cannotHold(dir string, err error) error {
 	return keyturn.E(keyturn.Unavailable, "what a killed process leaves behind could not be found again: no file can be locked in "+keyturn.Clean(dir), "is the folder yours, and is there room on the disk? 'keyturn doctor' tells").Because(err)
 }
 
+// Sweep removes what dead processes have left.
+func (h *Holders) Sweep() {
+	files, _ := os.ReadDir(h.dir) // in vain: they stay
+	for _, f := range files {
+		h.Holds(f.Name())
+	}
+}
+
 // Holds reports whether the process of that name lives. Where that cannot be told it
 // says yes. What a dead one has left is removed.
 func (h *Holders) Holds(name string) bool {

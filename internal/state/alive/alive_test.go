@@ -122,3 +122,25 @@ func TestMany(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// What killed processes have left goes, and nothing of those who live.
+func TestSweep(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "holders")
+	h := alive.In(dir)
+	h.Sweep() // there is no folder
+	name, err := h.Hold()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dead := range []string{"adeadone", "another"} {
+		if err := os.WriteFile(filepath.Join(dir, dead), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alive.In(dir).Sweep()
+	h.Sweep()
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 || left[0].Name() != name || !alive.In(dir).Holds(name) {
+		t.Errorf("%v, %v", left, err)
+	}
+}
