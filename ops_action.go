@@ -129,17 +129,21 @@ func (o PlatformAction) Path() string {
 // Told is what a platform tells of an action that it carried out. Nothing in it is
 // secret.
 type Told struct {
-	Says    string           // what was done, in one line
-	Items   []map[string]any // what there is: texts, numbers, yes and no, lists of texts
-	Single  bool             // it is about one thing: Items has one
-	Text    string           // a document: a policy
-	Change  *TextChange      // a document that changed, or would
-	Notices []string
-	Policy  *PolicyTold
-	// TakeBack is the command that takes back what the action's secret lets in, for
-	// whoever could not keep it; "" for none.
-	TakeBack string
-	More     bool // it takes more of the same: the next key share
+	Says     string           // what was done, in one line
+	Items    []map[string]any // what there is: texts, numbers, yes and no, lists of texts
+	Single   bool             // it is about one thing: Items has one
+	Text     string           // a document: a policy
+	Change   *TextChange      // a document that changed, or would
+	Notices  []string
+	Policy   *PolicyTold
+	TakeBack *TakeBack // nil where the action's secret cannot be taken back
+	More     bool      // it takes more of the same: the next key share
+}
+
+// TakeBack takes back what an action's secret lets in, for whoever could not keep it.
+type TakeBack struct {
+	Op      PlatformAction
+	Command string // the same for a person
 }
 
 // TextChange is a document before and after; Before is "" where there was none.

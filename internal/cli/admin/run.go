@@ -28,7 +28,10 @@ func (o *options) run(ctx context.Context, c *command.Command, s *command.Sessio
 			file.drop()
 			return err
 		}
-		if err := file.keep(res); err != nil {
+		if err := file.keep(res, func(op keyturn.PlatformAction) error {
+			_, err := command.Ask[*keyturn.Performed](context.WithoutCancel(ctx), c, s, op)
+			return err
+		}); err != nil {
 			return err
 		}
 		artifacts, err := o.artifacts(c, res)

@@ -136,14 +136,14 @@ var rows = []row{
 		`GET auth/approle/role/app`,
 		`GET auth/approle/role/app/role-id`,
 	}},
-	{action: "approle secret-id", says: "made a secret id of the role app", args: platform.Args{"role": {"app"}}, want: []string{
+	{action: "approle secret-id", says: "made a secret id of the role app", survives: map[int][]int{5: {500, 503}}, args: platform.Args{"role": {"app"}}, want: []string{
 		`GET sys/internal/ui/mounts/auth/approle`,
 		`GET auth/approle/role/app`,
 		`GET auth/approle/role/app/role-id`,
 		`POST auth/approle/role/app/secret-id {}`,
 		`POST sys/wrapping/unwrap {"token":"hvs.wrapping"}`,
 	}},
-	{action: "approle secret-id", says: "made a secret id of the role app", args: platform.Args{"role": {"app"}}, wrapped: true, want: []string{
+	{action: "approle secret-id", says: "accessor:acc-1", args: platform.Args{"role": {"app"}}, wrapped: true, want: []string{
 		`GET sys/internal/ui/mounts/auth/approle`,
 		`GET auth/approle/role/app`,
 		`GET auth/approle/role/app/role-id`,
