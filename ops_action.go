@@ -55,7 +55,10 @@ const (
 	InputFile     InputKind = "file"     // the text of a file
 	InputSecret   InputKind = "secret"   // a reference whose value is used, or typed without echo where it is left out
 	InputAddress  InputKind = "address"  // of a server; a password in it is refused, {{password}} stands for one
-	InputOn       InputKind = "on"       // a reference on the mount: what the action is about
+	// InputStatements are statements of a database: a password in them is refused, as in
+	// an address.
+	InputStatements InputKind = "statements"
+	InputOn         InputKind = "on" // a reference on the mount: what the action is about
 )
 
 // Input is one thing that an action takes.
@@ -176,31 +179,4 @@ type Wrapped struct {
 	Token    Value
 	Accessor string
 	Seconds  int64 // it lives
-}
-
-// PlainAddress reports whether an address of a server holds no password, so that it
-// can be part of an operation: {{password}} may stand for one.
-func PlainAddress(s string) bool {
-	rest := s
-	if i := strings.Index(s, "://"); i >= 0 {
-		rest = s[i+3:]
-	}
-	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
-		if _, password, has := strings.Cut(rest[:i], ":"); has && password != "{{password}}" {
-			return false
-		}
-	}
-	for _, word := range []string{"password=", "passwd=", "pwd="} {
-		lower := strings.ToLower(s)
-		for {
-			i := strings.Index(lower, word)
-			if i < 0 {
-				break
-			}
-			if lower = lower[i+len(word):]; !strings.HasPrefix(lower, "{{password}}") {
-				return false
-			}
-		}
-	}
-	return true
 }

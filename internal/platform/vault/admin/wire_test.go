@@ -78,6 +78,9 @@ func (w *wire) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 		w.token++
 	}
 	answer, known := w.answers[what]
+	if again, ok := w.answers[what+" again"]; ok && slices.ContainsFunc(w.asked[:len(w.asked)-1], func(a string) bool { return a == what }) {
+		answer = again
+	}
 	if !known {
 		answer, known = common[what]
 	}
