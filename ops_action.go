@@ -1,6 +1,10 @@
 package keyturn
 
-import "strings"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+)
 
 // Administration is what only one platform can do beside keeping secrets, as the
 // platform lists it: the commands 'keyturn PLATFORM …', their help and their docs
@@ -154,6 +158,19 @@ type TextChange struct {
 	Name   string `json:"name"`
 	Before string `json:"before,omitempty"`
 	After  string `json:"after,omitempty"`
+}
+
+// InputExpects is the input of actions that replace a document: what Replaces was when
+// it was looked at. Where another one is there, they are Conflict.
+const InputExpects = "expects"
+
+// Replaces names the text that is replaced: its SHA-256 in hexadecimal, "none" for none.
+func (t TextChange) Replaces() string {
+	if t.Before == "" {
+		return "none"
+	}
+	sum := sha256.Sum256([]byte(t.Before))
+	return hex.EncodeToString(sum[:])
 }
 
 // PolicyTold tells of a platform's own policy that an operation made.

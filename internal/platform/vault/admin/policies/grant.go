@@ -22,6 +22,7 @@ func grantActions() []server.Action {
 		{Name: "ref", Kind: keyturn.InputOn, Short: "the secret", Place: true, Required: true},
 		{Name: "can", Kind: keyturn.InputList, Short: "what it may do", Required: true, Choices: policy.Words},
 		{Name: "name", Kind: keyturn.InputText, Short: "of the policy; without it, METHOD-NAME-policy"},
+		expects,
 	}
 	return []server.Action{
 		{Action: keyturn.Action{
@@ -149,6 +150,9 @@ func possible(ctx context.Context, s *server.Server, a platform.Act) (g granting
 		return g, err
 	}
 	if g.before, err = mayGrant(ctx, s, name); err != nil {
+		return g, err
+	}
+	if err := seen(a, name, g.before); err != nil {
 		return g, err
 	}
 	if g.after, err = policy.Grow(g.before, g.rules); err != nil {
