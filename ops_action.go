@@ -1,6 +1,10 @@
 package keyturn
 
-import "strings"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+)
 
 // Administration is what only one platform can do beside keeping secrets, as the
 // platform lists it: the commands 'keyturn PLATFORM …', their help and their docs
@@ -55,7 +59,10 @@ const (
 	InputFile     InputKind = "file"     // the text of a file
 	InputSecret   InputKind = "secret"   // a reference whose value is used, or typed without echo where it is left out
 	InputAddress  InputKind = "address"  // of a server; a password in it is refused, {{password}} stands for one
-	InputOn       InputKind = "on"       // a reference on the mount: what the action is about
+	// InputStatements are statements of a database: a password in them is refused, as in
+	// an address.
+	InputStatements InputKind = "statements"
+	InputOn         InputKind = "on" // a reference on the mount: what the action is about
 )
 
 // Input is one thing that an action takes.
@@ -129,17 +136,21 @@ func (o PlatformAction) Path() string {
 // Told is what a platform tells of an action that it carried out. Nothing in it is
 // secret.
 type Told struct {
-	Says    string           // what was done, in one line
-	Items   []map[string]any // what there is: texts, numbers, yes and no, lists of texts
-	Single  bool             // it is about one thing: Items has one
-	Text    string           // a document: a policy
-	Change  *TextChange      // a document that changed, or would
-	Notices []string
-	Policy  *PolicyTold
-	// TakeBack is the command that takes back what the action's secret lets in, for
-	// whoever could not keep it; "" for none.
-	TakeBack string
-	More     bool // it takes more of the same: the next key share
+	Says     string           // what was done, in one line
+	Items    []map[string]any // what there is: texts, numbers, yes and no, lists of texts
+	Single   bool             // it is about one thing: Items has one
+	Text     string           // a document: a policy
+	Change   *TextChange      // a document that changed, or would
+	Notices  []string
+	Policy   *PolicyTold
+	TakeBack *TakeBack // nil where the action's secret cannot be taken back
+	More     bool      // it takes more of the same: the next key share
+}
+
+// TakeBack takes back what an action's secret lets in, for whoever could not keep it.
+type TakeBack struct {
+	Op      PlatformAction
+	Command string // the same for a person
 }
 
 // TextChange is a document before and after; Before is "" where there was none.
@@ -147,6 +158,19 @@ type TextChange struct {
 	Name   string `json:"name"`
 	Before string `json:"before,omitempty"`
 	After  string `json:"after,omitempty"`
+}
+
+// InputExpects is the input of actions that replace a document: what Replaces was when
+// it was looked at. Where another one is there, they are Conflict.
+const InputExpects = "expects"
+
+// Replaces names the text that is replaced: its SHA-256 in hexadecimal, "none" for none.
+func (t TextChange) Replaces() string {
+	if t.Before == "" {
+		return "none"
+	}
+	sum := sha256.Sum256([]byte(t.Before))
+	return hex.EncodeToString(sum[:])
 }
 
 // PolicyTold tells of a platform's own policy that an operation made.
@@ -172,31 +196,4 @@ type Wrapped struct {
 	Token    Value
 	Accessor string
 	Seconds  int64 // it lives
-}
-
-// PlainAddress reports whether an address of a server holds no password, so that it
-// can be part of an operation: {{password}} may stand for one.
-func PlainAddress(s string) bool {
-	rest := s
-	if i := strings.Index(s, "://"); i >= 0 {
-		rest = s[i+3:]
-	}
-	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
-		if _, password, has := strings.Cut(rest[:i], ":"); has && password != "{{password}}" {
-			return false
-		}
-	}
-	for _, word := range []string{"password=", "passwd=", "pwd="} {
-		lower := strings.ToLower(s)
-		for {
-			i := strings.Index(lower, word)
-			if i < 0 {
-				break
-			}
-			if lower = lower[i+len(word):]; !strings.HasPrefix(lower, "{{password}}") {
-				return false
-			}
-		}
-	}
-	return true
 }

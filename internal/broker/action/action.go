@@ -110,12 +110,20 @@ func store(ctx context.Context, d Door, to keyturn.Ref, did platform.Acted) (key
 	}
 	e := *keyturn.AsError(err)
 	if e.Unknown { // it may be stored, and then it must work
-		e.Message = "it was made, and whether it was stored is not known: " + e.Message
+		e.Message = "it was made, and whether it was stored is not known: " + e.Message + left(did)
 		return ch.Info, &e
 	}
 	e.Message = "it was made, but could not be stored, and was taken back: " + e.Message
 	if undoErr := did.Undo(context.WithoutCancel(ctx)); undoErr != nil {
-		e.Message, e.Unknown, e.Err = "it was made, but could neither be stored nor taken back: "+keyturn.AsError(err).Message, true, undoErr
+		e.Message, e.Unknown, e.Err = "it was made, but could neither be stored nor taken back: "+keyturn.AsError(err).Message+left(did), true, undoErr
 	}
 	return ch.Info, &e
+}
+
+// left tells how to take back what may be left.
+func left(did platform.Acted) string {
+	if did.TakeBack == nil {
+		return ""
+	}
+	return "; to take it back: " + did.TakeBack.Command
 }

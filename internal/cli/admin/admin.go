@@ -207,7 +207,7 @@ func (o *options) flags(cmd *cobra.Command) {
 // word is what a flag of a kind takes, as the help shows it.
 var word = map[keyturn.InputKind]string{
 	keyturn.InputText: "`TEXT`", keyturn.InputNumber: "`N`", keyturn.InputDuration: "`DUR`", keyturn.InputFile: "`FILE`, - is standard input",
-	keyturn.InputSecret: "`REF`; asked for where it is left out, or taken from a pipe for -", keyturn.InputOn: "`REF`", keyturn.InputAddress: "`URL`",
+	keyturn.InputSecret: "`REF`; asked for where it is left out, or taken from a pipe for -", keyturn.InputOn: "`REF`", keyturn.InputAddress: "`URL`", keyturn.InputStatements: "`TEXT`",
 }
 
 // op is the operation that a command line means.
@@ -275,6 +275,11 @@ func (o *options) input(c *command.Command, op *keyturn.PlatformAction, in keytu
 	case keyturn.InputAddress:
 		if !keyturn.PlainAddress(given[0]) { // before it could be recorded anywhere
 			return keyturn.E(keyturn.Invalid, "--"+in.Name+" holds a password", "write {{username}}:{{password}} in its place; the password is asked for")
+		}
+		op.Args[in.Name] = given
+	case keyturn.InputStatements:
+		if !keyturn.PlainStatements(given[0]) {
+			return keyturn.E(keyturn.Invalid, "--"+in.Name+" holds a password", "write '{{password}}' in its place: each user gets one of its own")
 		}
 		op.Args[in.Name] = given
 	case keyturn.InputOn:

@@ -28,7 +28,10 @@ func (o *options) run(ctx context.Context, c *command.Command, s *command.Sessio
 			file.drop()
 			return err
 		}
-		if err := file.keep(res); err != nil {
+		if err := file.keep(res, func(op keyturn.PlatformAction) error {
+			_, err := command.Ask[*keyturn.Performed](context.WithoutCancel(ctx), c, s, op)
+			return err
+		}); err != nil {
 			return err
 		}
 		artifacts, err := o.artifacts(c, res)
@@ -66,7 +69,10 @@ func (o *options) preview(ctx context.Context, c *command.Command, s *command.Se
 	if err != nil {
 		return op, err
 	}
-	replaces := slices.ContainsFunc(o.act.Inputs, func(in keyturn.Input) bool { return in.Name == replace })
+	takes := func(name string) bool {
+		return slices.ContainsFunc(o.act.Inputs, func(in keyturn.Input) bool { return in.Name == name })
+	}
+	replaces := takes(replace)
 	ch := res.Change
 	if ch != nil && (ch.Before == ch.After || replaces && ch.Before == "") {
 		return op, nil
@@ -79,9 +85,12 @@ func (o *options) preview(ctx context.Context, c *command.Command, s *command.Se
 			c.Say("%s", keyturn.Clean(l))
 		}
 	}
+	op.Args = maps.Clone(op.Args)
 	if replaces {
-		op.Args = maps.Clone(op.Args)
 		op.Args[replace] = []string{"true"}
+	}
+	if ch != nil && takes(keyturn.InputExpects) { // a yes is for what was seen
+		op.Args[keyturn.InputExpects] = []string{ch.Replaces()}
 	}
 	return op, yesOrNo(ctx, c, "Write it?")
 }

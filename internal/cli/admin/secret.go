@@ -36,8 +36,9 @@ func (p *pending) drop() {
 	}
 }
 
-// keep writes the secret and gives the file its name.
-func (p *pending) keep(res *keyturn.Performed) error {
+// keep writes the secret and gives the file its name. Where that fails, the secret is
+// taken back by back, so that none is left that nobody has.
+func (p *pending) keep(res *keyturn.Performed, back func(op keyturn.PlatformAction) error) error {
 	if p == nil {
 		return nil
 	}
@@ -52,10 +53,17 @@ func (p *pending) keep(res *keyturn.Performed) error {
 	if err == nil {
 		err = durable.SyncFolder(filepath.Dir(p.path))
 	}
-	if err != nil {
-		e := keyturn.E(keyturn.Unavailable, "it was made, but could not be written to "+keyturn.Clean(p.path), "destroy it, then make another one: "+res.TakeBack).Because(err)
-		e.Unknown = false
-		return e
+	if err == nil {
+		return nil
 	}
-	return nil
+	e := keyturn.E(keyturn.Unavailable, "it was made, but could not be written to "+keyturn.Clean(p.path), "").Because(err)
+	switch tb := res.TakeBack; {
+	case tb == nil:
+	case back(tb.Op) == nil:
+		e.Message += ", and was taken back"
+		e.Hint = "name another file"
+	default:
+		e.Unknown, e.Hint = true, "it is good still; take it back: "+tb.Command
+	}
+	return e
 }

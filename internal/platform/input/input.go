@@ -137,6 +137,10 @@ func fit(in keyturn.Input, list []string) error {
 			if !keyturn.PlainAddress(s) {
 				return keyturn.E(keyturn.Invalid, "takes no password in "+named(in), "write {{username}}:{{password}} in its place")
 			}
+		case keyturn.InputStatements:
+			if !keyturn.PlainStatements(s) {
+				return keyturn.E(keyturn.Invalid, "takes no password in "+named(in), "write '{{password}}' in its place: each user gets one of its own")
+			}
 		case keyturn.InputYes:
 			if s != "true" {
 				return keyturn.E(keyturn.Invalid, "takes no text for "+named(in), "")

@@ -136,14 +136,14 @@ var rows = []row{
 		`GET auth/approle/role/app`,
 		`GET auth/approle/role/app/role-id`,
 	}},
-	{action: "approle secret-id", says: "made a secret id of the role app", args: platform.Args{"role": {"app"}}, want: []string{
+	{action: "approle secret-id", says: "made a secret id of the role app", survives: map[int][]int{5: {500, 503}}, args: platform.Args{"role": {"app"}}, want: []string{
 		`GET sys/internal/ui/mounts/auth/approle`,
 		`GET auth/approle/role/app`,
 		`GET auth/approle/role/app/role-id`,
 		`POST auth/approle/role/app/secret-id {}`,
 		`POST sys/wrapping/unwrap {"token":"hvs.wrapping"}`,
 	}},
-	{action: "approle secret-id", says: "made a secret id of the role app", args: platform.Args{"role": {"app"}}, wrapped: true, want: []string{
+	{action: "approle secret-id", says: "accessor:acc-1", args: platform.Args{"role": {"app"}}, wrapped: true, want: []string{
 		`GET sys/internal/ui/mounts/auth/approle`,
 		`GET auth/approle/role/app`,
 		`GET auth/approle/role/app/role-id`,
@@ -188,11 +188,13 @@ var rows = []row{
 		`GET database/config/shop`,
 		`DELETE database/config/shop`,
 	}},
-	{action: "database role write", says: "new", args: platform.Args{"role": {"new"}, "db": {"shop"}, "creation": {"CREATE ROLE {{name}} PASSWORD {{password}}"}, "ttl": {"1h"}}, want: []string{
+	{action: "database role write", says: "new", answers: map[string]string{"GET database/config/shop": common["GET database/config/shop"],
+		"GET database/config/shop again": `{"data":{"allowed_roles":["other","new"]}}`}, args: platform.Args{"role": {"new"}, "db": {"shop"}, "creation": {"CREATE ROLE {{name}} PASSWORD {{password}}"}, "ttl": {"1h"}}, want: []string{
 		`GET sys/internal/ui/mounts/database`,
 		`GET database/config/shop`,
 		`POST database/roles/new {"creation_statements":["CREATE ROLE {{name}} PASSWORD {{password}}"],"db_name":"shop","default_ttl":"3600s"}`,
 		`POST database/config/shop {"allowed_roles":["app","new"],"verify_connection":false}`,
+		`GET database/config/shop`,
 	}},
 	{action: "database role list", says: "role:app", want: []string{
 		`GET sys/internal/ui/mounts/database`,

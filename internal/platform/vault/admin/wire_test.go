@@ -41,7 +41,7 @@ var common = map[string]string{
 	"LIST auth/approle/role":                       `{"data":{"keys":["app"]}}`,
 	"GET auth/approle/role/app/role-id":            `{"data":{"role_id":"the-role-id"}}`,
 	"LIST auth/approle/role/app/secret-id":         `{"data":{"keys":["acc-1"]}}`,
-	"POST auth/approle/role/app/secret-id":         `{"wrap_info":{"token":"hvs.wrapping","accessor":"acc-w","ttl":60}}`,
+	"POST auth/approle/role/app/secret-id":         `{"wrap_info":{"token":"hvs.wrapping","accessor":"acc-w","ttl":60,"wrapped_accessor":"acc-1"}}`,
 	"POST sys/wrapping/unwrap":                     `{"data":{"secret_id":"the-secret-id","secret_id_accessor":"acc-1","secret_id_ttl":60}}`,
 	"GET sys/internal/ui/mounts/database":          `{"data":{"path":"database/","type":"database"}}`,
 	"LIST database/config":                         `{"data":{"keys":["shop"]}}`,
@@ -64,7 +64,8 @@ type wire struct {
 	asked   []string
 	status  int // of the answer to request number fail, from 1; 0 for none
 	fail    int
-	token   int // requests with one
+	token   int            // requests with one
+	refuse  map[string]int // statuses of answers, by "METHOD path"
 }
 
 func (w *wire) ServeHTTP(out http.ResponseWriter, r *http.Request) {
@@ -77,14 +78,18 @@ func (w *wire) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 		w.token++
 	}
 	answer, known := w.answers[what]
+	if again, ok := w.answers[what+" again"]; ok && slices.ContainsFunc(w.asked[:len(w.asked)-1], func(a string) bool { return a == what }) {
+		answer = again
+	}
 	if !known {
 		answer, known = common[what]
 	}
 	switch {
-	case w.fail == len(w.asked):
-		out.WriteHeader(w.status)
+	case w.fail == len(w.asked), w.refuse[what] > 0:
+		status := max(w.refuse[what], w.status)
+		out.WriteHeader(status)
 		said := canary
-		if w.status == http.StatusServiceUnavailable {
+		if status == http.StatusServiceUnavailable {
 			said = "Vault is sealed " + canary
 		}
 		_, _ = fmt.Fprintf(out, `{"errors":[%q],"data":%q}`, said, canary)

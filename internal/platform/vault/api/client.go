@@ -142,6 +142,7 @@ type Wrap struct {
 	Accessor string    `json:"accessor"`
 	TTL      int       `json:"ttl"` // seconds
 	Created  time.Time `json:"creation_time"`
+	Within   string    `json:"wrapped_accessor"` // of what is wrapped, where that has one
 }
 
 // Do sends one request about ref, zero for none, and reads the member "data" of

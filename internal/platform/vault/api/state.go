@@ -20,6 +20,7 @@ type State struct {
 	T           int    `json:"t"`        // so many key shares unseal it,
 	N           int    `json:"n"`        // of so many,
 	Progress    int    `json:"progress"` // and so many were given
+	Nonce       string `json:"nonce"`    // of this attempt: another one once the shares were thrown away
 	Seal        string `json:"type"`     // "shamir", or a service that unseals it
 	Version     string `json:"version"`
 	Storage     string `json:"storage_type"`

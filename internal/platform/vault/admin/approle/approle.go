@@ -14,6 +14,7 @@ import (
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/vault/admin/server"
 	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
+	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
 // unwrapWithin is for how long a secret id waits, wrapped, until it is opened here.
@@ -324,26 +325,102 @@ func secretID(ctx context.Context, s *server.Server, a platform.Act) (platform.A
 	}
 	out := platform.Acted{Told: keyturn.Told{Says: "made a secret id of the role " + name}}
 	if a.Wrap > 0 {
+		if made.Wrap.Within != "" {
+			out.Single, out.Items, out.TakeBack = true, []map[string]any{{"accessor": made.Wrap.Within}}, takeBack(s, at, name, made.Wrap.Within)
+		}
 		out.Wrapped = &keyturn.Wrapped{Token: keyturn.NewValue([]byte(made.Wrap.Token)), Accessor: made.Wrap.Accessor, Seconds: int64(made.Wrap.TTL)}
 		return out, nil
 	}
-	var id struct {
-		SecretID string `json:"secret_id"`
-		Accessor string `json:"secret_id_accessor"`
-		TTL      int    `json:"secret_id_ttl"`
-	}
-	if err := s.Call(ctx, http.MethodPost, "sys/wrapping/unwrap", map[string]string{"token": made.Wrap.Token}, &id); err != nil {
-		if errors.Is(err, keyturn.Invalid) {
-			return platform.Acted{}, keyturn.E(keyturn.Conflict, "somebody else has opened the secret id before it came here", "destroy it: 'keyturn vault approle secret-ids "+keyturn.Quote(name)+"' lists its accessor; then find out who could read the traffic").Because(err)
-		}
-		return platform.Acted{}, err
+	id, err := opened(ctx, s, made.Wrap)
+	if err != nil {
+		return platform.Acted{}, lost(ctx, s, at, name, made.Wrap, err)
 	}
 	out.Single, out.Items = true, []map[string]any{{"accessor": id.Accessor, "ttl_seconds": id.TTL}}
 	out.Secret = map[string]keyturn.Value{"role_id": keyturn.NewValue([]byte(role)), "secret_id": keyturn.NewValue([]byte(id.SecretID))}
 	out.Main = "secret_id"
-	out.TakeBack = "keyturn vault approle destroy-secret-id " + keyturn.Quote(name) + " " + keyturn.Quote(id.Accessor) + " --yes"
+	out.TakeBack = takeBack(s, at, name, id.Accessor)
 	out.Undo = func(ctx context.Context) error { return destroy(ctx, s, at, name, id.Accessor) }
 	return out, nil
+}
+
+// unwrapped is a secret id as the server hands it out.
+type unwrapped struct {
+	SecretID string `json:"secret_id"`
+	Accessor string `json:"secret_id_accessor"`
+	TTL      int    `json:"secret_id_ttl"` // seconds
+}
+
+// opened opens what the server wrapped. A server that does not answer is asked again.
+// It is Conflict where somebody was there before.
+func opened(ctx context.Context, s *server.Server, w *api.Wrap) (id unwrapped, err error) {
+	for try := range unwrapTries {
+		err = s.Call(ctx, http.MethodPost, "sys/wrapping/unwrap", map[string]string{"token": w.Token}, &id)
+		switch {
+		case err == nil:
+			return id, nil
+		case errors.Is(err, keyturn.Invalid) && try == 0:
+			return id, keyturn.E(keyturn.Conflict, "somebody else has opened the secret id before it came here", "find out who could read the traffic").Because(err)
+		case errors.Is(err, keyturn.Invalid): // it may have been this command, whose answer was lost
+			return id, keyturn.E(keyturn.Unavailable, "the answer with the secret id was lost on its way", "repeat the command").Because(err)
+		case !errors.Is(err, keyturn.Unavailable) && !errors.Is(err, keyturn.Sealed) || ctx.Err() != nil:
+			return id, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(unwrapPause):
+		}
+	}
+	return id, err
+}
+
+// How often a wrapped secret id is opened where the server does not answer, and how long
+// is waited between.
+const (
+	unwrapTries = 3
+	unwrapPause = 200 * time.Millisecond
+)
+
+// destroyWithin is for how long a secret id that could not be delivered is destroyed,
+// also by who was interrupted.
+const destroyWithin = 10 * time.Second
+
+// lost destroys a secret id that could not be opened here, so that none is left that
+// nobody has, and says what came of it.
+func lost(ctx context.Context, s *server.Server, at, name string, w *api.Wrap, because error) error {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), destroyWithin)
+	defer stop()
+	e := *keyturn.AsError(because)
+	e.Unknown = false
+	if w.Within == "" { // of a server that does not tell it: it can no longer be opened
+		if err := s.Call(ctx, http.MethodPost, "auth/token/revoke", map[string]string{"token": w.Token}, nil); err != nil {
+			e.Unknown = true
+			e.Message = "a secret id was made, and is left: " + e.Message + "; destroy it: 'keyturn vault approle secret-ids " + keyturn.Quote(name) + "' lists the accessors"
+			return &e
+		}
+		e.Message = "a secret id was made, and cannot be opened any more: " + e.Message
+		return &e
+	}
+	if err := destroy(ctx, s, at, name, w.Within); err != nil {
+		e.Unknown = true
+		e.Message = "a secret id was made, and is left: " + e.Message + "; destroy it: " + takeBack(s, at, name, w.Within).Command
+		return &e
+	}
+	e.Message = "the secret id " + keyturn.Clean(w.Within) + " was made, and destroyed again: " + e.Message
+	return &e
+}
+
+// takeBack is how a secret id is destroyed.
+func takeBack(s *server.Server, at, name, accessor string) *keyturn.TakeBack {
+	op := keyturn.PlatformAction{Mount: s.Mount, Action: "approle destroy-secret-id", Args: map[string][]string{"role": {name}, "accessor": {accessor}}}
+	command := "keyturn vault approle destroy-secret-id " + keyturn.Quote(name) + " " + keyturn.Quote(accessor)
+	if path := strings.TrimSuffix(strings.TrimPrefix(at, "auth/"), "/role"); path != "approle" {
+		op.Args["path"] = []string{path}
+		command += " --path " + keyturn.Quote(path)
+	}
+	if s.Mount != "vault" {
+		command += " --mount " + keyturn.Quote(s.Mount)
+	}
+	return &keyturn.TakeBack{Op: op, Command: command + " --yes"}
 }
 
 func secretIDs(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {

@@ -4,9 +4,12 @@ package database
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
@@ -78,10 +81,10 @@ use the connection.
 			Example: `  keyturn vault database role write myapp --db shop --ttl 1h --max-ttl 24h --creation "CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}';"`,
 			Inputs: []keyturn.Input{role,
 				{Name: "db", Kind: keyturn.InputText, Short: "the connection", Required: true},
-				{Name: "creation", Kind: keyturn.InputText, Short: "statements that make a user", Required: true},
-				{Name: "revocation", Kind: keyturn.InputText, Short: "statements that take it away; without them, the plugin's own"},
-				{Name: "renew", Kind: keyturn.InputText, Short: "statements that let it live longer; without them, the plugin's own"},
-				{Name: "rollback", Kind: keyturn.InputText, Short: "statements that clean up where making it failed"},
+				{Name: "creation", Kind: keyturn.InputStatements, Short: "statements that make a user", Required: true},
+				{Name: "revocation", Kind: keyturn.InputStatements, Short: "statements that take it away; without them, the plugin's own"},
+				{Name: "renew", Kind: keyturn.InputStatements, Short: "statements that let it live longer; without them, the plugin's own"},
+				{Name: "rollback", Kind: keyturn.InputStatements, Short: "statements that clean up where making it failed"},
 				server.TTL, server.MaxTTL, at},
 		}, Do: writeDatabaseRole},
 		{Action: keyturn.Action{
@@ -159,6 +162,9 @@ func connectDatabase(ctx context.Context, s *server.Server, a platform.Act) (pla
 	}
 	if full := plugins[plugin]; full != "" {
 		plugin = full
+	}
+	if url := a.Args.Text("url"); slices.Contains(slices.Collect(maps.Values(plugins)), plugin) && (!strings.Contains(url, "{{username}}") || !strings.Contains(url, keyturn.Placeholder)) {
+		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the address has no place for the user and the password", "write {{username}} and {{password}}, as in postgresql://{{username}}:{{password}}@db.example.com:5432/shop")
 	}
 	user := a.Args.Text("username")
 	password, err := a.Secret(ctx, "password", "Password of "+keyturn.Clean(user)+" at the database")
@@ -245,10 +251,13 @@ func readDatabase(ctx context.Context, s *server.Server, a platform.Act) (platfo
 		return platform.Acted{}, err
 	}
 	item := map[string]any{"name": a.Args.Text("name"), "plugin": c.Plugin, "username": c.Details.Username, "roles": c.Roles}
-	if keyturn.PlainAddress(c.Details.URL) { // others may have written one that holds a password
+	var notices []string
+	if keyturn.PlainAddress(c.Details.URL) {
 		item["url"] = c.Details.URL
+	} else { // somebody else wrote it
+		notices = []string{"the address may hold a password, and is not shown"}
 	}
-	return platform.Acted{Told: keyturn.Told{Single: true, Items: []map[string]any{item}}}, nil
+	return platform.Acted{Told: keyturn.Told{Single: true, Items: []map[string]any{item}, Notices: notices}}, nil
 }
 
 func rotateRoot(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
@@ -320,9 +329,11 @@ func writeDatabaseRole(ctx context.Context, s *server.Server, a platform.Act) (p
 		return platform.Acted{}, err
 	}
 	var notices []string
-	if creation := a.Args.Text("creation"); !strings.Contains(creation, "{{password}}") && !strings.Contains(creation, "{{name}}") {
-		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the statements make no user: neither {{name}} nor {{password}} is in them", "for instance: CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}';")
-	} else if strings.HasPrefix(c.Plugin, "postgresql") && !strings.Contains(creation, "{{expiration}}") {
+	creation := a.Args.Text("creation")
+	if err := makesUser(c.Plugin, creation); err != nil {
+		return platform.Acted{}, err
+	}
+	if strings.HasPrefix(c.Plugin, "postgresql") && !strings.Contains(creation, "{{expiration}}") {
 		notices = append(notices, "without VALID UNTIL '{{expiration}}' a user outlives its lease where Vault cannot reach the database")
 	}
 	body := map[string]any{"db_name": db, "creation_statements": []string{a.Args.Text("creation")}}
@@ -338,16 +349,62 @@ func writeDatabaseRole(ctx context.Context, s *server.Server, a platform.Act) (p
 		}
 		return platform.Acted{}, err
 	}
-	if !slices.ContainsFunc(c.Roles, func(r string) bool { return r == "*" || r == role }) {
-		// What is not named stays as it is, the password too.
-		err := s.Call(ctx, http.MethodPost, at+"/config/"+db, map[string]any{"allowed_roles": append(c.Roles, role), "verify_connection": false}, nil)
-		if err != nil {
-			e := *keyturn.AsError(err)
-			e.Message = "the role " + role + " was written, but could not be added to those that may use the connection " + db + ": " + e.Message
-			return platform.Acted{}, &e
-		}
+	if err := allow(ctx, s, at+"/config/"+db, c, role); err != nil {
+		e := *keyturn.AsError(err)
+		e.Message = "the role " + role + " was written, but could not be added to those that may use the connection " + db + ": " + e.Message
+		return platform.Acted{}, &e
 	}
 	return platform.Acted{Told: keyturn.Told{Says: "wrote the role " + role + ": 'keyturn lease create " + s.Mount + "/" + at + "/creds/" + role + "' makes a user", Notices: notices}}, nil
+}
+
+// How often a role is added to a connection's, and how long after it that is looked at.
+const (
+	allowTries = 5
+	allowPause = 150 * time.Millisecond
+)
+
+// allow adds a role to those that may use a connection. The server takes only the whole
+// list: where somebody else wrote one meanwhile, without this role, it is added to that.
+func allow(ctx context.Context, s *server.Server, at string, c connection, role string) error {
+	for try := 0; !slices.ContainsFunc(c.Roles, func(r string) bool { return r == "*" || r == role }); try++ {
+		if try == allowTries {
+			return keyturn.E(keyturn.Conflict, "others write its roles at the same time", "repeat the command")
+		}
+		// What is not named stays as it is, the password too.
+		if err := s.Call(ctx, http.MethodPost, at, map[string]any{"allowed_roles": append(c.Roles, role), "verify_connection": false}, nil); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(allowPause):
+		}
+		c = connection{}
+		if err := s.Call(ctx, http.MethodGet, at, nil, &c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sets is what sets a password in SQL, but for none.
+var sets = regexp.MustCompile(`(?i)\b(password|identified)\b(?:\s+(?:null|expire|history|reuse|require))?`)
+
+// makesUser refuses statements that make no user with a password of its own. Of plugins
+// that keyturn does not know the statements are their own affair.
+func makesUser(plugin, creation string) error {
+	example := "for instance: CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}';"
+	if !slices.Contains(slices.Collect(maps.Values(plugins)), plugin) || strings.Contains(creation, keyturn.Placeholder) {
+		return nil
+	}
+	if !strings.Contains(creation, "{{name}}") && !strings.Contains(creation, "{{username}}") {
+		return keyturn.E(keyturn.Invalid, "the statements make no user: neither {{name}} nor {{password}} is in them", example)
+	}
+	for _, m := range sets.FindAllStringSubmatch(creation, -1) {
+		if strings.EqualFold(m[0], m[1]) { // and none of the words behind it that set no password
+			return keyturn.E(keyturn.Invalid, "the statements set a password that is not {{password}}, so that all users would have the same", example)
+		}
+	}
+	return nil
 }
 
 func readDatabaseRole(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
@@ -359,6 +416,15 @@ func readDatabaseRole(ctx context.Context, s *server.Server, a platform.Act) (pl
 	if err := found(ctx, s, at, "roles", a.Args.Text("role"), &r); err != nil {
 		return platform.Acted{}, err
 	}
-	return platform.Acted{Told: keyturn.Told{Single: true, Items: []map[string]any{{"role": a.Args.Text("role"), "db": r.DB, "creation": r.Creation,
-		"revocation": r.Revocation, "renew": r.Renew, "rollback": r.Rollback, "ttl_seconds": r.TTL, "max_ttl_seconds": r.MaxTTL}}}}, nil
+	item := map[string]any{"role": a.Args.Text("role"), "db": r.DB, "ttl_seconds": r.TTL, "max_ttl_seconds": r.MaxTTL}
+	var notices []string
+	for name, list := range map[string][]string{"creation": r.Creation, "revocation": r.Revocation, "renew": r.Renew, "rollback": r.Rollback} {
+		if keyturn.PlainStatements(strings.Join(list, ";")) {
+			item[name] = list
+		} else { // somebody else wrote it
+			notices = append(notices, "the "+name+" statements hold a password, and are not shown")
+		}
+	}
+	slices.Sort(notices)
+	return platform.Acted{Told: keyturn.Told{Single: true, Items: []map[string]any{item}, Notices: notices}}, nil
 }

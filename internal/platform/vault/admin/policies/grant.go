@@ -3,7 +3,9 @@ package policies
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -19,7 +21,8 @@ func grantActions() []server.Action {
 		{Name: "principal", Kind: keyturn.InputText, Short: "who", Place: true, Required: true},
 		{Name: "ref", Kind: keyturn.InputOn, Short: "the secret", Place: true, Required: true},
 		{Name: "can", Kind: keyturn.InputList, Short: "what it may do", Required: true, Choices: policy.Words},
-		{Name: "name", Kind: keyturn.InputText, Short: "of the policy; without it, that of the principal with -policy behind it"},
+		{Name: "name", Kind: keyturn.InputText, Short: "of the policy; without it, METHOD-NAME-policy"},
+		expects,
 	}
 	return []server.Action{
 		{Action: keyturn.Action{
@@ -31,15 +34,16 @@ func grantActions() []server.Action {
 		{Action: keyturn.Action{
 			Name: keyturn.ActionGrant, Operation: "grant-policy", Short: "Let a principal do something with a secret", Document: "policy", Preview: keyturn.ActionCheckGrant,
 			Long: `Let a principal do something with a secret, by the least policy that does: a policy of
-the principal's own, NAME-policy, gets what it lacks, and the principal gets the policy.
---can takes read, list, describe, write, delete, restore, rollback and destroy, as
+the principal's own gets what it lacks, and the principal gets the policy. Its name is
+METHOD-NAME-policy, but NAME-policy of vault:approle/NAME, or what --name says. --can takes read, list, describe, write, delete, restore, rollback and destroy, as
 'keyturn vault policy for' says.
 
 A principal is vault:METHOD/NAME: METHOD is where a login method is (approle, userpass,
 kubernetes, jwt, oidc, ldap, cert), NAME a role or user there; or vault:entity/NAME and
 vault:group/NAME. It is checked before anything is written that all of this can be done.
 Then the policy is tested as 'keyturn vault policy for' does. A policy of that name that
-the principal does not have is somebody else's, and is not touched: choose a --name.`,
+the principal does not have is somebody else's, and is neither touched nor given, whatever
+it grants: choose a --name.`,
 			Example: "  keyturn vault policy grant vault:approle/myapp vault/secret/myapp/config --can read --yes\n  keyturn vault policy grant vault:approle/myapp vault/secret/myapp/config --can read,write --policy-out policy.hcl --yes",
 			Columns: []string{"path", "capabilities", "tested"},
 			Inputs:  inputs,
@@ -49,20 +53,27 @@ the principal does not have is somebody else's, and is not touched: choose a --n
 
 // holder is a principal: what has policies.
 type holder struct {
-	name   string   // as the caller wrote it
-	at     string   // its path
-	member string   // which of its members holds its policies
-	have   []string // its policies
-	live   bool     // what they grant holds for tokens that are there already
-	policy string   // the name of its own
+	name   string         // as the caller wrote it
+	at     string         // its path
+	member string         // which of its members holds its policies
+	have   []string       // its policies
+	live   bool           // what they grant holds for tokens that are there already
+	back   []string       // members that the server resets where they are not sent back
+	data   map[string]any // all that was read of it
+	policy string         // the name of its own
 }
 
-// holders are the places of principals by the type of a login method, each with the
-// member that holds policies, as its API says:
-// https://developer.hashicorp.com/vault/api-docs/auth
-var holders = map[string][2]string{
-	"approle": {"role", "token_policies"}, "kubernetes": {"role", "token_policies"}, "jwt": {"role", "token_policies"}, "oidc": {"role", "token_policies"},
-	"userpass": {"users", "token_policies"}, "cert": {"certs", "token_policies"}, "ldap": {"users", "policies"},
+// holders are the places of principals by the type of a login method, with the member
+// that holds policies, as its API says, and those that a write of only the policies
+// resets, as the server does (1.21): https://developer.hashicorp.com/vault/api-docs/auth
+var holders = map[string]struct {
+	folder, member string
+	back           []string
+}{
+	"approle": {"role", "token_policies", nil}, "kubernetes": {"role", "token_policies", nil},
+	"userpass": {"users", "token_policies", nil}, "cert": {"certs", "token_policies", nil},
+	"jwt": {"role", "token_policies", []string{"role_type", "bound_claims_type"}}, "oidc": {"role", "token_policies", []string{"role_type", "bound_claims_type"}},
+	"ldap": {"users", "policies", []string{"groups"}},
 }
 
 // holder finds the principal that an action names.
@@ -77,7 +88,7 @@ func principal(ctx context.Context, s *server.Server, said string) (holder, erro
 	if name == "" || words.Segment("principal", name) != nil || words.Path("a login method", method) != nil || method != words.Place(method) {
 		return holder{}, bad
 	}
-	h := holder{name: said, policy: strings.ToLower(name) + "-policy"}
+	h := holder{name: said, policy: strings.ToLower(strings.ReplaceAll(method, "/", "-") + "-" + name + "-policy"), data: map[string]any{}}
 	if method == "entity" || method == "group" {
 		h.at, h.member, h.live = "identity/"+method+"/name/"+name, "policies", true
 	} else {
@@ -93,16 +104,18 @@ func principal(ctx context.Context, s *server.Server, said string) (holder, erro
 		if kind == "approle" {
 			name = strings.ToLower(name)
 		}
-		h.at, h.member = "auth/"+method+"/"+where[0]+"/"+name, where[1]
+		if kind == "approle" && method == "approle" { // the usual one
+			h.policy = name + "-policy"
+		}
+		h.at, h.member, h.back = "auth/"+method+"/"+where.folder+"/"+name, where.member, where.back
 	}
-	data := map[string]any{}
-	if err := s.Call(ctx, http.MethodGet, h.at, nil, &data); errors.Is(err, keyturn.NotFound) {
+	if err := s.Call(ctx, http.MethodGet, h.at, nil, &h.data); errors.Is(err, keyturn.NotFound) {
 		have, _ := s.Names(ctx, h.at[:strings.LastIndexByte(h.at, '/')])
 		return holder{}, server.None(method, name, have)
 	} else if err != nil {
 		return holder{}, err
 	}
-	list, _ := data[h.member].([]any)
+	list, _ := h.data[h.member].([]any)
 	for _, p := range list {
 		if p, ok := p.(string); ok {
 			h.have = append(h.have, p)
@@ -139,11 +152,14 @@ func possible(ctx context.Context, s *server.Server, a platform.Act) (g granting
 	if g.before, err = mayGrant(ctx, s, name); err != nil {
 		return g, err
 	}
+	if err := seen(a, name, g.before); err != nil {
+		return g, err
+	}
 	if g.after, err = policy.Grow(g.before, g.rules); err != nil {
 		return g, err
 	}
-	// One that was written by a grant that was cut short is as it would be now.
-	if g.before != "" && g.before != g.after && !slices.Contains(g.to.have, name) {
+	// A grant that was cut short left one that grants this and nothing else.
+	if g.before != "" && g.before != policy.Text(g.rules) && !slices.Contains(g.to.have, name) {
 		return g, keyturn.E(keyturn.Conflict, "there is a policy "+words.Quoted(name)+", which "+keyturn.Clean(g.to.name)+" does not have: it is somebody else's",
 			"choose another one: keyturn vault policy grant "+keyturn.Quote(g.to.name)+" "+keyturn.Quote(a.On.Short())+" --can "+strings.Join(a.Args["can"], ",")+" --name NAME")
 	}
@@ -187,7 +203,7 @@ func grantPolicy(ctx context.Context, s *server.Server, a platform.Act) (platfor
 	if !slices.Contains(g.to.have, name) {
 		if err := give(ctx, s, &g.to); err != nil {
 			e := *keyturn.AsError(err)
-			e.Message = "the policy " + words.Quoted(name) + " was written, but " + keyturn.Clean(g.to.name) + " does not have it: " + e.Message
+			e.Message = "the policy " + words.Quoted(name) + " was written, but not given to " + keyturn.Clean(g.to.name) + " as it should be: " + e.Message
 			return platform.Acted{}, &e
 		}
 	}
@@ -201,10 +217,16 @@ func grantPolicy(ctx context.Context, s *server.Server, a platform.Act) (platfor
 
 // give adds the principal's own policy to those that it has. The server takes only
 // the whole list: one that somebody else changes at that moment is lost, or ours is,
-// which is why it is read back.
+// which is why it is read back, with all else that it has.
 func give(ctx context.Context, s *server.Server, h *holder) error {
 	list := append(slices.Clone(h.have), h.policy)
-	if err := s.Call(ctx, http.MethodPost, h.at, map[string]any{h.member: list}, nil); err != nil {
+	body := map[string]any{h.member: list}
+	for _, m := range h.back {
+		if v, ok := h.data[m]; ok {
+			body[m] = v
+		}
+	}
+	if err := s.Call(ctx, http.MethodPost, h.at, body, nil); err != nil {
 		return err
 	}
 	now, err := principal(ctx, s, h.name)
@@ -216,5 +238,22 @@ func give(ctx context.Context, s *server.Server, h *holder) error {
 			return keyturn.E(keyturn.Conflict, "somebody else changed its policies at the same time: it has no "+words.Quoted(p), "look at it, and repeat the command")
 		}
 	}
+	if other := h.differs(now); len(other) > 0 {
+		return keyturn.E(keyturn.Conflict, "more of it has changed at the same time: "+words.Some(other), "look at it: keyturn or somebody else has changed what was not asked for")
+	}
 	return nil
+}
+
+// differs are the members in which it is otherwise than before, but for its policies
+// and what the server counts.
+func (h holder) differs(now holder) (out []string) {
+	all := maps.Clone(h.data)
+	maps.Copy(all, now.data)
+	for _, m := range slices.Sorted(maps.Keys(all)) {
+		counted := slices.Contains([]string{h.member, "policies", "last_update_time", "modify_index"}, m)
+		if !counted && !reflect.DeepEqual(h.data[m], now.data[m]) {
+			out = append(out, m)
+		}
+	}
+	return out
 }

@@ -2,6 +2,8 @@ package policies
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"slices"
@@ -29,12 +31,24 @@ func leastOf(ctx context.Context, s *server.Server, a platform.Act) (least, erro
 	if name == "" {
 		words := slices.Clone(a.Args["can"])
 		slices.Sort(words)
-		name = strings.ToLower(strings.ReplaceAll(a.On.Name(), "/", "-")) + "-" + strings.Join(slices.Compact(words), "-")
+		name = plainName(a.On.Name()) + "-" + strings.Join(slices.Compact(words), "-")
 	}
 	if err := ownPolicy(name); err != nil {
 		return least{}, err
 	}
 	return least{name, policy.Text(rules), rules}, nil
+}
+
+// plainName is a secret's name as part of a policy's: small letters, with - for /. One
+// that another secret's name would be the same as gets a part of its SHA-256, too.
+func plainName(secret string) string {
+	plain := strings.ToLower(strings.ReplaceAll(secret, "/", "-"))
+	last := secret[strings.LastIndexByte(secret, '/')+1:]
+	if strings.ReplaceAll(plain, "-", "/") == secret && !slices.Contains(policy.Words, last) { // what is read back is that name alone
+		return plain
+	}
+	sum := sha256.Sum256([]byte(secret))
+	return plain + "-" + hex.EncodeToString(sum[:4])
 }
 
 // told is what is told of p beside the one that is there.
@@ -53,6 +67,11 @@ func policyLeast(ctx context.Context, s *server.Server, a platform.Act) (platfor
 	if err != nil && !errors.Is(err, keyturn.Denied) {
 		return platform.Acted{}, err
 	}
+	if err == nil {
+		if err := seen(a, p.name, before); err != nil {
+			return platform.Acted{}, err
+		}
+	}
 	out := platform.Acted{Told: p.told(before, false)}
 	out.Text = p.text
 	if err != nil {
@@ -69,6 +88,9 @@ func policyFor(ctx context.Context, s *server.Server, a platform.Act) (platform.
 	}
 	before, err := mayGrant(ctx, s, p.name)
 	if err != nil {
+		return platform.Acted{}, err
+	}
+	if err := seen(a, p.name, before); err != nil {
 		return platform.Acted{}, err
 	}
 	if before != "" && before != p.text && !a.Args.Has("replace") {

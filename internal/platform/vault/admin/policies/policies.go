@@ -22,14 +22,28 @@ import (
 // Actions are those on policies, in the order of the help.
 func Actions() []server.Action { return append(policyActions(), grantActions()...) }
 
+// expects is the text that was there when somebody looked, so that what they said yes to
+// replaces nothing else.
+var expects = keyturn.Input{Name: keyturn.InputExpects, Kind: keyturn.InputText, Short: "SHA-256 of the text that is replaced, or none; where another one is there it fails"}
+
+// seen refuses to replace a text that is not the one that was looked at.
+func seen(a platform.Act, name, before string) error {
+	if want := a.Args.Text(keyturn.InputExpects); want == "" || strings.EqualFold(want, keyturn.TextChange{Before: before}.Replaces()) {
+		return nil
+	}
+	return keyturn.E(keyturn.Conflict, "the policy "+words.Quoted(name)+" is not the one that was looked at: somebody else has changed it", "look at it, and repeat the command: keyturn vault policy read "+keyturn.Quote(name))
+}
+
 func policyActions() []server.Action {
 	name := keyturn.Input{Name: "name", Kind: keyturn.InputText, Short: "the policy", Place: true, Required: true}
 	file := keyturn.Input{Name: "file", Kind: keyturn.InputFile, Short: "its text", Place: true, Required: true}
+	written := []keyturn.Input{name, file, expects}
 	granted := []keyturn.Input{
 		{Name: "ref", Kind: keyturn.InputOn, Short: "the secret", Place: true, Required: true},
 		{Name: "can", Kind: keyturn.InputList, Short: "what it lets a token do", Required: true, Choices: policy.Words},
 		{Name: "name", Kind: keyturn.InputText, Short: "of the policy"},
 		{Name: "replace", Kind: keyturn.InputYes, Short: "replace a policy of that name"},
+		expects,
 	}
 	return []server.Action{
 		{Action: keyturn.Action{
@@ -44,15 +58,19 @@ that lead to no engine, data/ forgotten under an engine of version 2, wildcards 
 reach further than they seem to, and denials that do nothing. Then show how it differs
 from the policy of that name. FILE - is standard input.`,
 			Example: "  keyturn vault policy check myapp myapp.hcl",
-			Inputs:  []keyturn.Input{name, file},
+			Inputs:  written,
 		}, Do: checkPolicy},
 		{Action: keyturn.Action{
 			Name: "policy write", Operation: "apply-policy", Short: "Write a policy", Preview: "policy check", Document: "policy",
 			Long: `Write a policy from a file in HCL or JSON; - is standard input. It is judged first, as
 'keyturn vault policy check' does. On a terminal the difference is shown, and you are
-asked. The audit log keeps its text before and after.`,
+asked; where somebody else changes it meanwhile it fails with conflict. The audit log
+keeps its text before and after.
+
+--expects names the text that is replaced, for who looked at it before: also an approval
+is then for that one alone.`,
 			Example: "  keyturn vault policy write myapp myapp.hcl --yes\n  keyturn vault policy write myapp - --yes < myapp.hcl",
-			Inputs:  []keyturn.Input{name, file},
+			Inputs:  written,
 		}, Do: writePolicy},
 		{Action: keyturn.Action{
 			Name: "policy read", Operation: "read-policy", Short: "Print the text of a policy", Reads: true, Document: "policy",
@@ -183,6 +201,9 @@ func judged(ctx context.Context, s *server.Server, a platform.Act) (platform.Act
 	}
 	before, err := textOf(ctx, s, name)
 	if err != nil {
+		return platform.Acted{}, "", err
+	}
+	if err := seen(a, name, before); err != nil {
 		return platform.Acted{}, "", err
 	}
 	out.Change = &keyturn.TextChange{Name: name, Before: before, After: text}

@@ -99,6 +99,9 @@ func paths(r Rule) (out []string) {
 
 // reach looks at wildcards.
 func reach(r Rule, engines []Engine) (out []string) {
+	if found := far(r); found != nil {
+		return found
+	}
 	stem, star := strings.CutSuffix(r.Path, "*")
 	if !star || strings.Contains(stem, "*") || slices.Contains(r.Capabilities, "deny") {
 		return nil
@@ -125,6 +128,14 @@ func reach(r Rule, engines []Engine) (out []string) {
 // mountedAt looks at what is mounted where a path leads.
 func mountedAt(r Rule, engines []Engine) []string {
 	p := strings.TrimPrefix(r.Path, "/")
+	if r.Path == "" {
+		return []string{"an empty path is that of nothing, so it grants nothing"}
+	}
+	for _, e := range engines {
+		if e.KV > 0 && (p == e.Path || p == e.Path+"/" && e.KV == 2) {
+			return []string{"this is the engine and not what is in it, so it grants nothing: write '" + e.Path + map[int]string{1: "/NAME'", 2: "/data/NAME', or '" + e.Path + "/metadata/' to list"}[e.KV]}
+		}
+	}
 	if len(engines) == 0 || strings.HasPrefix(p, "sys/") || p == "sys" || strings.ContainsAny(first(p), "+*") || strings.Contains(p, "{{") && strings.Index(p, "{{") < len(first(p)) {
 		return nil
 	}
@@ -164,7 +175,7 @@ func version2(e Engine, rest string, r Rule) []string {
 	if head == "+" && tail != "" && !slices.Contains(r.Capabilities, "deny") {
 		return []string{"this + stands for data, metadata, delete, undelete, destroy and subkeys alike: write '" + e.Path + "/data/" + tail + "' for the secret"}
 	}
-	if strings.ContainsAny(head, "+*") || rest == "" {
+	if stem, star := strings.CutSuffix(head, "*"); star && slices.ContainsFunc(below, func(b string) bool { return strings.HasPrefix(b, stem) }) || head == "+" || rest == "" {
 		return nil
 	}
 	if !slices.Contains(below, head) {
@@ -173,6 +184,10 @@ func version2(e Engine, rest string, r Rule) []string {
 			under = "metadata"
 		}
 		return []string{"data/ is forgotten: under " + e.Path + ", an engine of version 2, write '" + e.Path + "/" + under + "/" + rest + "'"}
+	}
+	changes := func(c string) bool { return c == "update" || c == "create" || c == "deny" }
+	if slices.Contains([]string{"delete", "undelete", "destroy"}, head) && len(r.Capabilities) > 0 && !slices.ContainsFunc(r.Capabilities, changes) {
+		return []string{"under " + head + "/ versions are named in a request that needs update, which is missing"}
 	}
 	if head == "data" && slices.Contains(r.Capabilities, "list") {
 		return []string{"list does nothing under data/: names are listed under '" + e.Path + "/metadata/" + tail + "'"}
@@ -200,7 +215,8 @@ func denials(rules []Rule) (out []string) {
 		}
 		stem, star := strings.CutSuffix(deny.Path, "*")
 		for _, r := range rules {
-			if star && r.Path != deny.Path && strings.HasPrefix(r.Path, stem) && !slices.Contains(r.Capabilities, "deny") {
+			past := star && strings.HasPrefix(r.Path, stem) || !Wild(r.Path) && matches(deny.Path, r.Path)
+			if past && r.Path != deny.Path && !slices.Contains(r.Capabilities, "deny") {
 				out = append(out, at(deny)+"deny does not hold for '"+r.Path+"': the more specific path counts")
 			}
 		}
@@ -211,15 +227,13 @@ func denials(rules []Rule) (out []string) {
 	return out
 }
 
-// granted reports whether another path of the policy would reach a denied one.
+// granted reports whether another path of the policy would reach a denied one, or may.
 func granted(deny Rule, rules []Rule) bool {
 	for _, r := range rules {
 		if slices.Contains(r.Capabilities, "deny") {
 			continue
 		}
-		stem, star := strings.CutSuffix(r.Path, "*")
-		if r.Path == deny.Path || star && strings.HasPrefix(deny.Path, stem) || strings.Contains(r.Path, "+") ||
-			strings.HasSuffix(deny.Path, "*") && strings.HasPrefix(r.Path, strings.TrimSuffix(deny.Path, "*")) || strings.Contains(deny.Path, "+") {
+		if matches(r.Path, deny.Path) || matches(deny.Path, r.Path) || Wild(r.Path) && Wild(deny.Path) && first(r.Path) == first(deny.Path) {
 			return true
 		}
 	}

@@ -170,16 +170,17 @@ func unseal(ctx context.Context, c *api.Client, a platform.Act) (platform.Acted,
 	now := api.State{Node: st.Node}
 	err := c.Ask(ctx, api.Request{Method: http.MethodPut, Path: "sys/unseal", Body: body, Anonymous: true, Node: st.Node}, &now)
 	switch {
-	case errors.Is(err, keyturn.Invalid) && st.Progress+1 >= st.T:
-		return platform.Acted{}, keyturn.E(keyturn.Invalid, "these key shares do not unseal the server, and the server has thrown them all away",
-			"one of them was wrong, or was given twice: begin anew with 'keyturn vault unseal'").Because(err)
 	case errors.Is(err, keyturn.Invalid):
-		return platform.Acted{}, keyturn.E(keyturn.Invalid, "this is no key share of a server", "a share is text in base64 or hexadecimal, as 'vault operator init' printed it; "+progress(st)).Because(err)
+		return platform.Acted{}, refused(ctx, c, st, err)
 	case err != nil:
 		return platform.Acted{}, err
 	}
 	out := platform.Acted{Told: keyturn.Told{Says: says(c, now), Items: []map[string]any{item(now)}, Single: true, More: now.Sealed && !a.Args.Has("reset")}}
-	if now.Sealed && now.Progress == st.Progress && out.More {
+	switch {
+	case !now.Sealed || !out.More:
+	case anew(st, now):
+		out.Notices = []string{"the shares that were given before were thrown away meanwhile: they have to be given again"}
+	case now.Progress == st.Progress:
 		out.Notices = []string{"this share was given before: it does not count twice"}
 	}
 	if !now.Sealed && len(c.Nodes()) > 1 {
@@ -189,6 +190,25 @@ func unseal(ctx context.Context, c *api.Client, a platform.Act) (platform.Acted,
 		}
 	}
 	return out, nil
+}
+
+// anew reports whether shares that were given were thrown away between two states, by
+// the nonce of each attempt (https://developer.hashicorp.com/vault/api-docs/system/seal-status).
+func anew(before, now api.State) bool {
+	return before.Progress > 0 && (now.Nonce != before.Nonce || now.Progress < before.Progress)
+}
+
+// refused says why a share was, by what the server says of itself now.
+func refused(ctx context.Context, c *api.Client, before api.State, err error) error {
+	now, stateErr := c.State(ctx, before.Node)
+	switch {
+	case stateErr != nil:
+		return keyturn.E(keyturn.Invalid, "the server did not take this key share, and does not say what it kept", "keyturn vault status").Because(err)
+	case anew(before, now), before.T == 1:
+		return keyturn.E(keyturn.Invalid, "these key shares do not unseal the server, and the server has thrown them all away",
+			"one of them was wrong, or was given twice: begin anew with 'keyturn vault unseal'").Because(err)
+	}
+	return keyturn.E(keyturn.Invalid, "this is no key share of a server", "a share is text in base64 or hexadecimal, as 'vault operator init' printed it; "+progress(now)).Because(err)
 }
 
 func seal(ctx context.Context, c *api.Client, _ platform.Act) (platform.Acted, error) {
