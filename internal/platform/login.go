@@ -113,10 +113,16 @@ type Keeper interface {
 	// Load returns the token; NotFound where none is kept. One that has run out is
 	// returned until it is forgotten, so that it can be told.
 	Load(ctx context.Context) (Token, error)
-	// Keep keeps t in the place of what was kept, durably.
-	Keep(ctx context.Context, t Token) error
-	// Forget forgets it, durably; it is no error if there is none.
-	Forget(ctx context.Context) error
+	// Keep keeps t in the place of what was kept, durably, and returns that; its Value is
+	// empty where there was none.
+	Keep(ctx context.Context, t Token) (Token, error)
+	// Renewed keeps t, which was made to live on, where its value is still the one that is
+	// kept, and reports whether it is: somebody may have logged in or out meanwhile. It is
+	// one durable step.
+	Renewed(ctx context.Context, t Token) (bool, error)
+	// Forget forgets t, durably, where its value is still the one that is kept, in one
+	// step. It is no error where it is not.
+	Forget(ctx context.Context, t Token) error
 }
 
 // Login logs in at the platform. Unsupported where there is nothing to log in to.

@@ -45,7 +45,7 @@ func (p *Platform) Login(ctx context.Context, l platform.Login) (platform.Sessio
 		return platform.Session{}, err
 	}
 	t.Words, t.Given = l.Words(), l.Method == login.Given
-	if err := p.Keeper.Keep(ctx, t); err != nil {
+	if _, err := p.Keeper.Keep(ctx, t); err != nil {
 		if l.Method != login.Given { // the login made it, and nobody has it
 			_ = login.Revoke(context.WithoutCancel(ctx), p.client, t.Value)
 		}
@@ -80,7 +80,7 @@ func (p *Platform) Logout(ctx context.Context, o platform.Logout) (platform.Ende
 	case e.Code == keyturn.Invalid: // https://developer.hashicorp.com/vault/docs/concepts/tokens#batch-tokens
 		out.Err = keyturn.E(keyturn.Unsupported, "the server revokes no tokens of this kind", "batch tokens end by themselves").Because(e.Err)
 	}
-	if err := p.Keeper.Forget(context.WithoutCancel(ctx)); err != nil {
+	if err := p.Keeper.Forget(context.WithoutCancel(ctx), t); err != nil {
 		return platform.Ended{}, err
 	}
 	p.forget()

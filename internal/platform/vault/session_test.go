@@ -17,8 +17,8 @@ import (
 // fullDisk keeps no token.
 type fullDisk struct{ platform.Keeper }
 
-func (fullDisk) Keep(context.Context, platform.Token) error {
-	return keyturn.E(keyturn.Unavailable, "the disk is full", "")
+func (fullDisk) Keep(context.Context, platform.Token) (platform.Token, error) {
+	return platform.Token{}, keyturn.E(keyturn.Unavailable, "the disk is full", "")
 }
 
 // TestTokenThatCannotBeKept: one that the login made is revoked, since nobody has it;
@@ -52,5 +52,44 @@ func TestTokenThatCannotBeKept(t *testing.T) {
 		if e := keyturn.AsError(err); e == nil || e.Code != keyturn.Unavailable || revoked.Load() != want {
 			t.Errorf("%s: %v, %d revoked, want %d", method, err, revoked.Load(), want)
 		}
+	}
+}
+
+// one keeps the token of one login, as two processes see it.
+type one struct{ token platform.Token }
+
+func (o *one) Load(context.Context) (platform.Token, error) { return o.token, nil }
+
+func (o *one) Keep(_ context.Context, t platform.Token) (platform.Token, error) {
+	before := o.token
+	o.token = t
+	return before, nil
+}
+
+func (o *one) Renewed(context.Context, platform.Token) (bool, error) { return false, nil }
+
+func (o *one) Forget(_ context.Context, t platform.Token) error {
+	if o.token.Value.Equal(t.Value) {
+		o.token = platform.Token{}
+	}
+	return nil
+}
+
+// TestLogoutBesideALogin: a logout forgets what it revoked, and not what somebody else
+// logged in for meanwhile.
+func TestLogoutBesideALogin(t *testing.T) {
+	kept := &one{token: platform.Token{Value: keyturn.NewValue([]byte("hvs.old"))}}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/revoke-self") && r.Header.Get("X-Vault-Token") == "hvs.old" {
+			kept.token = platform.Token{Value: keyturn.NewValue([]byte("hvs.newer"))}
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer s.Close()
+	p := open(t, api.Config{Address: s.URL, Token: func(context.Context) (keyturn.Value, error) { return keyturn.Value{}, nil }})
+	p.Keeper = kept
+	out, err := p.Logout(t.Context(), platform.Logout{})
+	if err != nil || !out.Revoked || !kept.token.Value.Equal(keyturn.NewValue([]byte("hvs.newer"))) {
+		t.Errorf("the other login was forgotten, and not revoked (%v)", err)
 	}
 }

@@ -79,17 +79,14 @@ func (k *Kept) again(ctx context.Context, t platform.Token) (platform.Token, err
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	// Another process may have logged in or out meanwhile: its token stays.
-	if now, err := k.Load(ctx); err != nil || !now.Value.Equal(t.Value) {
-		return t, nil
-	}
-	if k.Keeper.Keep(ctx, t) == nil {
+	if still, err := k.Renewed(ctx, t); err == nil && still {
 		k.token, k.loaded, k.tried = t, k.now(), false
 	}
 	return t, nil
 }
 
 // Keep implements platform.Keeper.
-func (k *Kept) Keep(ctx context.Context, t platform.Token) error {
+func (k *Kept) Keep(ctx context.Context, t platform.Token) (platform.Token, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.loaded, k.tried = time.Time{}, false
@@ -97,11 +94,11 @@ func (k *Kept) Keep(ctx context.Context, t platform.Token) error {
 }
 
 // Forget implements platform.Keeper.
-func (k *Kept) Forget(ctx context.Context) error {
+func (k *Kept) Forget(ctx context.Context, t platform.Token) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.loaded = time.Time{}
-	return k.Keeper.Forget(ctx)
+	return k.Keeper.Forget(ctx, t)
 }
 
 // Close waits, up to a limit, for a renewal that is under way.
