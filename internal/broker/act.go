@@ -121,7 +121,7 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 		return b.platformAction(ctx, c, op)
 	case keyturn.Login:
 		return at(b, c, op.Mount, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
-			return entry.Login(ctx, b.Entrance, m, r, op)
+			return entry.Login(ctx, b.Entrance, c.actor, m, r, op)
 		})
 	case keyturn.Logout:
 		return at(b, c, op.Mount, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {

@@ -8,6 +8,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/approval"
 	"github.com/keyturn/keyturn/internal/broker/asked"
+	"github.com/keyturn/keyturn/internal/broker/entry"
 	"github.com/keyturn/keyturn/internal/broker/records"
 	"github.com/keyturn/keyturn/internal/broker/remember"
 	"github.com/keyturn/keyturn/internal/rules"
@@ -33,6 +34,9 @@ func (b *Broker) listRequests(ctx context.Context, c *call) (keyturn.Result, err
 			if o, yes := b.Rules.Launders(r.Actor, op.From.Path(), op.To.Path(), b.Remote); yes {
 				req.Opens = o.Why
 			}
+		}
+		if end, err := entry.Ends(ctx, b.Mounts.Mount, req.Op); err == nil {
+			req.Ends = end.Words
 		}
 		if req.Files, err = b.journal().FilesOf(ctx, req.Op); err != nil {
 			return nil, err

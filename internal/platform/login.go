@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -12,6 +13,9 @@ import (
 type Authenticator interface {
 	// Methods lists the ways to log in. Nothing is asked of the server.
 	Methods() []Method
+	// Holder tells of the login that is kept; NotFound where none is. Nothing is asked of
+	// the server.
+	Holder(ctx context.Context) (Holder, error)
 	// Login gets a token and keeps it, durably, in the place of one that was kept
 	// before. Denied where the server does not take what it was given, Invalid
 	// where an input is missing, NotFound where the method is not enabled there.
@@ -47,6 +51,7 @@ type Login struct {
 	Method string
 	Path   string            // "" for the usual place
 	Inputs map[string]string // by name, without those that are secret
+	By     string            // the principal who logs in
 	// Wrapped tells that what is secret is given as a token that it is wrapped in, which
 	// the platform opens, once.
 	Wrapped bool
@@ -55,6 +60,13 @@ type Login struct {
 	Ask func(ctx context.Context, in Input) (keyturn.Value, error)
 	// Visit shows a page to a person; nil where there is none.
 	Visit func(ctx context.Context, url string) error
+}
+
+// Holder is a login that is kept.
+type Holder struct {
+	Identity string // as whom, in the platform's words
+	By       string // the principal who logged in; "" where that is not known
+	Mark     string // tells this login from any other; not shown
 }
 
 // Logout says what is to become of the token that is kept: revoked where the login made
@@ -87,7 +99,8 @@ type Token struct {
 	Issued    time.Time // or renewed last
 	Expires   time.Time // zero: never
 	Renewable bool
-	Given     bool // somebody brought it to the login, which did not make it
+	Given     bool   // somebody brought it to the login, which did not make it
+	By        string // the principal who logged in
 	// Words is how it was got, as the command line writes it behind the mount.
 	Words string
 }
@@ -135,6 +148,22 @@ func (m *Mount) Login(ctx context.Context, l Login) (Session, error) {
 		return Session{}, m.fault(keyturn.Ref{}, settled(err), false)
 	}
 	return s.clean(), nil
+}
+
+// Holder tells of the login that is kept, and whether there is one.
+func (m *Mount) Holder(ctx context.Context) (Holder, bool, error) {
+	if m.able.authenticator == nil {
+		return Holder{}, false, nil
+	}
+	h, err := m.able.authenticator.Holder(ctx)
+	if errors.Is(err, keyturn.NotFound) || errors.Is(err, keyturn.Unsupported) {
+		return Holder{}, false, nil
+	}
+	if err != nil {
+		return Holder{}, false, m.fault(keyturn.Ref{}, err, false)
+	}
+	h.Identity, h.By = keyturn.Clean(h.Identity), keyturn.Clean(h.By)
+	return h, true, nil
 }
 
 // Logout ends what Login began.

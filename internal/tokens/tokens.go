@@ -50,6 +50,7 @@ type kept struct {
 	Renewable bool      `json:"renewable,omitempty"`
 	Words     string    `json:"words,omitempty"`
 	Given     bool      `json:"given,omitempty"`
+	By        string    `json:"by,omitempty"`
 }
 
 // Shelf holds the token of one place. It implements platform.Keeper.
@@ -102,7 +103,7 @@ func (s *Shelf) read(it keyturn.Item) (platform.Token, error) {
 		return platform.Token{}, keyturn.E(keyturn.Corrupt, "a token that is kept cannot be read", "log in once more") // a cause could quote it
 	}
 	t := platform.Token{Value: keyturn.NewValue(k.Token), Accessor: k.Accessor, Identity: k.Identity, Policies: k.Policies,
-		Issued: k.Issued, Expires: k.Expires, Renewable: k.Renewable, Words: k.Words, Given: k.Given}
+		Issued: k.Issued, Expires: k.Expires, Renewable: k.Renewable, Words: k.Words, Given: k.Given, By: k.By}
 	clear(k.Token)
 	return t, nil
 }
@@ -119,7 +120,7 @@ func (s *Shelf) none() error {
 // its place.
 func (s *Shelf) row(t platform.Token) (keyturn.Item, error) {
 	k := kept{place: s.place, Token: t.Value.Reveal(), Accessor: t.Accessor, Identity: t.Identity, Policies: t.Policies,
-		Issued: t.Issued, Expires: t.Expires, Renewable: t.Renewable, Words: t.Words, Given: t.Given}
+		Issued: t.Issued, Expires: t.Expires, Renewable: t.Renewable, Words: t.Words, Given: t.Given, By: t.By}
 	body, err := json.Marshal(k)
 	if err != nil {
 		return keyturn.Item{}, keyturn.E(keyturn.Internal, "a token has no form", "")

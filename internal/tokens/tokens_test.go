@@ -64,7 +64,7 @@ func TestShelf(t *testing.T) {
 		t.Errorf("an empty shelf: %v", err)
 	}
 	tok := platform.Token{Value: keyturn.NewValue([]byte("hvs.fake")), Accessor: "acc", Identity: "anna", Policies: []string{"a", "b"},
-		Issued: noon, Expires: noon.Add(time.Hour), Renewable: true, Words: "--method userpass", Given: true}
+		Issued: noon, Expires: noon.Add(time.Hour), Renewable: true, Words: "--method userpass", Given: true, By: "user:anna"}
 	if before, err := s.Keep(t.Context(), tok); err != nil || before.Value.Len() > 0 {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
@@ -11,6 +12,22 @@ import (
 
 // Methods implements platform.Authenticator.
 func (p *Platform) Methods() []platform.Method { return login.Methods() }
+
+// Holder implements platform.Authenticator.
+func (p *Platform) Holder(ctx context.Context) (platform.Holder, error) {
+	if p.Keeper == nil {
+		return platform.Holder{}, notHere()
+	}
+	t, err := p.Keeper.Load(ctx)
+	if err != nil {
+		return platform.Holder{}, err
+	}
+	mark := t.Accessor
+	if mark == "" { // a batch token, which is not renewed either
+		mark = t.Issued.UTC().Format(time.RFC3339Nano)
+	}
+	return platform.Holder{Identity: t.Identity, By: t.By, Mark: mark}, nil
+}
 
 // Login implements platform.Authenticator.
 func (p *Platform) Login(ctx context.Context, l platform.Login) (platform.Session, error) {
@@ -44,7 +61,7 @@ func (p *Platform) Login(ctx context.Context, l platform.Login) (platform.Sessio
 	if err != nil {
 		return platform.Session{}, err
 	}
-	t.Words, t.Given = l.Words(), l.Method == login.Given
+	t.Words, t.Given, t.By = l.Words(), l.Method == login.Given, l.By
 	if _, err := p.Keeper.Keep(ctx, t); err != nil {
 		if l.Method != login.Given { // the login made it, and nobody has it
 			_ = login.Revoke(context.WithoutCancel(ctx), p.client, t.Value)
