@@ -189,6 +189,74 @@ func TestRenewalUndoesNothing(t *testing.T) {
 	}
 }
 
+// TestRenewalFails: a renewal that fails is tried again a while later, not at each
+// request and not never.
+func TestRenewalFails(t *testing.T) {
+	var asked atomic.Int64
+	var well atomic.Bool
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1); !well.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, `{"auth":{"client_token":"hvs.old","lease_duration":3600,"renewable":true}}`)
+	}))
+	defer s.Close()
+	clock := time.Now()
+	p := &pocket{token: platform.Token{Value: keyturn.NewValue([]byte("hvs.old")), Renewable: true, Issued: clock.Add(-40 * time.Minute), Expires: clock.Add(15 * time.Minute)}, has: true}
+	k := &Kept{Keeper: p, Config: api.Config{Address: s.URL, Now: func() time.Time { return clock }}}
+	use := func(times int) int64 {
+		t.Helper()
+		before := asked.Load()
+		for range times {
+			if _, err := k.Token(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			k.Close(10 * time.Second)
+		}
+		return asked.Load() - before
+	}
+	once := use(1)
+	if more := use(20); once == 0 || more != 0 {
+		t.Errorf("asked %d times at first, and %d times right after that", once, more)
+	}
+	clock, p.keeps = clock.Add(time.Minute), 0
+	well.Store(true)
+	if use(1); p.keeps != 1 || !p.token.Expires.Equal(clock.Add(time.Hour).UTC()) {
+		t.Errorf("one failure ended renewing: it ends at %v", p.token.Expires)
+	}
+	if n := use(20); n != 0 {
+		t.Errorf("it was renewed %d times more", n)
+	}
+}
+
+// TestSlowRenewal: what a slow server has renewed is kept by a command that has little
+// time left; one with more of it does not wait.
+func TestSlowRenewal(t *testing.T) {
+	const slow = 500 * time.Millisecond
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(slow)
+		_, _ = io.WriteString(w, `{"auth":{"client_token":"hvs.old","lease_duration":3600,"renewable":true}}`)
+	}))
+	defer s.Close()
+	for left, waits := range map[time.Duration]bool{19 * time.Minute: false, 9 * time.Minute: true} {
+		now := time.Now()
+		p := &pocket{token: platform.Token{Value: keyturn.NewValue([]byte("hvs.old")), Renewable: true, Issued: now.Add(left - time.Hour), Expires: now.Add(left)}, has: true}
+		k := &Kept{Keeper: p, Config: api.Config{Address: s.URL}}
+		if _, err := k.Token(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		k.Close(10 * time.Millisecond)
+		p.mu.Lock()
+		kept := p.keeps
+		p.mu.Unlock()
+		if took := time.Since(now); (kept == 1) != waits || waits && took < slow || !waits && took > slow-100*time.Millisecond {
+			t.Errorf("with %v left: kept %d times after %v", left, kept, took)
+		}
+		k.Close(10 * time.Second)
+	}
+}
+
 // TestKeptClose: a renewal that hangs keeps nobody waiting for long.
 func TestKeptClose(t *testing.T) {
 	k := &Kept{}
