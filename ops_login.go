@@ -58,6 +58,9 @@ type LoggedIn struct {
 	// Instead names what the mount goes on using in place of this login; "" where
 	// nothing stands before it.
 	Instead string
+	// Left is why the token of the login before this one is not revoked; nil where it is,
+	// or there was none that a login had made.
+	Left *Error
 }
 
 // LoggedOut answers Logout.

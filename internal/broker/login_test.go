@@ -10,6 +10,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/broker"
+	"github.com/keyturn/keyturn/internal/broker/leases"
 	"github.com/keyturn/keyturn/internal/platform"
 )
 
@@ -207,6 +208,24 @@ func TestLoginOfAPersonStays(t *testing.T) {
 		again := w.no(keyturn.Denied, op)
 		w.yes(anna, again.Approval.ID)
 		w.as(coder).must(op)
+	}
+}
+
+// A login leaves the one before it alive where there are leases of its mount, and of no
+// other mount.
+func TestLoginBesideLeases(t *testing.T) {
+	w, g, _ := gatedWorld(t)
+	book := leases.Book{Items: w.Items, Now: w.Now}
+	for i, ref := range []string{"local/creds", "prod/creds"} {
+		if w.must(signIn); g.got.Spare {
+			t.Errorf("nothing lives by the login of prod")
+		}
+		if err := book.Ask(t.Context(), keyturn.LeaseInfo{ID: []string{"a", "b"}[i], Ref: keyturn.MustRef(ref), State: keyturn.LeaseActive, Began: w.Now()}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w.must(signIn); !g.got.Spare {
+		t.Errorf("a lease of prod would end with the login")
 	}
 }
 

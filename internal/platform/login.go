@@ -17,7 +17,7 @@ type Authenticator interface {
 	// the server.
 	Holder(ctx context.Context) (Holder, error)
 	// Login gets a token and keeps it, durably, in the place of one that was kept
-	// before. Denied where the server does not take what it was given, Invalid
+	// before, which it revokes where a login had made it. Denied where the server does not take what it was given, Invalid
 	// where an input is missing, NotFound where the method is not enabled there.
 	Login(ctx context.Context, l Login) (Session, error)
 	// Logout revokes the token that is kept and forgets it, also where it cannot be
@@ -52,6 +52,8 @@ type Login struct {
 	Path   string            // "" for the usual place
 	Inputs map[string]string // by name, without those that are secret
 	By     string            // the principal who logs in
+	// Spare tells not to revoke the token that was kept before: something lives by it.
+	Spare bool
 	// Wrapped tells that what is secret is given as a token that it is wrapped in, which
 	// the platform opens, once.
 	Wrapped bool
@@ -81,6 +83,9 @@ type Session struct {
 	Renewable bool
 	// Instead names what is used in place of the token that is kept; "" for nothing.
 	Instead string
+	// Left is why the token that was kept before is not revoked; nil where it is, where
+	// there was none, and where somebody had brought it.
+	Left error
 }
 
 // Ended tells of a logout.
@@ -146,6 +151,9 @@ func (m *Mount) Login(ctx context.Context, l Login) (Session, error) {
 	s, err := m.able.authenticator.Login(ctx, l)
 	if err != nil {
 		return Session{}, m.fault(keyturn.Ref{}, settled(err), false)
+	}
+	if s.Left != nil {
+		s.Left = m.fault(keyturn.Ref{}, settled(s.Left), false)
 	}
 	return s.clean(), nil
 }

@@ -20,8 +20,9 @@ type Entrance interface {
 }
 
 // Login gets a token for a mount, which its platform keeps, with the name of who logs in.
-// Without an entrance there is no login; a page is shown to people only.
-func Login(ctx context.Context, at Entrance, who keyturn.Actor, m *platform.Mount, r keyturn.Receipt, op keyturn.Login) (keyturn.Result, error) {
+// Without an entrance there is no login; a page is shown to people only. With spare the
+// login before it is not revoked.
+func Login(ctx context.Context, at Entrance, who keyturn.Actor, spare bool, m *platform.Mount, r keyturn.Receipt, op keyturn.Login) (keyturn.Result, error) {
 	if at == nil {
 		return nil, keyturn.E(keyturn.Unsupported, "nobody can log in from here", "log in on the machine that keyturn runs on")
 	}
@@ -31,14 +32,14 @@ func Login(ctx context.Context, at Entrance, who keyturn.Actor, m *platform.Moun
 			inputs[name] = text
 		}
 	}
-	l := platform.Login{Method: op.Method, Path: op.Path, Inputs: inputs, Wrapped: op.Wrapped, By: who.Principal(),
+	l := platform.Login{Method: op.Method, Path: op.Path, Inputs: inputs, Wrapped: op.Wrapped, By: who.Principal(), Spare: spare,
 		Ask: func(ctx context.Context, in platform.Input) (keyturn.Value, error) { return at.Ask(ctx, op.Mount, in) }}
 	if who.Kind == keyturn.Person {
 		l.Visit = at.Visit
 	}
 	s, err := m.Login(ctx, l)
 	return &keyturn.LoggedIn{Receipt: r, Target: m.Target(), Identity: s.Identity, Policies: s.Policies,
-		Expires: s.Expires, Renewable: s.Renewable, Instead: s.Instead}, err
+		Expires: s.Expires, Renewable: s.Renewable, Instead: s.Instead, Left: keyturn.AsError(s.Left)}, err
 }
 
 // Logout ends what Login began. A token that could not be revoked is forgotten all

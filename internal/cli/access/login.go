@@ -101,17 +101,18 @@ func login(ctx context.Context, c *command.Command, s *command.Session, op keytu
 	if err != nil {
 		return err
 	}
-	notice := ""
+	var notices []string
 	if res.Instead != "" {
-		notice = res.Instead + " is set and is used instead of this login: unset it"
+		notices = append(notices, res.Instead+" is set and is used instead of this login: unset it")
+	}
+	if res.Left != nil {
+		notices = append(notices, "the token of the login before this one was not revoked: "+keyturn.Clean(res.Left.Message))
 	}
 	if c.JSON() {
 		doc := command.Success(op.Kind(), res.Receipt)
 		doc.Target = res.Target
 		doc.Login = &command.LoginDoc{Method: op.Method, Identity: res.Identity, Policies: res.Policies, Expires: command.Stamp(res.Expires), Renewable: &res.Renewable}
-		if notice != "" {
-			doc.Notices = []string{notice}
-		}
+		doc.Notices = notices
 		return c.Print(doc)
 	}
 	until := "it does not end"
@@ -126,8 +127,8 @@ func login(ctx context.Context, c *command.Command, s *command.Session, op keytu
 		who = "somebody whom the server does not name"
 	}
 	err = c.Line("logged in to %s as %s\npolicies: %s\n%s", keyturn.Clean(res.Target), who, strings.Join(res.Policies, ", "), until)
-	if notice != "" {
-		c.Say("note: %s", notice)
+	for _, n := range notices {
+		c.Say("note: %s", n)
 	}
 	return err
 }
