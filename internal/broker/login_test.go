@@ -215,12 +215,12 @@ func TestLoginOfAPersonStays(t *testing.T) {
 // other mount.
 func TestLoginBesideLeases(t *testing.T) {
 	w, g, _ := gatedWorld(t)
-	book := leases.Book{Items: w.Items, Now: w.Now}
+	book := leases.Book{Items: w.Config.Items, Now: w.Config.Now}
 	for i, ref := range []string{"local/creds", "prod/creds"} {
 		if w.must(signIn); g.got.Spare {
 			t.Errorf("nothing lives by the login of prod")
 		}
-		if err := book.Ask(t.Context(), keyturn.LeaseInfo{ID: []string{"a", "b"}[i], Ref: keyturn.MustRef(ref), State: keyturn.LeaseActive, Began: w.Now()}, ""); err != nil {
+		if err := book.Ask(t.Context(), keyturn.LeaseInfo{ID: []string{"a", "b"}[i], Ref: keyturn.MustRef(ref), State: keyturn.LeaseActive, Began: w.Config.Now()}, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
