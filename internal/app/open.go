@@ -81,7 +81,7 @@ func (m machine) session(ctx context.Context, how command.How, facts command.Fac
 		return nil, err
 	}
 	return &command.Session{Service: b, Facts: facts, Tidy: b.Tidy, Attend: ms.Attend, Store: store.FactsOf(db.Stats()), StoreState: keeper.State,
-		Unfinished: []command.UnfinishedWork{keeper.Unfinished, keeper.Copies}, Close: func() error {
+		Unfinished: []command.UnfinishedWork{keeper.Unfinished, keeper.Copies, ms.Leftover}, Close: func() error {
 			ms.Close()
 			err := b.Flush()
 			running.Release()

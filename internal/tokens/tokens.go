@@ -12,6 +12,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"iter"
 	"net/url"
 	"strings"
 	"time"
@@ -28,7 +29,48 @@ type Items interface {
 	UpdateItem(ctx context.Context, kind, id string, change func(keyturn.Item) (keyturn.Item, error)) error
 }
 
+// Lister is Items that can be listed. State satisfies it.
+type Lister interface {
+	// Items yields the rows of a kind that have not expired.
+	Items(ctx context.Context, kind string) iter.Seq2[keyturn.Item, error]
+}
+
 const kind = "token"
+
+// Login is a login that is kept, wherever it belongs.
+type Login struct {
+	Mount, Platform, Address, Namespace string
+	Identity                            string
+	Expires                             time.Time // zero: never
+}
+
+// List lists all logins that are kept, those of earlier addresses and mounts among
+// them. Corrupt where one cannot be read.
+func List(ctx context.Context, items Lister) ([]Login, error) {
+	var out []Login
+	for it, err := range items.Items(ctx, kind) {
+		if err != nil {
+			return nil, err
+		}
+		var k kept
+		if err := json.Unmarshal(it.Body, &k); err != nil {
+			return nil, unreadable()
+		}
+		clear(k.Token)
+		out = append(out, Login{Mount: k.Mount, Platform: k.Platform, Address: k.Address, Namespace: k.Namespace, Identity: k.Identity, Expires: k.Expires})
+	}
+	return out, nil
+}
+
+// Holds reports whether l is in this place.
+func (s *Shelf) Holds(l Login) bool {
+	return s.place == place{Mount: l.Mount, Platform: l.Platform, Address: l.Address, Namespace: l.Namespace}
+}
+
+// unreadable has no cause, which could quote a token.
+func unreadable() error {
+	return keyturn.E(keyturn.Corrupt, "a token that is kept cannot be read", "log in once more")
+}
 
 // place is where a token belongs.
 type place struct {
@@ -100,7 +142,7 @@ func (s *Shelf) Load(ctx context.Context) (platform.Token, error) {
 func (s *Shelf) read(it keyturn.Item) (platform.Token, error) {
 	var k kept
 	if err := json.Unmarshal(it.Body, &k); err != nil || k.place != s.place {
-		return platform.Token{}, keyturn.E(keyturn.Corrupt, "a token that is kept cannot be read", "log in once more") // a cause could quote it
+		return platform.Token{}, unreadable()
 	}
 	t := platform.Token{Value: keyturn.NewValue(k.Token), Accessor: k.Accessor, Identity: k.Identity, Policies: k.Policies,
 		Issued: k.Issued, Expires: k.Expires, Renewable: k.Renewable, Words: k.Words, Given: k.Given, By: k.By}
