@@ -43,7 +43,7 @@ func (g *gated) Login(ctx context.Context, l platform.Login) (platform.Session, 
 	if v.Len() == 0 {
 		return platform.Session{}, keyturn.E(keyturn.Invalid, "no password", "")
 	}
-	return platform.Session{Identity: "anna\u202e", Policies: []string{"app"}, Expires: start, Renewable: true}, g.fail
+	return platform.Session{Identity: "anna\u202e", Accessor: "acc", Policies: []string{"app"}, Expires: start, Renewable: true}, g.fail
 }
 
 func (g *gated) Logout(context.Context, platform.Logout) (platform.Ended, error) {
@@ -100,6 +100,15 @@ func TestLogin(t *testing.T) {
 	out := w.must(keyturn.Logout{Mount: "prod"}).(*keyturn.LoggedOut)
 	if out.Revoked || out.Err == nil || out.Err.Code != keyturn.Unavailable || out.Err.Message != "away\ufffd" || out.Identity != "anna" {
 		t.Errorf("the logout is %+v", out)
+	}
+	who := ""
+	for _, r := range w.records() {
+		if r.Phase == keyturn.Outcome && r.Identity != "" {
+			who += r.Identity + " " + r.Accessor + ";"
+		}
+	}
+	if who != "anna\ufffd acc;anna ;" {
+		t.Errorf("the records say of who logged in and out: %q", who)
 	}
 	g.fail = errors.New("a token: " + secret(9))
 	w.no(keyturn.Internal, signIn)

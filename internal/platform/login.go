@@ -78,6 +78,7 @@ type Logout struct{ Given, Keep bool }
 // Session tells of a login.
 type Session struct {
 	Identity  string // as whom, in the platform's words
+	Accessor  string // of the token, in the server's records; "" where it has none
 	Policies  []string
 	Expires   time.Time // zero: never
 	Renewable bool
@@ -208,7 +209,7 @@ func (m *Mount) noLogin() error {
 
 // clean makes the texts of s fit to be shown.
 func (s Session) clean() Session {
-	s.Identity = keyturn.Clean(s.Identity)
+	s.Identity, s.Accessor = keyturn.Clean(s.Identity), keyturn.Clean(s.Accessor)
 	var policies []string
 	for _, p := range s.Policies {
 		policies = append(policies, keyturn.Clean(p))

@@ -38,7 +38,7 @@ func Login(ctx context.Context, at Entrance, who keyturn.Actor, spare bool, m *p
 		l.Visit = at.Visit
 	}
 	s, err := m.Login(ctx, l)
-	return &keyturn.LoggedIn{Receipt: r, Target: m.Target(), Identity: s.Identity, Policies: s.Policies,
+	return &keyturn.LoggedIn{Receipt: r, Target: m.Target(), Identity: s.Identity, Accessor: s.Accessor, Policies: s.Policies,
 		Expires: s.Expires, Renewable: s.Renewable, Instead: s.Instead, Left: keyturn.AsError(s.Left)}, err
 }
 
@@ -46,7 +46,7 @@ func Login(ctx context.Context, at Entrance, who keyturn.Actor, spare bool, m *p
 // the same, and the answer says so.
 func Logout(ctx context.Context, m *platform.Mount, r keyturn.Receipt, op keyturn.Logout) (keyturn.Result, error) {
 	e, err := m.Logout(ctx, platform.Logout{Given: op.Given, Keep: op.Keep})
-	return &keyturn.LoggedOut{Receipt: r, Target: m.Target(), Identity: e.Identity, Revoked: e.Revoked,
+	return &keyturn.LoggedOut{Receipt: r, Target: m.Target(), Identity: e.Identity, Accessor: e.Accessor, Revoked: e.Revoked,
 		Err: keyturn.AsError(e.Err), Expires: e.Expires, Instead: e.Instead}, err
 }
 

@@ -128,7 +128,7 @@ func (p *Platform) Logout(ctx context.Context, o platform.Logout) (platform.Ende
 }
 
 func (p *Platform) session(t platform.Token, kept bool) platform.Session {
-	s := platform.Session{Identity: t.Identity, Policies: t.Policies, Expires: t.Expires, Renewable: t.Renewable}
+	s := platform.Session{Identity: t.Identity, Accessor: t.Accessor, Policies: t.Policies, Expires: t.Expires, Renewable: t.Renewable}
 	if p.Instead != nil {
 		s.Instead = p.Instead(kept)
 	}
