@@ -29,6 +29,7 @@ var notRun = map[string]string{
 	"keyturn login vault --method oidc":                                               "needs a server: see testdata/script/login",
 	"keyturn login vault --method userpass --username anna":                           "needs a server: see testdata/script/login",
 	"keyturn logout vault":                                                            "needs a server: see testdata/script/logout",
+	"keyturn logout vault --keep":                                                     "needs a server: see testdata/script/logout",
 	"keyturn run --env-from vault/database/creds/myapp,prefix=DB_ -- ./server":        "needs a server and a database: see testdata/script/lease",
 	"keyturn lease create vault/database/creds/myapp":                                 "needs a server and a database: see testdata/script/lease",
 	"keyturn lease create vault/database/creds/myapp --reveal -o json":                "needs a server and a database: see testdata/script/lease",

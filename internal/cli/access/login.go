@@ -41,7 +41,9 @@ opened before is a conflict, since somebody else then has the secret id.
 Where the server asks for a second factor, its passcode is asked for at a terminal.
 
 VAULT_TOKEN, where it is set, is used before a login that is kept, and
-~/.vault-token where none is kept; both only for the server of VAULT_ADDR.`,
+~/.vault-token where none was; both only for the server of VAULT_ADDR, and neither
+for agents. The login before this one is revoked, unless somebody had brought its
+token or leases were taken by it.`,
 		Example: `  keyturn login vault --method oidc
   keyturn login vault --method userpass --username anna
   keyturn login vault --method approle --role-id "$ROLE_ID" - < secret-id

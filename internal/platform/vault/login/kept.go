@@ -30,7 +30,7 @@ type Kept struct {
 // log in or out meanwhile.
 const fresh = 5 * time.Second
 
-// Token returns the token. Expired where there is none, or it has run out.
+// Token returns the token. NotFound where there is none, Expired where it has run out.
 func (k *Kept) Token(ctx context.Context) (keyturn.Value, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
