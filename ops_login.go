@@ -51,6 +51,7 @@ type LoggedIn struct {
 	Receipt
 	Target   string // where the mount leads
 	Identity string // as whom, in the platform's words
+	Accessor string // of the token; "" where it has none. For the record, and not shown
 	Policies []string
 	Expires  time.Time // zero: never
 	// Renewable tells that it lives on while it is used.
@@ -58,6 +59,9 @@ type LoggedIn struct {
 	// Instead names what the mount goes on using in place of this login; "" where
 	// nothing stands before it.
 	Instead string
+	// Left is why the token of the login before this one is not revoked; nil where it is,
+	// or there was none that a login had made.
+	Left *Error
 }
 
 // LoggedOut answers Logout.
@@ -65,6 +69,7 @@ type LoggedOut struct {
 	Receipt
 	Target   string
 	Identity string
+	Accessor string // of the token
 	// Revoked tells that the platform takes the token no more. Where it still does, Err says
 	// why (nil: nobody asked for that), and Expires when it ends by itself; zero: never.
 	Revoked bool

@@ -43,6 +43,10 @@ type Record struct {
 	Code    Code   `json:"code,omitempty"`
 	Unknown bool   `json:"unknown,omitempty"` // the change may have happened
 	Version string `json:"version,omitempty"` // that was made or read
+	// Of a login and a logout: as whom, in the platform's words, and the accessor of the
+	// token, by which the platform's own records name it.
+	Identity string `json:"identity,omitempty"`
+	Accessor string `json:"accessor,omitempty"`
 	// Change is the platform's own policy that it changed.
 	Change *TextChange `json:"change,omitempty"`
 }

@@ -163,6 +163,8 @@ type Request struct {
 	Given   int
 	// Opens tells who could see a value by it who cannot now; "" for nobody.
 	Opens string
+	// Ends tells whose login of a mount it ends; "" for nobody's.
+	Ends string
 	// Files are those of the migration that is taken back or forgotten: all that they
 	// held comes out, or is destroyed, and not only the values that were moved.
 	Files []string

@@ -86,7 +86,7 @@ func (m machine) session(ctx context.Context, how command.How, facts command.Fac
 		return told
 	}
 	return &command.Session{Service: b, Facts: facts, Tidy: tidy, Attend: ms.Attend, Store: store.FactsOf(db.Stats()), StoreState: keeper.State,
-		Unfinished: []command.UnfinishedWork{keeper.Unfinished, keeper.Copies}, Close: func() error {
+		Unfinished: []command.UnfinishedWork{keeper.Unfinished, keeper.Copies, ms.Leftover}, Close: func() error {
 			ms.Close()
 			err := b.Flush()
 			running.Release()

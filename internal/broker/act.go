@@ -121,7 +121,8 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 		return b.platformAction(ctx, c, op)
 	case keyturn.Login:
 		return at(b, c, op.Mount, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
-			return entry.Login(ctx, b.Entrance, m, r, op)
+			lives, err := b.leases(c).Any(ctx, op.Mount)
+			return entry.Login(ctx, b.Entrance, c.actor, lives || err != nil, m, r, op)
 		})
 	case keyturn.Logout:
 		return at(b, c, op.Mount, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/keyturn/keyturn/internal/approval"
 	"github.com/keyturn/keyturn/internal/broker/answer"
 	"github.com/keyturn/keyturn/internal/broker/asked"
+	"github.com/keyturn/keyturn/internal/broker/entry"
 	"github.com/keyturn/keyturn/internal/broker/people"
 	"github.com/keyturn/keyturn/internal/broker/verdict"
 	"github.com/keyturn/keyturn/internal/rules"
@@ -238,6 +239,9 @@ func sinkOf(c *call) rules.Sink {
 // approve lets c through where the rules allow it, or where an approval for
 // exactly this operation of this caller is there and still fits.
 func (b *Broker) approve(ctx context.Context, c *call) error {
+	if err := b.displaces(ctx, c); err != nil {
+		return err
+	}
 	if c.verdict.Effect != rules.Allow {
 		e := c.verdict.Refusal(c.actor, c.op)
 		if c.verdict.Effect == rules.Approve {
@@ -340,10 +344,17 @@ func (b *Broker) prove(ctx context.Context, actor keyturn.Actor, about string) e
 }
 
 // held is the version of each of op's secrets that the platform holds now, with
-// its state where it cannot be read; "" where there is none. An approval is for
-// these.
+// its state where it cannot be read; "" where there is none; and the login that op
+// ends. An approval is for these.
 func (b *Broker) held(ctx context.Context, op keyturn.Op) (map[string]string, error) {
 	held := map[string]string{}
+	end, err := entry.Ends(ctx, b.Mounts.Mount, op)
+	if err != nil {
+		return nil, err
+	}
+	if end.Words != "" {
+		held["login"] = end.Mark
+	}
 	for _, ref := range op.Refs() {
 		secret := ref.Secret()
 		if _, known := held[secret.String()]; known {

@@ -10,14 +10,23 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/broker"
+	"github.com/keyturn/keyturn/internal/broker/leases"
 	"github.com/keyturn/keyturn/internal/platform"
 )
 
 // gated is a platform that one has to log in to.
 type gated struct {
 	*spy
-	got  platform.Login
-	fail error
+	got    platform.Login
+	holder platform.Holder // zero: nobody is logged in
+	fail   error
+}
+
+func (g *gated) Holder(context.Context) (platform.Holder, error) {
+	if g.holder == (platform.Holder{}) {
+		return g.holder, keyturn.E(keyturn.NotFound, "none", "")
+	}
+	return g.holder, nil
 }
 
 func (g *gated) Methods() []platform.Method { return nil }
@@ -34,7 +43,7 @@ func (g *gated) Login(ctx context.Context, l platform.Login) (platform.Session, 
 	if v.Len() == 0 {
 		return platform.Session{}, keyturn.E(keyturn.Invalid, "no password", "")
 	}
-	return platform.Session{Identity: "anna\u202e", Policies: []string{"app"}, Expires: start, Renewable: true}, g.fail
+	return platform.Session{Identity: "anna\u202e", Accessor: "acc", Policies: []string{"app"}, Expires: start, Renewable: true}, g.fail
 }
 
 func (g *gated) Logout(context.Context, platform.Logout) (platform.Ended, error) {
@@ -92,6 +101,15 @@ func TestLogin(t *testing.T) {
 	if out.Revoked || out.Err == nil || out.Err.Code != keyturn.Unavailable || out.Err.Message != "away\ufffd" || out.Identity != "anna" {
 		t.Errorf("the logout is %+v", out)
 	}
+	who := ""
+	for _, r := range w.records() {
+		if r.Phase == keyturn.Outcome && r.Identity != "" {
+			who += r.Identity + " " + r.Accessor + ";"
+		}
+	}
+	if who != "anna\ufffd acc;anna ;" {
+		t.Errorf("the records say of who logged in and out: %q", who)
+	}
 	g.fail = errors.New("a token: " + secret(9))
 	w.no(keyturn.Internal, signIn)
 	w.no(keyturn.Internal, keyturn.Logout{Mount: "prod"})
@@ -141,6 +159,103 @@ func TestLoginOfAgents(t *testing.T) {
 	w.yes(anna, e.Approval.ID)
 	w.as(ci).must(signIn)
 	w.no(keyturn.Denied, signIn)
+}
+
+// An agent or a service ends no person's login by a rule: a person says yes to ending
+// this one, and to no other.
+func TestLoginOfAPersonStays(t *testing.T) {
+	annas, bobs := platform.Holder{Identity: "anna", By: "user:anna", Mark: "a"}, platform.Holder{Identity: "bob", By: "user:bob", Mark: "b"}
+	unknown, own := platform.Holder{Identity: "x", Mark: "c"}, platform.Holder{Identity: "ci", By: "service:deploy", Mark: "d"}
+	for _, op := range []keyturn.Op{signIn, keyturn.Logout{Mount: "prod"}} {
+		w, g, d := gatedWorld(t, withRules(t, may("agents", "administer", "prod/**")))
+		for _, c := range []struct {
+			actor  keyturn.Actor
+			holder platform.Holder
+			stays  bool
+		}{
+			{coder, platform.Holder{}, false}, {coder, own, false}, {coder, annas, true}, {coder, unknown, true}, {anna, bobs, false}, {anna, own, false},
+		} {
+			g.holder = c.holder
+			n, before := w.mark(), d.asked
+			w.as(c.actor)
+			if !c.stays {
+				w.must(op)
+				continue
+			}
+			e := w.no(keyturn.Denied, op)
+			for _, ev := range w.since(n) {
+				if ev.call != "" || d.asked != before {
+					t.Errorf("%s got as far as %q", c.actor.Principal(), ev.call)
+				}
+			}
+			if e.Approval == nil || !strings.Contains(e.Message, "ends the login of prod as "+c.holder.Identity) {
+				t.Errorf("%s: %s", op.Kind(), full(e))
+			}
+		}
+		// The yes is for ending the login that is there.
+		g.holder = annas
+		w.as(coder)
+		e := w.no(keyturn.Denied, op)
+		list := w.as(anna).must(keyturn.ListRequests{}).(*keyturn.Requests)
+		seen := false
+		for _, r := range list.Requests {
+			seen = seen || r.ID == e.Approval.ID && strings.Contains(r.Ends, "as anna, for all who use this store; user:anna logged in")
+		}
+		if !seen {
+			t.Errorf("%s: who says yes does not see whose login it ends: %+v", op.Kind(), list.Requests)
+		}
+		w.yes(anna, e.Approval.ID)
+		g.holder = bobs
+		n := w.mark()
+		w.as(coder).no(keyturn.Conflict, op)
+		for _, ev := range w.since(n) {
+			if ev.call != "" {
+				t.Errorf("another login than the one that was approved was ended")
+			}
+		}
+		g.holder = annas
+		again := w.no(keyturn.Denied, op)
+		w.yes(anna, again.Approval.ID)
+		w.as(coder).must(op)
+	}
+}
+
+// A login leaves the one before it alive where there are leases of its mount, and of no
+// other mount.
+func TestLoginBesideLeases(t *testing.T) {
+	w, g, _ := gatedWorld(t)
+	book := leases.Book{Items: w.Config.Items, Now: w.Config.Now}
+	for i, ref := range []string{"local/creds", "prod/creds"} {
+		if w.must(signIn); g.got.Spare {
+			t.Errorf("nothing lives by the login of prod")
+		}
+		if err := book.Ask(t.Context(), keyturn.LeaseInfo{ID: []string{"a", "b"}[i], Ref: keyturn.MustRef(ref), State: keyturn.LeaseActive, Began: w.Config.Now()}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w.must(signIn); !g.got.Spare {
+		t.Errorf("a lease of prod would end with the login")
+	}
+}
+
+// A login page is for people, whatever the rules say, and nobody is asked for a yes.
+func TestLoginPageIsForPeople(t *testing.T) {
+	w, g, d := gatedWorld(t, withRules(t, may("agents", "administer", "**"), may("services", "administer", "**")))
+	page := keyturn.Login{Mount: "prod", Method: "oidc"}
+	for _, who := range []keyturn.Actor{coder, ci} {
+		if e := w.as(who).no(keyturn.Denied, page); e.Approval != nil || g.got.Method != "" {
+			t.Errorf("%s: %s", who.Principal(), full(e))
+		}
+		// By no other method either.
+		w.must(signIn)
+		if g.got.Visit != nil || g.got.By != who.Principal() || d.asked == 0 {
+			t.Errorf("%s is shown pages, or is not known by name: %q", who.Principal(), g.got.By)
+		}
+		g.got = platform.Login{}
+	}
+	if w.as(anna).must(page); g.got.Visit == nil || g.got.By != "user:anna" {
+		t.Errorf("a person gets no page")
+	}
 }
 
 func TestLoginRefused(t *testing.T) {

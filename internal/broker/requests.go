@@ -8,6 +8,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/approval"
 	"github.com/keyturn/keyturn/internal/broker/asked"
+	"github.com/keyturn/keyturn/internal/broker/entry"
 	"github.com/keyturn/keyturn/internal/broker/records"
 	"github.com/keyturn/keyturn/internal/broker/remember"
 	"github.com/keyturn/keyturn/internal/rules"
@@ -31,6 +32,9 @@ func (b *Broker) listRequests(ctx context.Context, c *call) (keyturn.Result, err
 		req.Rule, req.Broad = b.offered(r, req)
 		if o, yes := b.opens(r.Actor, req.Op); yes {
 			req.Opens = o.Why
+		}
+		if end, err := entry.Ends(ctx, b.Mounts.Mount, req.Op); err == nil {
+			req.Ends = end.Words
 		}
 		if req.Files, err = b.journal().FilesOf(ctx, req.Op); err != nil {
 			return nil, err

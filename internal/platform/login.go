@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -12,8 +13,11 @@ import (
 type Authenticator interface {
 	// Methods lists the ways to log in. Nothing is asked of the server.
 	Methods() []Method
+	// Holder tells of the login that is kept; NotFound where none is. Nothing is asked of
+	// the server.
+	Holder(ctx context.Context) (Holder, error)
 	// Login gets a token and keeps it, durably, in the place of one that was kept
-	// before. Denied where the server does not take what it was given, Invalid
+	// before, which it revokes where a login had made it. Denied where the server does not take what it was given, Invalid
 	// where an input is missing, NotFound where the method is not enabled there.
 	Login(ctx context.Context, l Login) (Session, error)
 	// Logout revokes the token that is kept and forgets it, also where it cannot be
@@ -47,6 +51,9 @@ type Login struct {
 	Method string
 	Path   string            // "" for the usual place
 	Inputs map[string]string // by name, without those that are secret
+	By     string            // the principal who logs in
+	// Spare tells not to revoke the token that was kept before: something lives by it.
+	Spare bool
 	// Wrapped tells that what is secret is given as a token that it is wrapped in, which
 	// the platform opens, once.
 	Wrapped bool
@@ -57,6 +64,13 @@ type Login struct {
 	Visit func(ctx context.Context, url string) error
 }
 
+// Holder is a login that is kept.
+type Holder struct {
+	Identity string // as whom, in the platform's words
+	By       string // the principal who logged in; "" where that is not known
+	Mark     string // tells this login from any other; not shown
+}
+
 // Logout says what is to become of the token that is kept: revoked where the login made
 // it, else only where Given says so; not revoked where Keep does.
 type Logout struct{ Given, Keep bool }
@@ -64,11 +78,15 @@ type Logout struct{ Given, Keep bool }
 // Session tells of a login.
 type Session struct {
 	Identity  string // as whom, in the platform's words
+	Accessor  string // of the token, in the server's records; "" where it has none
 	Policies  []string
 	Expires   time.Time // zero: never
 	Renewable bool
 	// Instead names what is used in place of the token that is kept; "" for nothing.
 	Instead string
+	// Left is why the token that was kept before is not revoked; nil where it is, where
+	// there was none, and where somebody had brought it.
+	Left error
 }
 
 // Ended tells of a logout.
@@ -87,7 +105,8 @@ type Token struct {
 	Issued    time.Time // or renewed last
 	Expires   time.Time // zero: never
 	Renewable bool
-	Given     bool // somebody brought it to the login, which did not make it
+	Given     bool   // somebody brought it to the login, which did not make it
+	By        string // the principal who logged in
 	// Words is how it was got, as the command line writes it behind the mount.
 	Words string
 }
@@ -113,10 +132,16 @@ type Keeper interface {
 	// Load returns the token; NotFound where none is kept. One that has run out is
 	// returned until it is forgotten, so that it can be told.
 	Load(ctx context.Context) (Token, error)
-	// Keep keeps t in the place of what was kept, durably.
-	Keep(ctx context.Context, t Token) error
-	// Forget forgets it, durably; it is no error if there is none.
-	Forget(ctx context.Context) error
+	// Keep keeps t in the place of what was kept, durably, and returns that; its Value is
+	// empty where there was none.
+	Keep(ctx context.Context, t Token) (Token, error)
+	// Renewed keeps t, which was made to live on, where its value is still the one that is
+	// kept, and reports whether it is: somebody may have logged in or out meanwhile. It is
+	// one durable step.
+	Renewed(ctx context.Context, t Token) (bool, error)
+	// Forget forgets t, durably, where its value is still the one that is kept, in one
+	// step. It is no error where it is not.
+	Forget(ctx context.Context, t Token) error
 }
 
 // Login logs in at the platform. Unsupported where there is nothing to log in to.
@@ -128,7 +153,26 @@ func (m *Mount) Login(ctx context.Context, l Login) (Session, error) {
 	if err != nil {
 		return Session{}, m.fault(keyturn.Ref{}, settled(err), false)
 	}
+	if s.Left != nil {
+		s.Left = m.fault(keyturn.Ref{}, settled(s.Left), false)
+	}
 	return s.clean(), nil
+}
+
+// Holder tells of the login that is kept, and whether there is one.
+func (m *Mount) Holder(ctx context.Context) (Holder, bool, error) {
+	if m.able.authenticator == nil {
+		return Holder{}, false, nil
+	}
+	h, err := m.able.authenticator.Holder(ctx)
+	if errors.Is(err, keyturn.NotFound) || errors.Is(err, keyturn.Unsupported) {
+		return Holder{}, false, nil
+	}
+	if err != nil {
+		return Holder{}, false, m.fault(keyturn.Ref{}, err, false)
+	}
+	h.Identity, h.By = keyturn.Clean(h.Identity), keyturn.Clean(h.By)
+	return h, true, nil
 }
 
 // Logout ends what Login began.
@@ -165,7 +209,7 @@ func (m *Mount) noLogin() error {
 
 // clean makes the texts of s fit to be shown.
 func (s Session) clean() Session {
-	s.Identity = keyturn.Clean(s.Identity)
+	s.Identity, s.Accessor = keyturn.Clean(s.Identity), keyturn.Clean(s.Accessor)
 	var policies []string
 	for _, p := range s.Policies {
 		policies = append(policies, keyturn.Clean(p))

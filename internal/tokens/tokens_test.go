@@ -64,8 +64,8 @@ func TestShelf(t *testing.T) {
 		t.Errorf("an empty shelf: %v", err)
 	}
 	tok := platform.Token{Value: keyturn.NewValue([]byte("hvs.fake")), Accessor: "acc", Identity: "anna", Policies: []string{"a", "b"},
-		Issued: noon, Expires: noon.Add(time.Hour), Renewable: true, Words: "--method userpass", Given: true}
-	if err := s.Keep(t.Context(), tok); err != nil {
+		Issued: noon, Expires: noon.Add(time.Hour), Renewable: true, Words: "--method userpass", Given: true, By: "user:anna"}
+	if before, err := s.Keep(t.Context(), tok); err != nil || before.Value.Len() > 0 {
 		t.Fatal(err)
 	}
 	for _, same := range []*Shelf{s, At(m, "vault", "vault", "HTTPS://vault.example.com:8200", "team")} {
@@ -92,7 +92,7 @@ func TestShelf(t *testing.T) {
 		if _, err := other.Load(t.Context()); !errors.Is(err, keyturn.NotFound) {
 			t.Errorf("%s has the token: %v", what, err)
 		}
-		if err := other.Forget(t.Context()); err != nil {
+		if err := other.Forget(t.Context(), tok); err != nil {
 			t.Error(err)
 		}
 	}
@@ -115,18 +115,64 @@ func TestShelf(t *testing.T) {
 		}
 	}
 	tok.Expires = time.Time{}
-	if err := s.Keep(t.Context(), tok); err != nil {
+	if before, err := s.Keep(t.Context(), tok); err != nil || !before.Value.Equal(tok.Value) || before.Accessor != "acc" {
 		t.Errorf("a token that does not end: %v", err)
 	}
-	if err := s.Forget(t.Context()); err != nil {
+	if err := s.Forget(t.Context(), tok); err != nil {
 		t.Error(err)
 	}
 	if _, err := s.Load(t.Context()); !errors.Is(err, keyturn.NotFound) {
 		t.Errorf("it was not forgotten: %v", err)
 	}
-	if err := s.Forget(t.Context()); err != nil {
+	if err := s.Forget(t.Context(), tok); err != nil {
 		t.Errorf("to forget nothing: %v", err)
 	}
+}
+
+// TestShelfOfTwo: what one process renewed or forgets does not take the place of what
+// another one has kept or forgotten meanwhile.
+func TestShelfOfTwo(t *testing.T) {
+	m := &inMemory{rows: map[string]keyturn.Item{}}
+	one, two := At(m, "vault", "vault", "https://a", ""), At(m, "vault", "vault", "https://a", "")
+	old, newer := platform.Token{Value: keyturn.NewValue([]byte("hvs.old"))}, platform.Token{Value: keyturn.NewValue([]byte("hvs.newer"))}
+	longer := old
+	longer.Expires = noon
+	holds := func(what string, want platform.Token) {
+		t.Helper()
+		switch got, err := two.Load(t.Context()); {
+		case want.Value.Len() == 0 && !errors.Is(err, keyturn.NotFound):
+			t.Errorf("%s: something is kept (%v)", what, err)
+		case want.Value.Len() > 0 && (err != nil || !got.Value.Equal(want.Value) || !got.Expires.Equal(want.Expires)):
+			t.Errorf("%s: not what is to be kept (%v)", what, err)
+		}
+	}
+	renew := func(want bool) {
+		t.Helper()
+		if still, err := one.Renewed(t.Context(), longer); err != nil || still != want {
+			t.Errorf("renewed: %v, %v", still, err)
+		}
+	}
+	renew(false)
+	holds("renewed and never kept", platform.Token{})
+	if _, err := one.Keep(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	renew(true)
+	holds("renewed", longer)
+	if before, err := two.Keep(t.Context(), newer); err != nil || !before.Value.Equal(old.Value) {
+		t.Errorf("what was there before is not told: %v", err)
+	}
+	renew(false)
+	holds("another login", newer)
+	if err := one.Forget(t.Context(), longer); err != nil {
+		t.Error(err)
+	}
+	holds("another login, and a logout of the one before", newer)
+	if err := two.Forget(t.Context(), newer); err != nil {
+		t.Error(err)
+	}
+	renew(false)
+	holds("another logout", platform.Token{})
 }
 
 // TestShelfFails: errors of the store pass, and none repeats what is kept.
@@ -140,14 +186,27 @@ func TestShelfFails(t *testing.T) {
 			t.Errorf("%q: %v", body, err)
 		}
 	}
+	// It is not renewed or forgotten by mistake, and a login takes its place.
+	if still, err := s.Renewed(t.Context(), platform.Token{}); still || !errors.Is(err, keyturn.Corrupt) {
+		t.Errorf("renewed: %v", err)
+	}
+	if err := s.Forget(t.Context(), platform.Token{}); !errors.Is(err, keyturn.Corrupt) || len(m.rows) != 1 {
+		t.Errorf("forgotten: %v", err)
+	}
+	if before, err := s.Keep(t.Context(), platform.Token{}); err != nil || before.Value.Len() > 0 {
+		t.Errorf("kept: %v", err)
+	}
 	m.fail = keyturn.E(keyturn.Unavailable, "disk", "")
 	if _, err := s.Load(t.Context()); !errors.Is(err, keyturn.Unavailable) {
 		t.Error(err)
 	}
-	if err := s.Keep(t.Context(), platform.Token{}); !errors.Is(err, keyturn.Unavailable) {
+	if _, err := s.Renewed(t.Context(), platform.Token{}); !errors.Is(err, keyturn.Unavailable) {
 		t.Error(err)
 	}
-	if err := s.Forget(t.Context()); !errors.Is(err, keyturn.Unavailable) {
+	if _, err := s.Keep(t.Context(), platform.Token{}); !errors.Is(err, keyturn.Unavailable) {
+		t.Error(err)
+	}
+	if err := s.Forget(t.Context(), platform.Token{}); !errors.Is(err, keyturn.Unavailable) {
 		t.Error(err)
 	}
 	if b, _ := json.Marshal(platform.Token{Value: keyturn.NewValue([]byte("hvs.fake"))}); strings.Contains(string(b), "fake") {

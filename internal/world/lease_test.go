@@ -439,6 +439,7 @@ func TestLeaseAgents(t *testing.T) {
 		}
 		l.Must("", "status")
 	}
+	l.Must(l.vault.Root, "login", "vault", "-") // VAULT_TOKEN is not for agents
 	agent := l.As("AI_AGENT=coder")
 	use := `  - {who: agents, may: [use], on: ["vault/database/creds/*"], run: ["sh -c **"]}` + "\n"
 	config(use)

@@ -87,8 +87,13 @@ func (e Entrance) Visit(ctx context.Context, url string) error {
 // maxToken is the most bytes of a token in a file.
 const maxToken = 64 << 10
 
-// readToken reads a token from a file; nothing where there is none.
+// readToken reads a token from a file; nothing where there is none. What is no file, such as
+// a pipe that nobody writes to, is not opened: nothing could end waiting for it.
 func readToken(path string) (keyturn.Value, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		return keyturn.Value{}, noToken(path)
+	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return keyturn.Value{}, nil
@@ -99,9 +104,13 @@ func readToken(path string) (keyturn.Value, error) {
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxToken+1))
 	if err != nil || len(data) > maxToken {
-		return keyturn.Value{}, keyturn.E(keyturn.Invalid, "the file '"+keyturn.Clean(path)+"' holds no token", "").Because(err)
+		return keyturn.Value{}, noToken(path).Because(err)
 	}
 	return keyturn.NewValue(bytes.TrimSpace(data)), nil
+}
+
+func noToken(path string) *keyturn.Error {
+	return keyturn.E(keyturn.Invalid, "the file '"+keyturn.Clean(path)+"' holds no token", "")
 }
 
 func (e Entrance) env(name string) string {

@@ -72,6 +72,10 @@ func Outcome(id string, res keyturn.Result, err error) keyturn.Record {
 		r.Version = res.Secret.Version
 	case *keyturn.Leased:
 		r.Version = res.Lease.Native
+	case *keyturn.LoggedIn:
+		r.Identity, r.Accessor = short(res.Identity), short(res.Accessor)
+	case *keyturn.LoggedOut:
+		r.Identity, r.Accessor = short(res.Identity), short(res.Accessor)
 	case *keyturn.Migrated:
 		r.Version = res.Secret.Version
 	case *keyturn.Revealed:
@@ -79,6 +83,9 @@ func Outcome(id string, res keyturn.Result, err error) keyturn.Record {
 	}
 	return r
 }
+
+// short is a platform's own name as a record keeps it.
+func short(s string) string { return Limit(s, 512) }
 
 // maxChange is how much of a document one record keeps, in bytes.
 const maxChange = 256 << 10

@@ -167,6 +167,12 @@ func (b Book) Find(ctx context.Context, ref keyturn.Ref, id string) (Row, error)
 	return r, err
 }
 
+// Any reports whether there is a lease of a mount that has not ended, as far as is known.
+func (b Book) Any(ctx context.Context, mount string) (bool, error) {
+	rows, err := b.List(ctx)
+	return slices.ContainsFunc(rows, func(r Row) bool { return r.Ref.Mount() == mount }), err
+}
+
 // List returns all leases that have not ended as far as is known, oldest first.
 func (b Book) List(ctx context.Context) ([]Row, error) {
 	var out []Row

@@ -24,6 +24,11 @@ func Only(actor keyturn.Actor, op keyturn.Op) error {
 		what = "back up or restore the whole store"
 	case keyturn.UseConfig:
 		what = "choose the configuration " + keyturn.Clean(op.Path)
+	case keyturn.Login:
+		if op.Method == "oidc" {
+			what = "log in on a login page"
+			hint = "a service logs in by --method jwt, kubernetes or approle"
+		}
 	case keyturn.PutSecret:
 		if len(op.Public) > 0 {
 			what = "declare a field public"

@@ -64,5 +64,15 @@ func touches(op keyturn.Op, under keyturn.Prefix) bool {
 	if list, ok := op.(keyturn.ListSecrets); ok {
 		return strings.HasPrefix(list.Under.String(), under.String())
 	}
-	return slices.ContainsFunc(op.Refs(), under.Holds)
+	mount := ""
+	switch op := op.(type) {
+	case keyturn.Login:
+		mount = op.Mount
+	case keyturn.Logout:
+		mount = op.Mount
+	case keyturn.PlatformAction:
+		mount = op.Mount
+	}
+	// What is about a whole mount is about no secret in it.
+	return mount == under.Mount() && under.Path() == "" || slices.ContainsFunc(op.Refs(), under.Holds)
 }

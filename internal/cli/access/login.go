@@ -41,7 +41,9 @@ opened before is a conflict, since somebody else then has the secret id.
 Where the server asks for a second factor, its passcode is asked for at a terminal.
 
 VAULT_TOKEN, where it is set, is used before a login that is kept, and
-~/.vault-token where none is kept; both only for the server of VAULT_ADDR.`,
+~/.vault-token where none was; both only for the server of VAULT_ADDR, and neither
+for agents. The login before this one is revoked, unless somebody had brought its
+token or leases were taken by it.`,
 		Example: `  keyturn login vault --method oidc
   keyturn login vault --method userpass --username anna
   keyturn login vault --method approle --role-id "$ROLE_ID" - < secret-id
@@ -101,17 +103,18 @@ func login(ctx context.Context, c *command.Command, s *command.Session, op keytu
 	if err != nil {
 		return err
 	}
-	notice := ""
+	var notices []string
 	if res.Instead != "" {
-		notice = res.Instead + " is set and is used instead of this login: unset it"
+		notices = append(notices, res.Instead+" is set and is used instead of this login: unset it")
+	}
+	if res.Left != nil {
+		notices = append(notices, "the token of the login before this one was not revoked: "+keyturn.Clean(res.Left.Message))
 	}
 	if c.JSON() {
 		doc := command.Success(op.Kind(), res.Receipt)
 		doc.Target = res.Target
 		doc.Login = &command.LoginDoc{Method: op.Method, Identity: res.Identity, Policies: res.Policies, Expires: command.Stamp(res.Expires), Renewable: &res.Renewable}
-		if notice != "" {
-			doc.Notices = []string{notice}
-		}
+		doc.Notices = notices
 		return c.Print(doc)
 	}
 	until := "it does not end"
@@ -126,8 +129,8 @@ func login(ctx context.Context, c *command.Command, s *command.Session, op keytu
 		who = "somebody whom the server does not name"
 	}
 	err = c.Line("logged in to %s as %s\npolicies: %s\n%s", keyturn.Clean(res.Target), who, strings.Join(res.Policies, ", "), until)
-	if notice != "" {
-		c.Say("note: %s", notice)
+	for _, n := range notices {
+		c.Say("note: %s", n)
 	}
 	return err
 }

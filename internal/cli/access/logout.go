@@ -25,6 +25,8 @@ Of a token that you brought (--method token) it asks first on a terminal, and ne
 --yes elsewhere: you may use it in other places, too. --keep revokes nothing, and
 only forgets.
 
+An agent or a service needs a person's yes to log a person out.
+
 A token in VAULT_TOKEN or ~/.vault-token is not keyturn's, and stays.`,
 		Example: `  keyturn logout vault
   keyturn logout vault --keep`,

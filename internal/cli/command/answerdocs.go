@@ -111,6 +111,7 @@ type RequestDoc struct {
 	Created   string        `json:"created_time"`
 	Reason    string        `json:"untrusted_reason,omitempty"` // the caller's own words
 	Opens     string        `json:"opens,omitempty"`            // who could see a value by it who cannot now
+	Ends      string        `json:"ends,omitempty"`             // whose login it ends
 	Needs     int           `json:"approvals_needed"`
 	Given     int           `json:"approvals_given"`
 }

@@ -49,7 +49,7 @@ first.`,
 
 func requestOf(r keyturn.Request) command.RequestDoc {
 	d := command.RequestDoc{ApprovalDoc: *command.ApprovalOf(&r.Approval), Caller: r.Actor, Operation: r.Op.Kind(), Summary: sentence(r.Op), Refs: []string{},
-		Created: command.Stamp(r.Created), Reason: keyturn.Clean(r.Reason), Opens: keyturn.Clean(r.Opens), Needs: r.Needs, Given: r.Given}
+		Created: command.Stamp(r.Created), Reason: keyturn.Clean(r.Reason), Opens: keyturn.Clean(r.Opens), Ends: keyturn.Clean(r.Ends), Needs: r.Needs, Given: r.Given}
 	for _, ref := range r.Op.Refs() {
 		d.Refs = append(d.Refs, ref.String())
 	}
@@ -87,6 +87,9 @@ func listRequests(ctx context.Context, c *command.Command, s *command.Session) e
 			return err
 		}
 		lines := wrapped("  ", sentence(r.Op))
+		if r.Ends != "" {
+			lines = append(lines, wrapped("  ", "careful: this "+visible(r.Ends))...)
+		}
 		if r.Opens != "" {
 			lines = append(lines, wrapped("  ", "careful: "+visible(r.Opens))...)
 		}

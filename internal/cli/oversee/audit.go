@@ -320,6 +320,10 @@ func subject(op keyturn.Op) string {
 		return keyturn.Clean(op.Path)
 	case keyturn.PlatformAction:
 		return keyturn.Clean(op.Path())
+	case keyturn.Login:
+		return keyturn.Clean(op.Mount)
+	case keyturn.Logout:
+		return keyturn.Clean(op.Mount)
 	}
 	var names []string
 	for i, ref := range op.Refs() {

@@ -81,6 +81,12 @@ func header(r keyturn.Request, cut int, remember bool) []string {
 	if r.Opens != "" {
 		fact("careful", visible(r.Opens))
 	}
+	if r.Ends != "" {
+		fact("careful", "this "+visible(r.Ends))
+	}
+	if op, ok := r.Op.(keyturn.Login); ok && op.Method == "token" {
+		fact("careful", "whose token it will be is not known: they bring whatever they like, and all who use this store are that one then")
+	}
 	if len(r.Files) > 0 {
 		fact("careful", wholeFiles(r))
 	}

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
@@ -11,6 +12,22 @@ import (
 
 // Methods implements platform.Authenticator.
 func (p *Platform) Methods() []platform.Method { return login.Methods() }
+
+// Holder implements platform.Authenticator.
+func (p *Platform) Holder(ctx context.Context) (platform.Holder, error) {
+	if p.Keeper == nil {
+		return platform.Holder{}, notHere()
+	}
+	t, err := p.Keeper.Load(ctx)
+	if err != nil {
+		return platform.Holder{}, err
+	}
+	mark := t.Accessor
+	if mark == "" { // a batch token, which is not renewed either
+		mark = t.Issued.UTC().Format(time.RFC3339Nano)
+	}
+	return platform.Holder{Identity: t.Identity, By: t.By, Mark: mark}, nil
+}
 
 // Login implements platform.Authenticator.
 func (p *Platform) Login(ctx context.Context, l platform.Login) (platform.Session, error) {
@@ -44,15 +61,44 @@ func (p *Platform) Login(ctx context.Context, l platform.Login) (platform.Sessio
 	if err != nil {
 		return platform.Session{}, err
 	}
-	t.Words, t.Given = l.Words(), l.Method == login.Given
-	if err := p.Keeper.Keep(ctx, t); err != nil {
+	t.Words, t.Given, t.By = l.Words(), l.Method == login.Given, l.By
+	before, err := p.Keeper.Keep(ctx, t)
+	if err != nil {
 		if l.Method != login.Given { // the login made it, and nobody has it
 			_ = login.Revoke(context.WithoutCancel(ctx), p.client, t.Value)
 		}
 		return platform.Session{}, err
 	}
 	p.forget()
-	return p.session(t, true), nil
+	s := p.session(t, true)
+	if before.Value.Len() > 0 && !before.Value.Equal(t.Value) && !before.Given && !p.ended(before) {
+		s.Left = p.left(ctx, before, l.Spare)
+	}
+	return s, nil
+}
+
+// left gives back a token whose place another one has taken, and returns why it cannot.
+func (p *Platform) left(ctx context.Context, t platform.Token, spare bool) error {
+	if spare {
+		return keyturn.E(keyturn.Conflict, "leases were taken by it, and would end with it", "")
+	}
+	return p.revoke(ctx, t)
+}
+
+// revoke gives t back; no error where the server knows it no more.
+func (p *Platform) revoke(ctx context.Context, t platform.Token) error {
+	err := login.Revoke(ctx, p.client, t.Value)
+	switch e := keyturn.AsError(err); {
+	case e == nil, e.Code == keyturn.Expired:
+		return nil
+	case e.Code == keyturn.Invalid: // https://developer.hashicorp.com/vault/docs/concepts/tokens#batch-tokens
+		return keyturn.E(keyturn.Unsupported, "the server revokes no tokens of this kind", "batch tokens end by themselves").Because(e.Err)
+	}
+	return err
+}
+
+func (p *Platform) ended(t platform.Token) bool {
+	return !t.Expires.IsZero() && !p.client.Now().Before(t.Expires)
 }
 
 // Logout implements platform.Authenticator.
@@ -67,20 +113,14 @@ func (p *Platform) Logout(ctx context.Context, o platform.Logout) (platform.Ende
 	out := platform.Ended{Session: p.session(t, false)}
 	switch {
 	case o.Keep:
-	case t.Given && !o.Given && (t.Expires.IsZero() || p.client.Now().Before(t.Expires)):
+	case t.Given && !o.Given && !p.ended(t):
 		return platform.Ended{}, keyturn.E(keyturn.Conflict, "this login did not make its token: somebody brought it, and may use it elsewhere",
 			"revoke it, with all that was made by it: --yes; or only forget it here: --keep")
 	default:
-		out.Err = login.Revoke(ctx, p.client, t.Value)
+		out.Err = p.revoke(ctx, t)
+		out.Revoked = out.Err == nil
 	}
-	switch e := keyturn.AsError(out.Err); {
-	case o.Keep:
-	case e == nil, e.Code == keyturn.Expired: // the server knows it no more
-		out.Revoked, out.Err = true, nil
-	case e.Code == keyturn.Invalid: // https://developer.hashicorp.com/vault/docs/concepts/tokens#batch-tokens
-		out.Err = keyturn.E(keyturn.Unsupported, "the server revokes no tokens of this kind", "batch tokens end by themselves").Because(e.Err)
-	}
-	if err := p.Keeper.Forget(context.WithoutCancel(ctx)); err != nil {
+	if err := p.Keeper.Forget(context.WithoutCancel(ctx), t); err != nil {
 		return platform.Ended{}, err
 	}
 	p.forget()
@@ -88,7 +128,7 @@ func (p *Platform) Logout(ctx context.Context, o platform.Logout) (platform.Ende
 }
 
 func (p *Platform) session(t platform.Token, kept bool) platform.Session {
-	s := platform.Session{Identity: t.Identity, Policies: t.Policies, Expires: t.Expires, Renewable: t.Renewable}
+	s := platform.Session{Identity: t.Identity, Accessor: t.Accessor, Policies: t.Policies, Expires: t.Expires, Renewable: t.Renewable}
 	if p.Instead != nil {
 		s.Instead = p.Instead(kept)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
@@ -17,8 +18,8 @@ import (
 // fullDisk keeps no token.
 type fullDisk struct{ platform.Keeper }
 
-func (fullDisk) Keep(context.Context, platform.Token) error {
-	return keyturn.E(keyturn.Unavailable, "the disk is full", "")
+func (fullDisk) Keep(context.Context, platform.Token) (platform.Token, error) {
+	return platform.Token{}, keyturn.E(keyturn.Unavailable, "the disk is full", "")
 }
 
 // TestTokenThatCannotBeKept: one that the login made is revoked, since nobody has it;
@@ -51,6 +52,109 @@ func TestTokenThatCannotBeKept(t *testing.T) {
 			}})
 		if e := keyturn.AsError(err); e == nil || e.Code != keyturn.Unavailable || revoked.Load() != want {
 			t.Errorf("%s: %v, %d revoked, want %d", method, err, revoked.Load(), want)
+		}
+	}
+}
+
+// one keeps the token of one login, as two processes see it.
+type one struct{ token platform.Token }
+
+func (o *one) Load(context.Context) (platform.Token, error) { return o.token, nil }
+
+func (o *one) Keep(_ context.Context, t platform.Token) (platform.Token, error) {
+	before := o.token
+	o.token = t
+	return before, nil
+}
+
+func (o *one) Renewed(context.Context, platform.Token) (bool, error) { return false, nil }
+
+func (o *one) Forget(_ context.Context, t platform.Token) error {
+	if o.token.Value.Equal(t.Value) {
+		o.token = platform.Token{}
+	}
+	return nil
+}
+
+// TestLogoutBesideALogin: a logout forgets what it revoked, and not what somebody else
+// logged in for meanwhile.
+func TestLogoutBesideALogin(t *testing.T) {
+	kept := &one{token: platform.Token{Value: keyturn.NewValue([]byte("hvs.old"))}}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/revoke-self") && r.Header.Get("X-Vault-Token") == "hvs.old" {
+			kept.token = platform.Token{Value: keyturn.NewValue([]byte("hvs.newer"))}
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer s.Close()
+	p := open(t, api.Config{Address: s.URL, Token: func(context.Context) (keyturn.Value, error) { return keyturn.Value{}, nil }})
+	p.Keeper = kept
+	out, err := p.Logout(t.Context(), platform.Logout{})
+	if err != nil || !out.Revoked || !kept.token.Value.Equal(keyturn.NewValue([]byte("hvs.newer"))) {
+		t.Errorf("the other login was forgotten, and not revoked (%v)", err)
+	}
+}
+
+// TestLoginBeforeThisOne: the token that a login takes the place of is revoked where a
+// login had made it and nothing lives by it, and where it is not that is told.
+func TestLoginBeforeThisOne(t *testing.T) {
+	token := func(given bool, expires time.Time) platform.Token {
+		return platform.Token{Value: keyturn.NewValue([]byte("hvs.old")), Given: given, Expires: expires}
+	}
+	later := time.Now().Add(time.Hour)
+	for name, c := range map[string]struct {
+		before platform.Token
+		method string
+		spare  bool
+		status int // of revoking it
+		asked  bool
+		left   keyturn.Code
+	}{
+		"none":                 {method: "userpass"},
+		"of a login":           {before: token(false, later), method: "userpass", status: 204, asked: true},
+		"of a login, for good": {before: token(false, time.Time{}), method: "token", status: 204, asked: true},
+		"brought":              {before: token(true, later), method: "userpass"},
+		"ended":                {before: token(false, time.Now().Add(-time.Minute)), method: "userpass"},
+		"the same":             {before: platform.Token{Value: keyturn.NewValue([]byte("hvs.brought"))}, method: "token"},
+		"lived by":             {before: token(false, later), method: "userpass", spare: true, left: keyturn.Conflict},
+		"of a batch":           {before: token(false, later), method: "userpass", status: 400, asked: true, left: keyturn.Unsupported},
+		"not known any more":   {before: token(false, later), method: "userpass", status: 403, asked: true},
+		"away":                 {before: token(false, later), method: "userpass", status: 500, asked: true, left: keyturn.Unavailable},
+	} {
+		asked := false
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case strings.HasSuffix(r.URL.Path, "/revoke-self"):
+				if asked = true; r.Header.Get("X-Vault-Token") != "hvs.old" {
+					t.Errorf("%s: another token was revoked", name)
+				}
+				if w.WriteHeader(c.status); c.status == http.StatusForbidden {
+					_, _ = io.WriteString(w, `{"errors":["permission denied","invalid token"]}`)
+				}
+			case strings.HasSuffix(r.URL.Path, "/lookup-self"):
+				_, _ = io.WriteString(w, `{"data":{"display_name":"anna","policies":["app"]}}`)
+			default:
+				_, _ = io.WriteString(w, `{"auth":{"client_token":"hvs.made","policies":["app"],"lease_duration":60}}`)
+			}
+		}))
+		p := open(t, api.Config{Address: s.URL, Token: func(context.Context) (keyturn.Value, error) { return keyturn.Value{}, nil }})
+		kept := &one{token: c.before}
+		p.Keeper = kept
+		inputs := map[string]string{}
+		if c.method == "userpass" {
+			inputs["username"] = "anna"
+		}
+		got, err := p.Login(t.Context(), platform.Login{Method: c.method, Inputs: inputs, Spare: c.spare, By: "user:anna",
+			Ask: func(context.Context, platform.Input) (keyturn.Value, error) {
+				return keyturn.NewValue([]byte("hvs.brought")), nil
+			}})
+		s.Close()
+		left := keyturn.Code("")
+		if got.Left != nil {
+			left = keyturn.AsError(got.Left).Code
+		}
+		if err != nil || asked != c.asked || left != c.left || kept.token.Value.Equal(keyturn.NewValue([]byte("hvs.old"))) || kept.token.By != "user:anna" {
+			t.Errorf("%s: %v, revoked %v, left %v", name, err, asked, got.Left)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
+	"github.com/keyturn/keyturn/internal/platform/vault/login"
 )
 
 // Status implements platform.Statuser: sealed or not, and whose token it is. Of a
@@ -41,6 +42,7 @@ func (p *Platform) Status(ctx context.Context) keyturn.Health {
 			Policies  []string  `json:"policies"`
 			Identity  []string  `json:"identity_policies"`
 			Expires   time.Time `json:"expire_time"`
+			TTL       int       `json:"ttl"`
 			Renewable bool      `json:"renewable"`
 		}
 		err := p.client.Do(ctx, keyturn.Ref{}, http.MethodGet, "auth/token/lookup-self", "", nil, &self)
@@ -48,7 +50,10 @@ func (p *Platform) Status(ctx context.Context) keyturn.Health {
 		if p.Source != nil {
 			h.Source = p.Source(ctx)
 		}
-		h.Policies, h.Expires, h.Renewable = slices.Concat(self.Policies, self.Identity), self.Expires.UTC(), self.Renewable
+		h.Policies, h.Renewable = slices.Concat(self.Policies, self.Identity), self.Renewable
+		if !self.Expires.IsZero() { // by the server's clock, which may not be ours
+			h.Expires = login.Ends(p.client.Now(), max(self.TTL, 1))
+		}
 	}
 	return h
 }

@@ -73,7 +73,7 @@ func (k *Kept) Attend(ctx context.Context, need time.Duration, tell func(End)) {
 			return
 		case err != nil:
 			say("the login could not be renewed yet (" + keyturn.Clean(keyturn.AsError(err).Message) + ")")
-			pause = min(max(t.Expires.Sub(now)/4, shortest), longest)
+			pause = between(t.Expires.Sub(now))
 		case longer.Expires.Before(t.Expires.Add(time.Second)):
 			last = "the login has reached its longest time"
 		default:

@@ -21,7 +21,8 @@ type Kept struct {
 	token  platform.Token
 	err    error     // of loading it
 	loaded time.Time // when; zero: not yet
-	tried  bool      // renewing it, by this process
+	busy   bool      // it is being renewed, by this process
+	pause  time.Time // renewing it was tried: not again before
 	work   sync.WaitGroup
 }
 
@@ -29,7 +30,7 @@ type Kept struct {
 // log in or out meanwhile.
 const fresh = 5 * time.Second
 
-// Token returns the token. Expired where there is none, or it has run out.
+// Token returns the token. NotFound where there is none, Expired where it has run out.
 func (k *Kept) Token(ctx context.Context) (keyturn.Value, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -47,8 +48,8 @@ func (k *Kept) Token(ctx context.Context) (keyturn.Value, error) {
 	case ended(t, now):
 		return keyturn.Value{}, keyturn.E(keyturn.Expired, "the login as "+keyturn.Clean(t.Identity)+" ended at "+t.Expires.UTC().Format(time.RFC3339), "")
 	}
-	if t.Renewable && !t.Expires.IsZero() && !k.tried && t.Expires.Sub(now) < t.Expires.Sub(t.Issued)/3 {
-		k.tried = true
+	if t.Renewable && !k.busy && !now.Before(k.pause) && within(t, now, 3) {
+		k.busy = true
 		k.work.Go(func() { k.renew(context.WithoutCancel(ctx), t) })
 	}
 	return t.Value, nil
@@ -58,11 +59,28 @@ func ended(t platform.Token, now time.Time) bool {
 	return !t.Expires.IsZero() && !now.Before(t.Expires)
 }
 
+// within reports whether less than one part of so many is left of the life of t.
+func within(t platform.Token, now time.Time, parts int) bool {
+	return !t.Expires.IsZero() && t.Expires.Sub(now) < t.Expires.Sub(t.Issued)/time.Duration(parts)
+}
+
 // renewal is how long it may take to renew a token.
 const renewal = 10 * time.Second
 
-// renew makes t live on. That it fails is seen when it ends.
-func (k *Kept) renew(ctx context.Context, t platform.Token) { _, _ = k.again(ctx, t) }
+// renew makes t live on. Where it fails it is tried again after a pause; that it never
+// succeeds is seen when it ends.
+func (k *Kept) renew(ctx context.Context, t platform.Token) {
+	ctx, cancel := context.WithTimeout(ctx, renewal)
+	defer cancel()
+	_, _ = platform.Retry(ctx, func() (platform.Token, error) { return k.again(ctx, t) })
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := k.now()
+	k.busy, k.pause = false, now.Add(between(t.Expires.Sub(now)))
+}
+
+// between is the pause before another try to make a token live on that has so much left.
+func between(left time.Duration) time.Duration { return min(max(left/4, shortest), longest) }
 
 // again makes t live on, and keeps it where it is still the one that is kept.
 func (k *Kept) again(ctx context.Context, t platform.Token) (platform.Token, error) {
@@ -79,33 +97,37 @@ func (k *Kept) again(ctx context.Context, t platform.Token) (platform.Token, err
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	// Another process may have logged in or out meanwhile: its token stays.
-	if now, err := k.Load(ctx); err != nil || !now.Value.Equal(t.Value) {
-		return t, nil
-	}
-	if k.Keeper.Keep(ctx, t) == nil {
-		k.token, k.loaded, k.tried = t, k.now(), false
+	if still, err := k.Renewed(ctx, t); err == nil && still {
+		k.token, k.loaded = t, k.now()
 	}
 	return t, nil
 }
 
 // Keep implements platform.Keeper.
-func (k *Kept) Keep(ctx context.Context, t platform.Token) error {
+func (k *Kept) Keep(ctx context.Context, t platform.Token) (platform.Token, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.loaded, k.tried = time.Time{}, false
+	k.loaded, k.pause = time.Time{}, time.Time{}
 	return k.Keeper.Keep(ctx, t)
 }
 
 // Forget implements platform.Keeper.
-func (k *Kept) Forget(ctx context.Context) error {
+func (k *Kept) Forget(ctx context.Context, t platform.Token) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.loaded = time.Time{}
-	return k.Keeper.Forget(ctx)
+	return k.Keeper.Forget(ctx, t)
 }
 
-// Close waits, up to a limit, for a renewal that is under way.
+// Close waits, up to a limit, for a renewal that is under way; where little is left of the
+// token's life for as long as a renewal may take, since of one that the server made and
+// nobody kept the next command knows nothing.
 func (k *Kept) Close(limit time.Duration) {
+	k.mu.Lock()
+	if k.busy && within(k.token, k.now(), 6) {
+		limit = max(limit, renewal)
+	}
+	k.mu.Unlock()
 	done := make(chan struct{})
 	go func() { k.work.Wait(); close(done) }()
 	t := time.NewTimer(limit)

@@ -221,9 +221,7 @@ func issued(ctx context.Context, c *api.Client, r Request, a api.Answer) (platfo
 		return platform.Token{}, keyturn.E(keyturn.Unavailable, "the server answered the login without a token", "is it Vault, and is the method's answer wrapped?")
 	}
 	t := platform.Token{Value: keyturn.NewValue([]byte(a.Auth.Token)), Accessor: a.Auth.Accessor, Policies: a.Auth.Policies, Renewable: a.Auth.Renewable, Issued: c.Now().UTC()}
-	if a.Auth.Duration > 0 {
-		t.Expires = c.Now().Add(time.Duration(a.Auth.Duration) * time.Second).UTC()
-	}
+	t.Expires = Ends(c.Now(), a.Auth.Duration)
 	if full, err := known(ctx, c, t.Value); err == nil {
 		t.Identity = full.Identity
 	}
@@ -248,6 +246,7 @@ func known(ctx context.Context, c *api.Client, token keyturn.Value) (platform.To
 		Accessor  string    `json:"accessor"`
 		Policies  []string  `json:"policies"`
 		Expires   time.Time `json:"expire_time"`
+		TTL       int       `json:"ttl"`
 		Renewable bool      `json:"renewable"`
 	}
 	if err := again(ctx, func() error {
@@ -258,7 +257,23 @@ func known(ctx context.Context, c *api.Client, token keyturn.Value) (platform.To
 	if self.Name == "" && len(self.Policies) == 0 { // each has a name, and what it may do
 		return platform.Token{}, keyturn.E(keyturn.Unavailable, "the server answers nothing about this token", "is it Vault that answers there?")
 	}
-	return bounded(platform.Token{Value: token, Accessor: self.Accessor, Identity: self.Name, Policies: self.Policies, Issued: c.Now().UTC(), Expires: self.Expires.UTC(), Renewable: self.Renewable})
+	t := platform.Token{Value: token, Accessor: self.Accessor, Identity: self.Name, Policies: self.Policies, Issued: c.Now().UTC(), Renewable: self.Renewable}
+	if !self.Expires.IsZero() { // by the server's clock, which may not be ours
+		t.Expires = Ends(c.Now(), max(self.TTL, 1))
+	}
+	return bounded(t)
+}
+
+// longestLife is the most seconds that a token is taken to have left: a hundred years.
+const longestLife = 100 * 365 * 24 * 60 * 60
+
+// Ends is when a token ends that has so many seconds left now; zero, for never, where it
+// has none.
+func Ends(now time.Time, seconds int) time.Time {
+	if seconds <= 0 {
+		return time.Time{}
+	}
+	return now.Add(time.Duration(min(seconds, longestLife)) * time.Second).UTC()
 }
 
 // Renew makes a token live on; NotFound where it cannot be renewed any more.
@@ -275,7 +290,7 @@ func Renew(ctx context.Context, c *api.Client, t platform.Token) (platform.Token
 		return t, err
 	}
 	if a.Auth != nil && a.Auth.Duration > 0 {
-		t.Expires = c.Now().Add(time.Duration(a.Auth.Duration) * time.Second).UTC()
+		t.Expires = Ends(c.Now(), a.Auth.Duration)
 		t.Renewable, t.Issued = a.Auth.Renewable, c.Now().UTC()
 	}
 	return t, nil

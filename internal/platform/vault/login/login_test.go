@@ -322,3 +322,36 @@ func TestOIDC(t *testing.T) {
 	_, err = Login(short, c, Request{Method: "oidc", Visit: func(context.Context, string) error { return nil }})
 	code(t, "nobody comes back", err, keyturn.Unavailable)
 }
+
+// TestEnds: a token's end is counted by this clock, whatever the server's says, and a life
+// longer than a time can hold is a long one.
+func TestEnds(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/lookup-self") {
+			_, _ = io.WriteString(w, `{"data":{"display_name":"anna","ttl":3600,"expire_time":"2020-01-01T00:00:00Z","renewable":true}}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"auth":{"client_token":"hvs.made","lease_duration":9223372036854775807,"renewable":true}}`)
+	}))
+	defer s.Close()
+	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	c, err := api.New(api.Config{Address: s.URL, Now: func() time.Time { return now }, Token: func(context.Context) (keyturn.Value, error) { return keyturn.Value{}, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Login(t.Context(), c, Request{Method: "token", Inputs: inputs("token", "hvs.brought")})
+	if err != nil || !got.Expires.Equal(now.Add(time.Hour)) {
+		t.Errorf("by another clock it ends at %v (%v)", got.Expires, err)
+	}
+	got, err = Login(t.Context(), c, Request{Method: "userpass", Inputs: inputs("username", "anna", "password", "kt-fake")})
+	if err != nil || got.Expires.Before(now.AddDate(50, 0, 0)) {
+		t.Errorf("a long life ends at %v (%v)", got.Expires, err)
+	}
+	got.Value = keyturn.NewValue([]byte("hvs.made"))
+	if got, err = Renew(t.Context(), c, got); err != nil || got.Expires.Before(now.AddDate(50, 0, 0)) {
+		t.Errorf("renewed, it ends at %v (%v)", got.Expires, err)
+	}
+	if !Ends(now, 0).IsZero() || !Ends(now, -1).IsZero() {
+		t.Errorf("a token without an end has one")
+	}
+}
