@@ -5,6 +5,7 @@ import (
 	"maps"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform/spec"
 )
 
 // Relabels reports whether put changes nothing but labels, and they belong to the
@@ -27,7 +28,7 @@ func (m *Mount) relabel(ctx context.Context, ref keyturn.Ref, put Put) (Change, 
 	if !b.exists() {
 		return Change{}, keyturn.E(keyturn.NotFound, "no secret at "+keyturn.Clean(ref.Name())+" to label", "").About(ref)
 	}
-	after := labelled(b.secret.Labels, put)
+	after := spec.Labelled(b.secret.Labels, put.Labels, put.Unlabel)
 	if err := m.spec.CheckLabels(ref, after); err != nil {
 		return Change{}, err
 	}
@@ -42,48 +43,19 @@ func (m *Mount) relabel(ctx context.Context, ref keyturn.Ref, put Put) (Change, 
 	return Change{Info: info}, err
 }
 
-// canLabel refuses labels that no look at the platform could allow.
-func (m *Mount) canLabel(ref keyturn.Ref, put Put) error {
-	switch {
-	case len(put.Unlabel) > 0 && put.Mode != keyturn.Merge:
-		return keyturn.E(keyturn.Invalid, "a label is taken away from those that are there", "say --merge; without it --label names all of them").About(ref)
-	case len(put.Unlabel) > 0 && m.spec.Labels.Max == 0:
-		return m.spec.CheckLabels(ref, map[string]string{put.Unlabel[0]: ""})
-	}
-	for _, k := range put.Unlabel {
-		if _, both := put.Labels[k]; both || k == "" {
-			return keyturn.E(keyturn.Invalid, "the label '"+keyturn.Clean(k)+"' is both set and taken away, or has no name", "give it once").About(ref)
-		}
-	}
-	return m.spec.CheckLabels(ref, put.Labels)
-}
-
-// labelled are the labels after a merge with those that are there.
-func labelled(now map[string]string, put Put) map[string]string {
-	after := maps.Clone(now)
-	if after == nil {
-		after = map[string]string{}
-	}
-	maps.Copy(after, put.Labels)
-	for _, k := range put.Unlabel {
-		delete(after, k)
-	}
-	return after
-}
-
 // labels puts into n the labels that put makes of those of b.
 func (m *Mount) labels(ref keyturn.Ref, put Put, b base, n *New) error {
 	l, now := m.spec.Labels, b.secret.Labels
 	switch {
 	case l.Max == 0:
-		return nil // canLabel has refused any
+		return nil // CanLabel has refused any
 	case put.Labels == nil && put.Unlabel == nil:
 		if b.live() && !l.OfSecret {
 			n.Labels = maps.Clone(now)
 		}
 		return nil
 	case put.Mode == keyturn.Merge && (b.live() || l.OfSecret):
-		n.Labels = labelled(now, put)
+		n.Labels = spec.Labelled(now, put.Labels, put.Unlabel)
 	default:
 		n.Labels = maps.Clone(put.Labels)
 	}

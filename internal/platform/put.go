@@ -95,7 +95,7 @@ func (m *Mount) canPut(ctx context.Context, ref keyturn.Ref, put Put) error {
 			return err
 		}
 	}
-	if err := m.canLabel(ref, put); err != nil {
+	if err := m.spec.CanLabel(ref, put.Mode == keyturn.Merge, put.Labels, put.Unlabel); err != nil {
 		return err
 	}
 	if put.Mode == keyturn.Merge && len(put.Values) == 0 {
