@@ -29,6 +29,12 @@ func administered(t *testing.T, value string, status int) string {
 		switch path := strings.TrimPrefix(r.URL.Path, "/v1/"); {
 		case path == "sys/seal-status":
 			answer(200, map[string]any{"initialized": true, "sealed": true, "t": 2, "n": 3, "version": "1.21.1"})
+		case path == "sys/internal/ui/mounts/auth/approle":
+			data(map[string]any{"path": "approle/", "type": "approle"})
+		case path == "sys/internal/ui/mounts/database":
+			data(map[string]any{"path": "database/", "type": "database"})
+		case path == "database/roles/odd":
+			data(map[string]any{"db_name": "odd", "creation_statements": []string{"CREATE ROLE x PASSWORD '" + value + "'"}})
 		case path == "auth/approle/role/app":
 			data(map[string]any{"token_ttl": 60})
 		case path == "auth/approle/role/app/role-id":
@@ -69,6 +75,7 @@ func (c *tour) actions(t *testing.T) {
 	on(well, false, wantFailure, "vault", "approle", "secret-id", "app", "--to", "vault/secret/x", "-v", "-o", "json")
 	on(well, false, wantFailure, "vault", "approle", "secret-id", "app", "--to-file", filepath.Join(c.in, "id"), "-v")
 	on(well, false, 0, "vault", "database", "read", "odd", "-o", "json", "-v")
+	on(well, false, 0, "vault", "database", "role", "read", "odd", "-o", "json", "-v")
 	for _, status := range []int{200, 400, 403, 404, 500} {
 		m := c.m.As("VAULT_ADDR="+administered(t, c.v, status), "VAULT_TOKEN=hvs."+c.v[3:27])
 		for _, args := range [][]string{
