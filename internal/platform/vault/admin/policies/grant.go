@@ -76,7 +76,7 @@ var holders = map[string]struct {
 	"ldap": {"users", "policies", []string{"groups"}},
 }
 
-// holder finds the principal that an action names.
+// principal finds the one that an action names.
 func principal(ctx context.Context, s *server.Server, said string) (holder, error) {
 	bad := keyturn.E(keyturn.Invalid, words.Quoted(said)+" is no principal of this platform", "write vault:METHOD/NAME, for instance vault:approle/myapp")
 	rest, ok := strings.CutPrefix(said, "vault:")
