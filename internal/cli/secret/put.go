@@ -35,6 +35,7 @@ type putOptions struct {
 // Put returns the command 'keyturn put'.
 func Put(c *command.Command) *cobra.Command {
 	var o putOptions
+	var readers []string // one; a second is refused, where the last would win unseen
 	var r reference
 	cmd := &cobra.Command{
 		Use:   "put REF [FIELD=VALUE | FIELD=@FILE | FIELD=- | FIELD]...",
@@ -79,7 +80,12 @@ done is checked before anything is written.`,
 				return keyturn.E(keyturn.Invalid, "a put makes a new version: the reference cannot name one",
 					"leave the version out; --if-version says which one must be current").About(o.ref)
 			}
+			if len(readers) > 0 {
+				o.reader = readers[0]
+			}
 			switch {
+			case len(readers) > 1:
+				return command.Usage("--reader is given twice: it takes one")
 			case o.merge && o.replace:
 				return command.Usage("--merge and --replace exclude each other")
 			case o.fromJSON != "" && o.fromEnv != "":
@@ -106,7 +112,7 @@ done is checked before anything is written.`,
 	f.StringArrayVar(&o.public, "public", nil, "a `FIELD` that is not secret: shown, and not redacted (people only)")
 	f.BoolVar(&o.merge, "merge", false, "keep the fields of the current version that are not named")
 	f.BoolVar(&o.replace, "replace", false, "let go of the fields that are not named")
-	f.StringVar(&o.reader, "reader", "", "let a `PRINCIPAL` of the platform read it: vault:approle/NAME")
+	f.StringArrayVar(&readers, "reader", nil, "let a `PRINCIPAL` of the platform read it: vault:approle/NAME")
 	f.StringVar(&o.policyOut, "policy-out", "", "keep the text of the policy that --reader makes in a `FILE`")
 	f.BoolVar(&o.trim, "trim", false, "drop one newline at the end of what comes from a pipe or file")
 	return r.refused(cmd)
