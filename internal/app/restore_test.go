@@ -65,7 +65,7 @@ func (d *desk) at(name string) *desk {
 // do has one operation carried out by a session of its own.
 func (d *desk) do(op keyturn.Op) error {
 	d.t.Helper()
-	s, err := d.m.open(d.t.Context(), session.How{})
+	s, err := d.m.open(d.t.Context(), session.How{Desk: session.Nobody{}})
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func (d *desk) must(op keyturn.Op) {
 
 func (d *desk) init() {
 	d.t.Helper()
-	if _, err := d.m.create(d.t.Context(), session.How{}, rootkey.File); err != nil {
+	if _, err := d.m.create(d.t.Context(), session.How{Desk: session.Nobody{}}, rootkey.File); err != nil {
 		d.t.Fatal(err)
 	}
 }
@@ -103,7 +103,7 @@ func (d *desk) restore(file string, o session.RestoreOptions) (session.Restored,
 	if o.Confirm == nil {
 		o.Confirm = func(context.Context, string) error { return nil }
 	}
-	return d.m.restore(d.t.Context(), session.How{}, o)
+	return d.m.restore(d.t.Context(), session.How{Desk: session.Nobody{}}, o)
 }
 
 // open opens the store itself.

@@ -52,7 +52,7 @@ type How struct {
 	Config string // the operator's configuration file; "" for the usual places
 	Home   string // keyturn's own folder; "" for the usual place. Where it is set no configuration is read
 	Demo   bool   // the caller counts as a person: everything is made up and thrown away
-	Desk   Desk   // the person beside the program
+	Desk   Desk   // the person beside the program; Nobody where there is none
 	// Quiet is set where nobody is to be asked whether to go on, because the answer
 	// is for a program. Secrets are asked for all the same.
 	Quiet bool

@@ -13,7 +13,7 @@ import (
 )
 
 func entranceWith(from session.Login, own bool, environ ...string) Entrance {
-	return Entrance{Environ: environ, Login: from, Person: true, Own: func(mount string) bool { return own && mount == "a" }}
+	return Entrance{Environ: environ, Login: from, Person: true, Desk: session.Nobody{}, Own: func(mount string) bool { return own && mount == "a" }}
 }
 
 // TestAsk: what is secret of a login comes from where it is by custom, what the
