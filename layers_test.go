@@ -66,10 +66,7 @@ var layers = []layer{
 		name: "browser", packages: []string{"launch/browser"}, may: []string{"launch/program"},
 		because: "a browser is a program that gets an address; it knows no command and no login",
 	}, {
-		name: "parts of platform", packages: []string{"platform/input", "platform/retry"},
-		because: "what an action is given is checked by itself, and trying again knows no platform; package platform is large enough",
-	}, {
-		name: "organs", packages: []string{"platform", "approval"}, may: []string{"platform/input", "platform/retry", "platform/spec"},
+		name: "organs", packages: []string{"platform", "approval"},
 		because: "an organ does one thing and declares the small interface it needs; siblings that know each other become one lump",
 	}, {
 		name: "forwarding", packages: []string{"audit/forward"}, may: []string{"audit/verify", "filelock"},
@@ -108,15 +105,6 @@ var layers = []layer{
 		name: "state", packages: []string{"state"}, may: []string{"state/codec", "state/disk", "state/rows", "state/seal", "state/sqlite", "state/table"},
 		because: "the store keeps bytes for organs that each declare what they need; it must not know what the bytes mean",
 	}, {
-		name: "what is tried again", packages: []string{"platform/retry"},
-		because: "how often and with which pauses, and nothing of what is asked",
-	}, {
-		name: "what platforms state", packages: []string{"platform/spec"},
-		because: "limits are held by themselves, before any platform is asked",
-	}, {
-		name: "what must not leave", packages: []string{"platform/platformtest/marks"},
-		because: "how a value and an error can be written; it knows no platform",
-	}, {
 		name: "requests to Vault", packages: []string{"platform/vault/api"},
 		because: "address, token and errors of one API, for the platform and for its login and administration",
 	}, {
@@ -141,13 +129,10 @@ var layers = []layer{
 		name: "beside Vault", packages: []string{"platform/vault/login"}, may: []string{"platform", "platform/vault/api"},
 		because: "what is not reading and writing secrets stays out of a platform's core",
 	}, {
-		name: "states of versions", packages: []string{"platform/lifecycle"},
-		because: "what a version's state lets be done is the same on each platform that keeps deleted versions; it asks none",
-	}, {
-		name: "platforms", packages: []string{"platform/local", "platform/vault"}, may: []string{"platform", "platform/lifecycle", "platform/vault/api", "platform/vault/admin", "platform/vault/login", "platform/vault/lease", "platform/retry"},
+		name: "platforms", packages: []string{"platform/local", "platform/vault"}, may: []string{"platform", "platform/vault/api", "platform/vault/admin", "platform/vault/login", "platform/vault/lease"},
 		because: "a platform knows its vendor and what a platform must do; rules, approvals and the log are decided before it is asked",
 	}, {
-		name: "conformance suite", packages: []string{"platform/platformtest"}, may: []string{"platform", "platform/platformtest/marks"},
+		name: "conformance suite", packages: []string{"platform/platformtest"}, may: []string{"platform"},
 		because: "it proves what package platform asks for, and nothing that only one platform has",
 	}, {
 		name: "parts of the door-keeper", packages: []string{"broker/generate", "broker/candidate", "broker/trust", "broker/budget", "broker/records", "broker/fields"},

@@ -1,14 +1,11 @@
-// Package lifecycle says which versions can be deleted and restored by the state that
-// they are in: a live one is deleted, a deleted one restored, and a destroyed one is
-// gone.
-package lifecycle
+package platform
 
 import "github.com/keyturn/keyturn"
 
-// Marks refuses what would not change the state of v, a version of ref, to Deleted or
-// to Live: NotFound where it is destroyed, Conflict where it is so already. shown is
-// the secret as its platform's errors name it.
-func Marks(ref keyturn.Ref, shown string, v keyturn.Info, to keyturn.State) error {
+// CheckState refuses to change version v of ref to the state to, Deleted or Live:
+// NotFound where v is destroyed, Conflict where v has that state already. shown is the
+// secret's name in the platform's errors.
+func CheckState(ref keyturn.Ref, shown string, v keyturn.Info, to keyturn.State) error {
 	what, quoted := "version "+v.Version+" of "+keyturn.Clean(shown), keyturn.Quote(shown)
 	switch {
 	case v.State == keyturn.Destroyed:

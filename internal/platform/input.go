@@ -1,6 +1,4 @@
-// Package input is what an action of a platform is given: it is read, and checked
-// against what the action takes. Pure.
-package input
+package platform
 
 import (
 	"maps"
@@ -12,10 +10,10 @@ import (
 	"github.com/keyturn/keyturn"
 )
 
-// Args are inputs by name.
+// Args are the inputs of an action, by name.
 type Args map[string][]string
 
-// Text is a text; "" where it is left out.
+// Text returns the input as text; "" where it was not given.
 func (a Args) Text(name string) string {
 	if len(a[name]) == 0 {
 		return ""
@@ -26,23 +24,23 @@ func (a Args) Text(name string) string {
 // Has reports whether an input was given.
 func (a Args) Has(name string) bool { return len(a[name]) > 0 }
 
-// Number is a number; 0 where it is left out.
+// Number returns the input as a number; 0 where it was not given.
 func (a Args) Number(name string) int {
-	n, _ := strconv.Atoi(a.Text(name)) // checked by Fits
+	n, _ := strconv.Atoi(a.Text(name)) // checked by fits
 	return n
 }
 
-// Seconds is a duration in whole seconds, "" where it is left out.
+// Seconds returns a duration in whole seconds, as "90s"; "" where it was not given.
 func (a Args) Seconds(name string) string {
 	if !a.Has(name) {
 		return ""
 	}
-	d, _ := Duration(a.Text(name)) // checked by Fits
+	d, _ := parseDuration(a.Text(name)) // checked by fits
 	return strconv.FormatInt(int64(d/time.Second), 10) + "s"
 }
 
-// Duration reads a duration of whole seconds: "90m", "30d".
-func Duration(s string) (time.Duration, error) {
+// parseDuration reads a duration of whole seconds: "90m", "30d".
+func parseDuration(s string) (time.Duration, error) {
 	bad := keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(s)+"' is not a duration", "write 90s, 30m, 12h or 30d, in whole seconds")
 	if n, ok := strings.CutSuffix(s, "d"); ok {
 		days, err := strconv.Atoi(n)
@@ -58,47 +56,41 @@ func Duration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// Given is all that an action is given.
-type Given struct {
-	Args   Args
-	Values map[string]keyturn.Value // of inputs that are secret
-	On     keyturn.Ref              // zero for none
-	Goes   bool                     // the secret that it answers with has somewhere to go
-}
-
-// Fits checks what is given against what an action of a platform's mount takes;
-// Invalid where it does not fit.
-func (g Given) Fits(act keyturn.Action, platform, mount string) error {
+// fits checks the inputs in a against those that act takes. It returns Invalid for an
+// input that is missing, malformed or unknown, and where act returns a secret and a
+// names no place for it.
+func (a Act) fits(act keyturn.Action, platform, mount string) error {
+	delivered := a.Taken || a.Wrap > 0
 	wrong := func(why, hint string) error {
 		return keyturn.E(keyturn.Invalid, "'"+act.Name+"' "+why, hint)
 	}
 	switch {
-	case act.Secret == "" && g.Goes:
+	case act.Secret == "" && delivered:
 		return wrong("answers with no secret", "leave out where it is to go")
-	case act.Secret != "" && !g.Goes:
+	case act.Secret != "" && !delivered:
 		return wrong("does not show "+act.Secret, "say where it is to go: --to REF, --to-file FILE or --wrap 60s")
 	}
-	for _, name := range slices.Sorted(maps.Keys(g.Args)) {
+	for _, name := range slices.Sorted(maps.Keys(a.Args)) {
 		i := slices.IndexFunc(act.Inputs, func(in keyturn.Input) bool { return in.Name == name })
 		if i < 0 || act.Inputs[i].Kind == keyturn.InputOn || act.Inputs[i].Kind == keyturn.InputSecret {
 			return wrong("takes no "+keyturn.Clean(name), "see 'keyturn "+platform+" "+act.Name+" --help'")
 		}
-		if err := fit(act.Inputs[i], g.Args[name]); err != nil {
+		if err := fit(act.Inputs[i], a.Args[name]); err != nil {
 			return wrong(err.Error(), keyturn.AsError(err).Hint)
 		}
 	}
-	for name := range g.Values {
+	for name := range a.Values {
 		if !slices.ContainsFunc(act.Inputs, func(in keyturn.Input) bool { return in.Name == name && in.Kind == keyturn.InputSecret }) {
 			return wrong("takes no secret "+keyturn.Clean(name), "")
 		}
 	}
 	for _, in := range act.Inputs {
-		missing := in.Required && len(g.Args[in.Name]) == 0
+		missing := in.Required && len(a.Args[in.Name]) == 0
 		switch in.Kind {
 		case keyturn.InputOn:
-			missing = in.Required && g.On.IsZero()
-			if !g.On.IsZero() && g.On.Mount() != mount {
-				return wrong("is about "+mount+", not about "+keyturn.Clean(g.On.Mount()), "")
+			missing = in.Required && a.On.IsZero()
+			if !a.On.IsZero() && a.On.Mount() != mount {
+				return wrong("is about "+mount+", not about "+keyturn.Clean(a.On.Mount()), "")
 			}
 		case keyturn.InputSecret:
 			missing = false // it is asked for
@@ -107,7 +99,7 @@ func (g Given) Fits(act keyturn.Action, platform, mount string) error {
 			return wrong("needs "+named(in), "see 'keyturn "+platform+" "+act.Name+" --help'")
 		}
 	}
-	if !g.On.IsZero() && !slices.ContainsFunc(act.Inputs, func(in keyturn.Input) bool { return in.Kind == keyturn.InputOn }) {
+	if !a.On.IsZero() && !slices.ContainsFunc(act.Inputs, func(in keyturn.Input) bool { return in.Kind == keyturn.InputOn }) {
 		return wrong("is about no secret", "")
 	}
 	return nil
@@ -130,7 +122,7 @@ func fit(in keyturn.Input, list []string) error {
 				return keyturn.E(keyturn.Invalid, "takes a number for "+named(in), "write it in digits")
 			}
 		case keyturn.InputDuration:
-			if _, err := Duration(s); err != nil {
+			if _, err := parseDuration(s); err != nil {
 				return keyturn.E(keyturn.Invalid, "takes a duration for "+named(in)+", and '"+keyturn.Clean(s)+"' is none", keyturn.AsError(err).Hint)
 			}
 		case keyturn.InputAddress:
@@ -150,7 +142,7 @@ func fit(in keyturn.Input, list []string) error {
 	return nil
 }
 
-// named is an input as a command line has it.
+// named returns the input as the command line spells it.
 func named(in keyturn.Input) string {
 	if in.Place {
 		return strings.ToUpper(in.Name)
