@@ -1,4 +1,4 @@
-package policies
+package admin
 
 import (
 	"slices"
@@ -8,8 +8,8 @@ import (
 // TestDiffers: a member that came, went or changed is told; policies and counters are not.
 func TestDiffers(t *testing.T) {
 	t.Parallel()
-	h := holder{member: "token_policies", data: map[string]any{"token_policies": []any{"a"}, "modify_index": 1.0, "groups": "a,b", "role_type": "jwt", "ttl": 60.0}}
-	now := holder{data: map[string]any{"token_policies": []any{"a", "b"}, "modify_index": 2.0, "groups": "", "ttl": 60.0, "leeway": 1.0}}
+	h := principal{member: "token_policies", data: map[string]any{"token_policies": []any{"a"}, "modify_index": 1.0, "groups": "a,b", "role_type": "jwt", "ttl": 60.0}}
+	now := principal{data: map[string]any{"token_policies": []any{"a", "b"}, "modify_index": 2.0, "groups": "", "ttl": 60.0, "leeway": 1.0}}
 	if got := h.differs(now); !slices.Equal(got, []string{"groups", "leeway", "role_type"}) {
 		t.Errorf("%q", got)
 	}

@@ -1,5 +1,4 @@
-// Package approle administers AppRole, by which services log in.
-package approle
+package admin
 
 import (
 	"context"
@@ -12,16 +11,14 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/server"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
-// unwrapWithin is for how long a secret id waits, wrapped, until it is opened here.
+// unwrapWithin is how long a wrapped secret id can be opened here.
 const unwrapWithin = 60 * time.Second
 
-// roleSettings are the inputs of a role, with the members that they set.
-var roleSettings = []struct {
+// appRoleSettings are the inputs of a role, each with the member that it sets.
+var appRoleSettings = []struct {
 	keyturn.Input
 	member string
 }{
@@ -34,49 +31,49 @@ var roleSettings = []struct {
 	{keyturn.Input{Name: "secret-id-cidrs", Kind: keyturn.InputList, Short: "networks that a secret id is used from"}, "secret_id_bound_cidrs"},
 }
 
-var roleColumns = []string{"role", "policies", "token_ttl_seconds", "token_max_ttl_seconds", "token_cidrs", "secret_id_ttl_seconds", "secret_id_uses", "secret_id_cidrs"}
+var appRoleColumns = []string{"role", "policies", "token_ttl_seconds", "token_max_ttl_seconds", "token_cidrs", "secret_id_ttl_seconds", "secret_id_uses", "secret_id_cidrs"}
 
-// Actions are all of them, in the order of the help.
-func Actions() []server.Action {
+// appRoleActions are the actions on AppRole, in the order of the help.
+func appRoleActions() []action {
 	role := keyturn.Input{Name: "role", Kind: keyturn.InputText, Short: "the role", Place: true, Required: true}
 	at := keyturn.Input{Name: "path", Kind: keyturn.InputText, Short: "where AppRole is enabled; without it: approle"}
 	settings := []keyturn.Input{role, at}
-	for _, s := range roleSettings {
+	for _, s := range appRoleSettings {
 		settings = append(settings, s.Input)
 	}
 	accessor := keyturn.Input{Name: "accessor", Kind: keyturn.InputText, Short: "of the secret id, as 'approle secret-ids' lists them", Place: true, Required: true}
-	return []server.Action{
+	return []action{
 		{Action: keyturn.Action{
 			Name: "approle create", Operation: "create-approle", Short: "Create a role for a service",
 			Long: `Create a role that a service logs in as, with a role id and a secret id. Its tokens get
 the policies that you name. It fails with conflict where there is such a role already.`,
 			Example: "  keyturn vault approle create myapp --policies myapp-reader --token-ttl 1h --secret-id-ttl 30d",
 			Inputs:  settings,
-		}, Do: createRole},
+		}, Do: createAppRole},
 		{Action: keyturn.Action{
 			Name: "approle update", Operation: "update-approle", Short: "Change a role",
 			Long:    "Change what you name of a role; all else stays as it is.",
 			Example: "  keyturn vault approle update myapp --token-max-ttl 4h",
 			Inputs:  settings,
-		}, Do: updateRole},
+		}, Do: updateAppRole},
 		{Action: keyturn.Action{
 			Name: "approle list", Operation: "list-approles", Short: "List the roles", Reads: true, Columns: []string{"role"},
 			Long:    "List the names of the roles.",
 			Example: "  keyturn vault approle list",
 			Inputs:  []keyturn.Input{at},
-		}, Do: listRoles},
+		}, Do: listAppRoles},
 		{Action: keyturn.Action{
-			Name: "approle read", Operation: "read-approle", Short: "Show a role", Reads: true, Columns: roleColumns,
+			Name: "approle read", Operation: "read-approle", Short: "Show a role", Reads: true, Columns: appRoleColumns,
 			Long:    "Show what a role is set to.",
 			Example: "  keyturn vault approle read myapp",
 			Inputs:  []keyturn.Input{role, at},
-		}, Do: readRole},
+		}, Do: readAppRole},
 		{Action: keyturn.Action{
 			Name: "approle role-id", Operation: "get-role-id", Short: "Show the role id of a role", Reads: true, Columns: []string{"role_id"},
 			Long:    "Show the role id of a role. It says who logs in, as a user's name does; the proof is the\nsecret id.",
 			Example: "  keyturn vault approle role-id myapp",
 			Inputs:  []keyturn.Input{role, at},
-		}, Do: roleID},
+		}, Do: readRoleID},
 		{Action: keyturn.Action{
 			Name: "approle secret-id", Operation: "create-secret-id", Short: "Make a secret id and deliver it, unseen", Secret: "the secret id",
 			Long: `Make a secret id of a role and deliver it. It is never shown:
@@ -92,13 +89,13 @@ delivered is destroyed.`,
 			Example: "  keyturn vault approle secret-id myapp --to local/myapp-login\n  keyturn vault approle secret-id myapp --to-file secret-id\n  keyturn vault approle secret-id myapp --wrap 60s",
 			Columns: []string{"accessor", "ttl_seconds"},
 			Inputs:  []keyturn.Input{role, at},
-		}, Do: secretID},
+		}, Do: makeSecretID},
 		{Action: keyturn.Action{
 			Name: "approle secret-ids", Operation: "list-secret-ids", Short: "List the secret ids of a role, by their accessors", Reads: true, Columns: []string{"accessor"},
 			Long:    "List the secret ids of a role. An accessor names one and does not open anything.",
 			Example: "  keyturn vault approle secret-ids myapp",
 			Inputs:  []keyturn.Input{role, at},
-		}, Do: secretIDs},
+		}, Do: listSecretIDs},
 		{Action: keyturn.Action{
 			Name: "approle destroy-secret-id", Operation: "destroy-secret-id", Short: "Destroy a secret id",
 			Long:    "Destroy a secret id: nobody logs in with it any more. Tokens that it got stay until they\nend. It asks on a terminal, and needs --yes elsewhere.",
@@ -112,43 +109,43 @@ delivered is destroyed.`,
 			Example: "  keyturn vault approle delete myapp --yes",
 			Asks:    "Delete the role {role} with all of its secret ids?",
 			Inputs:  []keyturn.Input{role, at},
-		}, Do: deleteRole},
+		}, Do: deleteAppRole},
 	}
 }
 
-// roleOf is the role that an action names, with the path of AppRole's roles, where
-// AppRole is.
-func roleOf(ctx context.Context, s *server.Server, a platform.Act) (at, name string, err error) {
+// appRoleOf returns the role that an action names, and the path of all roles. It fails
+// where AppRole is not enabled there.
+func appRoleOf(ctx context.Context, s *server, a platform.Act) (at, name string, err error) {
 	name = strings.ToLower(a.Args.Text("role")) // the server keeps names of roles in small letters
-	if !roleName.MatchString(name) {
-		return "", "", keyturn.E(keyturn.Invalid, words.Quoted(name)+" cannot be the name of a role", "use letters, digits, - . and _, and begin and end with a letter or digit")
+	if !appRoleName.MatchString(name) {
+		return "", "", keyturn.E(keyturn.Invalid, quoted(name)+" cannot be the name of a role", "use letters, digits, - . and _, and begin and end with a letter or digit")
 	}
-	at, err = rolesAt(ctx, s, a)
+	at, err = appRolesAt(ctx, s, a)
 	return at, name, err
 }
 
-// rolesAt is where the roles are.
-func rolesAt(ctx context.Context, s *server.Server, a platform.Act) (string, error) {
-	mount := words.Place(a.Args.Text("path"))
+// appRolesAt returns the path of the roles.
+func appRolesAt(ctx context.Context, s *server, a platform.Act) (string, error) {
+	mount := trimSlashes(a.Args.Text("path"))
 	if mount == "" {
 		mount = "approle"
 	}
-	if err := words.Path("a login method", mount); err != nil {
+	if err := checkPath("a login method", mount); err != nil {
 		return "", err
 	}
 	hint := "keyturn vault auth enable approle"
 	if mount != "approle" {
 		hint += " --path " + keyturn.Quote(mount)
 	}
-	return "auth/" + mount + "/role", server.Logins.Exactly(ctx, s, mount, "approle", keyturn.E(keyturn.NotFound, "AppRole is not enabled at "+keyturn.Clean(mount), hint))
+	return "auth/" + mount + "/role", loginMounts.requireType(ctx, s, mount, "approle", keyturn.E(keyturn.NotFound, "AppRole is not enabled at "+keyturn.Clean(mount), hint))
 }
 
-// roleName is what the server takes for one; of another one it says that there is no
-// such path (https://developer.hashicorp.com/vault/api-docs/auth/approle).
-var roleName = regexp.MustCompile(`^\w([\w.-]*\w)?$`)
+// appRoleName matches the names that the server takes for a role. For other names the
+// server says that there is no such path (https://developer.hashicorp.com/vault/api-docs/auth/approle).
+var appRoleName = regexp.MustCompile(`^\w([\w.-]*\w)?$`)
 
-// roleData is what the server says of a role.
-type roleData struct {
+// appRole is a role as the server returns it.
+type appRole struct {
 	Policies      []string `json:"token_policies"`
 	TTL           int      `json:"token_ttl"`
 	MaxTTL        int      `json:"token_max_ttl"`
@@ -158,38 +155,38 @@ type roleData struct {
 	SecretIDCIDRs []string `json:"secret_id_bound_cidrs"`
 }
 
-// role reads a role; NotFound, with the nearest, where there is none.
-func look(ctx context.Context, s *server.Server, at, name string) (roleData, error) {
-	var r roleData
-	err := s.Call(ctx, http.MethodGet, at+"/"+name, nil, &r)
+// lookUpAppRole reads a role. It returns NotFound, with the nearest name, where there is none.
+func lookUpAppRole(ctx context.Context, s *server, at, name string) (appRole, error) {
+	var r appRole
+	err := s.call(ctx, http.MethodGet, at+"/"+name, nil, &r)
 	if !errors.Is(err, keyturn.NotFound) {
 		return r, err
 	}
-	have, _ := s.Names(ctx, at)
-	return r, server.None("role", name, have)
+	have, _ := s.names(ctx, at)
+	return r, notFound("role", name, have)
 }
 
-func createRole(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	return set(ctx, s, a, true)
+func createAppRole(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	return setAppRole(ctx, s, a, true)
 }
 
-func updateRole(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	return set(ctx, s, a, false)
+func updateAppRole(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	return setAppRole(ctx, s, a, false)
 }
 
-// setRole writes a role. Whether it is there is looked up before: the server cannot
-// be told to write only then.
-func set(ctx context.Context, s *server.Server, a platform.Act, anew bool) (platform.Acted, error) {
-	at, name, err := roleOf(ctx, s, a)
+// setAppRole creates or updates a role. It looks first whether the role exists: the
+// server cannot be told to write only then.
+func setAppRole(ctx context.Context, s *server, a platform.Act, anew bool) (platform.Acted, error) {
+	at, name, err := appRoleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	body := map[string]any{}
-	for _, in := range roleSettings {
+	for _, in := range appRoleSettings {
 		switch {
 		case !a.Args.Has(in.Name):
 		case in.Kind == keyturn.InputList:
-			if err := networks(in.Input, a.Args[in.Name]); err != nil {
+			if err := checkNetworks(in.Input, a.Args[in.Name]); err != nil {
 				return platform.Acted{}, err
 			}
 			body[in.member] = a.Args[in.Name]
@@ -199,17 +196,17 @@ func set(ctx context.Context, s *server.Server, a platform.Act, anew bool) (plat
 			body[in.member] = a.Args.Number(in.Name)
 		}
 	}
-	_, err = look(ctx, s, at, name)
+	_, err = lookUpAppRole(ctx, s, at, name)
 	switch {
 	case err == nil && anew:
-		return platform.Acted{}, keyturn.E(keyturn.Conflict, "there is a role "+words.Quoted(name)+" already", "keyturn vault approle update "+keyturn.Quote(name)+" changes it")
+		return platform.Acted{}, keyturn.E(keyturn.Conflict, "there is a role "+quoted(name)+" already", "keyturn vault approle update "+keyturn.Quote(name)+" changes it")
 	case errors.Is(err, keyturn.NotFound) && anew:
 	case err != nil:
 		return platform.Acted{}, err
 	case len(body) == 0 && !anew:
 		return platform.Acted{}, keyturn.E(keyturn.Invalid, "it is not said what to change", "see 'keyturn vault approle update --help'")
 	}
-	if err := s.Call(ctx, http.MethodPost, at+"/"+name, body, nil); err != nil {
+	if err := s.call(ctx, http.MethodPost, at+"/"+name, body, nil); err != nil {
 		if errors.Is(err, keyturn.Invalid) {
 			return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server does not take these settings", "the default time of a token must not be longer than the longest; networks are written 10.0.0.0/8").Because(err)
 		}
@@ -222,28 +219,28 @@ func set(ctx context.Context, s *server.Server, a platform.Act, anew bool) (plat
 			out.Notices = append(out.Notices, "it has no policies: its tokens may do what the policy default says")
 		}
 	}
-	have, err := s.Names(ctx, server.Policies)
+	have, err := s.names(ctx, policyPath)
 	for _, p := range a.Args["policies"] {
-		if err == nil && !contains(have, p) {
-			out.Notices = append(out.Notices, "there is no policy "+words.Quoted(p)+" yet: it grants nothing until there is")
+		if err == nil && !containsFold(have, p) {
+			out.Notices = append(out.Notices, "there is no policy "+quoted(p)+" yet: it grants nothing until there is")
 		}
 	}
 	return out, nil
 }
 
-// networks refuses what is no network, where an input takes some: the server would
-// take it, and match no address with it.
-func networks(in keyturn.Input, list []string) error {
+// checkNetworks refuses, as Invalid, a text that is no network in an input that takes
+// networks. The server would accept the text, and match no address with it.
+func checkNetworks(in keyturn.Input, list []string) error {
 	for _, n := range list {
 		_, one := netip.ParseAddr(n)
 		if _, err := netip.ParsePrefix(n); err != nil && one != nil && strings.HasSuffix(in.Name, "-cidrs") {
-			return keyturn.E(keyturn.Invalid, "--"+in.Name+" takes networks, and "+words.Quoted(n)+" is none", "write 10.0.0.0/8, or one address")
+			return keyturn.E(keyturn.Invalid, "--"+in.Name+" takes networks, and "+quoted(n)+" is none", "write 10.0.0.0/8, or one address")
 		}
 	}
 	return nil
 }
 
-func contains(list []string, s string) bool {
+func containsFold(list []string, s string) bool {
 	for _, x := range list {
 		if strings.EqualFold(x, s) {
 			return true
@@ -252,12 +249,12 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-func listRoles(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, err := rolesAt(ctx, s, a)
+func listAppRoles(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	at, err := appRolesAt(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	names, err := s.Names(ctx, at)
+	names, err := s.names(ctx, at)
 	var out platform.Acted
 	for _, n := range names {
 		out.Items = append(out.Items, map[string]any{"role": n})
@@ -265,12 +262,12 @@ func listRoles(ctx context.Context, s *server.Server, a platform.Act) (platform.
 	return out, err
 }
 
-func readRole(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, name, err := roleOf(ctx, s, a)
+func readAppRole(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	at, name, err := appRoleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	r, err := look(ctx, s, at, name)
+	r, err := lookUpAppRole(ctx, s, at, name)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -278,37 +275,37 @@ func readRole(ctx context.Context, s *server.Server, a platform.Act) (platform.A
 		"token_max_ttl_seconds": r.MaxTTL, "token_cidrs": r.CIDRs, "secret_id_ttl_seconds": r.SecretIDTTL, "secret_id_uses": r.SecretIDUses, "secret_id_cidrs": r.SecretIDCIDRs}}}}, nil
 }
 
-func roleID(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, name, err := roleOf(ctx, s, a)
+func readRoleID(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	at, name, err := appRoleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	id, err := idOf(ctx, s, at, name)
+	id, err := roleIDOf(ctx, s, at, name)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	return platform.Acted{Told: keyturn.Told{Single: true, Items: []map[string]any{{"role_id": id}}}}, nil
 }
 
-func idOf(ctx context.Context, s *server.Server, at, name string) (string, error) {
-	if _, err := look(ctx, s, at, name); err != nil {
+func roleIDOf(ctx context.Context, s *server, at, name string) (string, error) {
+	if _, err := lookUpAppRole(ctx, s, at, name); err != nil {
 		return "", err
 	}
 	var answer struct {
 		RoleID string `json:"role_id"`
 	}
-	err := s.Call(ctx, http.MethodGet, at+"/"+name+"/role-id", nil, &answer)
+	err := s.call(ctx, http.MethodGet, at+"/"+name+"/role-id", nil, &answer)
 	return answer.RoleID, err
 }
 
-// secretID makes a secret id, which the server wraps: a wrapped one that was opened
-// on its way cannot be opened here, and is told.
-func secretID(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, name, err := roleOf(ctx, s, a)
+// makeSecretID makes a secret id, which the server wraps. If somebody opened it on its
+// way, it cannot be opened here, and the error says so.
+func makeSecretID(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	at, name, err := appRoleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	role, err := idOf(ctx, s, at, name)
+	role, err := roleIDOf(ctx, s, at, name)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -316,7 +313,7 @@ func secretID(ctx context.Context, s *server.Server, a platform.Act) (platform.A
 	if within == 0 {
 		within = unwrapWithin
 	}
-	made, err := s.Send(ctx, http.MethodPost, at+"/"+name+"/secret-id", map[string]any{}, within)
+	made, err := s.send(ctx, http.MethodPost, at+"/"+name+"/secret-id", map[string]any{}, within)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -326,35 +323,35 @@ func secretID(ctx context.Context, s *server.Server, a platform.Act) (platform.A
 	out := platform.Acted{Told: keyturn.Told{Says: "made a secret id of the role " + name}}
 	if a.Wrap > 0 {
 		if made.Wrap.Within != "" {
-			out.Single, out.Items, out.TakeBack = true, []map[string]any{{"accessor": made.Wrap.Within}}, takeBack(s, at, name, made.Wrap.Within)
+			out.Single, out.Items, out.TakeBack = true, []map[string]any{{"accessor": made.Wrap.Within}}, takeBackSecretID(s, at, name, made.Wrap.Within)
 		}
 		out.Wrapped = &keyturn.Wrapped{Token: keyturn.NewValue([]byte(made.Wrap.Token)), Accessor: made.Wrap.Accessor, Seconds: int64(made.Wrap.TTL)}
 		return out, nil
 	}
-	id, err := opened(ctx, s, made.Wrap)
+	id, err := unwrapSecretID(ctx, s, made.Wrap)
 	if err != nil {
-		return platform.Acted{}, lost(ctx, s, at, name, made.Wrap, err)
+		return platform.Acted{}, destroyUndelivered(ctx, s, at, name, made.Wrap, err)
 	}
 	out.Single, out.Items = true, []map[string]any{{"accessor": id.Accessor, "ttl_seconds": id.TTL}}
 	out.Secret = map[string]keyturn.Value{"role_id": keyturn.NewValue([]byte(role)), "secret_id": keyturn.NewValue([]byte(id.SecretID))}
 	out.Main = "secret_id"
-	out.TakeBack = takeBack(s, at, name, id.Accessor)
-	out.Undo = func(ctx context.Context) error { return destroy(ctx, s, at, name, id.Accessor) }
+	out.TakeBack = takeBackSecretID(s, at, name, id.Accessor)
+	out.Undo = func(ctx context.Context) error { return destroyByAccessor(ctx, s, at, name, id.Accessor) }
 	return out, nil
 }
 
-// unwrapped is a secret id as the server hands it out.
-type unwrapped struct {
+// unwrappedSecretID is a secret id as the server returns it.
+type unwrappedSecretID struct {
 	SecretID string `json:"secret_id"`
 	Accessor string `json:"secret_id_accessor"`
 	TTL      int    `json:"secret_id_ttl"` // seconds
 }
 
-// opened opens what the server wrapped. A server that does not answer is asked again.
-// It is Conflict where somebody was there before.
-func opened(ctx context.Context, s *server.Server, w *api.Wrap) (id unwrapped, err error) {
+// unwrapSecretID opens a wrapped secret id. It retries where the server does not answer,
+// and returns Conflict where somebody has opened the secret id before.
+func unwrapSecretID(ctx context.Context, s *server, w *api.Wrap) (id unwrappedSecretID, err error) {
 	for try := range unwrapTries {
-		err = s.Call(ctx, http.MethodPost, "sys/wrapping/unwrap", map[string]string{"token": w.Token}, &id)
+		err = s.call(ctx, http.MethodPost, "sys/wrapping/unwrap", map[string]string{"token": w.Token}, &id)
 		switch {
 		case err == nil:
 			return id, nil
@@ -373,26 +370,25 @@ func opened(ctx context.Context, s *server.Server, w *api.Wrap) (id unwrapped, e
 	return id, err
 }
 
-// How often a wrapped secret id is opened where the server does not answer, and how long
-// is waited between.
+// How often unwrapping is tried where the server does not answer, and the pause between.
 const (
 	unwrapTries = 3
 	unwrapPause = 200 * time.Millisecond
 )
 
-// destroyWithin is for how long a secret id that could not be delivered is destroyed,
-// also by who was interrupted.
+// destroyWithin is how long destroying an undelivered secret id may take, also after an
+// interrupt.
 const destroyWithin = 10 * time.Second
 
-// lost destroys a secret id that could not be opened here, so that none is left that
-// nobody has, and says what came of it.
-func lost(ctx context.Context, s *server.Server, at, name string, w *api.Wrap, because error) error {
+// destroyUndelivered destroys a secret id that could not be opened here, so that no
+// unowned one is left. It returns because, and says whether the secret id is gone.
+func destroyUndelivered(ctx context.Context, s *server, at, name string, w *api.Wrap, because error) error {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), destroyWithin)
 	defer stop()
 	e := *keyturn.AsError(because)
 	e.Unknown = false
 	if w.Within == "" { // of a server that does not tell it: it can no longer be opened
-		if err := s.Call(ctx, http.MethodPost, "auth/token/revoke", map[string]string{"token": w.Token}, nil); err != nil {
+		if err := s.call(ctx, http.MethodPost, "auth/token/revoke", map[string]string{"token": w.Token}, nil); err != nil {
 			e.Unknown = true
 			e.Message = "a secret id was made, and is left: " + e.Message + "; destroy it: 'keyturn vault approle secret-ids " + keyturn.Quote(name) + "' lists the accessors"
 			return &e
@@ -400,38 +396,38 @@ func lost(ctx context.Context, s *server.Server, at, name string, w *api.Wrap, b
 		e.Message = "a secret id was made, and cannot be opened any more: " + e.Message
 		return &e
 	}
-	if err := destroy(ctx, s, at, name, w.Within); err != nil {
+	if err := destroyByAccessor(ctx, s, at, name, w.Within); err != nil {
 		e.Unknown = true
-		e.Message = "a secret id was made, and is left: " + e.Message + "; destroy it: " + takeBack(s, at, name, w.Within).Command
+		e.Message = "a secret id was made, and is left: " + e.Message + "; destroy it: " + takeBackSecretID(s, at, name, w.Within).Command
 		return &e
 	}
 	e.Message = "the secret id " + keyturn.Clean(w.Within) + " was made, and destroyed again: " + e.Message
 	return &e
 }
 
-// takeBack is how a secret id is destroyed.
-func takeBack(s *server.Server, at, name, accessor string) *keyturn.TakeBack {
-	op := keyturn.PlatformAction{Mount: s.Mount, Action: "approle destroy-secret-id", Args: map[string][]string{"role": {name}, "accessor": {accessor}}}
+// takeBackSecretID returns the operation and command that destroy a secret id.
+func takeBackSecretID(s *server, at, name, accessor string) *keyturn.TakeBack {
+	op := keyturn.PlatformAction{Mount: s.mount, Action: "approle destroy-secret-id", Args: map[string][]string{"role": {name}, "accessor": {accessor}}}
 	command := "keyturn vault approle destroy-secret-id " + keyturn.Quote(name) + " " + keyturn.Quote(accessor)
 	if path := strings.TrimSuffix(strings.TrimPrefix(at, "auth/"), "/role"); path != "approle" {
 		op.Args["path"] = []string{path}
 		command += " --path " + keyturn.Quote(path)
 	}
-	if s.Mount != "vault" {
-		command += " --mount " + keyturn.Quote(s.Mount)
+	if s.mount != "vault" {
+		command += " --mount " + keyturn.Quote(s.mount)
 	}
 	return &keyturn.TakeBack{Op: op, Command: command + " --yes"}
 }
 
-func secretIDs(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, name, err := roleOf(ctx, s, a)
+func listSecretIDs(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	at, name, err := appRoleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	if _, err := look(ctx, s, at, name); err != nil {
+	if _, err := lookUpAppRole(ctx, s, at, name); err != nil {
 		return platform.Acted{}, err
 	}
-	names, err := s.Names(ctx, at+"/"+name+"/secret-id")
+	names, err := s.names(ctx, at+"/"+name+"/secret-id")
 	var out platform.Acted
 	for _, n := range names {
 		out.Items = append(out.Items, map[string]any{"accessor": n})
@@ -439,41 +435,41 @@ func secretIDs(ctx context.Context, s *server.Server, a platform.Act) (platform.
 	return out, err
 }
 
-func destroy(ctx context.Context, s *server.Server, at, name, accessor string) error {
-	return s.Call(ctx, http.MethodPost, at+"/"+name+"/secret-id-accessor/destroy", map[string]string{"secret_id_accessor": accessor}, nil)
+func destroyByAccessor(ctx context.Context, s *server, at, name, accessor string) error {
+	return s.call(ctx, http.MethodPost, at+"/"+name+"/secret-id-accessor/destroy", map[string]string{"secret_id_accessor": accessor}, nil)
 }
 
-func destroySecretID(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, name, err := roleOf(ctx, s, a)
+func destroySecretID(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	at, name, err := appRoleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	if _, err := look(ctx, s, at, name); err != nil {
+	if _, err := lookUpAppRole(ctx, s, at, name); err != nil {
 		return platform.Acted{}, err
 	}
 	accessor := a.Args.Text("accessor")
-	have, err := s.Names(ctx, at+"/"+name+"/secret-id")
+	have, err := s.names(ctx, at+"/"+name+"/secret-id")
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	if !contains(have, accessor) {
-		return platform.Acted{}, server.None("secret id", accessor, nil)
+	if !containsFold(have, accessor) {
+		return platform.Acted{}, notFound("secret id", accessor, nil)
 	}
-	if err := destroy(ctx, s, at, name, accessor); err != nil {
+	if err := destroyByAccessor(ctx, s, at, name, accessor); err != nil {
 		return platform.Acted{}, err
 	}
 	return platform.Acted{Told: keyturn.Told{Says: "destroyed the secret id " + keyturn.Clean(accessor)}}, nil
 }
 
-func deleteRole(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, name, err := roleOf(ctx, s, a)
+func deleteAppRole(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	at, name, err := appRoleOf(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	if _, err := look(ctx, s, at, name); err != nil {
+	if _, err := lookUpAppRole(ctx, s, at, name); err != nil {
 		return platform.Acted{}, err
 	}
-	if err := s.Call(ctx, http.MethodDelete, at+"/"+name, nil, nil); err != nil {
+	if err := s.call(ctx, http.MethodDelete, at+"/"+name, nil, nil); err != nil {
 		return platform.Acted{}, err
 	}
 	return platform.Acted{Told: keyturn.Told{Says: "deleted the role " + name}}, nil

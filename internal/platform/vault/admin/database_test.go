@@ -1,4 +1,4 @@
-package database
+package admin
 
 import (
 	"context"
@@ -11,12 +11,11 @@ import (
 	"testing"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/server"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
-// TestAllowTogether: of roles that are added at the same time none is lost.
-func TestAllowTogether(t *testing.T) {
+// TestAllowRoleTogether: of roles that are added at the same time none is lost.
+func TestAllowRoleTogether(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	roles := []string{"app"}
@@ -39,11 +38,11 @@ func TestAllowTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server.Server{Client: c, Mount: "vault"}
+	s := &server{client: c, mount: "vault"}
 	var all sync.WaitGroup
 	for _, role := range []string{"one", "two", "three"} {
 		all.Go(func() {
-			if err := allow(t.Context(), s, "database/config/shop", connection{Roles: []string{"app"}}, role); err != nil {
+			if err := allowRole(t.Context(), s, "database/config/shop", connection{Roles: []string{"app"}}, role); err != nil {
 				t.Error(err)
 			}
 		})
@@ -56,10 +55,10 @@ func TestAllowTogether(t *testing.T) {
 	}
 }
 
-// TestMakesUser: a user of a known plugin gets a password of its own, or none.
-func TestMakesUser(t *testing.T) {
+// TestCheckCreation: a user of a known plugin gets a password of its own, or none.
+func TestCheckCreation(t *testing.T) {
 	t.Parallel()
-	pg := plugins["postgresql"]
+	pg := databasePlugins["postgresql"]
 	for creation, ok := range map[string]bool{
 		"CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}'": true,
 		"CREATE ROLE \"{{name}}\" WITH LOGIN":                         true,
@@ -68,11 +67,11 @@ func TestMakesUser(t *testing.T) {
 		"CREATE ROLE \"{{name}}\" PASSWORD $$kt-fake$$":               false,
 		"SELECT 1": false,
 	} {
-		if err := makesUser(pg, creation); (err == nil) != ok || err != nil && !errors.Is(err, keyturn.Invalid) {
+		if err := checkCreation(pg, creation); (err == nil) != ok || err != nil && !errors.Is(err, keyturn.Invalid) {
 			t.Errorf("%s: %v", creation, err)
 		}
 	}
-	if err := makesUser("mongodb-database-plugin", `{"db": "admin"}`); err != nil {
+	if err := checkCreation("mongodb-database-plugin", `{"db": "admin"}`); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package policies
+package admin
 
 import (
 	"context"
@@ -11,37 +11,36 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/policy"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/server"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
+	"github.com/keyturn/keyturn/internal/platform/vault/api"
+	"github.com/keyturn/keyturn/internal/platform/vault/policy"
 )
 
-// least is the least policy for one secret, before anything is written.
-type least struct {
+// leastPolicy is the policy that grants the least for one secret.
+type leastPolicy struct {
 	name, text string
 	rules      []policy.Rule
 }
 
-func leastOf(ctx context.Context, s *server.Server, a platform.Act) (least, error) {
+func makeLeastPolicy(ctx context.Context, s *server, a platform.Act) (leastPolicy, error) {
 	rules, err := leastRules(ctx, s, a)
 	if err != nil {
-		return least{}, err
+		return leastPolicy{}, err
 	}
 	name := strings.ToLower(a.Args.Text("name"))
 	if name == "" {
 		words := slices.Clone(a.Args["can"])
 		slices.Sort(words)
-		name = plainName(a.On.Name()) + "-" + strings.Join(slices.Compact(words), "-")
+		name = policyNameOf(a.On.Name()) + "-" + strings.Join(slices.Compact(words), "-")
 	}
-	if err := ownPolicy(name); err != nil {
-		return least{}, err
+	if err := checkNewPolicyName(name); err != nil {
+		return leastPolicy{}, err
 	}
-	return least{name, policy.Text(rules), rules}, nil
+	return leastPolicy{name, policy.Text(rules), rules}, nil
 }
 
-// plainName is a secret's name as part of a policy's: small letters, with - for /. One
-// that another secret's name would be the same as gets a part of its SHA-256, too.
-func plainName(secret string) string {
+// policyNameOf turns a secret's name into part of a policy's name: small letters, with -
+// for /. Where another secret could get the same name, a part of the SHA-256 is added.
+func policyNameOf(secret string) string {
 	plain := strings.ToLower(strings.ReplaceAll(secret, "/", "-"))
 	last := secret[strings.LastIndexByte(secret, '/')+1:]
 	if strings.ReplaceAll(plain, "-", "/") == secret && !slices.Contains(policy.Words, last) { // what is read back is that name alone
@@ -51,24 +50,24 @@ func plainName(secret string) string {
 	return plain + "-" + hex.EncodeToString(sum[:4])
 }
 
-// told is what is told of p beside the one that is there.
-func (p least) told(before string, applied bool) keyturn.Told {
+// told returns p and how it differs from the text before.
+func (p leastPolicy) told(before string, applied bool) keyturn.Told {
 	return keyturn.Told{Change: &keyturn.TextChange{Name: p.name, Before: before, After: p.text}, Policy: &keyturn.PolicyTold{Name: p.name, Text: p.text, Applied: applied}}
 }
 
-// policyLeast shows the least policy for one secret. Who may not see the one of that
-// name can still hand it to somebody who may.
-func policyLeast(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	p, err := leastOf(ctx, s, a)
+// showLeastPolicy shows the least policy for one secret. A token that may not read the
+// policy of that name still gets the text, to hand to somebody who may write it.
+func showLeastPolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	p, err := makeLeastPolicy(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	before, err := textOf(ctx, s, p.name)
+	before, err := policyText(ctx, s, p.name)
 	if err != nil && !errors.Is(err, keyturn.Denied) {
 		return platform.Acted{}, err
 	}
 	if err == nil {
-		if err := seen(a, p.name, before); err != nil {
+		if err := checkExpected(a, p.name, before); err != nil {
 			return platform.Acted{}, err
 		}
 	}
@@ -80,42 +79,42 @@ func policyLeast(ctx context.Context, s *server.Server, a platform.Act) (platfor
 	return out, nil
 }
 
-// policyFor writes the least policy for one secret, and tests it.
-func policyFor(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	p, err := leastOf(ctx, s, a)
+// writeLeastPolicy writes the least policy for one secret, and tests it.
+func writeLeastPolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	p, err := makeLeastPolicy(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	before, err := mayGrant(ctx, s, p.name)
+	before, err := mayWritePolicy(ctx, s, p.name)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	if err := seen(a, p.name, before); err != nil {
+	if err := checkExpected(a, p.name, before); err != nil {
 		return platform.Acted{}, err
 	}
 	if before != "" && before != p.text && !a.Args.Has("replace") {
-		return platform.Acted{}, keyturn.E(keyturn.Conflict, "there is a policy "+words.Quoted(p.name)+" that says something else", "choose another --name, look at it with 'keyturn vault policy read "+keyturn.Quote(p.name)+"', or say --replace")
+		return platform.Acted{}, keyturn.E(keyturn.Conflict, "there is a policy "+quoted(p.name)+" that says something else", "choose another --name, look at it with 'keyturn vault policy read "+keyturn.Quote(p.name)+"', or say --replace")
 	}
 	if before != p.text {
-		if err := put(ctx, s, p.name, p.text); err != nil {
+		if err := putPolicy(ctx, s, p.name, p.text); err != nil {
 			return platform.Acted{}, err
 		}
 	}
 	out := platform.Acted{Told: p.told(before, true)}
 	out.Says = "the policy " + p.name + " lets a token " + strings.Join(a.Args["can"], ", ") + " " + keyturn.Clean(a.On.Short())
-	tested(ctx, s, p.name, p.rules, &out)
+	testPolicy(ctx, s, p.name, p.rules, &out)
 	if slices.ContainsFunc(p.rules, func(r policy.Rule) bool { return slices.Contains(r.Capabilities, "list") }) {
 		out.Notices = append(out.Notices, "to list is to see all names in the same folder, not only this one")
 	}
 	return out, nil
 }
 
-// least is the least that lets a token do with a secret what an action says.
-func leastRules(ctx context.Context, s *server.Server, a platform.Act) ([]policy.Rule, error) {
+// leastRules returns the fewest rules that let a token do what an action grants.
+func leastRules(ctx context.Context, s *server, a platform.Act) ([]policy.Rule, error) {
 	if a.On.Version() != "" || a.On.Field() != "" {
 		return nil, keyturn.E(keyturn.Invalid, "a policy is about whole secrets, with all of their versions", "leave version and field out").About(a.On)
 	}
-	e, within, err := s.EngineOf(ctx, a.On.Name())
+	e, within, err := s.engineOf(ctx, a.On.Name())
 	if err != nil {
 		return nil, err
 	}
@@ -125,38 +124,38 @@ func leastRules(ctx context.Context, s *server.Server, a platform.Act) ([]policy
 	return policy.Least(e, within, a.Args["can"])
 }
 
-// ownPolicy refuses names that no policy of keyturn's making may have.
-func ownPolicy(name string) error {
+// checkNewPolicyName refuses names that a policy written by keyturn may not have.
+func checkNewPolicyName(name string) error {
 	if name == "root" || name == "default" {
 		return keyturn.E(keyturn.Invalid, "the policy "+name+" is the server's own", "choose another --name")
 	}
-	return words.Segment("policy", name)
+	return checkSegment("policy", name)
 }
 
-// mayGrant checks that this token may write the policy, and returns the one that is
-// there.
-func mayGrant(ctx context.Context, s *server.Server, name string) (string, error) {
-	at := server.Policies + "/" + name
-	have, err := s.Capabilities(ctx, "sys/capabilities-self", map[string]any{"paths": []string{at}})
+// mayWritePolicy returns Denied where this token may not write the policy, else the text
+// that is there.
+func mayWritePolicy(ctx context.Context, s *server, name string) (string, error) {
+	at := policyPath + "/" + name
+	have, err := s.capabilities(ctx, "sys/capabilities-self", map[string]any{"paths": []string{at}})
 	if err != nil {
 		return "", err
 	}
 	if !slices.Contains(have[at], "root") && !slices.Contains(have[at], "update") && !slices.Contains(have[at], "create") {
-		e := keyturn.E(keyturn.Denied, "your token may not write policies, so it cannot grant anything", words.Lacks(at, `"create", "update"`)+"; nothing was done")
+		e := keyturn.E(keyturn.Denied, "your token may not write policies, so it cannot grant anything", api.Grant(at, `"create", "update"`)+"; nothing was done")
 		e.By = "platform"
 		return "", e
 	}
-	return textOf(ctx, s, name)
+	return policyText(ctx, s, name)
 }
 
-// tested makes a token that has the policy and nothing else, asks what it may do,
-// and revokes it. Where that cannot be done the answer says so: the policy stays.
-func tested(ctx context.Context, s *server.Server, name string, rules []policy.Rule, out *platform.Acted) {
+// testPolicy compares the policy with the capabilities that a token gets by it alone, and
+// adds the result to out. Where the test fails, a notice says so and the policy stays.
+func testPolicy(ctx context.Context, s *server, name string, rules []policy.Rule, out *platform.Acted) {
 	var paths []string
 	for _, r := range rules {
 		paths = append(paths, r.Path)
 	}
-	have, err := try(ctx, s, name, paths)
+	have, err := policyCapabilities(ctx, s, name, paths)
 	if err != nil {
 		out.Notices = append(out.Notices, "it was not tested, since a token for the test could not be made or asked about: "+keyturn.AsError(err).Message)
 	}
@@ -174,8 +173,10 @@ func tested(ctx context.Context, s *server.Server, name string, rules []policy.R
 	}
 }
 
-func try(ctx context.Context, s *server.Server, name string, paths []string) (map[string][]string, error) {
-	made, err := s.Send(ctx, http.MethodPost, "auth/token/create", map[string]any{"policies": []string{name}, "no_default_policy": true, "ttl": "60s",
+// policyCapabilities makes a token that has only the policy, asks what it may do, and
+// revokes it.
+func policyCapabilities(ctx context.Context, s *server, name string, paths []string) (map[string][]string, error) {
+	made, err := s.send(ctx, http.MethodPost, "auth/token/create", map[string]any{"policies": []string{name}, "no_default_policy": true, "ttl": "60s",
 		"explicit_max_ttl": "60s", "renewable": false, "display_name": "keyturn-test"}, 0)
 	if err != nil {
 		return nil, err
@@ -183,8 +184,8 @@ func try(ctx context.Context, s *server.Server, name string, paths []string) (ma
 	if made.Auth == nil {
 		return nil, keyturn.E(keyturn.Unavailable, "the server made no token", "")
 	}
-	have, err := s.Capabilities(ctx, "sys/capabilities-accessor", map[string]any{"accessor": made.Auth.Accessor, "paths": paths})
+	have, err := s.capabilities(ctx, "sys/capabilities-accessor", map[string]any{"accessor": made.Auth.Accessor, "paths": paths})
 	// It lives for a minute at most, also where this fails.
-	_ = s.Call(context.WithoutCancel(ctx), http.MethodPost, "auth/token/revoke-accessor", map[string]string{"accessor": made.Auth.Accessor}, nil)
+	_ = s.call(context.WithoutCancel(ctx), http.MethodPost, "auth/token/revoke-accessor", map[string]string{"accessor": made.Auth.Accessor}, nil)
 	return have, err
 }

@@ -8,16 +8,16 @@ import (
 	"github.com/keyturn/keyturn"
 )
 
-// Words are what can be granted on a secret, in keyturn's own words: each lets a
-// token do what keyturn's command of that name needs, and no more.
+// Words lists what can be granted on a secret. Each word grants what keyturn's command of
+// that name needs, and no more.
 var Words = []string{"read", "list", "describe", "write", "delete", "restore", "rollback", "destroy"}
 
-// Least is the least that lets a token do what words say with the secret at name in
-// a key/value engine, one rule for each path, sorted. To list is to list the folder
-// that the secret is in, since names are seen by folders. In other engines it is about
-// credentials, which can only be read: where they have a lease, whoever took them renews
-// and revokes it, too. For these two Vault knows no narrower path; which lease it is says
-// its id, a random one that nobody else is told
+// Least returns the fewest rules that let a token do what words say with the secret at
+// name in a key/value engine: one rule for each path, sorted. The word list grants
+// listing the secret's folder, because Vault lists names by folders. In other engines name
+// is a path of credentials, which can only be read. Where such credentials have a lease,
+// read also grants renewing and revoking leases. Vault has no narrower path for these two;
+// the random id of a lease, which nobody else learns, is what protects it
 // (https://developer.hashicorp.com/vault/api-docs/system/leases).
 func Least(e Engine, name string, words []string) ([]Rule, error) {
 	grants := map[string][]string{}
@@ -70,7 +70,7 @@ func Least(e Engine, name string, words []string) ([]Rule, error) {
 	return out, nil
 }
 
-// two grants what one word says in an engine of version 2.
+// two grants what one word needs in a kv-v2 engine.
 func two(grant func(string, ...string), engine, name, folder, word string) {
 	switch word {
 	case "read":
@@ -96,7 +96,7 @@ func two(grant func(string, ...string), engine, name, folder, word string) {
 	}
 }
 
-// Text writes rules as HCL.
+// Text returns rules as HCL.
 func Text(rules []Rule) string {
 	var b strings.Builder
 	for i, r := range rules {
@@ -115,9 +115,10 @@ func Text(rules []Rule) string {
 	return b.String()
 }
 
-// Grow is a policy that also grants rules: text itself where it does so already.
-// What keyturn wrote is written anew, sorted; behind anything else they are added.
-// It is Conflict where text denies some of it, Unsupported where it cannot be read.
+// Grow returns the policy text with rules added, or text itself where it grants them
+// already. A text that keyturn wrote is written anew, sorted; to any other text the rules
+// are appended. Grow returns Conflict where text denies one of the rules, and Unsupported
+// where text cannot be read.
 func Grow(text string, rules []Rule) (string, error) {
 	if strings.TrimSpace(text) == "" {
 		return Text(rules), nil
@@ -160,7 +161,7 @@ func Grow(text string, rules []Rule) (string, error) {
 	return Text(all), nil
 }
 
-// At is all that a policy grants on the paths of rules.
+// At returns all capabilities that a policy grants on the paths of rules.
 func At(text string, rules []Rule) []Rule {
 	have, err := Parse(text)
 	if err != nil {
@@ -181,11 +182,11 @@ func At(text string, rules []Rule) []Rule {
 	return out
 }
 
-// escape writes a path into quotes. What could be taken for a template or a wildcard
-// cannot be escaped: whoever grants refuses such names before.
+// escape escapes a path for a text in quotes. A template or wildcard cannot be escaped:
+// the caller has refused such names (Wild).
 func escape(s string) string { return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) }
 
-// Wild reports whether a name would stand for more than itself in a policy.
+// Wild reports whether a policy would take a name for a pattern or a template.
 func Wild(name string) bool {
 	if strings.HasSuffix(name, "*") || strings.Contains(name, "{{") || strings.Contains(name, "${") || strings.Contains(name, "%{") {
 		return true

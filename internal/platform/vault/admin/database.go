@@ -1,5 +1,4 @@
-// Package database administers the database engine.
-package database
+package admin
 
 import (
 	"context"
@@ -13,20 +12,18 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/server"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
-// plugins are the short names of those that come with the server.
-var plugins = map[string]string{"postgresql": "postgresql-database-plugin", "mysql": "mysql-database-plugin", "mariadb": "mysql-database-plugin"}
+// databasePlugins maps short names to the plugins that come with the server.
+var databasePlugins = map[string]string{"postgresql": "postgresql-database-plugin", "mysql": "mysql-database-plugin", "mariadb": "mysql-database-plugin"}
 
-// Actions are all of them, in the order of the help.
-func Actions() []server.Action {
+// databaseActions are the actions on the database engine, in the order of the help.
+func databaseActions() []action {
 	name := keyturn.Input{Name: "name", Kind: keyturn.InputText, Short: "the connection", Place: true, Required: true}
 	role := keyturn.Input{Name: "role", Kind: keyturn.InputText, Short: "the role", Place: true, Required: true}
 	at := keyturn.Input{Name: "path", Kind: keyturn.InputText, Short: "where the engine is; without it: database"}
-	return []server.Action{
+	return []action{
 		{Action: keyturn.Action{
 			Name: "database connect", Operation: "connect-database", Short: "Connect the engine to a database server",
 			Long: `Connect the database engine to a PostgreSQL, MySQL or MariaDB, so that it can make users
@@ -63,7 +60,7 @@ terminal, and needs --yes elsewhere.`,
 			Example: "  keyturn vault database rotate-root shop --yes",
 			Asks:    "Replace the password of the connection {name} by one that only Vault knows?",
 			Inputs:  []keyturn.Input{name, at},
-		}, Do: rotateRoot},
+		}, Do: rotateDatabaseRoot},
 		{Action: keyturn.Action{
 			Name: "database delete", Operation: "delete-database", Short: "Delete a connection",
 			Long:    "Delete a connection. Users that were made by it can then no longer be revoked by Vault:\nrevoke them first. It asks on a terminal, and needs --yes elsewhere.",
@@ -85,7 +82,7 @@ use the connection.
 				{Name: "revocation", Kind: keyturn.InputStatements, Short: "statements that take it away; without them, the plugin's own"},
 				{Name: "renew", Kind: keyturn.InputStatements, Short: "statements that let it live longer; without them, the plugin's own"},
 				{Name: "rollback", Kind: keyturn.InputStatements, Short: "statements that clean up where making it failed"},
-				server.TTL, server.MaxTTL, at},
+				ttlInput, maxTTLInput, at},
 		}, Do: writeDatabaseRole},
 		{Action: keyturn.Action{
 			Name: "database role list", Operation: "list-database-roles", Short: "List the roles", Reads: true, Columns: []string{"role"},
@@ -108,23 +105,23 @@ use the connection.
 	}
 }
 
-// engine is the path of the engine that an action names, where that is one.
-func engine(ctx context.Context, s *server.Server, a platform.Act) (string, error) {
-	at := words.Place(a.Args.Text("path"))
+// databaseEngine returns the path that an action names, where a database engine is there.
+func databaseEngine(ctx context.Context, s *server, a platform.Act) (string, error) {
+	at := trimSlashes(a.Args.Text("path"))
 	if at == "" {
 		at = "database"
 	}
-	if err := words.Path("an engine", at); err != nil {
+	if err := checkPath("an engine", at); err != nil {
 		return "", err
 	}
 	hint := "keyturn vault enable database"
 	if at != "database" {
 		hint += " --path " + keyturn.Quote(at)
 	}
-	return at, server.Engines.Exactly(ctx, s, at, "database", keyturn.E(keyturn.NotFound, "no database engine is enabled at "+keyturn.Clean(at), hint))
+	return at, engineMounts.requireType(ctx, s, at, "database", keyturn.E(keyturn.NotFound, "no database engine is enabled at "+keyturn.Clean(at), hint))
 }
 
-// connection is what the server says of one.
+// connection is a connection as the server returns it.
 type connection struct {
 	Plugin  string   `json:"plugin_name"`
 	Roles   []string `json:"allowed_roles"`
@@ -134,36 +131,36 @@ type connection struct {
 	} `json:"connection_details"`
 }
 
-// found asks for one thing of the engine; NotFound, with the nearest, where it is not
-// there. kind is "config" or "roles".
-func found(ctx context.Context, s *server.Server, at, kind, name string, out any) error {
+// readDatabaseEntry reads a connection (kind "config") or a role (kind "roles"). It
+// returns NotFound, with the nearest name, where there is none.
+func readDatabaseEntry(ctx context.Context, s *server, at, kind, name string, out any) error {
 	what := map[string]string{"config": "connection", "roles": "role"}[kind]
-	if err := words.Segment(what, name); err != nil {
+	if err := checkSegment(what, name); err != nil {
 		return err
 	}
-	err := s.Call(ctx, http.MethodGet, at+"/"+kind+"/"+name, nil, out)
+	err := s.call(ctx, http.MethodGet, at+"/"+kind+"/"+name, nil, out)
 	if errors.Is(err, keyturn.NotFound) || errors.Is(err, keyturn.Invalid) { // a connection that is not there is a bad request
-		have, listErr := s.Names(ctx, at+"/"+kind)
+		have, listErr := s.names(ctx, at+"/"+kind)
 		if listErr == nil && !slices.Contains(have, name) {
-			return server.None(what, name, have)
+			return notFound(what, name, have)
 		}
 	}
 	return err
 }
 
-func connectDatabase(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, err := engine(ctx, s, a)
+func connectDatabase(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	at, err := databaseEngine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	name, plugin := a.Args.Text("name"), a.Args.Text("plugin")
-	if err := words.Segment("connection", name); err != nil {
+	if err := checkSegment("connection", name); err != nil {
 		return platform.Acted{}, err
 	}
-	if full := plugins[plugin]; full != "" {
+	if full := databasePlugins[plugin]; full != "" {
 		plugin = full
 	}
-	if url := a.Args.Text("url"); slices.Contains(slices.Collect(maps.Values(plugins)), plugin) && (!strings.Contains(url, "{{username}}") || !strings.Contains(url, keyturn.Placeholder)) {
+	if url := a.Args.Text("url"); slices.Contains(slices.Collect(maps.Values(databasePlugins)), plugin) && (!strings.Contains(url, "{{username}}") || !strings.Contains(url, keyturn.Placeholder)) {
 		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the address has no place for the user and the password", "write {{username}} and {{password}}, as in postgresql://{{username}}:{{password}}@db.example.com:5432/shop")
 	}
 	user := a.Args.Text("username")
@@ -176,14 +173,14 @@ func connectDatabase(ctx context.Context, s *server.Server, a platform.Act) (pla
 	if a.Args.Has("allow") { // else the server keeps those of a connection that is there
 		body["allowed_roles"] = a.Args["allow"]
 	}
-	says, lost, err := replaces(ctx, s, at, name, a.Args["allow"])
+	says, lost, err := replacedConnection(ctx, s, at, name, a.Args["allow"])
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	err = s.Call(ctx, http.MethodPost, at+"/config/"+name, body, nil)
+	err = s.call(ctx, http.MethodPost, at+"/config/"+name, body, nil)
 	switch {
 	case api.Says(err, "plugin not found"):
-		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server has no plugin "+words.Quoted(plugin), "there are postgresql, mysql and mariadb; others have to be in its catalog").Because(err)
+		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server has no plugin "+quoted(plugin), "there are postgresql, mysql and mariadb; others have to be in its catalog").Because(err)
 	case api.Says(err, "authentication failed") || api.Says(err, "Access denied"):
 		return platform.Acted{}, keyturn.E(keyturn.Denied, "the database does not take this user and password; nothing was kept", "try them with the database's own client").Because(err)
 	case api.Says(err, "error verifying connection") || api.Says(err, "error creating database object") || api.Says(err, "unable to open"):
@@ -195,11 +192,11 @@ func connectDatabase(ctx context.Context, s *server.Server, a platform.Act) (pla
 		Notices: append(lost, "who knows the password of "+keyturn.Clean(user)+" can still log in: 'keyturn vault database rotate-root "+keyturn.Quote(name)+"' ends that")}}, nil
 }
 
-// replaces tells what a new connection takes the place of, as far as this token may
-// see it; allow is nil where its roles stay.
-func replaces(ctx context.Context, s *server.Server, at, name string, allow []string) (says string, lost []string, err error) {
+// replacedConnection describes the connection that a new one replaces, as far as this
+// token may read it. allow is nil where the roles stay.
+func replacedConnection(ctx context.Context, s *server, at, name string, allowRole []string) (says string, lost []string, err error) {
 	var c connection
-	err = s.Call(ctx, http.MethodGet, at+"/config/"+name, nil, &c)
+	err = s.call(ctx, http.MethodGet, at+"/config/"+name, nil, &c)
 	if errors.Is(err, keyturn.NotFound) || errors.Is(err, keyturn.Invalid) || errors.Is(err, keyturn.Denied) {
 		return "", nil, nil // one that is not there is a bad request; to write is not to read
 	}
@@ -207,33 +204,33 @@ func replaces(ctx context.Context, s *server.Server, at, name string, allow []st
 		return "", nil, err
 	}
 	says = ", in the place of the connection that was there"
-	if len(allow) == 0 {
+	if len(allowRole) == 0 {
 		if len(c.Roles) > 0 {
-			says += "; for its roles: " + words.Some(c.Roles)
+			says += "; for its roles: " + joinSome(c.Roles)
 		}
 		return says, nil, nil
 	}
-	gone := slices.DeleteFunc(slices.Clone(c.Roles), func(r string) bool { return slices.Contains(allow, r) })
-	if len(gone) > 0 && !slices.Contains(allow, "*") {
-		lost = []string{"roles that may use it no more: " + words.Some(gone)}
+	gone := slices.DeleteFunc(slices.Clone(c.Roles), func(r string) bool { return slices.Contains(allowRole, r) })
+	if len(gone) > 0 && !slices.Contains(allowRole, "*") {
+		lost = []string{"roles that may use it no more: " + joinSome(gone)}
 	}
 	return says, lost, nil
 }
 
-func listDatabases(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	return listOf(ctx, s, a, "config", "name")
+func listDatabases(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	return listDatabaseEntries(ctx, s, a, "config", "name")
 }
 
-func listDatabaseRoles(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	return listOf(ctx, s, a, "roles", "role")
+func listDatabaseRoles(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	return listDatabaseEntries(ctx, s, a, "roles", "role")
 }
 
-func listOf(ctx context.Context, s *server.Server, a platform.Act, kind, column string) (platform.Acted, error) {
-	at, err := engine(ctx, s, a)
+func listDatabaseEntries(ctx context.Context, s *server, a platform.Act, kind, column string) (platform.Acted, error) {
+	at, err := databaseEngine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	names, err := s.Names(ctx, at+"/"+kind)
+	names, err := s.names(ctx, at+"/"+kind)
 	var out platform.Acted
 	for _, n := range names {
 		out.Items = append(out.Items, map[string]any{column: n})
@@ -241,13 +238,13 @@ func listOf(ctx context.Context, s *server.Server, a platform.Act, kind, column 
 	return out, err
 }
 
-func readDatabase(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, err := engine(ctx, s, a)
+func readDatabase(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	at, err := databaseEngine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	var c connection
-	if err := found(ctx, s, at, "config", a.Args.Text("name"), &c); err != nil {
+	if err := readDatabaseEntry(ctx, s, at, "config", a.Args.Text("name"), &c); err != nil {
 		return platform.Acted{}, err
 	}
 	item := map[string]any{"name": a.Args.Text("name"), "plugin": c.Plugin, "username": c.Details.Username, "roles": c.Roles}
@@ -260,17 +257,17 @@ func readDatabase(ctx context.Context, s *server.Server, a platform.Act) (platfo
 	return platform.Acted{Told: keyturn.Told{Single: true, Items: []map[string]any{item}, Notices: notices}}, nil
 }
 
-func rotateRoot(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, err := engine(ctx, s, a)
+func rotateDatabaseRoot(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	at, err := databaseEngine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	name := a.Args.Text("name")
 	var c connection
-	if err := found(ctx, s, at, "config", name, &c); err != nil {
+	if err := readDatabaseEntry(ctx, s, at, "config", name, &c); err != nil {
 		return platform.Acted{}, err
 	}
-	if err := s.Call(ctx, http.MethodPost, at+"/rotate-root/"+name, map[string]any{}, nil); err != nil {
+	if err := s.call(ctx, http.MethodPost, at+"/rotate-root/"+name, map[string]any{}, nil); err != nil {
 		if e := keyturn.AsError(err); e.Unknown {
 			told := *e
 			told.Message = "whether the password was replaced is not known: " + e.Message
@@ -282,29 +279,29 @@ func rotateRoot(ctx context.Context, s *server.Server, a platform.Act) (platform
 		Notices: []string{"a secret that holds the old password holds one that works no more"}}}, nil
 }
 
-func deleteDatabase(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	return deleteOf(ctx, s, a, "config", a.Args.Text("name"), "connection")
+func deleteDatabase(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	return deleteDatabaseEntry(ctx, s, a, "config", a.Args.Text("name"), "connection")
 }
 
-func deleteDatabaseRole(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	return deleteOf(ctx, s, a, "roles", a.Args.Text("role"), "role")
+func deleteDatabaseRole(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	return deleteDatabaseEntry(ctx, s, a, "roles", a.Args.Text("role"), "role")
 }
 
-func deleteOf(ctx context.Context, s *server.Server, a platform.Act, kind, name, what string) (platform.Acted, error) {
-	at, err := engine(ctx, s, a)
+func deleteDatabaseEntry(ctx context.Context, s *server, a platform.Act, kind, name, what string) (platform.Acted, error) {
+	at, err := databaseEngine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	if err := found(ctx, s, at, kind, name, nil); err != nil {
+	if err := readDatabaseEntry(ctx, s, at, kind, name, nil); err != nil {
 		return platform.Acted{}, err
 	}
-	if err := s.Call(ctx, http.MethodDelete, at+"/"+kind+"/"+name, nil, nil); err != nil {
+	if err := s.call(ctx, http.MethodDelete, at+"/"+kind+"/"+name, nil, nil); err != nil {
 		return platform.Acted{}, err
 	}
 	return platform.Acted{Told: keyturn.Told{Says: "deleted the " + what + " " + keyturn.Clean(name)}}, nil
 }
 
-// databaseRole is what the server says of a role.
+// databaseRole is a role as the server returns it.
 type databaseRole struct {
 	DB         string   `json:"db_name"`
 	Creation   []string `json:"creation_statements"`
@@ -315,22 +312,22 @@ type databaseRole struct {
 	MaxTTL     int      `json:"max_ttl"`
 }
 
-func writeDatabaseRole(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, err := engine(ctx, s, a)
+func writeDatabaseRole(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	at, err := databaseEngine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	role, db := a.Args.Text("role"), a.Args.Text("db")
-	if err := words.Segment("role", role); err != nil {
+	if err := checkSegment("role", role); err != nil {
 		return platform.Acted{}, err
 	}
 	var c connection
-	if err := found(ctx, s, at, "config", db, &c); err != nil {
+	if err := readDatabaseEntry(ctx, s, at, "config", db, &c); err != nil {
 		return platform.Acted{}, err
 	}
 	var notices []string
 	creation := a.Args.Text("creation")
-	if err := makesUser(c.Plugin, creation); err != nil {
+	if err := checkCreation(c.Plugin, creation); err != nil {
 		return platform.Acted{}, err
 	}
 	if strings.HasPrefix(c.Plugin, "postgresql") && !strings.Contains(creation, "{{expiration}}") {
@@ -342,36 +339,37 @@ func writeDatabaseRole(ctx context.Context, s *server.Server, a platform.Act) (p
 			body[member] = []string{a.Args.Text(input)}
 		}
 	}
-	server.Set(body, a, nil, map[string]string{"ttl": "default_ttl", "max-ttl": "max_ttl"})
-	if err := s.Call(ctx, http.MethodPost, at+"/roles/"+role, body, nil); err != nil {
+	setMembers(body, a, nil, map[string]string{"ttl": "default_ttl", "max-ttl": "max_ttl"})
+	if err := s.call(ctx, http.MethodPost, at+"/roles/"+role, body, nil); err != nil {
 		if errors.Is(err, keyturn.Invalid) {
 			return platform.Acted{}, keyturn.E(keyturn.Invalid, "the server does not take this role", "--ttl must not be longer than --max-ttl").Because(err)
 		}
 		return platform.Acted{}, err
 	}
-	if err := allow(ctx, s, at+"/config/"+db, c, role); err != nil {
+	if err := allowRole(ctx, s, at+"/config/"+db, c, role); err != nil {
 		e := *keyturn.AsError(err)
 		e.Message = "the role " + role + " was written, but could not be added to those that may use the connection " + db + ": " + e.Message
 		return platform.Acted{}, &e
 	}
-	return platform.Acted{Told: keyturn.Told{Says: "wrote the role " + role + ": 'keyturn lease create " + s.Mount + "/" + at + "/creds/" + role + "' makes a user", Notices: notices}}, nil
+	return platform.Acted{Told: keyturn.Told{Says: "wrote the role " + role + ": 'keyturn lease create " + s.mount + "/" + at + "/creds/" + role + "' makes a user", Notices: notices}}, nil
 }
 
-// How often a role is added to a connection's, and how long after it that is looked at.
+// How often adding a role to a connection is tried, and the pause before it is checked.
 const (
 	allowTries = 5
 	allowPause = 150 * time.Millisecond
 )
 
-// allow adds a role to those that may use a connection. The server takes only the whole
-// list: where somebody else wrote one meanwhile, without this role, it is added to that.
-func allow(ctx context.Context, s *server.Server, at string, c connection, role string) error {
+// allowRole adds a role to those that may use a connection. The server takes only the
+// whole list. Where somebody else wrote a list without this role meanwhile, allowRole
+// adds the role to that list.
+func allowRole(ctx context.Context, s *server, at string, c connection, role string) error {
 	for try := 0; !slices.ContainsFunc(c.Roles, func(r string) bool { return r == "*" || r == role }); try++ {
 		if try == allowTries {
 			return keyturn.E(keyturn.Conflict, "others write its roles at the same time", "repeat the command")
 		}
 		// What is not named stays as it is, the password too.
-		if err := s.Call(ctx, http.MethodPost, at, map[string]any{"allowed_roles": append(c.Roles, role), "verify_connection": false}, nil); err != nil {
+		if err := s.call(ctx, http.MethodPost, at, map[string]any{"allowed_roles": append(c.Roles, role), "verify_connection": false}, nil); err != nil {
 			return err
 		}
 		select {
@@ -379,27 +377,27 @@ func allow(ctx context.Context, s *server.Server, at string, c connection, role 
 		case <-time.After(allowPause):
 		}
 		c = connection{}
-		if err := s.Call(ctx, http.MethodGet, at, nil, &c); err != nil {
+		if err := s.call(ctx, http.MethodGet, at, nil, &c); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// sets is what sets a password in SQL, but for none.
-var sets = regexp.MustCompile(`(?i)\b(password|identified)\b(?:\s+(?:null|expire|history|reuse|require))?`)
+// passwordClause matches the SQL that sets a password, and clauses that set none.
+var passwordClause = regexp.MustCompile(`(?i)\b(password|identified)\b(?:\s+(?:null|expire|history|reuse|require))?`)
 
-// makesUser refuses statements that make no user with a password of its own. Of plugins
-// that keyturn does not know the statements are their own affair.
-func makesUser(plugin, creation string) error {
+// checkCreation refuses, as Invalid, statements that make no user with a password of its
+// own. It accepts all statements of a plugin that keyturn does not know.
+func checkCreation(plugin, creation string) error {
 	example := "for instance: CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}';"
-	if !slices.Contains(slices.Collect(maps.Values(plugins)), plugin) || strings.Contains(creation, keyturn.Placeholder) {
+	if !slices.Contains(slices.Collect(maps.Values(databasePlugins)), plugin) || strings.Contains(creation, keyturn.Placeholder) {
 		return nil
 	}
 	if !strings.Contains(creation, "{{name}}") && !strings.Contains(creation, "{{username}}") {
 		return keyturn.E(keyturn.Invalid, "the statements make no user: neither {{name}} nor {{password}} is in them", example)
 	}
-	for _, m := range sets.FindAllStringSubmatch(creation, -1) {
+	for _, m := range passwordClause.FindAllStringSubmatch(creation, -1) {
 		if strings.EqualFold(m[0], m[1]) { // and none of the words behind it that set no password
 			return keyturn.E(keyturn.Invalid, "the statements set a password that is not {{password}}, so that all users would have the same", example)
 		}
@@ -407,13 +405,13 @@ func makesUser(plugin, creation string) error {
 	return nil
 }
 
-func readDatabaseRole(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, err := engine(ctx, s, a)
+func readDatabaseRole(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	at, err := databaseEngine(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	var r databaseRole
-	if err := found(ctx, s, at, "roles", a.Args.Text("role"), &r); err != nil {
+	if err := readDatabaseEntry(ctx, s, at, "roles", a.Args.Text("role"), &r); err != nil {
 		return platform.Acted{}, err
 	}
 	item := map[string]any{"role": a.Args.Text("role"), "db": r.DB, "ttl_seconds": r.TTL, "max_ttl_seconds": r.MaxTTL}

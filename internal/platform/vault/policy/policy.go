@@ -1,5 +1,5 @@
-// Package policy reads and judges the text of Vault's policies, and writes the
-// least one for a secret. It is pure: what is mounted where it is told.
+// Package policy reads and judges the text of Vault's policies, and writes the least
+// policy for a secret. It is pure: the caller passes in which engines are mounted.
 //
 // Facts about policies are from
 // https://developer.hashicorp.com/vault/docs/concepts/policies.
@@ -14,19 +14,19 @@ import (
 	"github.com/keyturn/keyturn"
 )
 
-// Rule is one path block.
+// Rule is one path block of a policy.
 type Rule struct {
 	Path         string
 	Capabilities []string
 	Line         int // 0 in JSON, which tells no lines
 }
 
-// Capabilities are all that Vault knows.
+// Capabilities lists the capabilities that Vault knows.
 var Capabilities = []string{"create", "read", "update", "patch", "delete", "list", "sudo", "deny", "subscribe", "recover"}
 
-// Parse reads the path blocks of a policy in HCL or JSON. It is Invalid where the
-// text cannot be read; Vault may take it all the same, since only what policies
-// are made of is known here.
+// Parse reads the path blocks of a policy in HCL or JSON. It returns Invalid for a text
+// that it cannot read. Vault may accept such a text: Parse knows only the part of HCL that
+// policies use.
 func Parse(text string) ([]Rule, error) {
 	if strings.HasPrefix(strings.TrimSpace(text), "{") {
 		return parseJSON(text)
@@ -53,13 +53,13 @@ func parseJSON(text string) ([]Rule, error) {
 	return rules, nil
 }
 
-// legacy are the capabilities of the old word 'policy' of a block.
+// legacy maps values of the old member 'policy' of a block to capabilities.
 var legacy = map[string][]string{
 	"deny": {"deny"}, "read": {"read", "list"}, "write": {"create", "read", "update", "delete", "list"},
 	"sudo": {"create", "read", "update", "delete", "list", "sudo"},
 }
 
-// parser reads the part of HCL that policies are written in.
+// parser reads the part of HCL that policies use.
 type parser struct {
 	text string
 	at   int
@@ -100,7 +100,7 @@ func (p *parser) space() {
 	}
 }
 
-// take takes one character, where it is the next one.
+// take consumes c where it is the next character.
 func (p *parser) take(c byte) bool {
 	p.space()
 	if p.at < len(p.text) && p.text[p.at] == c {
@@ -110,7 +110,7 @@ func (p *parser) take(c byte) bool {
 	return false
 }
 
-// word takes a name or a number; "" where there is none.
+// word consumes a name or a number; "" where there is none.
 func (p *parser) word() string {
 	p.space()
 	from := p.at
@@ -124,7 +124,7 @@ func (p *parser) word() string {
 	return p.text[from:p.at]
 }
 
-// quoted takes a text in quotes.
+// quoted consumes a text in quotes.
 func (p *parser) quoted() (string, bool) {
 	p.space()
 	if p.at >= len(p.text) || p.text[p.at] != '"' {
@@ -181,7 +181,7 @@ func (p *parser) policy() ([]Rule, error) {
 	}
 }
 
-// block reads what is between the braces of a path.
+// block reads the block of a path, with its braces.
 func (p *parser) block() (Rule, error) {
 	var r Rule
 	if !p.take('{') {

@@ -1,9 +1,4 @@
-// Package policies lists, judges, writes and grants policies of a Vault.
-//
-//	policies.go  policies as they are written
-//	least.go     the least policy for a secret
-//	grant.go     a principal gets it
-package policies
+package admin
 
 import (
 	"context"
@@ -14,27 +9,22 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/policy"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/server"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
+	"github.com/keyturn/keyturn/internal/platform/vault/policy"
 )
 
-// Actions are those on policies, in the order of the help.
-func Actions() []server.Action { return append(policyActions(), grantActions()...) }
-
-// expects is the text that was there when somebody looked, so that what they said yes to
-// replaces nothing else.
+// expects names the text that a person saw before saying yes. A change that would replace
+// another text is refused.
 var expects = keyturn.Input{Name: keyturn.InputExpects, Kind: keyturn.InputText, Short: "SHA-256 of the text that is replaced, or none; where another one is there it fails"}
 
-// seen refuses to replace a text that is not the one that was looked at.
-func seen(a platform.Act, name, before string) error {
+// checkExpected returns Conflict where the text to be replaced is not the expected one.
+func checkExpected(a platform.Act, name, before string) error {
 	if want := a.Args.Text(keyturn.InputExpects); want == "" || strings.EqualFold(want, keyturn.TextChange{Before: before}.Replaces()) {
 		return nil
 	}
-	return keyturn.E(keyturn.Conflict, "the policy "+words.Quoted(name)+" is not the one that was looked at: somebody else has changed it", "look at it, and repeat the command: keyturn vault policy read "+keyturn.Quote(name))
+	return keyturn.E(keyturn.Conflict, "the policy "+quoted(name)+" is not the one that was looked at: somebody else has changed it", "look at it, and repeat the command: keyturn vault policy read "+keyturn.Quote(name))
 }
 
-func policyActions() []server.Action {
+func policyActions() []action {
 	name := keyturn.Input{Name: "name", Kind: keyturn.InputText, Short: "the policy", Place: true, Required: true}
 	file := keyturn.Input{Name: "file", Kind: keyturn.InputFile, Short: "its text", Place: true, Required: true}
 	written := []keyturn.Input{name, file, expects}
@@ -45,7 +35,7 @@ func policyActions() []server.Action {
 		{Name: "replace", Kind: keyturn.InputYes, Short: "replace a policy of that name"},
 		expects,
 	}
-	return []server.Action{
+	return []action{
 		{Action: keyturn.Action{
 			Name: "policy list", Operation: "list-policies", Short: "List the policies", Reads: true, Columns: []string{"name"},
 			Long:    "List the names of the policies.",
@@ -84,7 +74,7 @@ is then for that one alone.`,
 it, or to hand it to whoever may write policies.`,
 			Example: "  keyturn vault policy least vault/secret/myapp/config --can read,list",
 			Inputs:  granted,
-		}, Do: policyLeast},
+		}, Do: showLeastPolicy},
 		{Action: keyturn.Action{
 			Name: "policy for", Operation: "grant-policy", Short: "Write the least policy for a secret", Preview: "policy least", Document: "policy",
 			Long: `Write the policy that gives the least that is needed on one secret, under --name, or
@@ -108,7 +98,7 @@ with --replace; on a terminal the difference is shown, and you are asked.`,
 			Example: "  keyturn vault policy for vault/secret/myapp/config --can read\n  keyturn vault policy for vault/secret/myapp/config --can read,list --name myapp-reader --policy-out policy.hcl",
 			Columns: []string{"path", "capabilities", "tested"},
 			Inputs:  granted,
-		}, Do: policyFor},
+		}, Do: writeLeastPolicy},
 		{Action: keyturn.Action{
 			Name: "policy delete", Operation: "delete-policy", Short: "Delete a policy",
 			Long: `Delete a policy. Tokens that have it lose what it granted, at once. It asks on a
@@ -121,8 +111,8 @@ read it.`,
 	}
 }
 
-func listPolicies(ctx context.Context, s *server.Server, _ platform.Act) (platform.Acted, error) {
-	names, err := s.Names(ctx, server.Policies)
+func listPolicies(ctx context.Context, s *server, _ platform.Act) (platform.Acted, error) {
+	names, err := s.names(ctx, policyPath)
 	var out platform.Acted
 	for _, n := range names {
 		out.Items = append(out.Items, map[string]any{"name": n})
@@ -130,25 +120,25 @@ func listPolicies(ctx context.Context, s *server.Server, _ platform.Act) (platfo
 	return out, err
 }
 
-// policyName is the name as the server keeps it: in small letters.
+// policyName returns the name as the server stores it: in small letters.
 func policyName(a platform.Act) (string, error) {
 	name := strings.ToLower(a.Args.Text("name"))
-	return name, words.Segment("policy", name)
+	return name, checkSegment("policy", name)
 }
 
-// textOf reads a policy; "" where there is none.
-func textOf(ctx context.Context, s *server.Server, name string) (string, error) {
+// policyText reads a policy's text; "" where there is no such policy.
+func policyText(ctx context.Context, s *server, name string) (string, error) {
 	var answer struct {
 		Policy string `json:"policy"`
 	}
-	err := s.Call(ctx, http.MethodGet, server.Policies+"/"+name, nil, &answer)
+	err := s.call(ctx, http.MethodGet, policyPath+"/"+name, nil, &answer)
 	if errors.Is(err, keyturn.NotFound) {
 		return "", nil
 	}
 	return answer.Policy, err
 }
 
-func readPolicy(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+func readPolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
 	name, err := policyName(a)
 	if err != nil {
 		return platform.Acted{}, err
@@ -156,20 +146,20 @@ func readPolicy(ctx context.Context, s *server.Server, a platform.Act) (platform
 	if name == "root" {
 		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the policy root has no text: it allows everything", "")
 	}
-	text, err := textOf(ctx, s, name)
+	text, err := policyText(ctx, s, name)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	if text == "" {
-		have, _ := s.Names(ctx, server.Policies)
-		return platform.Acted{}, server.None("policy", name, have)
+		have, _ := s.names(ctx, policyPath)
+		return platform.Acted{}, notFound("policy", name, have)
 	}
 	return platform.Acted{Told: keyturn.Told{Text: text, Policy: &keyturn.PolicyTold{Name: name, Text: text, Applied: true}}}, nil
 }
 
-// judged is a policy that is about to be written: judged, and beside the one that
-// is there.
-func judged(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, string, error) {
+// judgePolicy judges the policy that an action gives, and compares it with the one that
+// is there. It returns the findings as notices, the change, and the policy's name.
+func judgePolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted, string, error) {
 	name, err := policyName(a)
 	if err != nil {
 		return platform.Acted{}, "", err
@@ -189,7 +179,7 @@ func judged(ctx context.Context, s *server.Server, a platform.Act) (platform.Act
 	if err != nil {
 		out.Notices = append(out.Notices, "keyturn cannot read this policy, and has not judged it: "+err.Error())
 	} else {
-		engines, known := mounted(ctx, s)
+		engines, known := mountedEngines(ctx, s)
 		if !known {
 			out.Notices = append(out.Notices, "your token may not see which engines there are: whether paths lead anywhere was not judged")
 		}
@@ -199,11 +189,11 @@ func judged(ctx context.Context, s *server.Server, a platform.Act) (platform.Act
 		}
 		out.Notices = append(out.Notices, findings...)
 	}
-	before, err := textOf(ctx, s, name)
+	before, err := policyText(ctx, s, name)
 	if err != nil {
 		return platform.Acted{}, "", err
 	}
-	if err := seen(a, name, before); err != nil {
+	if err := checkExpected(a, name, before); err != nil {
 		return platform.Acted{}, "", err
 	}
 	out.Change = &keyturn.TextChange{Name: name, Before: before, After: text}
@@ -211,8 +201,8 @@ func judged(ctx context.Context, s *server.Server, a platform.Act) (platform.Act
 	return out, name, nil
 }
 
-func checkPolicy(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	out, name, err := judged(ctx, s, a)
+func checkPolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	out, name, err := judgePolicy(ctx, s, a)
 	if err != nil {
 		return out, err
 	}
@@ -228,8 +218,8 @@ func checkPolicy(ctx context.Context, s *server.Server, a platform.Act) (platfor
 	return out, nil
 }
 
-func writePolicy(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	out, name, err := judged(ctx, s, a)
+func writePolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	out, name, err := judgePolicy(ctx, s, a)
 	if err != nil {
 		return out, err
 	}
@@ -237,7 +227,7 @@ func writePolicy(ctx context.Context, s *server.Server, a platform.Act) (platfor
 		out.Says, out.Policy.Applied = "the policy "+name+" is so already", true
 		return out, nil
 	}
-	if err := put(ctx, s, name, out.Change.After); err != nil {
+	if err := putPolicy(ctx, s, name, out.Change.After); err != nil {
 		if _, unread := policy.Parse(out.Change.After); unread != nil && errors.Is(err, keyturn.Invalid) {
 			err = keyturn.E(keyturn.Invalid, "the server does not take this policy; "+unread.Error(), keyturn.AsError(unread).Hint).Because(err)
 		}
@@ -250,34 +240,34 @@ func writePolicy(ctx context.Context, s *server.Server, a platform.Act) (platfor
 	return out, nil
 }
 
-func put(ctx context.Context, s *server.Server, name, text string) error {
-	err := s.Call(ctx, http.MethodPut, server.Policies+"/"+name, map[string]string{"policy": text}, nil)
+func putPolicy(ctx context.Context, s *server, name, text string) error {
+	err := s.call(ctx, http.MethodPut, policyPath+"/"+name, map[string]string{"policy": text}, nil)
 	if errors.Is(err, keyturn.Invalid) {
 		return keyturn.E(keyturn.Invalid, "the server does not take this policy", "'keyturn vault policy check' tells what keyturn makes of it").Because(err)
 	}
 	return err
 }
 
-func deletePolicy(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+func deletePolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
 	name, err := policyName(a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	have, err := s.Names(ctx, server.Policies) // the server deletes any name, and says that it went well
+	have, err := s.names(ctx, policyPath) // the server deletes any name, and says that it went well
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	if !slices.Contains(have, name) {
-		return platform.Acted{}, server.None("policy", name, have)
+		return platform.Acted{}, notFound("policy", name, have)
 	}
 	if name == "root" || name == "default" {
 		return platform.Acted{}, keyturn.E(keyturn.Invalid, "the policy "+name+" is the server's own, and cannot be deleted", "write an almost empty one in the place of default")
 	}
-	before, err := textOf(ctx, s, name)
+	before, err := policyText(ctx, s, name)
 	if err != nil && !errors.Is(err, keyturn.Denied) { // to delete is not to read
 		return platform.Acted{}, err
 	}
-	if err := s.Call(ctx, http.MethodDelete, server.Policies+"/"+name, nil, nil); err != nil {
+	if err := s.call(ctx, http.MethodDelete, policyPath+"/"+name, nil, nil); err != nil {
 		return platform.Acted{}, err
 	}
 	out := platform.Acted{Told: keyturn.Told{Says: "deleted the policy " + name}}
@@ -287,18 +277,18 @@ func deletePolicy(ctx context.Context, s *server.Server, a platform.Act) (platfo
 	return out, nil
 }
 
-// engines are what is mounted, as far as this token may see it; false where it may
-// not see all.
-func mounted(ctx context.Context, s *server.Server) ([]policy.Engine, bool) {
+// mountedEngines returns all engines and login methods; false where this token may not
+// list them.
+func mountedEngines(ctx context.Context, s *server) ([]policy.Engine, bool) {
 	var out []policy.Engine
-	for _, k := range []server.Sort{server.Engines, server.Logins} {
-		all, err := k.All(ctx, s)
+	for _, k := range []mountKind{engineMounts, loginMounts} {
+		all, err := k.all(ctx, s)
 		if err != nil {
 			return nil, false
 		}
 		for p, m := range all {
-			e := policy.Engine{Path: p, KV: m.KV()}
-			if k == server.Logins {
+			e := policy.Engine{Path: p, KV: m.kvVersion()}
+			if k == loginMounts {
 				e.Path = "auth/" + p
 			}
 			out = append(out, e)

@@ -8,18 +8,18 @@ import (
 	"github.com/keyturn/keyturn"
 )
 
-// Engine is what is mounted at a path: an engine, or a login method below "auth/".
+// Engine is a mounted engine, or a login method below "auth/".
 type Engine struct {
 	Path string // without a slash at its end
 	KV   int    // version of a key/value engine, else 0
 }
 
-// below are the first segments below a key/value engine of version 2.
+// below lists the first segments of paths below a kv-v2 engine.
 var below = []string{"data", "metadata", "delete", "undelete", "destroy", "subkeys", "config"}
 
-// Lint judges a policy. Findings are what works otherwise than it seems to; an
-// error is what Vault refuses or nobody can mean. With no engines, what is mounted
-// is not known, and nothing is said of it.
+// Lint judges a policy. Findings describe rules that do something else than they seem
+// to. An error describes a rule that Vault refuses or that nobody can mean. Without
+// engines, Lint does not judge whether paths lead to a mount.
 func Lint(rules []Rule, engines []Engine) (findings []string, err error) {
 	if len(rules) == 0 {
 		return []string{"the policy grants nothing: it has no path"}, nil
@@ -35,9 +35,8 @@ func Lint(rules []Rule, engines []Engine) (findings []string, err error) {
 	return slices.Concat(findings, twice(rules), denials(rules)), nil
 }
 
-// twice looks for paths that are there more than once: Vault adds up what is granted,
-// and deny takes away all of it
-// (https://developer.hashicorp.com/vault/docs/concepts/policies#policy-syntax).
+// twice finds paths that occur more than once. Vault adds up their capabilities, and deny
+// removes all of them (https://developer.hashicorp.com/vault/docs/concepts/policies#policy-syntax).
 func twice(rules []Rule) (out []string) {
 	for i, r := range rules {
 		before := slices.IndexFunc(rules[:i], func(b Rule) bool { return b.Path == r.Path })
@@ -52,7 +51,7 @@ func twice(rules []Rule) (out []string) {
 	return out
 }
 
-// at names a rule in a finding.
+// at returns the place of a rule, to begin a finding.
 func at(r Rule) string {
 	s := "'" + r.Path + "': "
 	if r.Line > 0 {
@@ -61,7 +60,7 @@ func at(r Rule) string {
 	return s
 }
 
-// capabilities refuses those that Vault does not know.
+// capabilities refuses, as Invalid, capabilities that Vault does not know.
 func capabilities(r Rule) error {
 	for _, c := range r.Capabilities {
 		if slices.Contains(Capabilities, c) {
@@ -79,7 +78,7 @@ func capabilities(r Rule) error {
 	return nil
 }
 
-// paths looks at how a path is written.
+// paths finds mistakes in the spelling of a path.
 func paths(r Rule) (out []string) {
 	p := r.Path
 	if strings.HasPrefix(p, "v1/") || strings.HasPrefix(p, "/v1/") {
@@ -97,7 +96,7 @@ func paths(r Rule) (out []string) {
 	return out
 }
 
-// reach looks at wildcards.
+// reach finds wildcards that match more than they seem to.
 func reach(r Rule, engines []Engine) (out []string) {
 	if found := far(r); found != nil {
 		return found
@@ -125,7 +124,7 @@ func reach(r Rule, engines []Engine) (out []string) {
 	return out
 }
 
-// mountedAt looks at what is mounted where a path leads.
+// mountedAt finds paths that lead to no mount, or wrongly into one.
 func mountedAt(r Rule, engines []Engine) []string {
 	p := strings.TrimPrefix(r.Path, "/")
 	if r.Path == "" {
@@ -160,7 +159,7 @@ func mountedAt(r Rule, engines []Engine) []string {
 	return []string{said}
 }
 
-// trailing looks at a path that ends in a slash, within an engine that keeps secrets.
+// trailing finds a path within a key/value engine that ends in a slash.
 func trailing(r Rule) []string {
 	path, slash := strings.CutSuffix(r.Path, "/")
 	if !slash || !slices.ContainsFunc(r.Capabilities, func(c string) bool { return c != "list" && c != "deny" && c != "sudo" }) {
@@ -169,7 +168,7 @@ func trailing(r Rule) []string {
 	return []string{"no secret's path ends in /, which only list is asked with: write '" + path + "', or '" + path + "/*' for what is below it"}
 }
 
-// version2 looks at a path within a key/value engine of version 2.
+// version2 finds mistakes in a path within a kv-v2 engine.
 func version2(e Engine, rest string, r Rule) []string {
 	head, tail, _ := strings.Cut(rest, "/")
 	if head == "+" && tail != "" && !slices.Contains(r.Capabilities, "deny") {
@@ -195,7 +194,7 @@ func version2(e Engine, rest string, r Rule) []string {
 	return nil
 }
 
-// useless looks at what a rule's own capabilities do to each other.
+// useless finds a rule whose own capabilities cancel each other.
 func useless(r Rule) []string {
 	switch {
 	case len(r.Capabilities) == 0:
@@ -206,8 +205,8 @@ func useless(r Rule) []string {
 	return nil
 }
 
-// denials looks for denials that another path of the same policy goes past: the
-// most specific path counts, and it alone.
+// denials finds denials that another path of the same policy overrides: only the most
+// specific path counts.
 func denials(rules []Rule) (out []string) {
 	for _, deny := range rules {
 		if !slices.Contains(deny.Capabilities, "deny") {
@@ -227,7 +226,7 @@ func denials(rules []Rule) (out []string) {
 	return out
 }
 
-// granted reports whether another path of the policy would reach a denied one, or may.
+// granted reports whether another path of the policy grants, or may grant, a denied one.
 func granted(deny Rule, rules []Rule) bool {
 	for _, r := range rules {
 		if slices.Contains(r.Capabilities, "deny") {
@@ -243,4 +242,41 @@ func granted(deny Rule, rules []Rule) bool {
 func first(p string) string {
 	head, _, _ := strings.Cut(p, "/")
 	return head
+}
+
+// matches reports whether a path of a policy matches a name: + is one segment, * at the
+// end is any rest (https://developer.hashicorp.com/vault/docs/concepts/policies#policy-syntax).
+func matches(path, name string) bool {
+	stem, star := strings.CutSuffix(path, "*")
+	want, have := strings.Split(stem, "/"), strings.Split(name, "/")
+	if len(have) < len(want) || len(have) > len(want) && !star {
+		return false
+	}
+	for i, seg := range want {
+		last := star && i == len(want)-1
+		switch {
+		case last && strings.HasPrefix(have[i], seg):
+		case seg == "+" && !last && have[i] != "":
+		case seg == have[i] && !last:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// far finds wildcards that let a token give itself more rights, or seal the server.
+func far(r Rule) []string {
+	changes := slices.ContainsFunc(r.Capabilities, func(c string) bool { return c == "create" || c == "update" || c == "sudo" })
+	switch {
+	case !Wild(r.Path) || slices.Contains(r.Capabilities, "deny"):
+		return nil
+	case first(r.Path) == "+" && (matches(r.Path, "sys/seal") || matches(r.Path, "sys/policies/acl/x")):
+		return []string{"the + stands for each engine, and for the server's own settings: policies, engines, the seal"}
+	case changes && strings.HasPrefix(r.Path, "sys/") && r.Path != "sys/*" && (matches(r.Path, "sys/policies/acl/x") || matches(r.Path, "sys/policy/x")):
+		return []string{"this writes any policy, and whoever may do that may do everything"}
+	case changes && strings.HasPrefix(r.Path, "auth/") && r.Path != "auth/*" && matches(r.Path, "auth/token/create"):
+		return []string{"this makes tokens, and revokes those of others"}
+	}
+	return nil
 }

@@ -1,4 +1,4 @@
-package policies
+package admin
 
 import (
 	"context"
@@ -11,12 +11,10 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/policy"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/server"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
+	"github.com/keyturn/keyturn/internal/platform/vault/policy"
 )
 
-func grantActions() []server.Action {
+func grantActions() []action {
 	inputs := []keyturn.Input{
 		{Name: "principal", Kind: keyturn.InputText, Short: "who", Place: true, Required: true},
 		{Name: "ref", Kind: keyturn.InputOn, Short: "the secret", Place: true, Required: true},
@@ -24,7 +22,7 @@ func grantActions() []server.Action {
 		{Name: "name", Kind: keyturn.InputText, Short: "of the policy; without it, METHOD-NAME-policy"},
 		expects,
 	}
-	return []server.Action{
+	return []action{
 		{Action: keyturn.Action{
 			Name: keyturn.ActionCheckGrant, Operation: "check-grant", Short: "Show what a grant would change", Reads: true,
 			Long:    "Show what 'keyturn vault policy grant' would change, and whether it could, and change\nnothing.",
@@ -51,22 +49,22 @@ it grants: choose a --name.`,
 	}
 }
 
-// holder is a principal: what has policies.
-type holder struct {
+// principal is a role, user, entity or group that has policies.
+type principal struct {
 	name   string         // as the caller wrote it
 	at     string         // its path
-	member string         // which of its members holds its policies
+	member string         // the member that lists its policies
 	have   []string       // its policies
-	live   bool           // what they grant holds for tokens that are there already
-	back   []string       // members that the server resets where they are not sent back
-	data   map[string]any // all that was read of it
-	policy string         // the name of its own
+	live   bool           // a new policy also counts for tokens that exist already
+	back   []string       // members that the server resets unless they are sent back
+	data   map[string]any // all its members
+	policy string         // the name of the policy that is its own
 }
 
-// holders are the places of principals by the type of a login method, with the member
-// that holds policies, as its API says, and those that a write of only the policies
-// resets, as the server does (1.21): https://developer.hashicorp.com/vault/api-docs/auth
-var holders = map[string]struct {
+// principalTypes says, for each type of login method, where its principals are, which
+// member lists their policies, and which members a write of only the policies resets
+// (server 1.21): https://developer.hashicorp.com/vault/api-docs/auth
+var principalTypes = map[string]struct {
 	folder, member string
 	back           []string
 }{
@@ -76,30 +74,30 @@ var holders = map[string]struct {
 	"ldap": {"users", "policies", []string{"groups"}},
 }
 
-// principal finds the one that an action names.
-func principal(ctx context.Context, s *server.Server, said string) (holder, error) {
-	bad := keyturn.E(keyturn.Invalid, words.Quoted(said)+" is no principal of this platform", "write vault:METHOD/NAME, for instance vault:approle/myapp")
+// findPrincipal reads the principal that an action names.
+func findPrincipal(ctx context.Context, s *server, said string) (principal, error) {
+	bad := keyturn.E(keyturn.Invalid, quoted(said)+" is no principal of this platform", "write vault:METHOD/NAME, for instance vault:approle/myapp")
 	rest, ok := strings.CutPrefix(said, "vault:")
 	i := strings.LastIndexByte(rest, '/')
 	if !ok || i <= 0 {
-		return holder{}, bad
+		return principal{}, bad
 	}
 	method, name := rest[:i], rest[i+1:]
-	if name == "" || words.Segment("principal", name) != nil || words.Path("a login method", method) != nil || method != words.Place(method) {
-		return holder{}, bad
+	if name == "" || checkSegment("principal", name) != nil || checkPath("a login method", method) != nil || method != trimSlashes(method) {
+		return principal{}, bad
 	}
-	h := holder{name: said, policy: strings.ToLower(strings.ReplaceAll(method, "/", "-") + "-" + name + "-policy"), data: map[string]any{}}
+	h := principal{name: said, policy: strings.ToLower(strings.ReplaceAll(method, "/", "-") + "-" + name + "-policy"), data: map[string]any{}}
 	if method == "entity" || method == "group" {
 		h.at, h.member, h.live = "identity/"+method+"/name/"+name, "policies", true
 	} else {
-		m, err := server.Logins.At(ctx, s, method)
+		m, err := loginMounts.at(ctx, s, method)
 		if err != nil {
-			return holder{}, err
+			return principal{}, err
 		}
 		kind := m.Type
-		where, known := holders[kind]
+		where, known := principalTypes[kind]
 		if !known {
-			return holder{}, keyturn.E(keyturn.Unsupported, "the login method "+words.Quoted(method)+" is of type "+keyturn.Clean(kind)+", whose policies keyturn cannot change", "write the policy, and give it by hand: keyturn vault policy for")
+			return principal{}, keyturn.E(keyturn.Unsupported, "the login method "+quoted(method)+" is of type "+keyturn.Clean(kind)+", whose policies keyturn cannot change", "write the policy, and give it by hand: keyturn vault policy for")
 		}
 		if kind == "approle" {
 			name = strings.ToLower(name)
@@ -109,11 +107,11 @@ func principal(ctx context.Context, s *server.Server, said string) (holder, erro
 		}
 		h.at, h.member, h.back = "auth/"+method+"/"+where.folder+"/"+name, where.member, where.back
 	}
-	if err := s.Call(ctx, http.MethodGet, h.at, nil, &h.data); errors.Is(err, keyturn.NotFound) {
-		have, _ := s.Names(ctx, h.at[:strings.LastIndexByte(h.at, '/')])
-		return holder{}, server.None(method, name, have)
+	if err := s.call(ctx, http.MethodGet, h.at, nil, &h.data); errors.Is(err, keyturn.NotFound) {
+		have, _ := s.names(ctx, h.at[:strings.LastIndexByte(h.at, '/')])
+		return principal{}, notFound(method, name, have)
 	} else if err != nil {
-		return holder{}, err
+		return principal{}, err
 	}
 	list, _ := h.data[h.member].([]any)
 	for _, p := range list {
@@ -124,35 +122,36 @@ func principal(ctx context.Context, s *server.Server, said string) (holder, erro
 	return h, nil
 }
 
-// granting is a grant that was found to be possible.
-type granting struct {
-	to     holder
-	rules  []policy.Rule // what is granted
-	before string        // the policy
-	after  string
+// grant is a grant that planGrant found to be possible.
+type grant struct {
+	to     principal
+	rules  []policy.Rule // granted
+	before string        // the policy's text now
+	after  string        // and with the grant
 }
 
-func possible(ctx context.Context, s *server.Server, a platform.Act) (g granting, err error) {
+// planGrant checks that all steps of a grant can be done, and changes nothing.
+func planGrant(ctx context.Context, s *server, a platform.Act) (g grant, err error) {
 	if g.rules, err = leastRules(ctx, s, a); err != nil {
 		return g, err
 	}
-	if g.to, err = principal(ctx, s, a.Args.Text("principal")); err != nil {
+	if g.to, err = findPrincipal(ctx, s, a.Args.Text("principal")); err != nil {
 		return g, err
 	}
 	if a.Args.Has("name") {
 		g.to.policy = strings.ToLower(a.Args.Text("name"))
 	}
 	name := g.to.policy
-	if err := ownPolicy(name); err != nil {
+	if err := checkNewPolicyName(name); err != nil {
 		return g, err
 	}
-	if err := s.May(ctx, g.to.at, "update"); err != nil {
+	if err := s.requireCapability(ctx, g.to.at, "update"); err != nil {
 		return g, err
 	}
-	if g.before, err = mayGrant(ctx, s, name); err != nil {
+	if g.before, err = mayWritePolicy(ctx, s, name); err != nil {
 		return g, err
 	}
-	if err := seen(a, name, g.before); err != nil {
+	if err := checkExpected(a, name, g.before); err != nil {
 		return g, err
 	}
 	if g.after, err = policy.Grow(g.before, g.rules); err != nil {
@@ -160,19 +159,19 @@ func possible(ctx context.Context, s *server.Server, a platform.Act) (g granting
 	}
 	// A grant that was cut short left one that grants this and nothing else.
 	if g.before != "" && g.before != policy.Text(g.rules) && !slices.Contains(g.to.have, name) {
-		return g, keyturn.E(keyturn.Conflict, "there is a policy "+words.Quoted(name)+", which "+keyturn.Clean(g.to.name)+" does not have: it is somebody else's",
+		return g, keyturn.E(keyturn.Conflict, "there is a policy "+quoted(name)+", which "+keyturn.Clean(g.to.name)+" does not have: it is somebody else's",
 			"choose another one: keyturn vault policy grant "+keyturn.Quote(g.to.name)+" "+keyturn.Quote(a.On.Short())+" --can "+strings.Join(a.Args["can"], ",")+" --name NAME")
 	}
 	return g, nil
 }
 
-func (g granting) told(applied bool) keyturn.Told {
+func (g grant) told(applied bool) keyturn.Told {
 	return keyturn.Told{Change: &keyturn.TextChange{Name: g.to.policy, Before: g.before, After: g.after},
 		Policy: &keyturn.PolicyTold{Name: g.to.policy, Text: g.after, Applied: applied}}
 }
 
-func checkGrant(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	g, err := possible(ctx, s, a)
+func checkGrant(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	g, err := planGrant(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -188,22 +187,22 @@ func checkGrant(ctx context.Context, s *server.Server, a platform.Act) (platform
 	return out, nil
 }
 
-func grantPolicy(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	g, err := possible(ctx, s, a)
+func grantPolicy(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	g, err := planGrant(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	name := g.to.policy
 	if g.before != g.after {
-		if err := put(ctx, s, name, g.after); err != nil {
+		if err := putPolicy(ctx, s, name, g.after); err != nil {
 			return platform.Acted{}, err
 		}
 	}
 	out := platform.Acted{Told: g.told(true)}
 	if !slices.Contains(g.to.have, name) {
-		if err := give(ctx, s, &g.to); err != nil {
+		if err := givePolicy(ctx, s, &g.to); err != nil {
 			e := *keyturn.AsError(err)
-			e.Message = "the policy " + words.Quoted(name) + " was written, but not given to " + keyturn.Clean(g.to.name) + " as it should be: " + e.Message
+			e.Message = "the policy " + quoted(name) + " was written, but not given to " + keyturn.Clean(g.to.name) + " as it should be: " + e.Message
 			return platform.Acted{}, &e
 		}
 	}
@@ -211,14 +210,14 @@ func grantPolicy(ctx context.Context, s *server.Server, a platform.Act) (platfor
 	if !g.to.live && !slices.Contains(g.to.have, name) {
 		out.Says += ", from its next login on" // tokens that are there keep the policies that they have
 	}
-	tested(ctx, s, name, policy.At(g.after, g.rules), &out)
+	testPolicy(ctx, s, name, policy.At(g.after, g.rules), &out)
 	return out, nil
 }
 
-// give adds the principal's own policy to those that it has. The server takes only
-// the whole list: one that somebody else changes at that moment is lost, or ours is,
-// which is why it is read back, with all else that it has.
-func give(ctx context.Context, s *server.Server, h *holder) error {
+// givePolicy adds the principal's own policy to its policies. The server takes only the
+// whole list, so a change that somebody else makes at that moment is lost, or ours is.
+// Therefore the principal is read back and compared.
+func givePolicy(ctx context.Context, s *server, h *principal) error {
 	list := append(slices.Clone(h.have), h.policy)
 	body := map[string]any{h.member: list}
 	for _, m := range h.back {
@@ -226,27 +225,27 @@ func give(ctx context.Context, s *server.Server, h *holder) error {
 			body[m] = v
 		}
 	}
-	if err := s.Call(ctx, http.MethodPost, h.at, body, nil); err != nil {
+	if err := s.call(ctx, http.MethodPost, h.at, body, nil); err != nil {
 		return err
 	}
-	now, err := principal(ctx, s, h.name)
+	now, err := findPrincipal(ctx, s, h.name)
 	if err != nil {
 		return err
 	}
 	for _, p := range list {
 		if !slices.Contains(now.have, p) {
-			return keyturn.E(keyturn.Conflict, "somebody else changed its policies at the same time: it has no "+words.Quoted(p), "look at it, and repeat the command")
+			return keyturn.E(keyturn.Conflict, "somebody else changed its policies at the same time: it has no "+quoted(p), "look at it, and repeat the command")
 		}
 	}
 	if other := h.differs(now); len(other) > 0 {
-		return keyturn.E(keyturn.Conflict, "more of it has changed at the same time: "+words.Some(other), "look at it: keyturn or somebody else has changed what was not asked for")
+		return keyturn.E(keyturn.Conflict, "more of it has changed at the same time: "+joinSome(other), "look at it: keyturn or somebody else has changed what was not asked for")
 	}
 	return nil
 }
 
-// differs are the members in which it is otherwise than before, but for its policies
-// and what the server counts.
-func (h holder) differs(now holder) (out []string) {
+// differs returns the members that changed, except for the policies and the server's
+// counters.
+func (h principal) differs(now principal) (out []string) {
 	all := maps.Clone(h.data)
 	maps.Copy(all, now.data)
 	for _, m := range slices.Sorted(maps.Keys(all)) {
