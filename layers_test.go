@@ -102,7 +102,10 @@ var layers = []layer{
 		name: "state", packages: []string{"state"}, may: []string{"state/codec", "state/disk", "state/rows", "state/seal", "state/sqlite", "state/table"},
 		because: "the store keeps bytes for organs that each declare what they need; it must not know what the bytes mean",
 	}, {
-		name: "requests to Vault", packages: []string{"platform/vault/api"},
+		name: "HTTP of platforms", packages: []string{"platform/wire"},
+		because: "how a server is reached and known, and how its answers are read, is the same for every platform; it knows none",
+	}, {
+		name: "requests to Vault", packages: []string{"platform/vault/api"}, may: []string{"platform/wire"},
 		because: "address, token and errors of one API, for the platform and for its login and administration",
 	}, {
 		name: "tokens", packages: []string{"tokens"}, may: []string{"platform"},
@@ -114,7 +117,7 @@ var layers = []layer{
 		name: "Vault's administration", packages: []string{"platform/vault/admin"}, may: []string{"platform", "platform/vault/api", "platform/vault/policy", "platform/vault/lease"},
 		because: "what is not reading and writing secrets stays out of a platform's core",
 	}, {
-		name: "beside Vault", packages: []string{"platform/vault/login"}, may: []string{"platform", "platform/vault/api"},
+		name: "beside Vault", packages: []string{"platform/vault/login"}, may: []string{"platform", "platform/wire", "platform/vault/api"},
 		because: "what is not reading and writing secrets stays out of a platform's core",
 	}, {
 		name: "platforms", packages: []string{"platform/local", "platform/vault"}, may: []string{"platform", "platform/vault/api", "platform/vault/admin", "platform/vault/login", "platform/vault/lease"},
@@ -250,7 +253,7 @@ var trades = []trade{
 	{"golang.org/x/term", []string{"cli/command", "cli/pick", "cli/secret", "launch"}, "only a prompt, a choice on the screen and a child's terminal switch echo and modes"},
 	{"golang.org/x/sys", []string{"launch", "launch/program", "whois", "app/outfile", "state/disk", "state/rootkey", "filelock"}, "system calls stay in the packages that have a file for each system"},
 	{"os/exec", []string{"launch", "launch/clipboard", "launch/browser"}, "one package starts programs for people, one the tools of a clipboard, and one a browser: without a shell, with the environment it was given"},
-	{"net/http", []string{"platform/vault", "platform/vault/api", "platform/vault/login", "platform/vault/admin", "platform/vault/lease"}, "a platform asks its server; nothing else in this program speaks to a network"},
+	{"net/http", []string{"platform/wire", "platform/vault", "platform/vault/api", "platform/vault/login", "platform/vault/admin", "platform/vault/lease"}, "a platform asks its server; nothing else in this program speaks to a network"},
 	{"unsafe", []string{"whois", "launch"}, "two system calls take pointers: ancestors on Windows, and the default action of Ctrl-Z on Linux; nothing that holds a value goes around the type system"},
 }
 
@@ -502,9 +505,9 @@ func isIdent(e ast.Expr, name string) bool {
 func within(imp, pkg string) bool { return imp == pkg || strings.HasPrefix(imp, pkg+"/") }
 
 // TestOneTransport: everything that speaks HTTP does so by the one transport of
-// api/tls.go, with its version of the protocol, its trust and its limits.
+// wire/transport.go, with its version of the protocol, its trust and its limits.
 func TestOneTransport(t *testing.T) {
-	const at = "internal/platform/vault/api/tls.go"
+	const at = "internal/platform/wire/transport.go"
 	made := false
 	for _, f := range sources(t) {
 		if f.test || slices.Contains(testSupport, f.pkg) {
@@ -518,7 +521,7 @@ func TestOneTransport(t *testing.T) {
 				}
 				if isIdent(n.X, "http") && n.Sel.Name == "Transport" {
 					if made = true; f.path != at {
-						t.Errorf("%s makes a transport of its own: api.Transport is the one", f.at(n))
+						t.Errorf("%s makes a transport of its own: wire.Transport is the one", f.at(n))
 					}
 				}
 			case *ast.CompositeLit:

@@ -1,4 +1,12 @@
-package api
+// Package wire is HTTP for every platform: how a server is known, which proxy is used,
+// the one transport, answers of bounded size, and causes of errors that quote nothing
+// that was sent or answered.
+//
+//	transport.go  TLS settings, proxies, the transport
+//	size.go       reads answers: one large answer at a time
+//	cause.go      causes of errors
+//	peer.go       what an answer tells about its server: TLS, clock
+package wire
 
 import (
 	"context"
@@ -11,54 +19,84 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/keyturn/keyturn"
 )
 
-// TLS says how a server is known, and how we are known to it. Members are paths
-// of PEM files; all may be left out.
+// TLS says how the server proves who it is, and how we prove it to the server. Members
+// are paths of PEM files; all may be "".
 type TLS struct {
-	CACert     string // in place of the system's authorities
-	CAPath     string // the same, a folder of such files; CACert goes before it
-	ServerName string // in place of the address's host
+	CACert     string // authorities, instead of the system's
+	CAPath     string // a folder of such files; ignored where CACert is set
+	ServerName string // expected in the certificate, instead of the address's host
 	ClientCert string
 	ClientKey  string
 }
 
-// transport makes the connections of c.
-func (c Config) transport() (http.RoundTripper, error) {
-	conf, err := c.TLS.config()
+// Options say how a server is reached and known.
+type Options struct {
+	TLS TLS
+	// Proxy is "http://host:port" or "socks5://host:port"; "" for none. All requests go
+	// through it.
+	Proxy string
+	// AnyProxy uses the proxy of the environment where Proxy is "" (HTTPS_PROXY and the
+	// others, https://pkg.go.dev/net/http#ProxyFromEnvironment). It is for people only: an
+	// agent could set these variables to lead requests elsewhere.
+	AnyProxy bool
+}
+
+// Transport returns a transport for o. Invalid where a file cannot be read, or Proxy is
+// not one.
+func (o Options) Transport() (*http.Transport, error) {
+	conf, err := o.TLS.config()
 	if err != nil {
 		return nil, err
 	}
 	out := Transport()
 	out.TLSClientConfig = conf
 	switch {
-	case c.Proxy != "":
-		u, err := url.Parse(c.Proxy)
-		if err != nil {
-			return nil, keyturn.E(keyturn.Invalid, badProxy, proxyHint)
+	case o.Proxy != "":
+		if err := CheckProxy(o.Proxy); err != nil {
+			return nil, err
 		}
+		u, _ := url.Parse(o.Proxy)
 		out.Proxy = http.ProxyURL(u)
-	case !c.AnyProxy:
+	case !o.AnyProxy:
 		out.Proxy = nil
 	}
 	return out, nil
 }
 
-// Transport makes the connections of everything here that speaks HTTP. It speaks
-// version 1.1 alone: of version 2 Go's client prints each header and body that it
-// sends and gets where the environment says GODEBUG=http2debug
-// (https://pkg.go.dev/net/http#hdr-HTTP_2). As many connections stay open for each
-// server as there are requests at a time. It goes by the proxy of the environment.
+// CheckProxy refuses, as Invalid, what cannot be the proxy of a mount. A proxy has no
+// user and password: keyturn keeps no secret in its configuration.
+func CheckProxy(proxy string) error {
+	u, err := url.Parse(proxy)
+	if err != nil || u.Scheme != "http" && u.Scheme != "socks5" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return keyturn.E(keyturn.Invalid, "the proxy of this mount is not one", "write proxy: http://HOST:PORT, or socks5://HOST:PORT, without user and password")
+	}
+	return nil
+}
+
+// Loopback reports whether a host, a name or an address, is this machine.
+func Loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// Transport returns the transport of everything in keyturn that speaks HTTP. It speaks
+// HTTP/1.1 only: with GODEBUG=http2debug in the environment, Go's HTTP/2 client prints
+// each header and body (https://pkg.go.dev/net/http#hdr-HTTP_2). It keeps as many
+// connections to a server open as there are requests at a time, and uses the proxy of the
+// environment.
 func Transport() *http.Transport {
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment, TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{},
 		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
 			if resp.StatusCode != http.StatusOK {
-				return proxyRefusal(resp.StatusCode)
+				return ProxyRefusal(resp.StatusCode)
 			}
 			return nil
 		},
@@ -68,13 +106,13 @@ func Transport() *http.Transport {
 	}
 }
 
-// proxyRefusal is the status of a proxy that connects us to nobody.
-type proxyRefusal int
+// ProxyRefusal is the cause where a proxy does not connect us: the status that it answered.
+type ProxyRefusal int
 
-// Error implements error. What the proxy says is not quoted.
-func (p proxyRefusal) Error() string { return "the proxy answers with status " + strconv.Itoa(int(p)) }
+// Error implements error. It does not quote the proxy.
+func (p ProxyRefusal) Error() string { return "the proxy answers with status " + strconv.Itoa(int(p)) }
 
-// config reads the files.
+// config reads the files and returns the configuration of crypto/tls.
 func (t TLS) config() (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
 	if t.CACert != "" || t.CAPath != "" {
@@ -102,7 +140,7 @@ func (t TLS) config() (*tls.Config, error) {
 	return conf, nil
 }
 
-// authorities are those that may vouch for the server.
+// authorities reads the authorities that may sign the server's certificate.
 func (t TLS) authorities() (*x509.CertPool, error) {
 	pool, files := x509.NewCertPool(), []string{t.CACert}
 	if t.CACert == "" {
@@ -136,8 +174,8 @@ func (t TLS) authorities() (*x509.CertPool, error) {
 // system are some 250 KiB.
 const maxPEM = 4 << 20
 
-// readPEM reads a regular file; of anything else (a pipe, a device) it could wait
-// for ever.
+// readPEM reads a regular file. It refuses anything else: reading a pipe or a device
+// could wait for ever.
 func readPEM(what, path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe's opening would wait, too
 	if err != nil {

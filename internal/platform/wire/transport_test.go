@@ -1,4 +1,4 @@
-package api
+package wire
 
 import (
 	"os"
@@ -26,7 +26,7 @@ func TestCertificateFiles(t *testing.T) {
 	for what, path := range map[string]string{"a pipe": pipe(t, fifo), "a huge one": huge, "a folder": folder, "nothing": filepath.Join(dir, "none"), "a device": os.DevNull} {
 		for name, files := range map[string]TLS{"ca_cert": {CACert: path}, "client_cert": {ClientCert: path, ClientKey: path}} {
 			done := make(chan error, 1)
-			go func() { _, err := New(Config{Address: "https://localhost", TLS: files}); done <- err }()
+			go func() { _, err := Options{TLS: files}.Transport(); done <- err }()
 			select {
 			case err := <-done:
 				if e := keyturn.AsError(err); e == nil || e.Code != keyturn.Invalid {
@@ -42,7 +42,7 @@ func TestCertificateFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	pipe(t, filepath.Join(in, "fifo"))
-	if _, err := New(Config{Address: "https://localhost", TLS: TLS{CAPath: in}}); keyturn.AsError(err) == nil {
+	if _, err := (Options{TLS: TLS{CAPath: in}}).Transport(); keyturn.AsError(err) == nil {
 		t.Error("a folder of a pipe is one of authorities")
 	}
 }
