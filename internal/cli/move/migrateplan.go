@@ -13,11 +13,11 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
-	"github.com/keyturn/keyturn/internal/cli/move/rewrite"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/document"
-	"github.com/keyturn/keyturn/internal/document/imports"
-	"github.com/keyturn/keyturn/internal/document/migrate"
+	"github.com/keyturn/keyturn/internal/migrate"
+	"github.com/keyturn/keyturn/internal/migrate/imports"
+	"github.com/keyturn/keyturn/internal/migrate/rewrite"
 )
 
 // row is one value of a file in the plan. It does not hold the value.

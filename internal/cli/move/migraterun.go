@@ -9,8 +9,8 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
-	"github.com/keyturn/keyturn/internal/cli/move/rewrite"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/migrate/rewrite"
 	"github.com/keyturn/keyturn/internal/rules"
 	"github.com/keyturn/keyturn/internal/session"
 )

@@ -1,10 +1,10 @@
-// Package scalar finds the scalars of JSON and YAML files and where their bytes
+// Package places finds the scalars of JSON and YAML files and where their bytes
 // are, so that one can be replaced and everything else stays as it was written:
 // no file is printed anew from what was parsed.
 //
 // It is made for hostile files: sizes, depths and counts are limited, aliases
 // are not followed, and no error quotes a file.
-package scalar
+package places
 
 import (
 	"bytes"

@@ -8,14 +8,14 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/document"
-	"github.com/keyturn/keyturn/internal/document/scalar"
+	"github.com/keyturn/keyturn/internal/migrate/places"
 )
 
 // manifestBody is a file with Secrets of Kubernetes, and perhaps with other
 // objects.
 type manifestBody struct {
-	yaml   *scalar.File // nil for JSON
-	leaves []scalar.Leaf
+	yaml   *places.File // nil for JSON
+	leaves []places.Leaf
 }
 
 // a secretObject is the path of a Secret in a file, and its name.
@@ -26,7 +26,7 @@ type secretObject struct {
 
 // findSecrets returns the Secrets among the scalars of a file: a document of its
 // own, or an item of a List.
-func findSecrets(leaves []scalar.Leaf) []secretObject {
+func findSecrets(leaves []places.Leaf) []secretObject {
 	words := map[string]string{}
 	var found [][]string
 	for _, l := range leaves {
@@ -49,11 +49,11 @@ func findSecrets(leaves []scalar.Leaf) []secretObject {
 	return out
 }
 
-func readManifest(f *File, y *scalar.File, leaves []scalar.Leaf, secrets []secretObject, o Options) error {
+func readManifest(f *File, y *places.File, leaves []places.Leaf, secrets []secretObject, o Options) error {
 	b := &manifestBody{yaml: y, leaves: leaves}
 	f.kind, f.body = Manifest, b
 	if y != nil && y.Alias > 0 {
-		return scalar.Bad(f.name, y.Alias, "a manifest of a Secret with aliases (*name) cannot become a template", "write the values out")
+		return places.Bad(f.name, y.Alias, "a manifest of a Secret with aliases (*name) cannot become a template", "write the values out")
 	}
 	for i, l := range leaves {
 		for _, s := range secrets {
@@ -62,7 +62,7 @@ func readManifest(f *File, y *scalar.File, leaves []scalar.Leaf, secrets []secre
 			}
 			rest := l.Path[len(s.path):]
 			if rest[0] == "metadata" && rest[len(rest)-1] == "kubectl.kubernetes.io/last-applied-configuration" && strings.Contains(l.Text, "ata\"") {
-				return scalar.Bad(f.name, l.Line, "the manifest holds its values a second time, in the annotation last-applied-configuration",
+				return places.Bad(f.name, l.Line, "the manifest holds its values a second time, in the annotation last-applied-configuration",
 					"take the annotation out: kubectl writes it anew")
 			}
 			if len(rest) != 2 || rest[0] != "data" && rest[0] != "stringData" {
@@ -142,9 +142,9 @@ func (b *manifestBody) same(f *File, template []byte, values map[keyturn.Ref]key
 		return false
 	}
 	if b.yaml == nil {
-		after, err := scalar.ReadJSON(f.name, bytesOf(filled))
+		after, err := places.ReadJSON(f.name, bytesOf(filled))
 		return err == nil && sameLeaves(b.leaves, after, changed, 1)
 	}
-	after, err := scalar.ReadYAML(f.name, bytesOf(filled))
-	return err == nil && scalar.SameYAML(b.yaml, after, changed)
+	after, err := places.ReadYAML(f.name, bytesOf(filled))
+	return err == nil && places.SameYAML(b.yaml, after, changed)
 }

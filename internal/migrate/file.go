@@ -141,28 +141,6 @@ func (f *File) Entries() []Entry {
 // that hold values too, sections that were left alone, defaults that stay.
 func (f *File) Notices() []document.Notice { return append([]document.Notice(nil), f.notices...) }
 
-// Read reads a file and judges its values; name is for messages, and for telling
-// what kind of file it is, with the content. In .env and compose files a value
-// moves unless it is empty, a boolean, a short number or well-known
-// configuration; in a Secret's manifest unless it is empty; in other JSON and
-// YAML only where its name or its shape says that it is a secret.
-//
-// Errors are Invalid, with file and line: a file of no known kind, one that
-// cannot be parsed or is over the limits, one that sops encrypted (package
-// imports reads those). data is kept, and must not be changed afterwards.
-func Read(name string, data []byte, o Options) (*File, error) {
-	return read(name, data, o)
-}
-
-// Choose sets which entries move, from what Read judged. In a .env file an entry
-// made of one that moves (DATABASE_URL=postgres://u:${DB_PASS}@h/db) has to move
-// too, with the value that it has then: a reference cannot stand inside other
-// text.
-//
-// It is Invalid to keep such an entry, to move one that cannot move, and to name
-// one that is not there; the choice before stays then.
-func (f *File) Choose(c Choice) error { return f.choose(c) }
-
 // Rewrite returns the file with a reference to a field of secret in place of
 // every entry that moves. It is Invalid where Read's own judgement needs a choice
 // first (see Choose), and where no reference can stand in the file's place for
@@ -176,12 +154,4 @@ func (f *File) Rewrite(secret keyturn.Ref) (Rewritten, error) {
 		return Rewritten{}, f.unsettled
 	}
 	return f.body.rewrite(f, secret.Secret())
-}
-
-// JoinEnv returns a .env file with lines added at its end; existing may be empty.
-// A line that is there already stays as it is. It is a Conflict where a name is
-// there with anything else, and Invalid where existing cannot be read; name is
-// for messages.
-func JoinEnv(name string, existing []byte, lines []EnvLine) ([]byte, error) {
-	return joinEnv(name, existing, lines)
 }

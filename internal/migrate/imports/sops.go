@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -108,6 +109,27 @@ func readSOPS(name string, data, identities []byte) ([]Field, error) {
 		result = append(result, Field{v.name, keyturn.NewValue([]byte(plain(v.is)))})
 	}
 	return limit(name, result)
+}
+
+// sopsStyle returns the file format in which sops wrote: "json", "yaml", "dotenv"
+// or "ini"; "" if the file has no metadata of sops.
+func sopsStyle(name string, data []byte) string {
+	switch {
+	case StartsLikeJSON(data) && bytes.Contains(data, []byte(`"sops"`)):
+		return "json"
+	case startsLine(data, "sops_mac="):
+		return "dotenv"
+	case startsLine(data, "sops:"):
+		return "yaml"
+	}
+	if strings.EqualFold(filepath.Ext(name), ".ini") && startsLine(data, "[sops]") {
+		return "ini"
+	}
+	return ""
+}
+
+func startsLine(data []byte, s string) bool {
+	return bytes.HasPrefix(data, []byte(s)) || bytes.Contains(data, []byte("\n"+s))
 }
 
 // dataKey opens the key of the file with one of the identities.

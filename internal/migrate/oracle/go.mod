@@ -2,8 +2,8 @@
 // reference implementation of the compose specification reads in them. It is a
 // module of its own so that nothing of that is a dependency of keyturn:
 //
-//	cd internal/document/oracle && go test ./...
-module github.com/keyturn/keyturn/internal/document/oracle
+//	cd internal/migrate/oracle && go test ./...
+module github.com/keyturn/keyturn/internal/migrate/oracle
 
 go 1.26.0
 

@@ -16,11 +16,11 @@
 // No error, notice or reason quotes a value.
 package migrate
 
-import "github.com/keyturn/keyturn/internal/document/scalar"
+import "github.com/keyturn/keyturn/internal/migrate/places"
 
 // Limits of what is read, beside document.MaxSize.
 const (
-	MaxEntries = scalar.MaxLeaves // values of one file
-	maxDepth   = scalar.MaxDepth
-	maxNodes   = scalar.MaxNodes
+	MaxEntries = places.MaxLeaves // values of one file
+	maxDepth   = places.MaxDepth
+	maxNodes   = places.MaxNodes
 )

@@ -13,7 +13,21 @@ type foreign struct {
 	name, version, field string
 }
 
-func reference(text string, mounts map[string]string) (keyturn.Ref, bool, error) {
+// Reference translates a reference of another tool into one of keyturn's:
+//
+//	op://VAULT/ITEM/FIELD                       key "op:VAULT"
+//	op://VAULT/ITEM/SECTION/FIELD               key "op:VAULT"
+//	ref+vault://ENGINE/PATH#/KEY                key "vault", or "vault:ADDRESS" with ?address=
+//	ref+awssecrets://NAME#/KEY                  key "awssecrets", or "awssecrets:REGION" with ?region=
+//	ref+gcpsecrets://PROJECT/NAME#/KEY          key "gcpsecrets:PROJECT"
+//	ref+azurekeyvault://VAULT/NAME/VERSION      key "azurekeyvault:VAULT"
+//	ref+k8s://v1/Secret/NAMESPACE/NAME/KEY      key "k8s"
+//
+// mounts names the mount for each key. known is false if text is not a reference of
+// such a tool; err is then nil. If it is one, but has no exact counterpart or no mount
+// for its key, err is Unsupported and says which key is missing or what cannot be
+// said. secretref+ is read like ref+.
+func Reference(text string, mounts map[string]string) (ref keyturn.Ref, known bool, err error) {
 	var f foreign
 	var why string
 	switch {
@@ -39,7 +53,7 @@ func reference(text string, mounts map[string]string) (keyturn.Ref, bool, error)
 	if !ok {
 		return no("no mount is given for "+keyturn.Quote(keyturn.Clean(f.key)), "name the mount that stands for "+keyturn.Quote(keyturn.Clean(f.key)))
 	}
-	ref, err := keyturn.NewRef(mount, f.name)
+	ref, err = keyturn.NewRef(mount, f.name)
 	if err == nil && f.version != "" {
 		ref, err = ref.WithVersion(f.version)
 	}

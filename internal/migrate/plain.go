@@ -5,18 +5,18 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/document/judge"
-	"github.com/keyturn/keyturn/internal/document/scalar"
+	"github.com/keyturn/keyturn/internal/migrate/judge"
+	"github.com/keyturn/keyturn/internal/migrate/places"
 )
 
 // plainBody is a JSON or YAML file of no particular meaning.
 type plainBody struct {
-	yaml   *scalar.File // nil for JSON
-	leaves []scalar.Leaf
+	yaml   *places.File // nil for JSON
+	leaves []places.Leaf
 }
 
 func readJSON(f *File, o Options) error {
-	leaves, err := scalar.ReadJSON(f.name, f.data)
+	leaves, err := places.ReadJSON(f.name, f.data)
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func readJSON(f *File, o Options) error {
 }
 
 func readYAML(f *File, o Options) error {
-	y, err := scalar.ReadYAML(f.name, f.data)
+	y, err := places.ReadYAML(f.name, f.data)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (b *plainBody) rewrite(f *File, secret keyturn.Ref) (Rewritten, error) {
 
 // replace writes texts in the places of leaves, those of moved, and checks that
 // the new file is the same but for them.
-func replace(f *File, leaves []scalar.Leaf, moved []*item, texts map[int]string, same func(*File, []byte, map[int]string) bool) ([]byte, error) {
+func replace(f *File, leaves []places.Leaf, moved []*item, texts map[int]string, same func(*File, []byte, map[int]string) bool) ([]byte, error) {
 	first := func(n int) ([]byte, map[int]string) {
 		var edits []edit
 		changed := map[int]string{}
@@ -145,16 +145,16 @@ func replace(f *File, leaves []scalar.Leaf, moved []*item, texts map[int]string,
 
 func (b *plainBody) same(f *File, data []byte, changed map[int]string) bool {
 	if b.yaml != nil {
-		after, err := scalar.ReadYAML(f.name, data)
-		return err == nil && scalar.SameYAML(b.yaml, after, changed)
+		after, err := places.ReadYAML(f.name, data)
+		return err == nil && places.SameYAML(b.yaml, after, changed)
 	}
-	after, err := scalar.ReadJSON(f.name, data)
+	after, err := places.ReadJSON(f.name, data)
 	return err == nil && sameLeaves(b.leaves, after, changed, 1)
 }
 
 // sameLeaves reports whether two JSON texts have the same scalars, but for those
 // at changed. The paths of x have skip more elements.
-func sameLeaves(x, y []scalar.Leaf, changed map[int]string, skip int) bool {
+func sameLeaves(x, y []places.Leaf, changed map[int]string, skip int) bool {
 	if len(x) != len(y) {
 		return false
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/document"
-	"github.com/keyturn/keyturn/internal/document/scalar"
+	"github.com/keyturn/keyturn/internal/migrate/places"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -116,10 +116,10 @@ func (b *envBody) choose(f *File) error {
 			part := keyturn.Clean(name)
 			switch {
 			case it.stuck != "":
-				return scalar.Bad(f.name, it.Line, keyturn.Clean(it.Name)+" uses "+part+", which moves, and cannot move itself: "+it.stuck,
+				return places.Bad(f.name, it.Line, keyturn.Clean(it.Name)+" uses "+part+", which moves, and cannot move itself: "+it.stuck,
 					"give those variables in the file above it, or keep "+part+" with --keep")
 			case it.kept:
-				return scalar.Bad(f.name, it.Line, keyturn.Clean(it.Name)+" cannot be kept: it is made of "+part+", which moves",
+				return places.Bad(f.name, it.Line, keyturn.Clean(it.Name)+" cannot be kept: it is made of "+part+", which moves",
 					"keep "+part+" too, or let both move")
 			}
 			it.Secret, it.Why = true, "made of "+part+", which moves"
@@ -151,7 +151,7 @@ func (b *envBody) rewrite(f *File, secret keyturn.Ref) (Rewritten, error) {
 		}
 		text, ok := envQuoted(ref.String(), b.parsed.Entries[i].Quote)
 		if !ok {
-			return Rewritten{}, scalar.Bad(f.name, it.Line, "the reference for "+keyturn.Clean(it.Name)+" cannot stand in a .env file", "give the secret a name without quotes")
+			return Rewritten{}, places.Bad(f.name, it.Line, "the reference for "+keyturn.Clean(it.Name)+" cannot stand in a .env file", "give the secret a name without quotes")
 		}
 		edits = append(edits, edit{it.span, text})
 	}
@@ -231,7 +231,10 @@ func envQuoted(ref string, q document.Quote) (string, bool) {
 	return "", false
 }
 
-func joinEnv(name string, existing []byte, lines []EnvLine) ([]byte, error) {
+// JoinEnv returns a .env file with lines added at its end; existing may be empty. A
+// line that exists already stays as it is. It is a Conflict if a name exists with
+// anything else, and Invalid if existing cannot be read. name is used in messages.
+func JoinEnv(name string, existing []byte, lines []EnvLine) ([]byte, error) {
 	parsed, err := document.ParseEnv(name, existing)
 	if err != nil {
 		return nil, err
@@ -250,13 +253,13 @@ func joinEnv(name string, existing []byte, lines []EnvLine) ([]byte, error) {
 			if e.Ref != nil && *e.Ref == l.Ref {
 				continue
 			}
-			err := scalar.Bad(name, e.Line, keyturn.Clean(l.Name)+" is there already with another value", "migrate this file first, or take the line out")
+			err := places.Bad(name, e.Line, keyturn.Clean(l.Name)+" is there already with another value", "migrate this file first, or take the line out")
 			err.Code = keyturn.Conflict
 			return nil, err
 		}
 		text, ok := envQuoted(l.Ref.String(), document.Bare)
 		if !ok {
-			return nil, scalar.Bad(name, 0, "the reference for "+keyturn.Clean(l.Name)+" cannot stand in a .env file", "give the secret a name without quotes")
+			return nil, places.Bad(name, 0, "the reference for "+keyturn.Clean(l.Name)+" cannot stand in a .env file", "give the secret a name without quotes")
 		}
 		if n := len(out); n > 0 && out[n-1] != '\n' {
 			out = append(out, eol...)

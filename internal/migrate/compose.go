@@ -9,8 +9,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/document/judge"
-	"github.com/keyturn/keyturn/internal/document/scalar"
+	"github.com/keyturn/keyturn/internal/migrate/judge"
+	"github.com/keyturn/keyturn/internal/migrate/places"
 )
 
 // startWith is what compose says where it is started without its values. See
@@ -20,14 +20,14 @@ const startWith = ":?start with keyturn run -- docker compose up}"
 
 // composeBody is a compose file.
 type composeBody struct {
-	yaml  *scalar.File
+	yaml  *places.File
 	names map[string]bool // variables that the file uses already
 	seen  map[*yaml.Node]bool
 	opts  Options
 	walker
 }
 
-func isCompose(name string, y *scalar.File) bool {
+func isCompose(name string, y *places.File) bool {
 	base := strings.ToLower(filepath.Base(filepath.ToSlash(name)))
 	named := strings.HasPrefix(base, "compose") || strings.HasPrefix(base, "docker-compose")
 	var w walker
@@ -102,7 +102,7 @@ func follow(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-func readCompose(f *File, y *scalar.File, o Options) error {
+func readCompose(f *File, y *places.File, o Options) error {
 	b := &composeBody{yaml: y, names: map[string]bool{}, seen: map[*yaml.Node]bool{}, opts: o}
 	f.kind, f.body = Compose, b
 	for _, l := range y.Leaves {
@@ -127,7 +127,7 @@ func readCompose(f *File, y *scalar.File, o Options) error {
 	slices.SortStableFunc(f.items, func(x, y item) int { return x.leaf - y.leaf })
 	b.name(f)
 	if b.spent > maxNodes {
-		return scalar.Bad(f.name, 0, "the file's aliases and merges (<<) stand for too much", "write the values out")
+		return places.Bad(f.name, 0, "the file's aliases and merges (<<) stand for too much", "write the values out")
 	}
 	return nil
 }
@@ -277,12 +277,12 @@ func (b *composeBody) variable(f *File, service, name string, n *yaml.Node, list
 	t := interpolate(text)
 	it.Value = keyturn.NewValue(t.text)
 	switch {
-	case l.Kind == scalar.Number:
+	case l.Kind == places.Number:
 		// Compose writes numbers anew; only one that it writes as it stands is text.
 		if v, err := strconv.ParseInt(text, 10, 64); err != nil || strconv.FormatInt(v, 10) != text {
 			it.stuck = string(l.Kind)
 		}
-	case l.Kind != scalar.String:
+	case l.Kind != places.String:
 		it.stuck = string(l.Kind)
 	case !t.ok:
 		it.stuck = "compose cannot read it: a $ that means itself is written $$"
@@ -391,6 +391,6 @@ func (b *composeBody) rewrite(f *File, secret keyturn.Ref) (Rewritten, error) {
 }
 
 func (b *composeBody) same(f *File, data []byte, changed map[int]string) bool {
-	after, err := scalar.ReadYAML(f.name, data)
-	return err == nil && scalar.SameYAML(b.yaml, after, changed)
+	after, err := places.ReadYAML(f.name, data)
+	return err == nil && places.SameYAML(b.yaml, after, changed)
 }

@@ -10,19 +10,28 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/document"
-	"github.com/keyturn/keyturn/internal/document/imports"
-	"github.com/keyturn/keyturn/internal/document/judge"
-	"github.com/keyturn/keyturn/internal/document/scalar"
+	"github.com/keyturn/keyturn/internal/migrate/imports"
+	"github.com/keyturn/keyturn/internal/migrate/judge"
+	"github.com/keyturn/keyturn/internal/migrate/places"
 )
 
 const hintKinds = "it reads .env files, compose files, manifests of Kubernetes Secrets, JSON and YAML; the name's ending says which"
 
-func read(name string, data []byte, o Options) (*File, error) {
+// Read reads a file and judges its values. name is used in messages, and tells,
+// together with the content, what kind of file it is. In .env and compose files a
+// value moves unless it is empty, a boolean, a short number or well-known
+// configuration; in the manifest of a Secret it moves unless it is empty; in other
+// JSON and YAML files it moves only if its name or its shape says that it is a secret.
+//
+// Errors are Invalid, with file and line: the kind of file is unknown, the file cannot
+// be parsed or is over the limits, or sops encrypted it (package imports reads those).
+// data is kept, and must not be changed afterwards.
+func Read(name string, data []byte, o Options) (*File, error) {
 	if len(data) > document.MaxSize {
-		return nil, scalar.Bad(name, 0, "the file is too large", "a file may have 4 MiB")
+		return nil, places.Bad(name, 0, "the file is too large", "a file may have 4 MiB")
 	}
 	if tool := imports.Detect(name, data); tool == imports.SOPS {
-		return nil, scalar.Bad(name, 0, "the file is encrypted by sops", "import its values instead of migrating the file")
+		return nil, places.Bad(name, 0, "the file is encrypted by sops", "import its values instead of migrating the file")
 	}
 	f := &File{name: name, data: data}
 	base := strings.ToLower(filepath.Base(filepath.ToSlash(name)))
@@ -39,7 +48,7 @@ func read(name string, data []byte, o Options) (*File, error) {
 	case document.Assigns(data):
 		err = readEnv(f, o)
 	default:
-		return nil, scalar.Bad(name, 0, "keyturn cannot tell what kind of file this is", hintKinds)
+		return nil, places.Bad(name, 0, "keyturn cannot tell what kind of file this is", hintKinds)
 	}
 	if err != nil {
 		return nil, err
@@ -53,7 +62,7 @@ func read(name string, data []byte, o Options) (*File, error) {
 		f.items = slices.Clone(f.first)
 	}
 	if len(f.items) > MaxEntries {
-		return nil, scalar.Bad(name, 0, "the file has too many values", "a file may have 20000")
+		return nil, places.Bad(name, 0, "the file has too many values", "a file may have 20000")
 	}
 	return f, nil
 }
@@ -104,7 +113,13 @@ func (it *item) appraise(doubt bool, o Options) {
 	it.Secret, it.Why = j.Leaning == judge.Moves, j.Why
 }
 
-func (f *File) choose(c Choice) error {
+// Choose sets which entries move, starting from what Read judged. In a .env file an
+// entry made of one that moves (DATABASE_URL=postgres://u:${DB_PASS}@h/db) has to move
+// too, with the value that it has then: a reference cannot stand inside other text.
+//
+// It is Invalid to keep such an entry, to move one that cannot move, and to name one
+// that does not exist; the previous choice then stays.
+func (f *File) Choose(c Choice) error {
 	before, unsettled := f.items, f.unsettled
 	f.items, f.unsettled = slices.Clone(f.first), nil
 	err := f.mark(c)
@@ -138,7 +153,7 @@ func (f *File) mark(c Choice) error {
 		case it.Foreign:
 			it.Foreign = only || len(c.Only) == 0
 		case only && it.stuck != "":
-			return scalar.Bad(f.name, it.Line, keyturn.Clean(it.Name)+" cannot move: "+it.stuck, "leave it out of --only")
+			return places.Bad(f.name, it.Line, keyturn.Clean(it.Name)+" cannot move: "+it.stuck, "leave it out of --only")
 		case only, c.All && it.stuck == "":
 			if !it.Secret {
 				it.Secret, it.Why = true, "asked for"
@@ -162,7 +177,7 @@ func (f *File) mark(c Choice) error {
 			if near := keyturn.Nearest(s, names); near != "" {
 				hint = "did you mean " + keyturn.Quote(keyturn.Clean(near)) + "?"
 			}
-			return scalar.Bad(f.name, 0, "nothing in it is named "+keyturn.Quote(keyturn.Clean(s)), hint)
+			return places.Bad(f.name, 0, "nothing in it is named "+keyturn.Quote(keyturn.Clean(s)), hint)
 		}
 	}
 	return nil
@@ -230,7 +245,7 @@ func (f *File) reference(it *item, secret keyturn.Ref) (*keyturn.Ref, error) {
 	}
 	ref, err := secret.WithField(it.Field)
 	if err != nil {
-		return nil, scalar.Bad(f.name, it.Line, "the name of the value cannot be a field: "+keyturn.AsError(err).Message, "keep it with --keep, or give it a shorter name")
+		return nil, places.Bad(f.name, it.Line, "the name of the value cannot be a field: "+keyturn.AsError(err).Message, "keep it with --keep, or give it a shorter name")
 	}
 	return &ref, nil
 }
@@ -241,7 +256,7 @@ func wrong(f *File, it *item) error {
 	if it != nil {
 		line, name = it.Line, keyturn.Clean(it.Name)
 	}
-	return scalar.Bad(f.name, line, name+" would not read the same after it is rewritten; nothing was changed",
+	return places.Bad(f.name, line, name+" would not read the same after it is rewritten; nothing was changed",
 		"write the value in quotes, on one line, or keep it with --keep")
 }
 

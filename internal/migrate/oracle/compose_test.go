@@ -12,7 +12,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/document/migrate"
+	"github.com/keyturn/keyturn/internal/migrate"
 )
 
 // variables loads a compose file as compose does, and returns what services and
@@ -52,7 +52,7 @@ func variables(data []byte, env map[string]string) (map[string]string, error) {
 // from the rewritten file, once its references are resolved, and the file is
 // refused where they are not.
 func TestCompose(t *testing.T) {
-	paths, err := filepath.Glob("../migrate/testdata/corpus/*compose*")
+	paths, err := filepath.Glob("../testdata/corpus/*compose*")
 	if err != nil || len(paths) < 15 {
 		t.Fatalf("%d files: %v", len(paths), err)
 	}
