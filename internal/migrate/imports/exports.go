@@ -15,7 +15,7 @@ type member struct {
 	raw json.RawMessage
 }
 
-// members reads a JSON object in its order, which a map would lose.
+// members returns the members of a JSON object in their order, which a map would lose.
 func members(data []byte) ([]member, bool) {
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
 	if !json.Valid(data) {
@@ -41,7 +41,7 @@ func members(data []byte) ([]member, bool) {
 	return out, true
 }
 
-// str reads a JSON string; null and nothing are none.
+// str decodes a JSON string; it reports false for anything else.
 func str(raw json.RawMessage) (string, bool) {
 	if len(raw) == 0 || raw[0] != '"' {
 		return "", false
@@ -53,9 +53,9 @@ func str(raw json.RawMessage) (string, bool) {
 // ofDoppler are the variables that Doppler adds about itself.
 var ofDoppler = map[string]bool{"DOPPLER_PROJECT": true, "DOPPLER_ENVIRONMENT": true, "DOPPLER_CONFIG": true}
 
-// readDoppler reads what 'doppler secrets download --format json' writes, a flat
-// map of strings, and what 'doppler secrets --json' prints, where each name has
-// an object: its computed value is the one that programs get.
+// readDoppler reads the output of 'doppler secrets download --format json', a flat map
+// of strings, and of 'doppler secrets --json', where each name has an object; programs
+// get its computed value.
 func readDoppler(name string, data []byte) ([]Field, error) {
 	all, ok := members(data)
 	if !ok {
@@ -84,9 +84,9 @@ func readDoppler(name string, data []byte) ([]Field, error) {
 	return limit(name, out)
 }
 
-// readInfisical reads what 'infisical export --format=json' writes, a list of
-// objects with key and value, or a flat map; and the answer of its API, with
-// secretKey and secretValue.
+// readInfisical reads the output of 'infisical export --format=json', a list of objects
+// with key and value or a flat map, and the answer of its API, with secretKey and
+// secretValue.
 func readInfisical(name string, data []byte) ([]Field, error) {
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
 	if all, ok := members(data); ok {
@@ -129,7 +129,7 @@ func infisicalList(name string, data []byte) ([]Field, error) {
 	return limit(name, out)
 }
 
-// limit checks what every import is checked for at its end.
+// limit refuses too many fields, none at all and fields without a name.
 func limit(name string, out []Field) ([]Field, error) {
 	if len(out) > MaxFields {
 		return nil, bad(keyturn.Invalid, name, "the file has too many values", "a file may have 20000")

@@ -9,7 +9,7 @@ import (
 
 // foreign is a reference of another tool, taken apart.
 type foreign struct {
-	key                  string // of mounts
+	key                  string // names the mount
 	name, version, field string
 }
 
@@ -66,8 +66,8 @@ func Reference(text string, mounts map[string]string) (ref keyturn.Ref, known bo
 	return ref, true, nil
 }
 
-// onePassword reads VAULT/ITEM/FIELD or VAULT/ITEM/SECTION/FIELD, as 1Password's
-// page "Secret reference syntax" has them.
+// onePassword reads VAULT/ITEM/FIELD or VAULT/ITEM/SECTION/FIELD, in the form that
+// 1Password's page "Secret reference syntax" gives.
 func onePassword(s string) (f foreign, why string) {
 	s, query, _ := strings.Cut(s, "?")
 	if query != "" {
@@ -99,8 +99,8 @@ func attribute(query string) string {
 	return name
 }
 
-// vals reads what stands behind ref+BACKEND://, as the README of vals has it:
-// PATH?PARAMETERS#/KEY.
+// vals reads the part behind ref+BACKEND:// of a reference, in the form that the README
+// of vals gives: PATH?PARAMETERS#/KEY.
 func vals(backend, s string) (f foreign, why string) {
 	s, fragment, hasField := strings.Cut(s, "#")
 	path, query, _ := strings.Cut(s, "?")

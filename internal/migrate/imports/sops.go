@@ -25,8 +25,8 @@ import (
 
 const hintDecrypt = "decrypt it with 'sops -d' and read what that writes"
 
-// metadata is what sops keeps of a file beside its values. The names are those
-// of its format, in YAML, JSON and (flattened) dotenv.
+// metadata is what sops writes beside the values. The names are those of its format, in
+// YAML, JSON and (flattened) dotenv.
 type metadata struct {
 	Age []struct {
 		Recipient string `yaml:"recipient" json:"recipient"`
@@ -49,18 +49,18 @@ type metadata struct {
 	MACOnlyEncrypted        bool   `yaml:"mac_only_encrypted" json:"mac_only_encrypted"`
 }
 
-// value is a scalar of the file. keys are the mapping keys above it, which
-// authenticate it; name has the indexes of lists too.
+// value is a scalar of the file. Its authentication covers keys, the mapping keys above
+// it; name has the indexes of lists too.
 type value struct {
 	keys []string
 	name string
 	is   any // string, int, float64 or bool
 }
 
-// readSOPS decrypts a file of sops. The format is that of sops 3: each value is
-// AES-256-GCM with the joined keys above it as additional data, and a SHA-512
-// over all values in their order, encrypted with the time of the last change, is
-// the file's MAC.
+// readSOPS decrypts a file in the format of sops 3. Each value is encrypted with
+// AES-256-GCM, with the joined keys above it as additional data. The MAC of the file is
+// a SHA-512 over all values in their order, encrypted with the time of the last change
+// as additional data.
 func readSOPS(name string, data, identities []byte) ([]Field, error) {
 	style := sopsStyle(name, data)
 	var values []value
@@ -132,7 +132,7 @@ func startsLine(data []byte, s string) bool {
 	return bytes.HasPrefix(data, []byte(s)) || bytes.Contains(data, []byte("\n"+s))
 }
 
-// dataKey opens the key of the file with one of the identities.
+// dataKey decrypts the key of the file with one of the identities.
 func dataKey(name string, meta metadata, identities []byte) ([]byte, error) {
 	if len(meta.KeyGroups) > 0 {
 		return nil, bad(keyturn.Unsupported, name, "the file's key is shared among groups of keys", hintDecrypt)
@@ -170,12 +170,12 @@ func dataKey(name string, meta metadata, identities []byte) ([]byte, error) {
 	return nil, bad(keyturn.Denied, name, "none of the age keys opens the file", "give the identity of one of its "+strconv.Itoa(len(meta.Age))+" recipients")
 }
 
-// onlyEncrypted begins the hash of files whose MAC covers encrypted values only.
-// It is a constant of the format.
+// onlyEncrypted starts the hash of files whose MAC covers encrypted values only. It is a
+// constant of the format.
 var onlyEncrypted = []byte{0x8a, 0x3f, 0xd2, 0xad, 0x54, 0xce, 0x66, 0x52, 0x7b, 0x10, 0x34, 0xf3, 0xd1, 0x47, 0xbe, 0x0b,
 	0x0b, 0x97, 0x5b, 0x3b, 0xf4, 0x4f, 0x72, 0xc6, 0xfd, 0xad, 0xec, 0x81, 0x76, 0xf2, 0x7d, 0x69}
 
-// open decrypts the values, and returns them with the hash over all.
+// open decrypts the values and returns them with the hash over all.
 func open(name string, key []byte, meta metadata, values []value) ([]value, []byte, error) {
 	rule, err := encrypted(name, meta)
 	if err != nil {
@@ -205,8 +205,8 @@ func open(name string, key []byte, meta metadata, values []value) ([]value, []by
 	return out, sum.Sum(nil), nil
 }
 
-// encrypted returns the file's rule which values are encrypted, by the keys
-// above them.
+// encrypted returns the file's rule for which values are encrypted, by the keys above
+// them.
 func encrypted(name string, meta metadata) (func(keys []string) bool, error) {
 	compile := func(s string) (*regexp.Regexp, error) {
 		if s == "" {
@@ -247,7 +247,7 @@ func encrypted(name string, meta metadata) (func(keys []string) bool, error) {
 
 var encoded = regexp.MustCompile(`^ENC\[AES256_GCM,data:([^,]+),iv:([^,]+),tag:([^,]+),type:([a-z]+)\]$`)
 
-// decrypt opens one value; the empty text is itself.
+// decrypt decrypts one value. An empty text is not encrypted.
 func decrypt(key []byte, text, path string) (any, bool) {
 	if text == "" {
 		return "", true
@@ -292,7 +292,7 @@ func decrypt(key []byte, text, path string) (any, bool) {
 	return v, err == nil
 }
 
-// counted is a value as the MAC counts it.
+// counted is a value as the MAC covers it.
 func counted(v any) string {
 	if b, ok := v.(bool); ok {
 		if b {
@@ -303,8 +303,8 @@ func counted(v any) string {
 	return plain(v)
 }
 
-// plain is a value as its field has it: text as it is, anything else as JSON
-// writes it, but numbers without an exponent, as sops does.
+// plain is a value as it is stored: text as it is, anything else as in JSON, except that
+// numbers have no exponent, as in sops.
 func plain(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -319,8 +319,8 @@ func plain(v any) string {
 	return ""
 }
 
-// unquote takes away the quotes around a value of a dotenv file: sops counts
-// them as a part of it, and what reads the file that it decrypts does not.
+// unquote removes the quotes around a value of a dotenv file. To sops they are part of
+// the value; to a program that reads the decrypted file they are not.
 func unquote(v any) any {
 	s, ok := v.(string)
 	if !ok || len(s) < 2 || s[0] != s[len(s)-1] || s[0] != '"' && s[0] != '\'' || strings.IndexByte(s[1:len(s)-1], s[0]) >= 0 {
@@ -329,7 +329,7 @@ func unquote(v any) any {
 	return s[1 : len(s)-1]
 }
 
-// remarshal turns the flat metadata of dotenv into a metadata.
+// remarshal turns the flat metadata of dotenv into metadata.
 func remarshal(flat map[string]any) (metadata, error) {
 	var m metadata
 	b, err := json.Marshal(flat)

@@ -74,7 +74,7 @@ func sopsYAML(name string, data []byte) (values []value, meta metadata, err erro
 	return t.values, meta, nil
 }
 
-// plainOnly refuses aliases, which could make a small text a large one.
+// plainOnly refuses aliases, by which a small text could grow large.
 func (t *tree) plainOnly(n *yaml.Node, depth int) error {
 	if n.Kind == yaml.AliasNode || depth > maxDepth {
 		return t.broken("the metadata of sops cannot be read")
@@ -126,7 +126,7 @@ func (t *tree) yaml(n *yaml.Node, keys, path []string) error {
 	return nil
 }
 
-// sopsJSON reads a JSON file of sops; its binary files are such files too.
+// sopsJSON reads a JSON file of sops. Its binary files have this form too.
 func sopsJSON(name string, data []byte) ([]value, metadata, error) {
 	t := &tree{name: name}
 	var meta metadata
@@ -187,9 +187,8 @@ func (t *tree) json(raw json.RawMessage, keys, path []string) error {
 	return t.add(keys, path, is)
 }
 
-// sopsDotenv reads a dotenv file of sops: lines as they are, without quotes, with
-// \n for a line break, and the metadata flattened into names like
-// sops_age__list_0__map_enc.
+// sopsDotenv reads a dotenv file of sops: NAME=VALUE lines without quotes, \n for a line
+// break, and the metadata flattened into names like sops_age__list_0__map_enc.
 func sopsDotenv(name string, data []byte) ([]value, metadata, error) {
 	t := &tree{name: name}
 	flat := map[string]any{}

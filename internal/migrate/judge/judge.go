@@ -1,6 +1,6 @@
-// Package judge says whether a value is a secret, by its name and its shape,
-// and why, in words that quote nothing of it. It is for files that are moved
-// into a store: what it is unsure of, its caller decides.
+// Package judge says whether a value is a secret, by its name and its shape, and why.
+// The reasons quote nothing of the value. Where the package is unsure, its caller
+// decides.
 package judge
 
 import (
@@ -11,12 +11,12 @@ import (
 	"strings"
 )
 
-// Leaning is what is thought of a value.
+// Leaning is the judgement of a value.
 type Leaning int
 
 // The leanings.
 const (
-	Unsure Leaning = iota // nothing speaks for either
+	Unsure Leaning = iota // nothing speaks for or against
 	Stays                 // it is configuration, or too short to be kept secret
 	Moves                 // it is a secret
 )
@@ -24,15 +24,15 @@ const (
 // Verdict is a leaning and its reason.
 type Verdict struct {
 	Leaning Leaning
-	Why     string // "name says password", "a boolean"; "" where nothing speaks for either
+	Why     string // "name says password", "a boolean"; "" for Unsure
 }
 
-// Empty is the reason of a value that is empty.
+// Empty is the reason for an empty value.
 const Empty = "empty"
 
-// Of judges a value by the name that it has in its file. The order is the rule:
-// what cannot be anything but a secret moves whatever its name; then come values
-// that are too short to be one; then names; then other shapes.
+// Of judges a value by its name and its shape, in this order: a value that can only be a
+// secret moves, whatever its name; a value too short to be one stays; then the name
+// decides; then other shapes.
 func Of(name string, value []byte) Verdict {
 	if len(value) == 0 {
 		return Verdict{Stays, Empty}
@@ -88,8 +88,7 @@ var (
 	pathLike = regexp.MustCompile(`^(~|\.{1,2})?(/[A-Za-z0-9._@-]+)+/?$`)
 )
 
-// prefixes are how keys of well-known vendors begin, as their own pages say, so
-// that people and scanners know them.
+// prefixes begin the keys of well-known vendors, as the vendors document them.
 var prefixes = []struct{ prefix, vendor string }{
 	{"AKIA", "AWS"}, {"ASIA", "AWS"}, {"ghp_", "GitHub"}, {"gho_", "GitHub"}, {"ghu_", "GitHub"}, {"ghs_", "GitHub"},
 	{"ghr_", "GitHub"}, {"github_pat_", "GitHub"}, {"glpat-", "GitLab"}, {"gldt-", "GitLab"}, {"glrt-", "GitLab"},
@@ -101,7 +100,8 @@ var prefixes = []struct{ prefix, vendor string }{
 	{"PMAK-", "Postman"}, {"pscale_tkn_", "PlanetScale"}, {"pscale_pw_", "PlanetScale"}, {"ops_eyJ", "1Password"}, {"dckr_pat_", "Docker"},
 }
 
-// Certain says why a value is a secret whatever its name; "" if nothing does.
+// Certain returns the reason why a value is a secret whatever its name; "" if there is
+// none.
 func Certain(v []byte) string {
 	s := strings.TrimSpace(string(v))
 	if strings.Contains(s, "-----BEGIN ") && strings.Contains(s, "PRIVATE KEY") {
@@ -121,7 +121,7 @@ func Certain(v []byte) string {
 	return ""
 }
 
-// password reports whether s is a URL, or has one inside, with a password.
+// password reports whether s is or contains a URL with a password.
 func password(s string) bool {
 	i := strings.Index(s, "://")
 	if i <= 0 {
@@ -154,7 +154,7 @@ func short(v []byte) string {
 	return ""
 }
 
-// configured says why a name is that of configuration.
+// configured returns the reason why a name is one of configuration; "" if it is not.
 func configured(name string, words []string) string {
 	if _, ok := wellKnown[strings.ToUpper(name)]; ok {
 		return "well-known configuration"
@@ -172,8 +172,8 @@ func configured(name string, words []string) string {
 	return ""
 }
 
-// secretWord returns the word of a name that says that its value is a secret:
-// the last of them, which says most.
+// secretWord returns the word of a name that marks its value as a secret; "" for none.
+// The last such word counts, because it says most.
 func secretWord(words []string) string {
 	for i := len(words) - 1; i >= 0; i-- {
 		w := words[i]
@@ -200,8 +200,8 @@ func secretWord(words []string) string {
 	return ""
 }
 
-// Collection reports whether a mapping of this name holds secrets under names of
-// their own: "ConnectionStrings", "tokens".
+// Collection reports whether a mapping of this name holds secrets under other names:
+// "ConnectionStrings", "tokens".
 func Collection(name string) bool {
 	words := split(name)
 	if n := len(words); n > 0 {
@@ -211,7 +211,8 @@ func Collection(name string) bool {
 	return false
 }
 
-// split takes a name apart: at _, -, ., / and where capitals begin.
+// split returns the words of a name in lower case. A word ends at _ - . / : a space, or
+// before a capital.
 func split(name string) []string {
 	var words []string
 	start := 0
@@ -235,7 +236,7 @@ func split(name string) []string {
 	return words
 }
 
-// public reports whether a framework hands the variable to every browser.
+// public reports whether a framework sends the variable to every browser.
 func public(name string) bool {
 	for _, p := range []string{"NEXT_PUBLIC_", "VITE_", "REACT_APP_", "NUXT_PUBLIC_", "EXPO_PUBLIC_", "GATSBY_", "VUE_APP_", "PUBLIC_"} {
 		if strings.HasPrefix(name, p) {
@@ -254,8 +255,8 @@ func publicValue(v []byte) bool {
 	return false
 }
 
-// plainAddress reports whether v is a list of one or more hosts, or a URL that
-// holds no credential: none before the @, in its path or in its query.
+// plainAddress reports whether v is a list of hosts or URLs without credentials: none
+// before the @, in the path or in the query.
 func plainAddress(v []byte) bool {
 	if len(v) > 2048 {
 		return false
@@ -285,8 +286,8 @@ func plainAddress(v []byte) bool {
 
 func isPath(v []byte) bool { return len(v) < 1024 && pathLike.Match(v) }
 
-// random reports whether v looks as if a machine had drawn it: 20 characters or
-// more without a space, of letters and digits, spread as in no word.
+// random reports whether v looks random: 20 characters or more without a space, letters
+// and digits, with more entropy than words have.
 func random(v []byte) bool {
 	if len(v) < 20 || len(v) > 1<<16 {
 		return false

@@ -2,21 +2,21 @@ package judge
 
 import "strings"
 
-// secretParts say secret wherever they stand in a word: DBPASSWORD.
+// secretParts mark a secret anywhere in a word: DBPASSWORD.
 var secretParts = []string{"password", "passwd", "passphrase", "secret", "credential", "apikey", "privatekey", "authtoken", "accesstoken"}
 
-// secretWords say secret where they are a whole word of a name.
+// secretWords mark a secret as a whole word of a name.
 var secretWords = set(`pass pwd pw token tokens auth authorization bearer cookie cookies salt salts pepper dsn pat jwt hmac
 	otp totp pin seed mnemonic webhook passcode creds cred license signature connectionstring`)
 
-// secretPairs say secret together.
+// secretPairs mark a secret as two words in a row.
 var secretPairs = map[string]struct{}{"connection string": {}, "connection strings": {}, "recovery codes": {}, "backup codes": {}}
 
 // collections are names of mappings and lists of secrets.
 var collections = set(`secrets passwords tokens credentials keys apikeys connectionstrings`)
 
-// endings are last words of names that are configuration, whatever stands
-// before: SESSION_TOKEN_TTL, PASSWORD_MIN_LENGTH, TLS_KEY_FILE.
+// endings are last words of names of configuration, whatever the words before them:
+// SESSION_TOKEN_TTL, PASSWORD_MIN_LENGTH, TLS_KEY_FILE.
 var endings = set(`ttl expiry expires expiration expire expiresin lifetime timeout age maxage length len min max size count limit path file filename
 	dir directory folder root enabled disabled enable required type algorithm alg algo name header headers issuer audience prefix suffix host
 	hostname hosts port ports driver backend provider strategy mode version format encoding policy rounds cost iterations interval attempts
@@ -24,7 +24,7 @@ var endings = set(`ttl expiry expires expiration expire expiresin lifetime timeo
 	adapter engine debug verbose workers threads concurrency replicas days hours minutes seconds ms bucket queue topic table schema index
 	platform stage branch origins origin language currency theme color colour title pool throttle quota ratio rate sampling ref refs`)
 
-// settings are values that configuration has everywhere.
+// settings are common values of configuration.
 var settings = set(`development dev production prod test testing staging stage local ci debug info notice warn warning error fatal trace silent
 	critical alert emergency verbose localhost utc gmt utf8 utf-8 utf8mb4 json text xml yaml html log stack single daily stderr stdout null none nil
 	default auto never always file files memory array database db sync async redis memcached smtp sendmail mailgun ses s3 gcs azure
@@ -33,7 +33,7 @@ var settings = set(`development dev production prod test testing staging stage l
 	en de fr es it ja zh pt nl ru ko en_us en-us de_de us-east-1 us-east-2 us-west-1 us-west-2 eu-west-1 eu-central-1 ap-southeast-1
 	root admin guest user web worker bridge overlay en_us.utf-8 c.utf-8`)
 
-// wellKnown are names of variables that are configuration in any program.
+// wellKnown are names of variables that hold configuration in any program.
 var wellKnown = set(`NODE_ENV PORT HOST HOSTNAME LOG_LEVEL TZ DEBUG ENV ENVIRONMENT STAGE LANG LANGUAGE LC_ALL PATH HOME USER SHELL TERM PWD
 	APP_NAME APP_ENV APP_DEBUG APP_URL APP_LOCALE APP_TIMEZONE APP_VERSION APP_PORT APP_HOST APP_MAINTENANCE_DRIVER
 	RAILS_ENV RACK_ENV RAILS_LOG_TO_STDOUT RAILS_SERVE_STATIC_FILES RAILS_MAX_THREADS WEB_CONCURRENCY BUNDLE_PATH

@@ -12,7 +12,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/migrate"
+	"github.com/keyturn/keyturn/internal/migrate/files"
 )
 
 // variables loads a compose file as compose does, and returns what services and
@@ -52,7 +52,7 @@ func variables(data []byte, env map[string]string) (map[string]string, error) {
 // from the rewritten file, once its references are resolved, and the file is
 // refused where they are not.
 func TestCompose(t *testing.T) {
-	paths, err := filepath.Glob("../testdata/corpus/*compose*")
+	paths, err := filepath.Glob("../files/testdata/corpus/*compose*")
 	if err != nil || len(paths) < 15 {
 		t.Fatalf("%d files: %v", len(paths), err)
 	}
@@ -63,7 +63,7 @@ func TestCompose(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f, err := migrate.Read("compose.yaml", data, migrate.Options{Mounts: map[string]string{"op:Private": "team"}})
+			f, err := files.Read("compose.yaml", data, files.Options{Mounts: map[string]string{"op:Private": "team"}})
 			if err != nil {
 				t.Fatal(err)
 			}

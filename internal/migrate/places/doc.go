@@ -1,9 +1,9 @@
-// Package places finds the scalars of JSON and YAML files and where their bytes
-// are, so that one can be replaced and everything else stays as it was written:
-// no file is printed anew from what was parsed.
+// Package places finds the values of JSON and YAML files and the offsets of their
+// bytes, so that one value can be replaced while everything else stays as it was
+// written: no file is printed anew from what was parsed.
 //
-// It is made for hostile files: sizes, depths and counts are limited, aliases
-// are not followed, and no error quotes a file.
+// Files may be hostile: sizes, depths and counts are limited, aliases are not
+// followed, and no error quotes a file.
 package places
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/keyturn/keyturn"
 )
 
-// Limits of what is read; how large a file may be is for its caller.
+// Limits of what is read. The caller limits the size of the file.
 const (
 	MaxLeaves = 20_000  // scalars of one file
 	MaxDepth  = 100     // mappings and lists within each other
@@ -24,21 +24,22 @@ const (
 // Leaf is a scalar of a file.
 type Leaf struct {
 	Path []string // keys and indexes; in YAML the first is the document's number
-	Text string   // what it says, quotes and escapes undone
+	Text string   // the value, quotes and escapes undone
 	Kind Kind
 	Line int // from 1
-	// Start and End are the offsets of its bytes: from its quote, its block's
-	// indicator or its first character to its last one.
+	// Start and End are the offsets of its bytes, quotes or the indicator of a block
+	// included.
 	Start, End int
-	Flow       bool // it is inside [ ] or { }
+	Flow       bool // inside [ ] or { }
 
 	style byte // ", ', | (or >), or 0 for plain
 }
 
-// Kind is what a scalar is, in words for people where it is no text.
+// Kind is the type of a scalar; if it is not text, in words for people.
 type Kind string
 
-// The kinds. Other holds everything else, and a scalar whose place is not clear.
+// The kinds. Other is everything else. A scalar whose place is not clear has a kind of
+// its own, which says so.
 const (
 	String Kind = ""
 	Number Kind = "a number"
@@ -47,7 +48,7 @@ const (
 	Other  Kind = "neither text nor a number"
 )
 
-// Bad makes the error of a place in a file; line 0 means the whole file.
+// Bad returns an Invalid error about a place in a file; line 0 means the whole file.
 func Bad(file string, line int, message, hint string) *keyturn.Error {
 	at := keyturn.Clean(file)
 	if at == "" {
@@ -59,7 +60,7 @@ func Bad(file string, line int, message, hint string) *keyturn.Error {
 	return keyturn.E(keyturn.Invalid, at+": "+message, hint)
 }
 
-// text checks the encoding of a file that is parsed as text.
+// text refuses a file that is not UTF-8 text.
 func text(name string, data []byte) error {
 	switch {
 	case bytes.HasPrefix(data, []byte{0xFF, 0xFE}), bytes.HasPrefix(data, []byte{0xFE, 0xFF}):

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// ReadJSON returns the scalars of a JSON text in its order.
+// ReadJSON returns the scalars of a JSON text in their order.
 func ReadJSON(name string, data []byte) ([]Leaf, error) {
 	if err := text(name, data); err != nil {
 		return nil, err
@@ -54,8 +54,8 @@ func ReadJSON(name string, data []byte) ([]Leaf, error) {
 	}
 }
 
-// jsonWalk follows the tokens of a JSON text. path has an element for every open
-// bracket: the key or index at hand.
+// jsonWalk follows the tokens of a JSON text. path has an element for each open
+// bracket: the current key or index.
 type jsonWalk struct {
 	path  []string
 	index []int // of an array; -1 in an object
@@ -100,7 +100,7 @@ func (w *jsonWalk) token(tok json.Token, at span, line int) {
 	w.key = top >= 0 && w.index[top] < 0
 }
 
-// next steps to the next index, where a value begins inside an array.
+// next advances the index if a value begins inside an array.
 func (w *jsonWalk) next(top int) {
 	if top >= 0 && w.index[top] >= 0 {
 		w.path[top] = strconv.Itoa(w.index[top])
@@ -108,8 +108,8 @@ func (w *jsonWalk) next(top int) {
 	}
 }
 
-// Written returns text as a scalar in the Leaf's place: in its own quotes, or
-// plain where it was plain or a block and text allows it.
+// Written returns s as it is to be written in the place of l: in the same quotes, or
+// plain if l was plain or a block and s allows it.
 func (l Leaf) Written(s string) string {
 	switch l.style {
 	case '\'':
@@ -128,7 +128,7 @@ func (l Leaf) Written(s string) string {
 	return s
 }
 
-// quoted writes a string of JSON, which YAML reads too.
+// quoted returns s as a JSON string, which YAML reads too.
 func quoted(s string) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

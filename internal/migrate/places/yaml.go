@@ -12,14 +12,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// File is a YAML file as it was parsed, with the places of its scalars.
+// File is a parsed YAML file with the places of its scalars.
 type File struct {
 	name   string
 	data   []byte
 	Docs   []*yaml.Node
 	lines  []int              // offsets of the lines' beginnings
 	Leaves []Leaf             // in the order of the file
-	of     map[*yaml.Node]int // a scalar's place in leaves
+	of     map[*yaml.Node]int // index in Leaves of a scalar
 	nodes  int
 	Alias  int // line of the first alias, 0 for none
 	at     struct{ line, column, offset int }
@@ -27,8 +27,8 @@ type File struct {
 
 var yamlLine = regexp.MustCompile(`line ([0-9]+)`)
 
-// ReadYAML reads all documents of a file. Aliases are not followed, so that no
-// file can grow by them.
+// ReadYAML reads all documents of a file. It does not follow aliases, by which a small
+// file could grow large.
 func ReadYAML(name string, data []byte) (y *File, err error) {
 	if err := text(name, data); err != nil {
 		return nil, err
@@ -65,13 +65,13 @@ func ReadYAML(name string, data []byte) (y *File, err error) {
 	return y, nil
 }
 
-// At returns the index in Leaves of a scalar node.
+// At returns the index of a scalar node in Leaves.
 func (y *File) At(n *yaml.Node) (int, bool) {
 	i, ok := y.of[n]
 	return i, ok
 }
 
-// lineStarts returns where lines begin, as the parser counts them.
+// lineStarts returns the offsets of the lines, as the parser counts lines.
 func lineStarts(data []byte) []int {
 	at := 0
 	if bytes.HasPrefix(data, []byte("\uFEFF")) {
@@ -165,8 +165,8 @@ func kindOf(n *yaml.Node) Kind {
 	return Other
 }
 
-// offset returns where a column of a line is; columns count characters, from 1.
-// It goes on from where it was last asked for: a line can be as long as a file.
+// offset returns the offset of a column in a line; columns count characters, from 1. It
+// continues from the last call, because a line can be as long as the file.
 func (y *File) offset(line, column int) (int, bool) {
 	if line < 1 || line > len(y.lines) {
 		return 0, false
@@ -184,7 +184,7 @@ func (y *File) offset(line, column int) (int, bool) {
 	return y.at.offset, true
 }
 
-// locate finds the bytes of a scalar from the place where it begins.
+// locate sets the offsets of a scalar. It reports false if they are not clear.
 func (y *File) locate(l *Leaf, n *yaml.Node, indent int) bool {
 	i, ok := y.offset(n.Line, n.Column)
 	if !ok || !l.Flow && n.Column-1 <= indent { // the parser takes some that YAML does not
@@ -217,8 +217,8 @@ func (y *File) locate(l *Leaf, n *yaml.Node, indent int) bool {
 	return true
 }
 
-// closing returns the offset behind the quote that closes the one at i; -1
-// without one.
+// closing returns the offset behind the quote that closes the one at i; -1 if there is
+// none.
 func closing(data []byte, i int) int {
 	q := data[i]
 	for j := i + 1; j < len(data); j++ {
@@ -234,8 +234,8 @@ func closing(data []byte, i int) int {
 	return -1
 }
 
-// blockEnd returns the end of the block scalar whose indicator is at i: of its
-// last line that is not empty, without the line break. -1 if it has none.
+// blockEnd returns the end of the block scalar whose indicator is at i: the end of its
+// last line that is not empty, without the line break; -1 if there is none.
 func blockEnd(data []byte, i, indent int) int {
 	end, first := -1, -1
 	for at := i; ; {
@@ -270,8 +270,8 @@ func blockEnd(data []byte, i, indent int) int {
 	}
 }
 
-// plainEnd returns the end of a plain scalar at i that says value: its characters
-// stand in the file as they are, but where lines were folded. -1 if they do not.
+// plainEnd returns the end of the plain scalar at i with the given value; -1 if the
+// characters of value are not there. White space may differ, where lines are folded.
 func plainEnd(data []byte, i int, value string) int {
 	space := func(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 	for j := 0; j < len(value); {
@@ -294,8 +294,8 @@ func plainEnd(data []byte, i int, value string) int {
 	return i
 }
 
-// SameYAML reports whether two files have the same nodes, but for the scalars at
-// changed of the first one's leaves, which say what changed has for them.
+// SameYAML reports whether two files have the same nodes, except that the leaves of x at
+// the indexes of changed have its texts in y.
 func SameYAML(x, y *File, changed map[int]string) bool {
 	if len(x.Docs) != len(y.Docs) {
 		return false

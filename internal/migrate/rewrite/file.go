@@ -1,7 +1,7 @@
-// Package rewrite puts new texts in the places of files, so that each file is the old
-// one or the new one at any time, whole, and nobody reads on the way who could not
-// read it before: what 'keyturn migrate' does to the disk. Nothing in it waits for a
-// pipe or reads a device.
+// Package rewrite replaces the texts of files safely: it is what a migration does to the
+// disk. At any time, also after a crash, a file has either the old text or the new one,
+// whole, and nobody can read the new text meanwhile who could not read the old one. The
+// package never waits for a pipe and never reads a device.
 package rewrite
 
 import (
@@ -19,20 +19,20 @@ import (
 	"github.com/keyturn/keyturn/internal/durable"
 )
 
-// Source is a file as it is on the disk.
+// Source is a file as it was on the disk when it was opened.
 type Source struct {
 	Named string // as the caller named it
 	Path  string // absolute, links followed
-	Link  bool   // Named is a link, or below one
+	Link  bool   // Named is a link, or in a folder that is one
 	Data  []byte
-	Info  fs.FileInfo // nil: there is no such file
+	Info  fs.FileInfo // nil if there is no such file
 }
 
-// There reports whether there is such a file.
+// There reports whether the file exists.
 func (s Source) There() bool { return s.Info != nil }
 
-// Open reads a file. One that is not there is not an error here: its info is
-// nil, and its path that in its folder with links followed.
+// Open reads the file at abs, which its caller names named. A file that does not exist
+// is no error: its Info is nil, and its Path is in its folder with links followed.
 func Open(named, abs string) (Source, error) {
 	s := Source{Named: named}
 	shown := "'" + keyturn.Clean(named) + "'"
@@ -72,8 +72,8 @@ var (
 	errLarge     = errors.New("too large")
 )
 
-// ReadRegular reads a regular file, and no more than a document may have. A link, a
-// folder, a pipe or a device is errIrregular: it is not read, nor waited for.
+// ReadRegular reads a regular file of at most document.MaxSize bytes. It returns
+// errIrregular for a link, a folder, a pipe or a device, which it does not open.
 func ReadRegular(path string) (data []byte, info fs.FileInfo, err error) {
 	if info, err = os.Lstat(path); err != nil {
 		return nil, nil, err
@@ -102,7 +102,8 @@ func unreadable(shown string, err error) error {
 	return keyturn.E(keyturn.Invalid, shown+" cannot be read", "check that it exists and that you may read it").Because(err)
 }
 
-// Replaceable refuses a file that must not be replaced.
+// Replaceable is Conflict where the file must not be replaced: it is read-only, has a
+// second name, or belongs to somebody else.
 func (s Source) Replaceable() error {
 	shown := "'" + keyturn.Clean(s.Named) + "'"
 	if s.There() {
@@ -121,8 +122,8 @@ func (s Source) Replaceable() error {
 	return nil
 }
 
-// Writable tries whether a file can be made beside this one, before anything is
-// stored; it leaves nothing behind.
+// Writable checks that a file can be created in the folder of this one. It leaves
+// nothing behind.
 func (s Source) Writable() error {
 	if err := mayCreate(filepath.Dir(s.Path)); err != nil {
 		return cannotWrite(s.Path, err)
@@ -134,26 +135,25 @@ func cannotWrite(path string, err error) *keyturn.Error {
 	return keyturn.E(keyturn.Unavailable, "'"+keyturn.Clean(path)+"' cannot be written", "check that you may write in its folder, and that there is space").Because(err)
 }
 
-// Change is one file on its way from one text to another.
+// Change is the change of one file from one text to another.
 type Change struct {
 	Path   string
 	Before []byte
-	Had    bool // there is a file before
+	Had    bool // the file exists before
 	After  []byte
-	Has    bool        // there is one afterwards
-	Mode   fs.FileMode // of the file afterwards, at most
+	Has    bool        // the file exists afterwards
+	Mode   fs.FileMode // widest mode of the file afterwards
 	Temp   string      // name of the temporary file beside it
 }
 
-// private is the mode of a file on its way to its place.
+// private is the mode of a temporary file.
 const private fs.FileMode = 0o600
 
-// Apply makes the change: the file is there with the one text or the other at any
-// time, and durable on return. Until it is in its place nobody else can read the
-// new text; then the file has its mode, but none that is wider than the mode of the
-// file that it replaces. apply has nothing to do where the change was made before.
-// It is Conflict where the file holds anything else; its other errors leave the
-// file as it was, or with the new text for its owner only.
+// Apply makes the change, durably. At any time the file has the one text or the other.
+// The new text is for the owner only until it is in its place; then the file gets its
+// mode, or a narrower one if the file that it replaces had that. Apply does nothing if
+// the change was made before. It is Conflict if the file holds anything else. Other
+// errors leave the file as it was, or with the new text for its owner only.
 func (ch Change) Apply() (err error) {
 	Settle(ch.Path, ch.Temp, ch.Mode)
 	defer func() { _ = os.Remove(ch.Temp) }()
@@ -178,8 +178,8 @@ func (ch Change) Apply() (err error) {
 	return err
 }
 
-// replace puts a file with the new text in the place of the old one, of which was
-// tells; nil where there is none.
+// replace puts a file with the new text in the place of the old one. was describes the
+// old file; nil if there is none.
 func (ch Change) replace(was fs.FileInfo) error {
 	mode := ch.Mode
 	if was != nil {
@@ -210,13 +210,12 @@ func (ch Change) replace(was fs.FileInfo) error {
 	return nil
 }
 
-// modeEnd ends the name of the file that tells, beside a temporary file, which mode
-// is still to be given once that is in its place.
+// modeEnd ends the name of a file beside a temporary file. It records the mode that the
+// temporary file gets once it is in its place.
 const modeEnd = "-mode"
 
-// Settle removes what a crash left of a change of the file at path, and gives the
-// file its mode where that is all that was missing; never one that is wider than
-// most.
+// Settle removes what a crash left of a change of the file at path. If only the mode of
+// the file was still to be set, Settle sets it, but none wider than most.
 func Settle(path, temp string, most fs.FileMode) {
 	_ = os.Remove(temp)
 	text, _, err := ReadRegular(temp + modeEnd)
@@ -231,8 +230,8 @@ func Settle(path, temp string, most fs.FileMode) {
 	_ = os.Remove(temp + modeEnd)
 }
 
-// look reports whether the file is as it is to be; it is Conflict where it is
-// neither that nor as it was.
+// look reports whether the change was made. It is Conflict if the file has neither the
+// old text nor the new one.
 func (ch Change) look() (done bool, info fs.FileInfo, err error) {
 	now, info, err := ReadRegular(ch.Path)
 	there := err == nil
@@ -253,7 +252,7 @@ func changed(path string) *keyturn.Error {
 	return keyturn.E(keyturn.Conflict, "'"+keyturn.Clean(path)+"' was changed meanwhile, and is left as it is", "look at it")
 }
 
-// write makes the temporary file, complete and durable, for its owner only.
+// write makes the temporary file, complete and durable, readable for its owner only.
 func (ch Change) write(was fs.FileInfo) (info fs.FileInfo, err error) {
 	f, err := os.OpenFile(ch.Temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, private)
 	if err != nil {
@@ -289,17 +288,17 @@ func writeNew(path, text string) error {
 	return err
 }
 
-// TempName is the temporary file beside path that belongs to one migration, so
-// that whoever goes on with it finds what a crash left behind.
+// TempName is the name of the temporary file for the file at path in one migration. It
+// is always the same, so that Settle finds what a crash left behind.
 func TempName(path, id string, n int) string {
 	return filepath.Join(filepath.Dir(path), ".keyturn-migrate-"+id+"-"+strconv.Itoa(n))
 }
 
-// Octal writes permissions as the journal has them: "0644".
+// Octal returns permissions as the journal keeps them: "0644".
 func Octal(mode fs.FileMode) string { return "0" + strconv.FormatUint(uint64(mode.Perm()), 8) }
 
-// InGit reports whether a file lies in a working tree of git, whose history may
-// hold what it held.
+// InGit reports whether a file is in a working tree of git, whose history may hold its
+// old text.
 func InGit(path string) bool {
 	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
 		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {

@@ -7,9 +7,8 @@ import (
 	"os"
 )
 
-// Other systems tell nothing of hard links and owners here, have no pipes among
-// their files, and lock no folders: there the journal alone keeps two migrations
-// apart.
+// On other systems hard links and owners are not checked, pipes are not among the
+// files, and no folder is locked: there the journal alone keeps two migrations apart.
 
 func links(fs.FileInfo) uint64 { return 1 }
 
@@ -19,7 +18,7 @@ func openAtOnce(path string) (*os.File, error) { return os.Open(path) }
 
 func setMode(path string, _ fs.FileInfo, mode fs.FileMode) error { return os.Chmod(path, mode) }
 
-// mayCreate tries whether a file can be made in folder, with a name of its own.
+// mayCreate checks that a file can be created in folder, by creating one.
 func mayCreate(folder string) error {
 	f, err := os.CreateTemp(folder, ".keyturn-migrate-*")
 	if err != nil {
@@ -29,6 +28,8 @@ func mayCreate(folder string) error {
 	return os.Remove(f.Name())
 }
 
+// Umask returns 0.
 func Umask() fs.FileMode { return 0 }
 
+// LockFolders locks nothing.
 func LockFolders([]string) (unlock func(), err error) { return func() {}, nil }

@@ -15,7 +15,7 @@ import (
 	"github.com/keyturn/keyturn"
 )
 
-// links is how many names a file has.
+// links returns the number of names that a file has.
 func links(info fs.FileInfo) uint64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return uint64(st.Nlink)
@@ -23,8 +23,8 @@ func links(info fs.FileInfo) uint64 {
 	return 1
 }
 
-// ownable reports whether the file that replaces one in folder can be given its
-// owner and group.
+// ownable reports whether this process can give a new file in folder the owner and group
+// of an existing file.
 func ownable(info fs.FileInfo, folder string) bool {
 	file, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -34,7 +34,7 @@ func ownable(info fs.FileInfo, folder string) bool {
 	if err != nil {
 		groups = nil
 	}
-	inherited := -1 // the group that a new file has of its folder
+	inherited := -1 // the group that a new file inherits from its folder
 	if d, err := os.Stat(folder); err == nil && (d.Mode()&fs.ModeSetgid != 0 || runtime.GOOS != "linux") {
 		if st, ok := d.Sys().(*syscall.Stat_t); ok {
 			inherited = int(st.Gid)
@@ -43,20 +43,20 @@ func ownable(info fs.FileInfo, folder string) bool {
 	return mayOwn(os.Geteuid(), append(groups, os.Getegid(), inherited), int(file.Uid), int(file.Gid))
 }
 
-// mayOwn reports whether a process of a user and groups can make a file that
-// belongs to owner and group: root can, and others for themselves.
+// mayOwn reports whether a process of a user and groups can make a file that belongs to
+// owner and group: root always can, others only for themselves.
 func mayOwn(user int, groups []int, owner, group int) bool {
 	return user == 0 || user == owner && slices.Contains(groups, group)
 }
 
-// openAtOnce opens the file at path, and no link, for reading. It does not wait for
-// the other end of a pipe.
+// openAtOnce opens the file at path for reading. It refuses a link, and does not wait
+// for the other end of a pipe.
 func openAtOnce(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 }
 
-// setMode gives a file its mode, durably, if it is still the one that info tells
-// of.
+// setMode sets the mode of the file at path, durably, if it is still the file that info
+// describes.
 func setMode(path string, info fs.FileInfo, mode fs.FileMode) error {
 	if info.Mode().Perm() == mode {
 		return nil
@@ -71,7 +71,7 @@ func setMode(path string, info fs.FileInfo, mode fs.FileMode) error {
 		return err
 	}
 	if !os.SameFile(now, info) {
-		return nil // somebody else's by now, which is found out when it is looked at
+		return nil // another file by now: the caller finds out when it looks at the text
 	}
 	if err := f.Chmod(mode); err != nil {
 		return err
@@ -79,23 +79,24 @@ func setMode(path string, info fs.FileInfo, mode fs.FileMode) error {
 	return f.Sync()
 }
 
-// mayCreate tries whether a file can be made in folder. It makes none.
+// mayCreate checks that a file can be created in folder. It creates none.
 func mayCreate(folder string) error {
 	const writeAndSearch = 2 | 1 // W_OK|X_OK of access(2)
 	return syscall.Access(folder, writeAndSearch)
 }
 
-// Umask is what new files of this process are not to have. There is no way to read
-// it but to set it: for that moment it is the strictest.
+// Umask returns the umask of this process. The only way to read it is to set it: for
+// that moment it is the strictest one.
 func Umask() fs.FileMode {
 	mask := syscall.Umask(0o777 &^ int(private))
 	syscall.Umask(mask)
 	return fs.FileMode(mask).Perm()
 }
 
-// LockFolders keeps other migrations out of the folders of files until unlock or
-// the end of the process, as far as the file system can lock; it leaves nothing
-// behind. A folder that is not there needs no lock. Conflict where one of them stays locked for a second.
+// LockFolders locks the folders of files against other migrations, until unlock or the
+// end of the process, as far as the file system can lock. It leaves nothing behind. A
+// folder that does not exist needs no lock. It is Conflict if a folder stays locked for
+// a second.
 func LockFolders(files []string) (unlock func(), err error) {
 	var folders []string
 	for _, f := range files {

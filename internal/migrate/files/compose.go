@@ -1,4 +1,4 @@
-package migrate
+package files
 
 import (
 	"path/filepath"
@@ -13,9 +13,9 @@ import (
 	"github.com/keyturn/keyturn/internal/migrate/places"
 )
 
-// startWith is what compose says where it is started without its values. See
-// the compose specification, "Interpolation": ${NAME:?message} is an error where
-// NAME is unset or empty.
+// startWith ends a variable in a rewritten compose file. Compose shows it as an error
+// when it is started without the value: by its specification, "Interpolation",
+// ${NAME:?message} is an error if NAME is unset or empty.
 const startWith = ":?start with keyturn run -- docker compose up}"
 
 // composeBody is a compose file.
@@ -61,11 +61,11 @@ func root(doc *yaml.Node) *yaml.Node {
 // pair is a key of a mapping and its value, aliases followed.
 type pair struct{ key, value *yaml.Node }
 
-// walker follows aliases and merges, and counts its steps: a small file can
-// stand for a very large one.
+// walker follows aliases and merges and counts its steps, because a small file can
+// expand to a very large one.
 type walker struct{ spent int }
 
-// pairs returns the pairs of a mapping, those that it merges (<<) included.
+// pairs returns the pairs of a mapping, including those that it merges (<<).
 func (w *walker) pairs(n *yaml.Node, depth int) []pair {
 	n = follow(n)
 	if w.spent++; depth > maxDepth {
@@ -132,7 +132,7 @@ func readCompose(f *File, y *places.File, o Options) error {
 	return nil
 }
 
-// service reads what a service gives to its containers and to its build.
+// service reads the variables that a service gives to its containers and its build.
 func (b *composeBody) service(f *File, service pair) {
 	name := service.key.Value
 	if service.value == nil || b.seen[service.value] {
@@ -163,7 +163,7 @@ func (b *composeBody) service(f *File, service pair) {
 	}
 }
 
-// envFile tells of a file that compose reads itself.
+// envFile adds a notice about each file of variables that compose itself reads.
 func (b *composeBody) envFile(f *File, p pair) {
 	if p.value == nil || b.seen[p.value] {
 		return
@@ -188,7 +188,7 @@ func (b *composeBody) envFile(f *File, p pair) {
 	}
 }
 
-// mentions tells of a secret in a text that cannot be moved as a whole.
+// mentions adds a notice for each text that holds a secret but cannot move as a whole.
 func (b *composeBody) mentions(f *File, n *yaml.Node, depth int) {
 	n = follow(n)
 	if n == nil || b.seen[n] || depth > maxDepth {
@@ -234,7 +234,7 @@ func (b *composeBody) environment(f *File, service string, n *yaml.Node, depth i
 	}
 }
 
-// merged reads what << brings in: one mapping, or a list of them.
+// merged reads what a merge (<<) brings in: one mapping, or a list of mappings.
 func (b *composeBody) merged(f *File, service string, n *yaml.Node, depth int) {
 	if n = follow(n); n == nil {
 		return
@@ -248,7 +248,7 @@ func (b *composeBody) merged(f *File, service string, n *yaml.Node, depth int) {
 	}
 }
 
-// variable reads one variable, each scalar of the file once.
+// variable reads one variable. Each scalar of the file is read once.
 func (b *composeBody) variable(f *File, service, name string, n *yaml.Node, listed bool) {
 	n = follow(n)
 	if n == nil || n.Kind != yaml.ScalarNode || b.seen[n] {
@@ -301,8 +301,8 @@ func (b *composeBody) variable(f *File, service, name string, n *yaml.Node, list
 	f.items = append(f.items, it)
 }
 
-// name gives every value the variable that it is taken from: its own name, or
-// that of its service before it where the name means something else already.
+// name gives each value the name of the variable that fills it in: its own name, or its
+// service's name and its own if that name is taken by another value.
 func (b *composeBody) name(f *File) {
 	taken := map[string]bool{}
 	for name := range b.names {
@@ -320,7 +320,7 @@ func (b *composeBody) name(f *File) {
 		func(it *item) string { return variableName(strings.ToUpper(it.owner) + "_" + it.Name) }, taken)
 }
 
-// variableName makes the name of an environment variable.
+// variableName turns s into the name of an environment variable.
 func variableName(s string) string {
 	var out strings.Builder
 	for i, c := range s {
@@ -340,8 +340,8 @@ func variableName(s string) string {
 	return out.String()
 }
 
-// reserved reports whether a variable of this name would change what the shell,
-// docker or compose itself does, so that a container's must have another.
+// reserved reports whether a variable of this name would change what the shell, docker
+// or compose itself does. A container's variable then needs another name.
 func reserved(name string) bool {
 	upper := strings.ToUpper(name)
 	switch upper {

@@ -1,4 +1,4 @@
-package migrate
+package files
 
 import (
 	"bytes"
@@ -11,21 +11,20 @@ import (
 	"github.com/keyturn/keyturn/internal/migrate/places"
 )
 
-// manifestBody is a file with Secrets of Kubernetes, and perhaps with other
-// objects.
+// manifestBody is a file with Secrets of Kubernetes, and possibly other objects.
 type manifestBody struct {
 	yaml   *places.File // nil for JSON
 	leaves []places.Leaf
 }
 
-// a secretObject is the path of a Secret in a file, and its name.
+// secretObject is a Secret in a file: its path and its name.
 type secretObject struct {
 	path []string
 	name string
 }
 
-// findSecrets returns the Secrets among the scalars of a file: a document of its
-// own, or an item of a List.
+// findSecrets returns the Secrets of a file. Each is a document of its own or an item
+// of a List.
 func findSecrets(leaves []places.Leaf) []secretObject {
 	words := map[string]string{}
 	var found [][]string
@@ -131,7 +130,7 @@ func (b *manifestBody) rewrite(f *File, secret keyturn.Ref) (Rewritten, error) {
 	return Rewritten{Template: out}, nil
 }
 
-// same fills the template with the values that were there, and compares.
+// same fills the template with the values of the file and compares the result with it.
 func (b *manifestBody) same(f *File, template []byte, values map[keyturn.Ref]keyturn.Value, changed map[int]string) bool {
 	t, err := document.ParseTemplate(f.name, template)
 	if err != nil {

@@ -1,19 +1,19 @@
-package migrate
+package files
 
 import "github.com/keyturn/keyturn"
 
-// interpolated is a value of a compose file, read by the rules of the compose
+// interpolated is a value of a compose file, parsed by the rules of the compose
 // specification: $$ is $, and $NAME, ${NAME} and ${NAME…} are variables.
 type interpolated struct {
-	ok   bool   // compose would take it
-	text []byte // with $$ undone; meaningless where there are variables
+	ok   bool   // compose accepts the value
+	text []byte // with $$ undone; meaningless if there are variables
 	vars []composeVar
 }
 
 // composeVar is a variable in a value.
 type composeVar struct {
 	name     string
-	fallback string // what stands behind :- or -
+	fallback string // the text behind :- or -
 }
 
 func (t interpolated) names() string {
@@ -78,7 +78,8 @@ func interpolateAt(s string, depth int) interpolated {
 	return t
 }
 
-// closingBrace returns where the } is that closes what was opened before i.
+// closingBrace returns the offset of the } that closes the brace opened before i; -1
+// if there is none.
 func closingBrace(s string, i int) int {
 	for open := 1; i < len(s); i++ {
 		switch {

@@ -1,4 +1,4 @@
-package migrate
+package files
 
 import (
 	"bytes"
@@ -71,8 +71,8 @@ func isEnvName(base string) bool {
 	return strings.HasPrefix(base, ".env") || strings.HasSuffix(base, ".env") || strings.HasPrefix(base, "env.") || base == "env" || base == ".flaskenv" || base == ".envrc"
 }
 
-// appraise sets what is thought of an entry: its judgement, or that it is a
-// reference already. doubt says whether it moves where nothing speaks for either.
+// appraise judges an entry, or notes that it is a reference already. doubt says whether
+// an entry moves that nothing speaks for or against.
 func (it *item) appraise(doubt bool, o Options) {
 	v := bytesOf(it.Value)
 	if it.stuck != "" {
@@ -132,7 +132,7 @@ func (f *File) Choose(c Choice) error {
 	return err
 }
 
-// mark sets Secret by a choice.
+// mark sets Secret of each entry by a choice.
 func (f *File) mark(c Choice) error {
 	hit := map[string]bool{}
 	matches := func(list []string, it *item) bool {
@@ -183,7 +183,7 @@ func (f *File) mark(c Choice) error {
 	return nil
 }
 
-// notice adds something to tell.
+// notice adds a notice.
 func (f *File) notice(line int, name, text string) {
 	f.notices = append(f.notices, document.Notice{File: f.name, Line: line, Name: keyturn.Clean(name), Text: text})
 }
@@ -191,10 +191,10 @@ func (f *File) notice(line int, name, text string) {
 // remark is a comment that looks like a setting: "# DB_PASSWORD=…".
 var remark = regexp.MustCompile(`^[ \t]*#[#\s]*(?:export[ \t]+|-[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*[=:][ \t]*(.*)$`)
 
-// comments tells of secrets that somebody commented out: comments stay as they
+// comments adds a notice for each secret that was commented out: comments stay as they
 // are.
 func (f *File) comments() {
-	inside := map[int]bool{} // lines of values
+	inside := map[int]bool{} // lines that are part of a value
 	for _, it := range f.items {
 		for i := range bytes.Count(f.data[it.start:it.end], []byte{'\n'}) {
 			inside[it.Line+i+1] = true
@@ -216,8 +216,8 @@ func (f *File) comments() {
 	}
 }
 
-// splice returns data with the spans of edits replaced; they must be in order and
-// apart.
+// splice returns data with edits made; their spans must be in order and must not
+// overlap.
 func splice(data []byte, edits []edit) []byte {
 	out := make([]byte, 0, len(data)+64*len(edits))
 	at := 0
@@ -234,8 +234,8 @@ type edit struct {
 	text string
 }
 
-// reference returns what stands for an entry once secret holds its field; nil
-// where the entry is not replaced.
+// reference returns the reference that replaces an entry once secret holds its field;
+// nil if the entry is not replaced.
 func (f *File) reference(it *item, secret keyturn.Ref) (*keyturn.Ref, error) {
 	if it.Foreign {
 		return it.Reference, nil
@@ -250,7 +250,7 @@ func (f *File) reference(it *item, secret keyturn.Ref) (*keyturn.Ref, error) {
 	return &ref, nil
 }
 
-// wrong is the error of a rewritten file that does not read as it should.
+// wrong returns the error for a new text that does not read as it should.
 func wrong(f *File, it *item) error {
 	line, name := 0, "the file"
 	if it != nil {
@@ -260,15 +260,14 @@ func wrong(f *File, it *item) error {
 		"write the value in quotes, on one line, or keep it with --keep")
 }
 
-// culprit finds the first of n edits that makes same false, where all of them
-// together do.
+// culprit returns the index of the first of n edits with which same becomes false; with
+// all n it must be false.
 func culprit(n int, same func(first int) bool) int {
 	return sort.Search(n, func(i int) bool { return !same(i + 1) })
 }
 
-// fields gives every item that can be replaced its field: base(item) where that
-// is free or stands for the same value, else longer(item), else that with a
-// number behind it.
+// fields gives each item that can be replaced its field: base(item) if that is free or
+// holds the same value, else longer(item), else longer(item) with a number behind it.
 func (f *File) fields(base, longer func(*item) string, taken map[string]bool) {
 	values := map[string]keyturn.Value{}
 	clash := map[string]bool{}
@@ -304,5 +303,5 @@ func (f *File) fields(base, longer func(*item) string, taken map[string]bool) {
 	}
 }
 
-// replaceable reports whether Rewrite could put something in the item's place.
+// replaceable reports whether Rewrite can replace the item.
 func (it *item) replaceable() bool { return it.stuck == "" || it.Foreign }

@@ -1,4 +1,4 @@
-package migrate
+package files
 
 import (
 	"strconv"
@@ -9,7 +9,7 @@ import (
 	"github.com/keyturn/keyturn/internal/migrate/places"
 )
 
-// plainBody is a JSON or YAML file of no particular meaning.
+// plainBody is a JSON or YAML file of no particular kind.
 type plainBody struct {
 	yaml   *places.File // nil for JSON
 	leaves []places.Leaf
@@ -49,7 +49,7 @@ func readYAML(f *File, o Options) error {
 
 func readPlain(f *File, b *plainBody, o Options) {
 	f.body = b
-	named := map[string]string{} // of a mapping, its name
+	named := map[string]string{} // by the path of a mapping: the name that it has in itself
 	for _, l := range b.leaves {
 		if n := len(l.Path) - 1; n >= 0 && (l.Path[n] == "name" || l.Path[n] == "Name" || l.Path[n] == "key") {
 			named[strings.Join(l.Path[:n], "\x00")] = l.Text
@@ -73,8 +73,8 @@ func readPlain(f *File, b *plainBody, o Options) {
 	f.fields(func(it *item) string { return it.Name }, func(it *item) string { return it.Name }, nil)
 }
 
-// calledBy returns the key that says what a value is: the last, with what it is
-// in where that is a list or a collection of secrets.
+// calledBy returns the name to judge a value by: the last key of its path, with the key
+// above it if that is a collection of secrets.
 func calledBy(path []string) string {
 	for i := len(path) - 1; i >= 0; i-- {
 		if _, err := strconv.Atoi(path[i]); err != nil {
@@ -115,8 +115,8 @@ func (b *plainBody) rewrite(f *File, secret keyturn.Ref) (Rewritten, error) {
 	return Rewritten{Data: data}, err
 }
 
-// replace writes texts in the places of leaves, those of moved, and checks that
-// the new file is the same but for them.
+// replace writes texts in the places of the leaves of moved, and checks that nothing
+// else has changed.
 func replace(f *File, leaves []places.Leaf, moved []*item, texts map[int]string, same func(*File, []byte, map[int]string) bool) ([]byte, error) {
 	first := func(n int) ([]byte, map[int]string) {
 		var edits []edit
@@ -152,8 +152,8 @@ func (b *plainBody) same(f *File, data []byte, changed map[int]string) bool {
 	return err == nil && sameLeaves(b.leaves, after, changed, 1)
 }
 
-// sameLeaves reports whether two JSON texts have the same scalars, but for those
-// at changed. The paths of x have skip more elements.
+// sameLeaves reports whether two JSON texts have the same scalars, except that those at
+// the indexes of changed have its texts. The paths of x have skip more elements.
 func sameLeaves(x, y []places.Leaf, changed map[int]string, skip int) bool {
 	if len(x) != len(y) {
 		return false

@@ -1,4 +1,4 @@
-package migrate
+package files
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // envBody is a .env file. Its entries are the file's items, one for one.
 type envBody struct {
 	parsed document.EnvFile
-	times  map[string]int // how often a name is given
+	times  map[string]int // how often the file gives a name
 	own    []keyturn.Value
 }
 
@@ -32,7 +32,7 @@ func readEnv(f *File, o Options) error {
 		b.times[e.Name]++
 	}
 	vars, errs := parsed.Each(nil)
-	outside := map[string][]string{} // of a name as it is given so far
+	outside := map[string][]string{} // by name: the variables it needs that the file does not give, so far
 	for i, e := range parsed.Entries {
 		it := item{Entry: Entry{Name: e.Name, Field: e.Name, Where: e.Name, Line: e.Line, Value: e.Value},
 			span: span{e.Start, e.End}}
@@ -68,8 +68,8 @@ func readEnv(f *File, o Options) error {
 	return nil
 }
 
-// dialect says what of a value the readers of .env files do not agree on; "" for
-// nothing. Single quotes are literal for all of them.
+// dialect names the part of a value that programs read differently; "" for none. Single
+// quotes are literal for all of them.
 func dialect(q document.Quote, written []byte) string {
 	switch {
 	case q == document.Backtick:
@@ -84,10 +84,10 @@ func dialect(q document.Quote, written []byte) string {
 	return ""
 }
 
-// oddEscape is an escape that not every reader undoes: all know \n.
+// oddEscape matches an escape that not every reader undoes; all of them know \n.
 var oddEscape = regexp.MustCompile(`\\[^n]`)
 
-// list joins names for people, the first few of them.
+// list joins the first few names, for people.
 func list(names []string) string {
 	const few = 4
 	if len(names) > few {
@@ -96,10 +96,10 @@ func list(names []string) string {
 	return keyturn.Clean(strings.Join(names, ", "))
 }
 
-// choose moves what is made of what moves, and gives every name that moves twice
-// the value that wins.
+// choose also moves entries that are made of entries that move, and gives a name that
+// moves more than once the value that wins.
 func (b *envBody) choose(f *File) error {
-	now := map[string]*item{} // of a name as it is given so far
+	now := map[string]*item{} // by name: the entry that gives it so far
 	last := map[string]int{}
 	for i, e := range b.parsed.Entries {
 		it := &f.items[i]
@@ -162,8 +162,8 @@ func (b *envBody) rewrite(f *File, secret keyturn.Ref) (Rewritten, error) {
 	return Rewritten{Data: data}, nil
 }
 
-// same reports whether the new text has the same entries, with references where
-// values were, and gives every variable the value that it had.
+// same reports whether the new text has the same entries, with references where values
+// were, and gives every variable the same value. If not, it returns the entry to blame.
 func (b *envBody) same(f *File, data []byte, refs []*keyturn.Ref) (*item, bool) {
 	after, err := document.ParseEnv(f.name, data)
 	if err != nil || len(after.Entries) != len(f.items) {
@@ -208,8 +208,8 @@ func (b *envBody) same(f *File, data []byte, refs []*keyturn.Ref) (*item, bool) 
 	return nil, true
 }
 
-// envQuoted writes a reference as a value of a .env file: in the quotes that the
-// value had, or in others where it holds something that they would change.
+// envQuoted writes a reference as a value of a .env file: in the quotes that the value
+// had, or in others if the reference holds a character that is special in those.
 func envQuoted(ref string, q document.Quote) (string, bool) {
 	for _, q := range []document.Quote{q, document.Single, document.Backtick, document.Double} {
 		var bad string
