@@ -33,14 +33,8 @@ var layers = []layer{
 		name: "words of Vault's administration", packages: []string{"platform/vault/admin/words"}, may: []string{"platform/vault/api"},
 		because: "names are checked and quoted by themselves, before any server is asked",
 	}, {
-		name: "pure packages", packages: []string{"rules/needs", "rules/quote", "rules/address", "leak", "audit/verify"},
+		name: "pure packages", packages: []string{"rules", "leak", "audit/verify"},
 		because: "they decide, redact and verify by their arguments alone, so that doors may use them and anybody can check them",
-	}, {
-		name: "words of rules", packages: []string{"rules/template", "rules/pattern"}, may: []string{"rules/quote"},
-		because: "what one word of a rule matches is found out by itself, whatever the rule says",
-	}, {
-		name: "rules", packages: []string{"rules"}, may: []string{"rules/template", "rules/pattern", "rules/needs", "rules/quote", "rules/address"},
-		because: "pure as they are, and large enough without the reading of commands",
 	}, {
 		name: "files that survive", packages: []string{"durable"},
 		because: "the steps by which a file is replaced are the same for whoever writes one, and know nothing of what is in it",
@@ -69,8 +63,11 @@ var layers = []layer{
 		name: "parts of platform", packages: []string{"platform/input", "platform/retry"},
 		because: "what an action is given is checked by itself, and trying again knows no platform; package platform is large enough",
 	}, {
-		name: "organs", packages: []string{"platform", "approval"}, may: []string{"platform/input", "platform/retry", "platform/spec"},
+		name: "organs", packages: []string{"platform"}, may: []string{"platform/input", "platform/retry", "platform/spec"},
 		because: "an organ does one thing and declares the small interface it needs; siblings that know each other become one lump",
+	}, {
+		name: "journal", packages: []string{"journal"}, may: []string{"rules"},
+		because: "rows and books only: what acts on a mount, and what decides, is broker's",
 	}, {
 		name: "forwarding", packages: []string{"audit/forward"}, may: []string{"audit/verify", "filelock"},
 		because: "a place that records are sent on to gets them as the lines that a verifier reads, and needs no log for it",
@@ -150,56 +147,8 @@ var layers = []layer{
 		name: "conformance suite", packages: []string{"platform/platformtest"}, may: []string{"platform", "platform/platformtest/marks"},
 		because: "it proves what package platform asks for, and nothing that only one platform has",
 	}, {
-		name: "parts of the door-keeper", packages: []string{"broker/generate", "broker/candidate", "broker/trust", "broker/budget", "broker/records", "broker/fields"},
-		because: "each is one thing that broker needs and tests by itself: it reaches no platform and decides nothing",
-	}, {
-		name: "what makes sense", packages: []string{"broker/wellformed"}, may: []string{"broker/generate"},
-		because: "an operation is judged by itself, before anybody is asked",
-	}, {
-		name: "a platform's actions", packages: []string{"broker/action"}, may: []string{"platform"},
-		because: "it gathers and delivers by what broker hands it, all of it decided before",
-	}, {
-		name: "panics", packages: []string{"broker/crash"},
-		because: "a panic is told without what it holds, wherever it comes from",
-	}, {
-		name: "what people do", packages: []string{"broker/people"},
-		because: "an operation and who asks for it are enough to say so; rules have no part in it",
-	}, {
-		name: "what is asked for", packages: []string{"broker/asked"}, may: []string{"approval", "rules"},
-		because: "it reads a request; who may say yes to it is decided by broker",
-	}, {
-		name: "what comes of it", packages: []string{"broker/answer"}, may: []string{"broker/crash"},
-		because: "it makes records and lists of what it is given; who gets them is decided before",
-	}, {
-		name: "what a command gets", packages: []string{"broker/delivery"}, may: []string{"platform", "broker/fields"},
-		because: "it puts answers that were read in their places; it asks no platform",
-	}, {
-		name: "copies and comparisons", packages: []string{"broker/transfer"}, may: []string{"platform", "broker/carry", "broker/fields"},
-		because: "it reads by a function of broker, which records each use, and writes to a mount that broker hands it; who may copy is decided before",
-	}, {
-		name: "migrations", packages: []string{"broker/migration"}, may: []string{"platform"},
-		because: "it stores, compares and journals by the mounts, the budget and the answers of the rules that broker hands it; that one may be made is decided before",
-	}, {
-		name: "journal of leases", packages: []string{"broker/leases"}, may: []string{"platform"},
-		because: "it is written before and after each step of a mount that broker hands it; who may take a lease is decided before",
-	}, {
-		name: "what rules say of a whole", packages: []string{"broker/verdict"}, may: []string{"rules"},
-		because: "it puts decisions together and makes none",
-	}, {
-		name: "what is remembered", packages: []string{"broker/remember"}, may: []string{"rules", "rules/template", "approval"},
-		because: "it writes a rule of a request; who may have it remembered is decided before",
-	}, {
-		name: "logging in", packages: []string{"broker/entry"}, may: []string{"platform"},
-		because: "it asks a mount and hands on what is beside the caller; who may is decided before",
-	}, {
-		name: "names that may be seen", packages: []string{"broker/listing"}, may: []string{"platform"},
-		because: "it folds and looks for what functions of broker let through; it decides nothing",
-	}, {
-		name: "what can be carried", packages: []string{"broker/carry"}, may: []string{"platform"},
-		because: "it compares what platforms state of themselves with what a secret has; it asks no platform",
-	}, {
 		name: "door-keeper", packages: []string{"broker"},
-		may:     []string{"platform", "approval", "audit", "audit/verify", "rules", "leak", "broker/generate", "broker/candidate", "broker/trust", "broker/migration", "broker/budget", "broker/records", "broker/wellformed", "broker/verdict", "broker/remember", "broker/leases", "broker/fields", "broker/answer", "broker/asked", "broker/people", "broker/crash", "broker/entry", "broker/action", "broker/delivery", "broker/transfer", "broker/listing"},
+		may:     []string{"platform", "journal", "audit", "audit/verify", "rules"},
 		because: "the one door takes organs by their interfaces: it knows no store, no vendor, no command line",
 	}, {
 		name: "what commands are made of", packages: []string{"cli/command"}, may: []string{"config", "rules", "durable"},
@@ -247,7 +196,7 @@ var layers = []layer{
 		because: "keys, backups and the log meet in it; no platform, no rule and no door",
 	}, {
 		name: "restoring", packages: []string{"app/restore"},
-		may:     []string{"app/outfile", "app/store", "approval", "audit", "audit/verify", "backup", "broker/candidate", "broker/trust", "cli/command", "durable", "rules", "state", "state/rootkey"},
+		may:     []string{"app/outfile", "app/store", "audit", "audit/verify", "backup", "cli/command", "durable", "journal", "rules", "state", "state/rootkey"},
 		because: "there is no door before there is a store: it asks the rules itself, and touches no platform",
 	}, {
 		name: "wiring", packages: []string{"app", "app/access", "app/outfile", "app/mounted", "cmd/keyturn"}, may: []string{everything},
@@ -271,7 +220,7 @@ var trades = []trade{
 	{"go.yaml.in/yaml/v3", []string{"config", "document/scalar", "document/migrate", "document/imports"}, "YAML is read where its files are known, each package with its limits against hostile files"},
 	{"filippo.io/age", []string{"backup", "document/imports"}, "backups are encrypted to their readers in one package; a file of sops is opened in another"},
 	{"golang.org/x/crypto/ssh", []string{"backup"}, "an SSH key may open a backup; nothing here connects to anything"},
-	{"golang.org/x/crypto/argon2", []string{"approval", "state/rootkey"}, "passphrases are stretched where they are checked, nowhere else"},
+	{"golang.org/x/crypto/argon2", []string{"journal", "state/rootkey"}, "passphrases are stretched where they are checked, nowhere else"},
 	{"golang.org/x/crypto/chacha20poly1305", []string{"state/rootkey"}, "what is encrypted, state encrypts"},
 	{"golang.org/x/mod/sumdb", []string{"audit/verify"}, "trees, proofs and signed notes are verified by one pure package, and made by the same arithmetic"},
 	{"golang.org/x/term", []string{"cli/command", "cli/pick", "cli/secret", "launch"}, "only a prompt, a choice on the screen and a child's terminal switch echo and modes"},
@@ -283,12 +232,12 @@ var trades = []trade{
 
 // testOnly may be imported by tests and by packages that exist for tests.
 var testOnly = []string{
-	"testing", module + "/internal/platform/platformtest", module + "/internal/world", module + "/internal/state/crashlab",
+	"testing", module + "/internal/platform/platformtest", module + "/internal/journal/journaltest", module + "/internal/world", module + "/internal/state/crashlab",
 	"pgregory.net/rapid", "github.com/rogpeppe/go-internal", "github.com/google/go-cmp",
 }
 
 // testSupport are packages that exist for tests, beside _test.go files.
-var testSupport = []string{"platform/platformtest", "world", "state/crashlab", "world/servers"}
+var testSupport = []string{"platform/platformtest", "journal/journaltest", "world", "state/crashlab", "world/servers"}
 
 func TestLayers(t *testing.T) {
 	rows := map[string]layer{}
@@ -326,33 +275,6 @@ func TestLayers(t *testing.T) {
 		if !seen[p] {
 			t.Errorf("layers_test.go has a row for %s, which does not exist", p)
 		}
-	}
-}
-
-// TestOneDoor: a part of the door-keeper that knows platforms is imported by broker and
-// its parts alone, where the operation was let through and recorded; not even by the
-// wiring, which may import all else, nor by tests.
-func TestOneDoor(t *testing.T) {
-	acts := map[string]bool{}
-	for _, l := range layers {
-		for _, p := range l.packages {
-			acts[p] = strings.HasPrefix(p, "broker/") && slices.Contains(l.may, "platform")
-		}
-	}
-	imported := 0
-	for _, f := range sources(t) {
-		for _, imp := range f.imports {
-			name, _ := shortPackage(imp)
-			if !acts[name] {
-				continue
-			}
-			if imported++; !within(f.pkg, "broker") {
-				t.Errorf("%s imports %s: only broker may, because it acts on platforms and decides and records nothing by itself", f.path, name)
-			}
-		}
-	}
-	if imported == 0 {
-		t.Error("no part of broker acts on a platform: is this test looking?")
 	}
 }
 
@@ -421,9 +343,9 @@ var reveals = map[string]string{
 	"value.go":                                           "the type itself: length and comparison",
 	"internal/document/reveal.go":                        "a rendered file holds the values it was asked for",
 	"internal/document/migrate/reveal.go":                "values of a file that is moved are judged by their shape, and compared",
-	"internal/broker/carry/carry.go":                     "fields are packed into the one value of a platform without fields",
-	"internal/broker/candidate/candidate.go":             "a sealed candidate's values are encrypted into state",
-	"internal/broker/migration/text.go":                  "what migrated files held is encrypted into state",
+	"internal/broker/fit.go":                             "fields are packed into the one value of a platform without fields",
+	"internal/journal/candidates.go":                     "a sealed candidate's values are encrypted into state",
+	"internal/journal/texts.go":                          "what migrated files held is encrypted into state",
 	"internal/cli/secret/copy.go":                        "get --copy puts one field on the clipboard: its purpose",
 	"internal/cli/secret/get.go":                         "get --reveal prints one field: its purpose",
 	"internal/cli/move/migrateback.go":                   "the text of a migrated file goes back into the file",
@@ -436,7 +358,7 @@ var reveals = map[string]string{
 	"internal/cli/command/answer.go":                     "get --reveal -o json prints the fields: its purpose",
 	"internal/launch/env.go":                             "a child's environment",
 	"internal/launch/files.go":                           "a child's files",
-	"internal/approval/passphrase.go":                    "a passphrase is stretched to be compared",
+	"internal/journal/passphrases.go":                    "a passphrase is stretched to be compared",
 	"internal/state/rows/secret.go":                      "values are encrypted before they are written",
 	"internal/state/rootkey/passphrase.go":               "a passphrase is stretched to open the root key",
 	"internal/backup/keys.go":                            "a passphrase opens a backup, or the key to one",
