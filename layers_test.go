@@ -47,13 +47,13 @@ var floors = []floor{
 		name: "the store", packages: []string{"state"}, may: []string{"durable", "filelock"},
 		because: "the store keeps bytes for organs that each declare what they need; it must not know what the bytes mean",
 	}, {
-		name: "organs", packages: []string{"platform", "journal", "approval", "audit", "tokens"}, may: []string{"durable", "filelock", "=platform"},
+		name: "organs", packages: []string{"platform", "journal", "audit", "tokens"}, may: []string{"durable", "filelock", "rules", "=platform"},
 		because: "an organ does one thing and declares the small interface it needs; siblings that know each other become one lump",
 	}, {
 		name: "platforms", packages: []string{"platform/local", "platform/vault"}, may: []string{"=platform", "platform/wire"},
 		because: "a platform knows its vendor and what a platform must do; rules, approvals and the log are decided before it is asked",
 	}, {
-		name: "the one door", packages: []string{"broker"}, may: append([]string{"=platform", "journal", "approval", "=audit", "durable"}, pure...),
+		name: "the one door", packages: []string{"broker"}, may: append([]string{"=platform", "journal", "=audit", "durable"}, pure...),
 		because: "broker takes organs by their interfaces: it knows no store, no vendor, no command line",
 	}, {
 		name: "rooms that doors share", packages: rooms, may: slices.Concat(rooms, tools, pure),
@@ -92,7 +92,7 @@ var trades = []trade{
 	{"go.yaml.in/yaml/v3", []string{"config", "migrate/files", "migrate/places", "migrate/imports"}, "YAML is read where its files are known, each package with its limits against hostile files"},
 	{"filippo.io/age", []string{"backup", "migrate/imports"}, "backups are encrypted to their readers in one package; a file of sops is opened in another"},
 	{"golang.org/x/crypto/ssh", []string{"backup"}, "an SSH key may open a backup; nothing here connects to anything"},
-	{"golang.org/x/crypto/argon2", []string{"approval", "state/rootkey"}, "passphrases are stretched where they are checked, nowhere else"},
+	{"golang.org/x/crypto/argon2", []string{"journal", "state/rootkey"}, "passphrases are stretched where they are checked, nowhere else"},
 	{"golang.org/x/crypto/chacha20poly1305", []string{"state/rootkey"}, "what is encrypted, state encrypts"},
 	{"golang.org/x/mod/sumdb", []string{"audit/verify"}, "trees, proofs and signed notes are verified by one pure package, and made by the same arithmetic"},
 	{"golang.org/x/term", []string{"cli/command", "cli/pick", "cli/secret", "launch"}, "only a prompt, a choice on the screen and a child's terminal switch echo and modes"},
@@ -104,12 +104,12 @@ var trades = []trade{
 
 // testOnly may be imported by tests and by packages that exist for tests.
 var testOnly = []string{
-	"testing", module + "/internal/platform/platformtest", module + "/internal/world", module + "/internal/state/crashlab",
+	"testing", module + "/internal/platform/platformtest", module + "/internal/journal/journaltest", module + "/internal/world", module + "/internal/state/crashlab",
 	"pgregory.net/rapid", "github.com/rogpeppe/go-internal", "github.com/google/go-cmp",
 }
 
 // testSupport are packages that exist for tests, beside _test.go files.
-var testSupport = []string{"platform/platformtest", "world", "state/crashlab", "world/servers"}
+var testSupport = []string{"platform/platformtest", "journal/journaltest", "world", "state/crashlab", "world/servers"}
 
 // floorOf returns the floor of a package; nil for none.
 func floorOf(pkg string) *floor {
@@ -226,9 +226,9 @@ var reveals = []struct{ path, because string }{
 	{"value.go", "the type itself: length and comparison"},
 	{"internal/document/reveal.go", "a rendered file holds the values it was asked for"},
 	{"internal/migrate/files/reveal.go", "values of a file that is moved are judged by their shape, and compared"},
-	{"internal/broker/carry/carry.go", "fields are packed into the one value of a platform without fields"},
-	{"internal/broker/candidate/candidate.go", "a sealed candidate's values are encrypted into state"},
-	{"internal/broker/migration/text.go", "what migrated files held is encrypted into state"},
+	{"internal/broker/fit.go", "fields are packed into the one value of a platform without fields"},
+	{"internal/journal/candidates.go", "a sealed candidate's values are encrypted into state"},
+	{"internal/journal/texts.go", "what migrated files held is encrypted into state"},
 	{"internal/cli/secret/copy.go", "get --copy puts one field on the clipboard: its purpose"},
 	{"internal/cli/secret/get.go", "get --reveal prints one field: its purpose"},
 	{"internal/migrate/takeback.go", "the text of a migrated file goes back into the file"},
@@ -241,7 +241,7 @@ var reveals = []struct{ path, because string }{
 	{"internal/cli/command/answer.go", "get --reveal -o json prints the fields: its purpose"},
 	{"internal/launch/env.go", "a child's environment"},
 	{"internal/launch/files.go", "a child's files"},
-	{"internal/approval/passphrase.go", "a passphrase is stretched to be compared"},
+	{"internal/journal/passphrases.go", "a passphrase is stretched to be compared"},
 	{"internal/state/rows/secret.go", "values are encrypted before they are written"},
 	{"internal/state/rootkey/passphrase.go", "a passphrase is stretched to open the root key"},
 	{"internal/backup/keys.go", "a passphrase opens a backup, or the key to one"},
