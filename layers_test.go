@@ -238,7 +238,7 @@ var reveals = []struct{ path, because string }{
 	{"internal/platform/vault/admin/seal.go", "a key share is sent to the server"},
 	{"internal/cli/use/render.go", "a filled template goes to its file or to standard output: its purpose"},
 	{"internal/cli/use/run.go", "the values of a command are what its output is redacted of"},
-	{"internal/cli/command/answer.go", "get --reveal -o json prints the fields: its purpose"},
+	{"internal/cli/command/print.go", "get --reveal -o json prints the fields: its purpose"},
 	{"internal/launch/env.go", "a child's environment"},
 	{"internal/launch/files.go", "a child's files"},
 	{"internal/journal/passphrases.go", "a passphrase is stretched to be compared"},

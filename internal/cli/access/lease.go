@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -69,11 +70,11 @@ program that needs one is better started with 'keyturn run'.`,
 
 func tellTaken(c *command.Command, res *keyturn.Leased) error {
 	if c.JSON() {
-		doc := command.Success(keyturn.TakeLease{}.Kind(), res.Receipt)
-		d := command.LeaseDocOf(res.Lease)
+		doc := answer.Success(keyturn.TakeLease{}.Kind(), res.Receipt)
+		d := answer.LeaseOf(res.Lease)
 		doc.Lease = &d
 		if res.Values != nil {
-			doc.Secret = &command.SecretDoc{Ref: res.Lease.Ref.String(), Fields: res.Lease.Fields, Values: map[string]any{}}
+			doc.Secret = &answer.Secret{Ref: res.Lease.Ref.String(), Fields: res.Lease.Fields, Values: map[string]any{}}
 			for f, v := range res.Values {
 				doc.Secret.Values[f] = command.ValueDoc(v)
 			}
@@ -162,9 +163,9 @@ there is only one lease of it.`,
 	return cmd
 }
 
-func leaseAnswer(op keyturn.Op, res *keyturn.Leased) command.Answer {
-	doc := command.Success(op.Kind(), res.Receipt)
-	d := command.LeaseDocOf(res.Lease)
+func leaseAnswer(op keyturn.Op, res *keyturn.Leased) answer.Document {
+	doc := answer.Success(op.Kind(), res.Receipt)
+	d := answer.LeaseOf(res.Lease)
 	doc.Lease = &d
 	return doc
 }
@@ -303,8 +304,8 @@ yours, and those of secrets that you may list. The states:
 
 func tellLeases(c *command.Command, res *keyturn.Leases) error {
 	if c.JSON() {
-		doc := command.Success(keyturn.ListLeases{}.Kind(), res.Receipt)
-		doc.Leases = command.LeaseDocs(res.Leases)
+		doc := answer.Success(keyturn.ListLeases{}.Kind(), res.Receipt)
+		doc.Leases = answer.LeasesOf(res.Leases)
 		return c.Print(doc)
 	}
 	if len(res.Leases) == 0 {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 )
 
 // ErrInterrupted ends a command at a prompt or by a signal: exit status 130.
@@ -85,7 +86,7 @@ func (c *Command) TellError(e *keyturn.Error) {
 		op = unnamed
 	}
 	if c.JSON() {
-		doc := Answer{Operation: op, Status: "error", AuditID: e.AuditID, Approval: ApprovalOf(e.Approval)}
+		doc := answer.Document{Operation: op, Status: "error", AuditID: e.AuditID, Approval: answer.ApprovalOf(e.Approval)}
 		if !e.Ref.IsZero() {
 			doc.Mount, doc.Platform = e.Ref.Mount(), c.platformOf(e.Ref.Mount())
 		} else if c.Mount != "" {
@@ -94,10 +95,10 @@ func (c *Command) TellError(e *keyturn.Error) {
 		if e.Code == keyturn.Pending {
 			doc.Status = "pending"
 		}
-		d := c.ErrorDoc(e)
+		d := answer.ErrorOf(e, c.Verbose())
 		doc.Error = &d
 		for _, each := range e.Each {
-			doc.Errors = append(doc.Errors, c.ErrorDoc(each))
+			doc.Errors = append(doc.Errors, answer.ErrorOf(each, c.Verbose()))
 		}
 		if c.Print(doc) == nil {
 			return

@@ -10,10 +10,12 @@ import (
 	"syscall"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 )
 
 // OnTerminal reports whether a person reads standard output.
@@ -113,6 +115,27 @@ func (c *Command) Columns(head []string, rows [][]string) error {
 	}
 	return nil
 }
+
+// Print writes doc as the one JSON document on standard output.
+func (c *Command) Print(doc any) error {
+	b, err := answer.Encode(doc)
+	if err != nil {
+		return err
+	}
+	return c.Write(b)
+}
+
+// ValueDoc is a string, or {"base64": "…"} for what is not text.
+func ValueDoc(v keyturn.Value) any {
+	b := v.Reveal()
+	if utf8.Valid(b) {
+		return string(b)
+	}
+	return map[string][]byte{"base64": b} // encoding/json writes bytes in base64
+}
+
+// Verbose reports whether causes of errors are shown.
+func (c *Command) Verbose() bool { return c.verbose }
 
 // When is a time as a person reads it.
 func When(t time.Time) string {

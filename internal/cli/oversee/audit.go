@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -247,7 +248,7 @@ func listRecords(ctx context.Context, c *command.Command, s *session.Session, o 
 		notice = fmt.Sprintf("%d older records are pruned: only their hashes are kept", *res.Pruned)
 	}
 	if c.JSON() {
-		doc := command.Success(keyturn.ListRecords{}.Kind(), res.Receipt)
+		doc := answer.Success(keyturn.ListRecords{}.Kind(), res.Receipt)
 		list := inOrder(deeds)
 		doc.Records = &list
 		if notice != "" {

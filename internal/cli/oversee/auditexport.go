@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/durable"
 	"github.com/keyturn/keyturn/internal/session"
@@ -108,7 +109,7 @@ func export(ctx context.Context, c *command.Command, s *session.Session, o expor
 	}
 	records := lines - 2 // beside header and checkpoint
 	if c.JSON() {
-		doc := command.Success(o.op.Kind(), res.Receipt)
+		doc := answer.Success(o.op.Kind(), res.Receipt)
 		doc.Count, doc.Artifacts = &records, []string{c.Abs(o.out)}
 		return c.Print(doc)
 	}
@@ -191,7 +192,7 @@ func checkpoint(ctx context.Context, c *command.Command, s *session.Session, out
 	if err != nil {
 		return err
 	}
-	answer := command.Success(keyturn.MakeCheckpoint{}.Kind(), res.Receipt)
+	answer := answer.Success(keyturn.MakeCheckpoint{}.Kind(), res.Receipt)
 	if out != "" {
 		err := writeFile(c.Abs(out), out, func(w io.Writer) error {
 			_, err := io.WriteString(w, res.Signed)
@@ -270,7 +271,7 @@ func prune(ctx context.Context, c *command.Command, s *session.Session, o pruneO
 		return err
 	}
 	if c.JSON() {
-		doc := command.Success(o.op.Kind(), res.Receipt)
+		doc := answer.Success(o.op.Kind(), res.Receipt)
 		doc.Count = &res.Records
 		return command.Done("pruned", c.Print(doc))
 	}

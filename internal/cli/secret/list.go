@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -148,10 +149,10 @@ func listMounts(ctx context.Context, c *command.Command, s *session.Session) err
 		return err
 	}
 	if c.JSON() {
-		doc := command.Success(keyturn.ListMounts{}.Kind(), res.Receipt)
-		list := []command.MountDoc{}
+		doc := answer.Success(keyturn.ListMounts{}.Kind(), res.Receipt)
+		list := []answer.Mount{}
 		for _, m := range res.Mounts {
-			list = append(list, c.MountDoc(m))
+			list = append(list, answer.MountOf(m, c.Verbose()))
 		}
 		doc.Mounts = &list
 		return c.Print(doc)
@@ -229,13 +230,13 @@ func unnamedNote(n int) string {
 }
 
 func listDoc(c *command.Command, r keyturn.Receipt, under keyturn.Prefix, found iter.Seq2[keyturn.Info, error]) error {
-	doc := command.Success(keyturn.ListSecrets{}.Kind(), r)
-	list, folders, unnamed := []command.SecretDoc{}, []string{}, 0
+	doc := answer.Success(keyturn.ListSecrets{}.Kind(), r)
+	list, folders, unnamed := []answer.Secret{}, []string{}, 0
 	var failed []*keyturn.Error
 	for info, err := range found {
 		if err != nil && info.IsFolder() {
 			failed = append(failed, keyturn.AsError(err))
-			doc.Errors = append(doc.Errors, c.ErrorDoc(keyturn.AsError(err)))
+			doc.Errors = append(doc.Errors, answer.ErrorOf(keyturn.AsError(err), c.Verbose()))
 			continue
 		}
 		if err != nil {
@@ -246,7 +247,7 @@ func listDoc(c *command.Command, r keyturn.Receipt, under keyturn.Prefix, found 
 		} else if info.Ref.IsZero() {
 			unnamed++
 		} else {
-			list = append(list, command.InfoDoc(info))
+			list = append(list, answer.SecretOf(info))
 		}
 	}
 	doc.Secrets = &list

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -168,7 +169,7 @@ func (o putOptions) granted(c *command.Command, res *keyturn.Changed, said strin
 	doc := changeDoc(res, putKind(res))
 	failed, but := res.Failed, keyturn.Clean(o.reader)+" may not read it: "
 	if res.Granted != nil && res.Granted.Policy != nil {
-		doc.Policy = &command.PolicyDoc{Name: res.Granted.Policy.Name, Applied: res.Granted.Policy.Applied}
+		doc.Policy = &answer.Policy{Name: res.Granted.Policy.Name, Applied: res.Granted.Policy.Applied}
 		doc.Notices = append(doc.Notices, cleanAll(res.Granted.Notices)...)
 		if o.policyOut != "" {
 			if err := c.Keep(c.Abs(o.policyOut), []byte(res.Granted.Policy.Text), 0o644); err != nil {
@@ -180,7 +181,7 @@ func (o putOptions) granted(c *command.Command, res *keyturn.Changed, said strin
 	}
 	var end error
 	if failed != nil {
-		doc.Status, doc.Errors = "partial", []command.ErrorDoc{c.ErrorDoc(failed)}
+		doc.Status, doc.Errors = "partial", []answer.Error{answer.ErrorOf(failed, c.Verbose())}
 		end = command.ExitStatus(failed.Code.Exit())
 	}
 	if c.JSON() {

@@ -1,9 +1,9 @@
-package command
+package answer
 
 import "github.com/keyturn/keyturn"
 
-// LeaseDoc is a lease, without its values.
-type LeaseDoc struct {
+// Lease is a lease, without its values.
+type Lease struct {
 	ID        string       `json:"id"`
 	Ref       string       `json:"ref"`
 	Native    string       `json:"lease_id,omitempty"` // the platform's own name of it
@@ -19,17 +19,17 @@ type LeaseDoc struct {
 	Problem   keyturn.Code `json:"problem,omitempty"` // why it is not revoked
 }
 
-// LeaseDocOf is what is known of a lease.
-func LeaseDocOf(l keyturn.LeaseInfo) LeaseDoc {
-	return LeaseDoc{ID: l.ID, Ref: l.Ref.String(), Native: keyturn.Clean(l.Native), State: l.State, By: keyturn.Clean(l.By), Target: keyturn.Clean(l.Target), Began: Stamp(l.Began), TTL: l.Seconds,
+// LeaseOf is what is known of a lease.
+func LeaseOf(l keyturn.LeaseInfo) Lease {
+	return Lease{ID: l.ID, Ref: l.Ref.String(), Native: keyturn.Clean(l.Native), State: l.State, By: keyturn.Clean(l.By), Target: keyturn.Clean(l.Target), Began: Stamp(l.Began), TTL: l.Seconds,
 		Expires: Stamp(l.Expires), Renewable: l.Renewable, Run: l.Run, Fields: l.Fields, Problem: l.Problem}
 }
 
-// LeaseDocs are several; an empty list where there are none.
-func LeaseDocs(list []keyturn.LeaseInfo) *[]LeaseDoc {
-	out := []LeaseDoc{}
+// LeasesOf are several; an empty list where there are none.
+func LeasesOf(list []keyturn.LeaseInfo) *[]Lease {
+	out := []Lease{}
 	for _, l := range list {
-		out = append(out, LeaseDocOf(l))
+		out = append(out, LeaseOf(l))
 	}
 	return &out
 }

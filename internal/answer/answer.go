@@ -1,4 +1,4 @@
-package command
+package answer
 
 import (
 	"bytes"
@@ -12,16 +12,18 @@ import (
 	"github.com/keyturn/keyturn"
 )
 
-// Print writes doc as the one JSON document on standard output.
-func (c *Command) Print(doc Answer) error {
+// Encode returns doc as indented JSON with a newline at its end. What a terminal or a
+// model could take for something else (control, bidirectional and zero-width
+// characters) is escaped; the document means the same.
+func Encode(doc any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(doc); err != nil {
-		return keyturn.E(keyturn.Internal, "the answer has no JSON form", "").Because(err)
+		return nil, keyturn.E(keyturn.Internal, "the answer has no JSON form", "").Because(err)
 	}
-	return c.Write(visible(b.Bytes()))
+	return visible(b.Bytes()), nil
 }
 
 // visible escapes what a terminal or a model could take for something else:
@@ -42,13 +44,13 @@ func visible(doc []byte) []byte {
 }
 
 // Success begins the document of an operation that went well.
-func Success(operation string, r keyturn.Receipt) Answer {
-	return Answer{Operation: operation, Platform: r.Platform, Mount: r.Mount, Status: "success", AuditID: r.AuditID}
+func Success(operation string, r keyturn.Receipt) Document {
+	return Document{Operation: operation, Platform: r.Platform, Mount: r.Mount, Status: "success", AuditID: r.AuditID}
 }
 
-// InfoDoc is what is known of a version, without any value.
-func InfoDoc(info keyturn.Info) SecretDoc {
-	d := SecretDoc{Ref: info.Ref.String(), Path: info.Path, Version: VersionOf(info.Version), Created: Stamp(info.Created),
+// SecretOf is what is known of a version, without any value.
+func SecretOf(info keyturn.Info) Secret {
+	d := Secret{Ref: info.Ref.String(), Path: info.Path, Version: VersionOf(info.Version), Created: Stamp(info.Created),
 		Current: false, Expires: Stamp(info.Expires), Ends: Stamp(info.Ends), Fields: info.Fields, Public: info.Public}
 	if info.State != keyturn.Live {
 		d.State = string(info.State)
@@ -69,15 +71,6 @@ func VersionOf(v string) any {
 	return v
 }
 
-// ValueDoc is a string, or {"base64": "…"} for what is not text.
-func ValueDoc(v keyturn.Value) any {
-	b := v.Reveal()
-	if utf8.Valid(b) {
-		return string(b)
-	}
-	return map[string][]byte{"base64": b} // encoding/json writes bytes in base64
-}
-
 // Stamp is a time in UTC to the second; "" for none.
 func Stamp(t time.Time) string {
 	if t.IsZero() {
@@ -86,32 +79,32 @@ func Stamp(t time.Time) string {
 	return t.UTC().Truncate(time.Second).Format(time.RFC3339)
 }
 
-// ErrorDoc is an error in words that are safe to show; its cause with -v only.
-func (c *Command) ErrorDoc(e *keyturn.Error) ErrorDoc {
-	d := ErrorDoc{Code: e.Code, Message: keyturn.CleanLines(e.Message), Hint: keyturn.CleanLines(e.Hint), By: e.By}
+// ErrorOf is an error in words that are safe to show; its cause with -v only.
+func ErrorOf(e *keyturn.Error, verbose bool) Error {
+	d := Error{Code: e.Code, Message: keyturn.CleanLines(e.Message), Hint: keyturn.CleanLines(e.Hint), By: e.By}
 	if !e.Ref.IsZero() {
 		d.Ref = e.Ref.String()
 	}
 	if e.Unknown {
 		d.Outcome = "unknown"
 	}
-	if c.verbose && e.Err != nil {
+	if verbose && e.Err != nil {
 		d.Cause = keyturn.CleanLines(e.Err.Error())
 	}
 	return d
 }
 
 // ApprovalOf is the request that an error or a record speaks of; nil for none.
-func ApprovalOf(a *keyturn.Approval) *ApprovalDoc {
+func ApprovalOf(a *keyturn.Approval) *Approval {
 	if a == nil {
 		return nil
 	}
-	return &ApprovalDoc{ID: a.ID, Fingerprint: a.Fingerprint, URL: a.URL, Expires: Stamp(a.Expires)}
+	return &Approval{ID: a.ID, Fingerprint: a.Fingerprint, URL: a.URL, Expires: Stamp(a.Expires)}
 }
 
-// MountDoc is a mount and, where it was asked, how it is.
-func (c *Command) MountDoc(m keyturn.MountInfo) MountDoc {
-	d := MountDoc{Mount: m.Mount, Platform: m.Platform, Target: m.Target}
+// MountOf is a mount and, where it was asked, how it is.
+func MountOf(m keyturn.MountInfo, verbose bool) Mount {
+	d := Mount{Mount: m.Mount, Platform: m.Platform, Target: m.Target}
 	if h := m.Health; h != nil {
 		d.Reachable, d.Sealed, d.Identity, d.Detail = &h.Reachable, &h.Sealed, h.Identity, h.Detail
 		d.Source = h.Source
@@ -127,10 +120,10 @@ func (c *Command) MountDoc(m keyturn.MountInfo) MountDoc {
 			d.Ahead = &ahead
 		}
 		if h.TLS != nil {
-			d.TLS = &TLSDoc{Version: h.TLS.Version, Ends: Stamp(h.TLS.Ends)}
+			d.TLS = &TLS{Version: h.TLS.Version, Ends: Stamp(h.TLS.Ends)}
 		}
 		if h.Err != nil {
-			e := c.ErrorDoc(h.Err)
+			e := ErrorOf(h.Err, verbose)
 			d.Error = &e
 		}
 	}

@@ -1,65 +1,66 @@
-package command
+// Package answer is the one JSON form of every result and error, the same from every
+// door. It has no place for a value: the command line adds those that 'get --reveal' shows.
+package answer
 
 import "github.com/keyturn/keyturn"
 
-// Answer is the one JSON form of every answer (cli.md, "JSON"). Members that
-// do not apply are left out.
-type Answer struct {
+// Document is a whole answer. Members that do not apply are left out.
+type Document struct {
 	Operation  string            `json:"operation"`
 	Platform   string            `json:"platform,omitempty"`
 	Mount      string            `json:"mount,omitempty"`
 	Status     string            `json:"status"`
-	Secret     *SecretDoc        `json:"secret,omitempty"`
-	Secrets    *[]SecretDoc      `json:"secrets,omitempty"`
+	Secret     *Secret           `json:"secret,omitempty"`
+	Secrets    *[]Secret         `json:"secrets,omitempty"`
 	Folders    []string          `json:"folders,omitempty"` // of a shallow listing
-	Mounts     *[]MountDoc       `json:"mounts,omitempty"`
-	Store      *StoreDoc         `json:"store,omitempty"`
-	Backup     *BackupDoc        `json:"backup,omitempty"`
-	Login      *LoginDoc         `json:"login,omitempty"`
-	Decision   *DecisionDoc      `json:"decision,omitempty"`
-	Settings   *[]SettingDoc     `json:"settings,omitempty"`
+	Mounts     *[]Mount          `json:"mounts,omitempty"`
+	Store      *Store            `json:"store,omitempty"`
+	Backup     *Backup           `json:"backup,omitempty"`
+	Login      *Login            `json:"login,omitempty"`
+	Decision   *Decision         `json:"decision,omitempty"`
+	Settings   *[]Setting        `json:"settings,omitempty"`
 	Records    *[]keyturn.Record `json:"records,omitempty"`
-	Log        *LogDoc           `json:"log,omitempty"`
-	Made       *CheckpointDoc    `json:"checkpoint,omitempty"`
+	Log        *Log              `json:"log,omitempty"`
+	Made       *Checkpoint       `json:"checkpoint,omitempty"`
 	Count      *int64            `json:"count,omitempty"` // of records that were exported or pruned
 	Caller     *keyturn.Actor    `json:"caller,omitempty"`
-	Command    *CommandDoc       `json:"command,omitempty"`
-	Project    *ProjectDoc       `json:"project,omitempty"`
-	Request    *RequestDoc       `json:"request,omitempty"`
-	Requests   *[]RequestDoc     `json:"requests,omitempty"`
+	Command    *Command          `json:"command,omitempty"`
+	Project    *Project          `json:"project,omitempty"`
+	Request    *Request          `json:"request,omitempty"`
+	Requests   *[]Request        `json:"requests,omitempty"`
 	Rule       string            `json:"rule,omitempty"`   // where one was written
-	Checks     *[]CheckDoc       `json:"checks,omitempty"` // of doctor
-	Migration  *MigrationDoc     `json:"migration,omitempty"`
-	Migrations *[]MigrationDoc   `json:"migrations,omitempty"`
-	Lease      *LeaseDoc         `json:"lease,omitempty"`
-	Leases     *[]LeaseDoc       `json:"leases,omitempty"`
-	Source     *SecretDoc        `json:"source,omitempty"`      // of a copy
+	Checks     *[]Check          `json:"checks,omitempty"` // of doctor
+	Migration  *Migration        `json:"migration,omitempty"`
+	Migrations *[]Migration      `json:"migrations,omitempty"`
+	Lease      *Lease            `json:"lease,omitempty"`
+	Leases     *[]Lease          `json:"leases,omitempty"`
+	Source     *Secret           `json:"source,omitempty"`      // of a copy
 	Left       []string          `json:"left_behind,omitempty"` // by a copy
 	Verified   *bool             `json:"verified,omitempty"`    // a copy was read back
-	Fields     *[]DifferenceDoc  `json:"fields,omitempty"`
+	Fields     *[]Difference     `json:"fields,omitempty"`
 	Same       *bool             `json:"same,omitempty"`
 	Item       map[string]any    `json:"item,omitempty"`   // what a platform tells of one thing
 	Items      *[]map[string]any `json:"items,omitempty"`  // or of several
 	Change     []string          `json:"change,omitempty"` // lines of a document, each with "  ", "- " or "+ " before it
 	Text       string            `json:"text,omitempty"`   // a document
-	Policy     *PolicyDoc        `json:"policy,omitempty"`
-	Wrapped    *WrappedDoc       `json:"wrapped,omitempty"`
-	Steps      []StepDoc         `json:"steps,omitempty"`
+	Policy     *Policy           `json:"policy,omitempty"`
+	Wrapped    *Wrapped          `json:"wrapped,omitempty"`
+	Steps      []Step            `json:"steps,omitempty"`
 	Next       []string          `json:"next,omitempty"`
-	Approval   *ApprovalDoc      `json:"approval,omitempty"`
+	Approval   *Approval         `json:"approval,omitempty"`
 	Target     string            `json:"target,omitempty"`
 	Before     any               `json:"previous_version,omitempty"`
 	Until      string            `json:"recoverable_until,omitempty"`
 	Notices    []string          `json:"notices,omitempty"`
 	Artifacts  []string          `json:"artifacts,omitempty"`
 	AuditID    string            `json:"audit_id,omitempty"`
-	Version    *VersionDoc       `json:"version,omitempty"`
-	Error      *ErrorDoc         `json:"error,omitempty"`
-	Errors     []ErrorDoc        `json:"errors,omitempty"`
+	Version    *Version          `json:"version,omitempty"`
+	Error      *Error            `json:"error,omitempty"`
+	Errors     []Error           `json:"errors,omitempty"`
 }
 
-// SecretDoc is a secret, or one version of it, as far as it is known.
-type SecretDoc struct {
+// Secret is a secret, or one version of it, as far as it is known.
+type Secret struct {
 	Ref     string         `json:"ref"`
 	Path    string         `json:"path,omitempty"`
 	Version any            `json:"version,omitempty"` // a number where the platform counts
@@ -74,16 +75,16 @@ type SecretDoc struct {
 	Values  map[string]any `json:"values,omitempty"`
 }
 
-// ApprovalDoc is a request that a person can say yes to.
-type ApprovalDoc struct {
+// Approval is a request that a person can say yes to.
+type Approval struct {
 	ID          string `json:"id"`
 	Fingerprint string `json:"fingerprint"`
 	URL         string `json:"url,omitempty"`
 	Expires     string `json:"expires"`
 }
 
-// ErrorDoc tells of a failure, with a code for programs.
-type ErrorDoc struct {
+// Error tells of a failure, with a code for programs.
+type Error struct {
 	Ref     string       `json:"ref,omitempty"`
 	Code    keyturn.Code `json:"code"`
 	Message string       `json:"message"`
@@ -93,16 +94,16 @@ type ErrorDoc struct {
 	Cause   string       `json:"cause,omitempty"`   // with -v
 }
 
-// VersionDoc tells which keyturn this is.
-type VersionDoc struct {
+// Version tells which keyturn this is.
+type Version struct {
 	Version string `json:"version"`
 	Go      string `json:"go"`
 	System  string `json:"system"`
 }
 
-// RequestDoc is a request in full: who wants to do what.
-type RequestDoc struct {
-	ApprovalDoc
+// Request is a request in full: who wants to do what.
+type Request struct {
+	Approval
 	Caller    keyturn.Actor `json:"caller"`
 	Operation string        `json:"operation"`
 	Summary   string        `json:"summary"`
@@ -116,27 +117,27 @@ type RequestDoc struct {
 	Given     int           `json:"approvals_given"`
 }
 
-// LogDoc is what was found of the audit log. Checkpoint is null where none was
+// Log is what was found of the audit log. Checkpoint is null where none was
 // given to compare with: then the log is consistent, which does not say complete.
 // With one it is unchanged up to record UnchangedTo, complete too up to CompleteTo
 // where no record before is pruned or left out, and consistent behind it.
-type LogDoc struct {
-	First       int64          `json:"first,omitempty"` // of an exported file that begins later
-	Size        int64          `json:"size"`
-	Head        string         `json:"head"` // root of the tree
-	Pruned      int64          `json:"pruned,omitempty"`
-	Consistent  bool           `json:"consistent"`
-	Complete    bool           `json:"complete"` // all of it
-	CompleteTo  int64          `json:"complete_to,omitempty"`
-	UnchangedTo int64          `json:"unchanged_to,omitempty"`
-	Checkpoint  *CheckpointDoc `json:"checkpoint"`
-	Key         string         `json:"key,omitempty"`    // verifier key, of a file as it says itself
-	Signed      *CheckpointDoc `json:"signed,omitempty"` // the checkpoint at the end of a file
-	Restored    []RestoredDoc  `json:"restored,omitempty"`
+type Log struct {
+	First       int64       `json:"first,omitempty"` // of an exported file that begins later
+	Size        int64       `json:"size"`
+	Head        string      `json:"head"` // root of the tree
+	Pruned      int64       `json:"pruned,omitempty"`
+	Consistent  bool        `json:"consistent"`
+	Complete    bool        `json:"complete"` // all of it
+	CompleteTo  int64       `json:"complete_to,omitempty"`
+	UnchangedTo int64       `json:"unchanged_to,omitempty"`
+	Checkpoint  *Checkpoint `json:"checkpoint"`
+	Key         string      `json:"key,omitempty"`    // verifier key, of a file as it says itself
+	Signed      *Checkpoint `json:"signed,omitempty"` // the checkpoint at the end of a file
+	Restored    []Restored  `json:"restored,omitempty"`
 }
 
-// RestoredDoc is a record that tells of a restored backup.
-type RestoredDoc struct {
+// Restored is a record that tells of a restored backup.
+type Restored struct {
 	Record   int64            `json:"record"` // its number
 	Made     string           `json:"made_time"`
 	Backup   keyturn.LogMark  `json:"backup"`             // end of the backup's log
@@ -144,11 +145,11 @@ type RestoredDoc struct {
 	Lost     int64            `json:"records_lost,omitempty"`
 	Unread   bool             `json:"unread,omitempty"` // there was a store, and it could not be read
 	// Earlier is what the replaced log told, and this one does not.
-	Earlier []RestoredDoc `json:"earlier,omitempty"`
+	Earlier []Restored `json:"earlier,omitempty"`
 }
 
-// CheckpointDoc is what log and state were at one moment.
-type CheckpointDoc struct {
+// Checkpoint is what log and state were at one moment.
+type Checkpoint struct {
 	Origin     string `json:"origin"`
 	Size       int64  `json:"size"`
 	Head       string `json:"head"`
@@ -159,16 +160,16 @@ type CheckpointDoc struct {
 	Key        string `json:"key,omitempty"`    // that verifies it
 }
 
-// SettingDoc is one entry of a configuration file, and where it stands.
-type SettingDoc struct {
+// Setting is one entry of a configuration file, and where it stands.
+type Setting struct {
 	Key   string `json:"key"`
 	Value string `json:"value"`
 	File  string `json:"file"`
 	Line  int    `json:"line"`
 }
 
-// StoreDoc is the local store, and what the place of its root key protects from.
-type StoreDoc struct {
+// Store is the local store, and what the place of its root key protects from.
+type Store struct {
 	ID       string   `json:"id"`
 	Path     string   `json:"path"`
 	RootKey  string   `json:"root_key"`
@@ -181,8 +182,8 @@ type StoreDoc struct {
 	Copies []string `json:"old_copies,omitempty"`
 }
 
-// BackupDoc is a backup that was made, checked or restored.
-type BackupDoc struct {
+// Backup is a backup that was made, checked or restored.
+type Backup struct {
 	Path   string          `json:"path"`
 	Store  string          `json:"store"` // its id
 	Made   string          `json:"made_time,omitempty"`
@@ -199,8 +200,8 @@ type BackupDoc struct {
 	Aside     string           `json:"moved_aside,omitempty"`
 }
 
-// LoginDoc tells of a login, or of one that has ended.
-type LoginDoc struct {
+// Login tells of a login, or of one that has ended.
+type Login struct {
 	Method    string   `json:"method,omitempty"`
 	Identity  string   `json:"identity,omitempty"` // in the platform's words
 	Policies  []string `json:"policies,omitempty"`
@@ -209,8 +210,8 @@ type LoginDoc struct {
 	Revoked   *bool    `json:"revoked,omitempty"` // of one that has ended
 }
 
-// CheckDoc is one thing that doctor looked at.
-type CheckDoc struct {
+// Check is one thing that doctor looked at.
+type Check struct {
 	Check   string       `json:"check"`
 	State   string       `json:"state"` // "ok", "warn" or "bad"
 	Message string       `json:"message"`
@@ -218,36 +219,36 @@ type CheckDoc struct {
 	Code    keyturn.Code `json:"code,omitempty"` // of what is bad
 }
 
-// DifferenceDoc is one field of two secrets that were compared: "same",
+// Difference is one field of two secrets that were compared: "same",
 // "different", "only-a" or "only-b".
-type DifferenceDoc struct {
+type Difference struct {
 	Field string `json:"field"`
 	Is    string `json:"is"`
 }
 
-// PolicyDoc is a platform's own policy.
-type PolicyDoc struct {
+// Policy is a platform's own policy.
+type Policy struct {
 	Name    string `json:"name"`
 	Applied bool   `json:"applied"`
 }
 
-// WrappedDoc is a token that opens a secret once.
-type WrappedDoc struct {
+// Wrapped is a token that opens a secret once.
+type Wrapped struct {
 	Token    string `json:"token"`
 	Accessor string `json:"accessor"`
 	Seconds  int64  `json:"ttl_seconds"`
 }
 
-// StepDoc is one step of the demonstration.
-type StepDoc struct {
+// Step is one step of the demonstration.
+type Step struct {
 	Says    string `json:"says"`
 	Command string `json:"command"`
 	Exit    int    `json:"exit"`
 	Output  string `json:"output"`
 }
 
-// DecisionDoc is what the rules say to one question.
-type DecisionDoc struct {
+// Decision is what the rules say to one question.
+type Decision struct {
 	Who     string   `json:"who"`
 	Verb    string   `json:"verb"`
 	Path    string   `json:"path"`
@@ -256,8 +257,8 @@ type DecisionDoc struct {
 	Because []string `json:"because"`
 }
 
-// CommandDoc tells how a command under run fared.
-type CommandDoc struct {
+// Command tells how a command under run fared.
+type Command struct {
 	Started bool     `json:"started"`
 	Exit    *int     `json:"exit,omitempty"`
 	Signal  int      `json:"signal,omitempty"`
@@ -265,42 +266,42 @@ type CommandDoc struct {
 	Missing []string `json:"missing,omitempty"` // of --optional
 }
 
-// MountDoc is a mount; how it is only where that was asked.
-type MountDoc struct {
-	Mount     string    `json:"mount"`
-	Platform  string    `json:"platform,omitempty"`
-	Target    string    `json:"target,omitempty"`
-	Reachable *bool     `json:"reachable,omitempty"`
-	Sealed    *bool     `json:"sealed,omitempty"`
-	Source    string    `json:"token_source,omitempty"` // "login", or a variable or file
-	Identity  string    `json:"identity,omitempty"`
-	Detail    string    `json:"detail,omitempty"`
-	Server    string    `json:"server_version,omitempty"`
-	Policies  []string  `json:"policies,omitempty"`
-	Expires   string    `json:"expires_time,omitempty"` // of the token; left out where it has no end
-	TTL       int64     `json:"ttl,omitempty"`          // seconds until then
-	Renewable *bool     `json:"renewable,omitempty"`
-	Ahead     *int64    `json:"clock_ahead,omitempty"` // seconds that the server's clock is ahead of this one
-	TLS       *TLSDoc   `json:"tls,omitempty"`
-	Error     *ErrorDoc `json:"error,omitempty"`
+// Mount is a mount; how it is only where that was asked.
+type Mount struct {
+	Mount     string   `json:"mount"`
+	Platform  string   `json:"platform,omitempty"`
+	Target    string   `json:"target,omitempty"`
+	Reachable *bool    `json:"reachable,omitempty"`
+	Sealed    *bool    `json:"sealed,omitempty"`
+	Source    string   `json:"token_source,omitempty"` // "login", or a variable or file
+	Identity  string   `json:"identity,omitempty"`
+	Detail    string   `json:"detail,omitempty"`
+	Server    string   `json:"server_version,omitempty"`
+	Policies  []string `json:"policies,omitempty"`
+	Expires   string   `json:"expires_time,omitempty"` // of the token; left out where it has no end
+	TTL       int64    `json:"ttl,omitempty"`          // seconds until then
+	Renewable *bool    `json:"renewable,omitempty"`
+	Ahead     *int64   `json:"clock_ahead,omitempty"` // seconds that the server's clock is ahead of this one
+	TLS       *TLS     `json:"tls,omitempty"`
+	Error     *Error   `json:"error,omitempty"`
 }
 
-// TLSDoc is how a server is reached.
-type TLSDoc struct {
+// TLS is how a server is reached.
+type TLS struct {
 	Version string `json:"version"` // "none" for plain http
 	Ends    string `json:"certificate_expires_time,omitempty"`
 }
 
-// ProjectDoc is what a project's file asks for, and whether that is news.
-type ProjectDoc struct {
-	File   string       `json:"file"`
-	Asks   []BindingDoc `json:"asks"`
-	Before []BindingDoc `json:"trusted_before,omitempty"`
-	Asked  bool         `json:"changed"`
+// Project is what a project's file asks for, and whether that is news.
+type Project struct {
+	File   string    `json:"file"`
+	Asks   []Binding `json:"asks"`
+	Before []Binding `json:"trusted_before,omitempty"`
+	Asked  bool      `json:"changed"`
 }
 
-// BindingDoc is a name and the secret that it stands for.
-type BindingDoc struct {
+// Binding is a name and the secret that it stands for.
+type Binding struct {
 	Name     string `json:"name"`
 	Ref      string `json:"ref"`
 	Optional bool   `json:"optional,omitempty"`
