@@ -14,11 +14,12 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/app/mounted"
 	"github.com/keyturn/keyturn/internal/cli"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/launch"
+	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/local"
 	"github.com/keyturn/keyturn/internal/rules"
 	"github.com/keyturn/keyturn/internal/whois"
 )
@@ -56,7 +57,7 @@ func Main(o Options) (status int) {
 	}()
 	_ = launch.HardenSelf() // best effort: what the system lacks, it lacks
 	p := &cli.Program{Version: version(), In: m.In, Out: m.Out, Err: m.Err, Environ: m.Environ, Dir: m.Dir,
-		Actions: mounted.Actions(), Open: m.open, Create: m.create, Restore: m.restore, Peek: m.peek, Facts: m.facts, Inspect: m.inspect}
+		Actions: Actions(), Open: m.open, Create: m.create, Restore: m.restore, Peek: m.peek, Facts: m.facts, Inspect: m.inspect}
 	return p.Run(m.Args)
 }
 
@@ -171,6 +172,11 @@ func (m machine) locations(how command.How) config.Locations {
 	return loc
 }
 
+// driverEnv is what drivers get from outside.
+func (m machine) driverEnv(caller keyturn.Actor) platform.Env {
+	return platform.Env{Lookup: m.env, Now: m.Now, Caller: caller.Kind}
+}
+
 // facts reads the configuration and finds out who is calling.
 func (m machine) facts(how command.How) (command.Facts, error) {
 	var f command.Facts
@@ -185,7 +191,7 @@ func (m machine) facts(how command.How) (command.Facts, error) {
 	if f.Operator, err = config.LoadOperator(m.locations(how)); err != nil {
 		return f, err
 	}
-	if err := mounted.Check(f.Operator); err != nil {
+	if err := checkMounts(drivers(nil), f.Operator); err != nil {
 		return f, err
 	}
 	operatorFile := ""
@@ -197,8 +203,11 @@ func (m machine) facts(how command.How) (command.Facts, error) {
 			return f, err
 		}
 	}
-	// An agent could set a variable: for it there is no mount of the environment.
-	f.Mounts = mounted.Names(f.Operator, how.Home == "" && f.Actor.Kind == keyturn.Person && m.env("VAULT_ADDR") != "")
+	env := m.driverEnv(f.Actor)
+	if how.Home != "" { // quickstart touches nothing of yours
+		env.Lookup = func(string) string { return "" }
+	}
+	f.Mounts = mountNames(drivers(nil), f.Operator, env)
 	f.Rules, err = rules.New(ruleInput(f.Operator, f.Project))
 	return f, err
 }
@@ -232,8 +241,8 @@ func expected(f command.Facts) error {
 		for _, s := range e.Settings {
 			have := mount.Setting(s.Key)
 			if s.Key == "platform" {
-				if have = mount.Platform; e.Mount == mounted.Local && !known {
-					have = mounted.Local
+				if have = mount.Platform; e.Mount == local.Name && !known {
+					have = local.Name
 				}
 			}
 			if have != s.Value {

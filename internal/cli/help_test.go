@@ -11,7 +11,7 @@ import (
 	"filippo.io/age"
 	"github.com/spf13/cobra"
 
-	"github.com/keyturn/keyturn/internal/app/mounted"
+	"github.com/keyturn/keyturn/internal/app"
 	"github.com/keyturn/keyturn/internal/cli"
 	"github.com/keyturn/keyturn/internal/world"
 )
@@ -45,7 +45,7 @@ var notRun = map[string]string{
 }
 
 // tree is the tree of commands with those about one platform.
-func tree() *cobra.Command { return cli.Tree(&cli.Program{Actions: mounted.Actions()}) }
+func tree() *cobra.Command { return cli.Tree(&cli.Program{Actions: app.Actions()}) }
 
 // walk visits every command but the root, help and what is hidden.
 func walk(t *testing.T, visit func(cmd *cobra.Command, path string)) {
