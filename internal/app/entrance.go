@@ -7,10 +7,10 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/launch/browser"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/wire"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // entrance gets the secret inputs of a login: from the pipe that the caller named, from
@@ -18,8 +18,8 @@ import (
 type entrance struct {
 	Environ []string
 	Err     io.Writer
-	Login   command.Login
-	Prompt  command.Prompt
+	Login   session.Login
+	Desk    session.Desk
 	Person  bool // the caller is a person
 }
 
@@ -48,14 +48,14 @@ func (e entrance) Ask(ctx context.Context, mount string, in platform.Input) (key
 			return v, err
 		}
 	}
-	if !e.Person || !e.Prompt.Possible() {
+	if !e.Person || !e.Desk.Possible() {
 		return keyturn.Value{}, nil
 	}
 	question := strings.ToUpper(in.Help[:1]) + in.Help[1:] + ", for " + mount
 	if in.Optional {
 		question += " (empty: none)"
 	}
-	return e.Prompt.Secret(ctx, question)
+	return e.Desk.Secret(ctx, question)
 }
 
 // Visit implements entry.Entrance. It always prints the address: the browser may open on

@@ -8,12 +8,12 @@ import (
 	"testing"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
-func entranceWith(from command.Login, environ ...string) entrance {
-	return entrance{Environ: environ, Login: from, Person: true}
+func entranceWith(from session.Login, environ ...string) entrance {
+	return entrance{Environ: environ, Login: from, Desk: session.Nobody{}, Person: true}
 }
 
 // TestAsk: a secret input of a login comes from the source that the command line names, or
@@ -37,20 +37,20 @@ func TestAsk(t *testing.T) {
 		want string
 		code keyturn.Code
 	}{
-		"nothing":               {e: entranceWith(command.Login{}), in: token},
-		"a pipe":                {e: entranceWith(command.Login{Given: given}, "VAULT_TOKEN=t"), in: token, want: "from-the-pipe"},
-		"a variable":            {e: entranceWith(command.Login{}, "VAULT_TOKEN=t"), in: token, want: "t"},
-		"the last one":          {e: entranceWith(command.Login{}, "VAULT_TOKEN=s", "VAULT_TOKEN=t"), in: token, want: "t"},
-		"no variable":           {e: entranceWith(command.Login{}, "VAULT_TOKEN=t"), in: platform.Input{Name: "token", Help: "the token", Secret: true}},
-		"a job":                 {e: entranceWith(command.Login{}, "VAULT_ID_TOKEN=j"), in: jwt, want: "j"},
-		"a job's variable":      {e: entranceWith(command.Login{Variable: "MINE"}, "VAULT_ID_TOKEN=j", "MINE=m"), in: jwt, want: "m"},
-		"a variable not there":  {e: entranceWith(command.Login{Variable: "MINE"}, "VAULT_ID_TOKEN=j"), in: jwt, code: keyturn.Invalid},
-		"not for this":          {e: entranceWith(command.Login{Variable: "MINE"}, "MINE=m"), in: platform.Input{Name: "password", Help: "p", Secret: true}},
-		"an address of nobody":  {e: entranceWith(command.Login{}, "ACTIONS_ID_TOKEN_REQUEST_URL=x"), in: jwt, code: keyturn.Invalid},
-		"a pod":                 {e: entranceWith(command.Login{}), in: platform.Input{Name: "jwt", Help: "t", Secret: true, File: pod}, want: "of-the-pod"},
-		"no pod":                {e: entranceWith(command.Login{}), in: platform.Input{Name: "jwt", Help: "t", Secret: true, File: pod + "x"}},
-		"a folder":              {e: entranceWith(command.Login{}), in: platform.Input{Name: "jwt", Help: "t", Secret: true, File: dir}, code: keyturn.Invalid},
-		"no token of this size": {e: entranceWith(command.Login{}), in: platform.Input{Name: "jwt", Help: "t", Secret: true, File: large}, code: keyturn.Invalid},
+		"nothing":               {e: entranceWith(session.Login{}), in: token},
+		"a pipe":                {e: entranceWith(session.Login{Given: given}, "VAULT_TOKEN=t"), in: token, want: "from-the-pipe"},
+		"a variable":            {e: entranceWith(session.Login{}, "VAULT_TOKEN=t"), in: token, want: "t"},
+		"the last one":          {e: entranceWith(session.Login{}, "VAULT_TOKEN=s", "VAULT_TOKEN=t"), in: token, want: "t"},
+		"no variable":           {e: entranceWith(session.Login{}, "VAULT_TOKEN=t"), in: platform.Input{Name: "token", Help: "the token", Secret: true}},
+		"a job":                 {e: entranceWith(session.Login{}, "VAULT_ID_TOKEN=j"), in: jwt, want: "j"},
+		"a job's variable":      {e: entranceWith(session.Login{Variable: "MINE"}, "VAULT_ID_TOKEN=j", "MINE=m"), in: jwt, want: "m"},
+		"a variable not there":  {e: entranceWith(session.Login{Variable: "MINE"}, "VAULT_ID_TOKEN=j"), in: jwt, code: keyturn.Invalid},
+		"not for this":          {e: entranceWith(session.Login{Variable: "MINE"}, "MINE=m"), in: platform.Input{Name: "password", Help: "p", Secret: true}},
+		"an address of nobody":  {e: entranceWith(session.Login{}, "ACTIONS_ID_TOKEN_REQUEST_URL=x"), in: jwt, code: keyturn.Invalid},
+		"a pod":                 {e: entranceWith(session.Login{}), in: platform.Input{Name: "jwt", Help: "t", Secret: true, File: pod}, want: "of-the-pod"},
+		"no pod":                {e: entranceWith(session.Login{}), in: platform.Input{Name: "jwt", Help: "t", Secret: true, File: pod + "x"}},
+		"a folder":              {e: entranceWith(session.Login{}), in: platform.Input{Name: "jwt", Help: "t", Secret: true, File: dir}, code: keyturn.Invalid},
+		"no token of this size": {e: entranceWith(session.Login{}), in: platform.Input{Name: "jwt", Help: "t", Secret: true, File: large}, code: keyturn.Invalid},
 	} {
 		got, err := c.e.Ask(t.Context(), "a", c.in)
 		if c.code != "" {
@@ -71,7 +71,7 @@ func TestVisit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := entranceWith(command.Login{NoBrowser: true}, "DISPLAY=:0")
+	e := entranceWith(session.Login{NoBrowser: true}, "DISPLAY=:0")
 	e.Err = out
 	if err := e.Visit(t.Context(), "https://login.example.com/?state=x\x1b"); err != nil {
 		t.Fatal(err)

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/tokens"
 )
@@ -186,7 +186,7 @@ func (ms *mounts) close() {
 
 // leftover lists, for people, the kept logins that no mount uses any more, because the
 // mount's address, namespace or name has changed. They are still valid at their servers.
-func (ms *mounts) leftover(ctx context.Context) ([]command.Unfinished, error) {
+func (ms *mounts) leftover(ctx context.Context) ([]session.Unfinished, error) {
 	if ms.env.Caller != keyturn.Person {
 		return nil, nil
 	}
@@ -195,7 +195,7 @@ func (ms *mounts) leftover(ctx context.Context) ([]command.Unfinished, error) {
 		now = ms.env.Now
 	}
 	logins, err := tokens.List(ctx, ms.db)
-	var out []command.Unfinished
+	var out []session.Unfinished
 	for _, l := range logins {
 		d, ok := ms.drivers.named(l.Platform)
 		if !ok || d.Server == nil || !l.Expires.IsZero() && !now().Before(l.Expires) || ms.uses(d, l) {
@@ -209,7 +209,7 @@ func (ms *mounts) leftover(ctx context.Context) ([]command.Unfinished, error) {
 		if _, configured := ms.operator.Mount(d.Name); !configured && l.Mount == d.Name && d.Assign != nil {
 			next = d.Assign(platform.Server{Address: l.Address, Namespace: l.Namespace}) + " keyturn logout " + d.Name
 		}
-		out = append(out, command.Unfinished{What: "a login of the mount " + keyturn.Clean(l.Mount) + " to " + where + " as " + keyturn.Clean(l.Identity) + " is kept, and no mount is that now",
+		out = append(out, session.Unfinished{What: "a login of the mount " + keyturn.Clean(l.Mount) + " to " + where + " as " + keyturn.Clean(l.Identity) + " is kept, and no mount is that now",
 			Next: next})
 	}
 	return out, err

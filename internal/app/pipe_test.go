@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // TestTokenInAPipe: a pipe in the place of a token's file keeps nobody waiting.
@@ -23,7 +23,7 @@ func TestTokenInAPipe(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, err := entranceWith(command.Login{}).Ask(t.Context(), "a", platform.Input{Name: "jwt", Help: "t", Secret: true, File: pipe})
+		_, err := entranceWith(session.Login{}).Ask(t.Context(), "a", platform.Input{Name: "jwt", Help: "t", Secret: true, File: pipe})
 		if !errors.Is(err, keyturn.Invalid) {
 			t.Errorf("a pipe in the place of a pod's token: %v", err)
 		}

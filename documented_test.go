@@ -10,70 +10,7 @@ import (
 	"testing"
 )
 
-// The budgets of docs/architecture.md. What is over one is listed here with its
-// reason, or made smaller.
-
-const (
-	maxFile      = 600  // lines
-	maxFunc      = 120  // lines
-	usualFunc    = 100  // lines, at the 99th percentile
-	maxPackage   = 2000 // lines, without tests
-	minDocuments = 95   // per cent of exported names
-)
-
-// overBudget holds what is longer than its budget: a file, a function as
-// FILE:NAME, or a package.
-var overBudget = map[string]string{
-	"keyturn": "the vocabulary grows with each operation, and stays one import: operations in a package of their own would be imported by everything that imports the words they are made of",
-}
-
-func excused(name string) bool { return overBudget[name] != "" }
-
-func TestFileSizes(t *testing.T) {
-	packages := map[string]int{}
-	for _, f := range sources(t) {
-		if f.lines > maxFile && !excused(f.path) {
-			t.Errorf("%s has %d lines; a file has at most %d: split it by what a reader looks for", f.path, f.lines, maxFile)
-		}
-		if !f.test {
-			packages[f.pkg] += f.lines
-		}
-	}
-	for p, n := range packages {
-		if n > maxPackage && !excused(p) {
-			t.Errorf("package %s has %d lines; a package has at most %d: give a part of it a folder and a name", p, n, maxPackage)
-		}
-	}
-}
-
-func TestFunctionSizes(t *testing.T) {
-	type long struct {
-		name  string
-		lines int
-	}
-	var all []long
-	for _, f := range sources(t) {
-		for _, d := range f.file.Decls {
-			fn, ok := d.(*ast.FuncDecl)
-			if !ok {
-				continue
-			}
-			n := f.fset.Position(fn.End()).Line - f.fset.Position(fn.Pos()).Line + 1
-			name := f.path + ":" + fn.Name.Name
-			if excused(name) {
-				continue
-			}
-			all = append(all, long{name, n})
-			if n > maxFunc {
-				t.Errorf("%s has %d lines; a function has at most %d", name, n, maxFunc)
-			}
-		}
-	}
-	slices.SortFunc(all, func(a, b long) int { return a.lines - b.lines })
-	if p := all[len(all)*99/100]; p.lines > usualFunc {
-		t.Errorf("one function in a hundred is longer than %d lines (%d, at %s)", usualFunc, p.lines, p.name)
-	}
-}
+const minDocuments = 95 // per cent of exported names
 
 // TestDocumented: every package says what it is, and nearly every exported name.
 // A method counts as documented where an interface of ours or of the standard
@@ -174,31 +111,6 @@ func receiver(e ast.Expr) string {
 		return e.Name
 	}
 	return ""
-}
-
-// TestExcuses: an excuse that is no longer needed goes.
-func TestExcuses(t *testing.T) {
-	sizes := map[string]int{}
-	limits := map[string]int{}
-	for _, f := range sources(t) {
-		sizes[f.path], limits[f.path] = f.lines, maxFile
-		if !f.test {
-			sizes[f.pkg] += f.lines
-			limits[f.pkg] = maxPackage
-		}
-		for _, d := range f.file.Decls {
-			if fn, ok := d.(*ast.FuncDecl); ok {
-				name := f.path + ":" + fn.Name.Name
-				sizes[name] = f.fset.Position(fn.End()).Line - f.fset.Position(fn.Pos()).Line + 1
-				limits[name] = usualFunc
-			}
-		}
-	}
-	for name := range overBudget {
-		if sizes[name] <= limits[name] {
-			t.Errorf("%s is within its budget: take it off the list of excuses", name)
-		}
-	}
 }
 
 // TestFuzzSeeds: a fuzz target without seeds tests nothing in an ordinary run.

@@ -1,4 +1,4 @@
-package command
+package session
 
 import (
 	"os"
@@ -7,21 +7,18 @@ import (
 	"github.com/keyturn/keyturn"
 )
 
-// MayWrite refuses a file in keyturn's own folder, where the store and its keys are:
-// every command that writes a file that its caller names asks this, before anything is
+// MayWrite refuses a file in keyturn's own folder, where the store and its keys are,
+// with Invalid. A door asks it of each file that its caller names, before anything is
 // done. path is absolute.
-func (c *Command) MayWrite(path string) error {
-	facts, err := c.Facts(c.How())
-	if err != nil {
-		return err
-	}
-	if Within(path, facts.Home) {
+func (f Facts) MayWrite(path string) error {
+	if Within(path, f.Home) {
 		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' is in keyturn's own folder, with the store", "name a file elsewhere")
 	}
 	return nil
 }
 
-// Within reports whether a file is, or would be, below a folder, by whatever names.
+// Within reports whether a file is, or would be, in a folder or below it. Links are
+// followed, and folders are compared as the system knows them, not by their names.
 func Within(path, folder string) bool {
 	own, err := os.Stat(folder)
 	if err != nil {
