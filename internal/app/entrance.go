@@ -36,7 +36,7 @@ func (e entrance) Ask(ctx context.Context, mount string, in platform.Input) (key
 			return keyturn.Value{}, keyturn.E(keyturn.Invalid, "the variable "+keyturn.Clean(name)+" is not set", "--jwt-env names the one that holds the signed token")
 		}
 	}
-	if v := e.env(name); name != "" && v != "" {
+	if v := e.env(name); name != "" && v != "" && name != in.Foreign {
 		return keyturn.NewValue([]byte(v)), nil
 	}
 	if address := e.env("ACTIONS_ID_TOKEN_REQUEST_URL"); in.Signed && address != "" {

@@ -16,8 +16,14 @@ func entranceWith(from session.Login, environ ...string) entrance {
 	return entrance{Environ: environ, Login: from, Desk: session.Nobody{}, Person: true}
 }
 
+// foreign is an input for which VAULT_TOKEN is not read.
+func foreign(in platform.Input) platform.Input {
+	in.Foreign = "VAULT_TOKEN"
+	return in
+}
+
 // TestAsk: a secret input of a login comes from the source that the command line names, or
-// else from the usual one.
+// else from the usual one; and never from a variable that belongs to another server.
 func TestAsk(t *testing.T) {
 	dir := t.TempDir()
 	pod := filepath.Join(dir, "token")
@@ -41,7 +47,8 @@ func TestAsk(t *testing.T) {
 		"a pipe":                {e: entranceWith(session.Login{Given: given}, "VAULT_TOKEN=t"), in: token, want: "from-the-pipe"},
 		"a variable":            {e: entranceWith(session.Login{}, "VAULT_TOKEN=t"), in: token, want: "t"},
 		"the last one":          {e: entranceWith(session.Login{}, "VAULT_TOKEN=s", "VAULT_TOKEN=t"), in: token, want: "t"},
-		"no variable":           {e: entranceWith(session.Login{}, "VAULT_TOKEN=t"), in: platform.Input{Name: "token", Help: "the token", Secret: true}},
+		"another server":        {e: entranceWith(session.Login{}, "VAULT_TOKEN=t"), in: foreign(token)},
+		"another's as a job's":  {e: entranceWith(session.Login{Variable: "VAULT_TOKEN"}, "VAULT_TOKEN=t", "VAULT_ID_TOKEN=j"), in: foreign(jwt)},
 		"a job":                 {e: entranceWith(session.Login{}, "VAULT_ID_TOKEN=j"), in: jwt, want: "j"},
 		"a job's variable":      {e: entranceWith(session.Login{Variable: "MINE"}, "VAULT_ID_TOKEN=j", "MINE=m"), in: jwt, want: "m"},
 		"a variable not there":  {e: entranceWith(session.Login{Variable: "MINE"}, "VAULT_ID_TOKEN=j"), in: jwt, code: keyturn.Invalid},

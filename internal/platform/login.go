@@ -48,6 +48,9 @@ type Input struct {
 	Signed   bool   // a token that CI systems sign for their jobs
 	Optional bool   // the server may do without
 	Typed    bool   // it is good for one login: a person types it, and it comes from nowhere else
+	// Foreign is a variable that is not read for this input, even where Env or the caller
+	// names it: its token belongs to another server, or does not count for the caller.
+	Foreign string
 }
 
 // Login is what a caller wants.

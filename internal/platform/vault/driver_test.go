@@ -119,32 +119,33 @@ func TestDriverServer(t *testing.T) {
 	}
 }
 
-// TestTokenVariableOfAnother: a login is asked for the token in VAULT_TOKEN only where the
-// variable belongs to the mount's server and counts for the caller.
+// TestTokenVariableOfAnother: VAULT_TOKEN may be read for a login, whatever the method, only
+// where the variable belongs to the mount's server and counts for the caller.
 func TestTokenVariableOfAnother(t *testing.T) {
 	const at = "http://127.0.0.1:1"
 	for name, c := range map[string]struct {
-		caller keyturn.ActorKind
-		vars   map[string]string
-		want   string
+		caller  keyturn.ActorKind
+		vars    map[string]string
+		foreign string
 	}{
-		"this server":    {keyturn.Person, map[string]string{"VAULT_ADDR": at}, "VAULT_TOKEN"},
-		"another server": {keyturn.Person, map[string]string{"VAULT_ADDR": "http://127.0.0.2:1"}, ""},
-		"the only mount": {keyturn.ServiceKind, nil, "VAULT_TOKEN"},
-		"an agent":       {keyturn.Agent, map[string]string{"VAULT_ADDR": at}, ""},
+		"this server":    {keyturn.Person, map[string]string{"VAULT_ADDR": at}, ""},
+		"another server": {keyturn.Person, map[string]string{"VAULT_ADDR": "http://127.0.0.2:1"}, "VAULT_TOKEN"},
+		"the only mount": {keyturn.ServiceKind, nil, ""},
+		"an agent":       {keyturn.Agent, map[string]string{"VAULT_ADDR": at}, "VAULT_TOKEN"},
 	} {
 		m, err := Driver.Open(envOf(c.caller, c.vars), settings("address", at))
 		if err != nil {
 			t.Fatal(err)
 		}
-		asked := "nothing"
-		stop := keyturn.E(keyturn.Invalid, "enough", "")
-		_, _ = m.Login(t.Context(), platform.Login{Method: "token", Ask: func(_ context.Context, in platform.Input) (keyturn.Value, error) {
-			asked = in.Env
-			return keyturn.Value{}, stop
-		}})
-		if asked != c.want {
-			t.Errorf("%s: asked for the token in %q", name, asked)
+		for method, inputs := range map[string]map[string]string{"token": nil, "jwt": {"role": "r"}, "kubernetes": {"role": "r"}} {
+			asked := "nothing"
+			_, _ = m.Login(t.Context(), platform.Login{Method: method, Inputs: inputs, Ask: func(_ context.Context, in platform.Input) (keyturn.Value, error) {
+				asked = in.Foreign
+				return keyturn.Value{}, keyturn.E(keyturn.Invalid, "enough", "")
+			}})
+			if asked != c.foreign {
+				t.Errorf("%s, %s: not to be read is %q", name, method, asked)
+			}
 		}
 	}
 }

@@ -46,8 +46,8 @@ func (p *Platform) Login(ctx context.Context, l platform.Login) (platform.Sessio
 		if !in.Secret || l.Ask == nil {
 			continue
 		}
-		if in.Env == tokenVariable && p.tokens != nil && !p.tokens.own() {
-			in.Env = "" // the variable belongs to another server, or does not count for this caller
+		if p.tokens != nil && !p.tokens.own() {
+			in.Foreign = tokenVariable
 		}
 		v, err := l.Ask(ctx, in)
 		if err != nil {
