@@ -23,7 +23,7 @@ type entrance struct {
 	Person  bool // the caller is a person
 }
 
-// Ask implements entry.Entrance.
+// Ask implements broker.Entrance.
 func (e entrance) Ask(ctx context.Context, mount string, in platform.Input) (keyturn.Value, error) {
 	from := e.Login
 	if from.Given != nil && !in.Typed {
@@ -58,7 +58,7 @@ func (e entrance) Ask(ctx context.Context, mount string, in platform.Input) (key
 	return e.Desk.Secret(ctx, question)
 }
 
-// Visit implements entry.Entrance. It always prints the address: the browser may open on
+// Visit implements broker.Entrance. It always prints the address: the browser may open on
 // another screen.
 func (e entrance) Visit(ctx context.Context, url string) error {
 	say := func(s string) { _, _ = io.WriteString(e.Err, s+"\n") }

@@ -5,18 +5,12 @@ import (
 	"errors"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/broker/answer"
-	"github.com/keyturn/keyturn/internal/broker/crash"
-	"github.com/keyturn/keyturn/internal/broker/entry"
-	"github.com/keyturn/keyturn/internal/broker/listing"
-	"github.com/keyturn/keyturn/internal/broker/trust"
 	"github.com/keyturn/keyturn/internal/platform"
-	"github.com/keyturn/keyturn/internal/rules"
 )
 
-// act carries c out. Everything before it has been decided and recorded.
+// act carries out c, which was decided and recorded before.
 func (b *Broker) act(ctx context.Context, c *call) (keyturn.Result, error) {
-	res, err := crash.Guard(func() (keyturn.Result, error) {
+	res, err := guard(func() (keyturn.Result, error) {
 		if c.approval != "" {
 			if err := b.spend(ctx, c); err != nil {
 				return nil, err
@@ -24,9 +18,9 @@ func (b *Broker) act(ctx context.Context, c *call) (keyturn.Result, error) {
 		}
 		res, err := b.perform(ctx, c)
 		if err != nil {
-			return nil, b.suggest(ctx, c, b.unnamed(c, err))
+			return nil, b.suggest(ctx, c, b.hideFields(c, err))
 		}
-		b.undescribed(c, res)
+		b.hideDetails(c, res)
 		return res, nil
 	})
 	if e := keyturn.AsError(err); e != nil && e.Code == keyturn.Internal && changes(c.op) && !errors.Is(err, context.Canceled) {
@@ -37,6 +31,8 @@ func (b *Broker) act(ctx context.Context, c *call) (keyturn.Result, error) {
 	return res, err
 }
 
+// perform is the table of operations: each kind has a case, which calls a mount or the
+// method in the file of its kind.
 func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 	switch op := c.op.(type) {
 	case keyturn.ListMounts:
@@ -86,13 +82,13 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 	case keyturn.RenderTemplate:
 		return b.renderTemplate(ctx, c)
 	case keyturn.CopySecret:
-		return b.transfer(c, c.children[:1]).Copy(ctx, op)
+		return b.copySecret(ctx, c, op)
 	case keyturn.DiffSecrets:
-		return b.transfer(c, c.children).Diff(ctx, op)
+		return b.diffSecrets(ctx, c, op)
 	case keyturn.UseConfig:
-		return &keyturn.Trusted{Receipt: c.receipt(nil)}, trust.UseConfig(ctx, b.Items, op.Path)
+		return &keyturn.Trusted{Receipt: c.receipt(nil)}, b.journal.Trust.UseConfig(ctx, op.Path)
 	case keyturn.ShowTrust:
-		before, known, err := trust.Pinned(ctx, b.Items, op.Path)
+		before, known, err := b.journal.Trust.Pinned(ctx, op.Path)
 		return &keyturn.Trusted{Receipt: c.receipt(nil), Known: known, Before: before}, err
 	case keyturn.TrustProject:
 		return b.trustProject(ctx, c, op)
@@ -102,10 +98,26 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 		return b.approveRequest(ctx, c, op)
 	case keyturn.ListRecords:
 		return b.listRecords(ctx, c, op)
-	case keyturn.MigrateSecrets, keyturn.ResumeMigration, keyturn.RevertMigration, keyturn.FinishMigration, keyturn.ForgetMigration, keyturn.ListMigrations:
-		return b.migrations(c).Do(ctx, c.id, c.op)
-	case keyturn.TakeLease, keyturn.RenewLease, keyturn.RevokeLease, keyturn.ListLeases:
-		return b.leases(c).Do(ctx, c.id, c.op)
+	case keyturn.MigrateSecrets:
+		return b.migrate(ctx, c, op)
+	case keyturn.ResumeMigration:
+		return b.resumeMigration(ctx, c, op)
+	case keyturn.RevertMigration:
+		return b.revertMigration(ctx, c, op)
+	case keyturn.FinishMigration:
+		return b.finishMigration(ctx, c, op)
+	case keyturn.ForgetMigration:
+		return b.forgetMigration(ctx, c, op)
+	case keyturn.ListMigrations:
+		return b.listMigrations(ctx, c)
+	case keyturn.TakeLease:
+		return b.takeLease(ctx, c, op)
+	case keyturn.RenewLease:
+		return b.renewLease(ctx, c, op)
+	case keyturn.RevokeLease:
+		return b.revokeLease(ctx, c, op)
+	case keyturn.ListLeases:
+		return b.listLeases(ctx, c, op)
 	case keyturn.VerifyLog:
 		return b.verifyLog(ctx, c, op)
 	case keyturn.ExportLog:
@@ -121,20 +133,19 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 		return b.platformAction(ctx, c, op)
 	case keyturn.Login:
 		return at(b, c, op.Mount, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
-			lives, err := b.leases(c).Any(ctx, op.Mount)
-			return entry.Login(ctx, b.Entrance, c.actor, lives || err != nil, m, r, op)
+			return b.login(ctx, c, m, r, op)
 		})
 	case keyturn.Logout:
 		return at(b, c, op.Mount, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
-			return entry.Logout(ctx, m, r, op)
+			return b.logout(ctx, m, r, op)
 		})
 	}
 	return nil, keyturn.E(keyturn.Unsupported, "'"+c.op.Kind()+"' cannot be asked for here", "")
 }
 
-// undescribed leaves out of the answer to a change what takes describe: to change a
-// secret is not to know what else is in it.
-func (b *Broker) undescribed(c *call, res keyturn.Result) {
+// hideDetails removes from the answer to a change what the caller may not describe.
+// Permission to write is not permission to see what else is in the secret.
+func (b *Broker) hideDetails(c *call, res keyturn.Result) {
 	var info *keyturn.Info
 	switch res := res.(type) {
 	case *keyturn.Changed:
@@ -149,9 +160,9 @@ func (b *Broker) undescribed(c *call, res keyturn.Result) {
 	}
 }
 
-// unnamed leaves the names of fields out of the conflict of a write that would make
-// some vanish, where they take describe.
-func (b *Broker) unnamed(c *call, err error) error {
+// hideFields removes the names of fields from the conflict of a write that would make
+// some vanish, where the caller may not describe the secret.
+func (b *Broker) hideFields(c *call, err error) error {
 	if refs := c.op.Refs(); errors.Is(err, platform.ErrVanish) && !b.may(c.actor, keyturn.Describe, refs[len(refs)-1]) {
 		return platform.Vanish(refs[len(refs)-1].Secret(), nil)
 	}
@@ -171,12 +182,12 @@ func changes(op keyturn.Op) bool {
 	return true // an operation that was forgotten here is taken for a change
 }
 
-// on finds the mount of ref and has do act on it.
+// on finds the mount of ref and calls do with it.
 func on(b *Broker, c *call, ref keyturn.Ref, do func(*platform.Mount, keyturn.Receipt) (keyturn.Result, error)) (keyturn.Result, error) {
 	return at(b, c, ref.Mount(), do)
 }
 
-// at finds a mount and has do act on it.
+// at finds a mount and calls do with it.
 func at(b *Broker, c *call, mount string, do func(*platform.Mount, keyturn.Receipt) (keyturn.Result, error)) (keyturn.Result, error) {
 	m, err := b.Mounts.Mount(mount)
 	if err != nil {
@@ -185,77 +196,11 @@ func at(b *Broker, c *call, mount string, do func(*platform.Mount, keyturn.Recei
 	return do(m, c.receipt(m))
 }
 
+// receipt returns the receipt of c's answer; m is nil where no mount acts.
 func (c *call) receipt(m *platform.Mount) keyturn.Receipt {
 	r := keyturn.Receipt{AuditID: c.id}
 	if m != nil {
 		r.Platform, r.Mount = m.Platform(), m.Name()
 	}
 	return r
-}
-
-func (b *Broker) listMounts(ctx context.Context, c *call, op keyturn.ListMounts) (keyturn.Result, error) {
-	out := &keyturn.Mounts{Receipt: c.receipt(nil)}
-	for _, name := range b.Mounts.Names() {
-		if !b.Rules.MayAny(c.actor, name, b.Remote) {
-			continue
-		}
-		m, err := b.Mounts.Mount(name)
-		if err != nil {
-			if op.Probe {
-				out.Mounts = append(out.Mounts, keyturn.MountInfo{Mount: name, Health: &keyturn.Health{Err: keyturn.AsError(err)}})
-			}
-			continue
-		}
-		info := keyturn.MountInfo{Mount: name, Platform: m.Platform(), Target: m.Target()}
-		if op.Probe {
-			h := m.Status(ctx)
-			info.Health = &h
-		}
-		out.Mounts = append(out.Mounts, info)
-	}
-	return out, nil
-}
-
-// listSecrets yields only what the caller may list, name by name.
-func (b *Broker) listSecrets(ctx context.Context, c *call, op keyturn.ListSecrets) (keyturn.Result, error) {
-	m, err := b.Mounts.Mount(op.Under.Mount())
-	if err != nil {
-		return nil, err
-	}
-	return &keyturn.Listing{Receipt: c.receipt(m), Secrets: b.sight(c, m).Under(ctx, op)}, nil
-}
-
-// sight is what c may see of a mount.
-func (b *Broker) sight(c *call, m *platform.Mount) listing.Sight {
-	return listing.Sight{Mount: m,
-		List:     func(path string) bool { return b.mayList(c, path) },
-		Describe: func(path string) bool { return b.mayPath(c.actor, keyturn.Describe, path) },
-		Some:     func(path string) bool { return c.approval != "" || b.Rules.MayAny(c.actor, path, b.Remote) },
-		All:      func(path string) bool { return b.Rules.MayAll(c.actor, keyturn.List, path, b.Remote) },
-	}
-}
-
-// mayList reports whether c may see that a name exists: by the rules, or by the
-// approval that it runs under, which covers all but what a rule forbids.
-func (b *Broker) mayList(c *call, path string) bool {
-	d := b.Rules.Decide(rules.Request{Actor: c.actor, Verb: keyturn.List, Path: path, Remote: b.Remote})
-	return d.Effect == rules.Allow || c.approval != "" && !d.Never
-}
-
-// suggest adds the nearest names to a not-found, of those that the caller may
-// list.
-func (b *Broker) suggest(ctx context.Context, c *call, err error) error {
-	e := answer.Shown(keyturn.AsError(err))
-	refs := c.op.Refs()
-	if e.Code != keyturn.NotFound || e.Hint != "" || len(refs) != 1 {
-		return err
-	}
-	m, mountErr := b.Mounts.Mount(refs[0].Mount())
-	if mountErr != nil {
-		return err
-	}
-	if e.Hint = b.sight(c, m).Suggest(ctx, refs[0]); e.Hint == "" {
-		e.Hint = "'keyturn list " + keyturn.Quote(m.Name()) + "' shows what is there"
-	}
-	return e
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/approval"
 	"github.com/keyturn/keyturn/internal/broker"
+	"github.com/keyturn/keyturn/internal/journal"
 	"github.com/keyturn/keyturn/internal/rules"
 )
 
@@ -22,7 +22,7 @@ func (w *world) ask(op keyturn.Op, want keyturn.Code) string {
 	if e.Approval == nil || e.Approval.ID == "" || e.Approval.Fingerprint == "" || !strings.Contains(e.Hint, "keyturn approve "+e.Approval.ID) {
 		w.t.Fatalf("nothing says how to ask: %s", full(e))
 	}
-	if !e.Approval.Expires.Equal(w.Now().Add(approval.Window)) {
+	if !e.Approval.Expires.Equal(w.Now().Add(journal.Window)) {
 		w.t.Errorf("it expires at %s", e.Approval.Expires)
 	}
 	return e.Approval.ID
@@ -131,7 +131,7 @@ func TestApprovalRunsOut(t *testing.T) {
 	op := keyturn.GetSecret{Ref: db}
 	id := w.ask(op, keyturn.Denied)
 	w.yes(anna, id)
-	w.add(approval.Window)
+	w.add(journal.Window)
 	if next := w.ask(op, keyturn.Denied); next == id {
 		t.Error("an approval that ran out is still there")
 	}

@@ -6,19 +6,12 @@ package broker
 import (
 	"context"
 	"errors"
-	"iter"
 	"reflect"
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/approval"
 	"github.com/keyturn/keyturn/internal/audit"
-	"github.com/keyturn/keyturn/internal/broker/answer"
-	"github.com/keyturn/keyturn/internal/broker/entry"
-	"github.com/keyturn/keyturn/internal/broker/leases"
-	"github.com/keyturn/keyturn/internal/broker/trust"
-	"github.com/keyturn/keyturn/internal/broker/verdict"
-	"github.com/keyturn/keyturn/internal/broker/wellformed"
+	"github.com/keyturn/keyturn/internal/journal"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/rules"
 )
@@ -39,41 +32,33 @@ type Prover interface {
 	Passphrase(ctx context.Context, about string, fresh bool) (keyturn.Value, error)
 }
 
-// Items keeps small encrypted rows. State satisfies it.
-type Items interface {
-	approval.Items
-	// Item returns one row; NotFound where there is none or it has expired.
-	Item(ctx context.Context, kind, id string) (keyturn.Item, error)
-}
-
-// Config is what a Broker works with. Without Now the clock is time.Now; all
-// else that is not a bool is needed.
+// Config is what a Broker works with. Fields that are not bools are needed, but those
+// that may be nil by their comments; Now is time.Now where it is nil.
 type Config struct {
 	Mounts Mounts
 	Rules  *rules.Set
 	Log    *audit.Log
-	Items  Items
+	Items  journal.Items
 	// WhoIs finds out who is calling; an error refuses the operation.
 	WhoIs  func(ctx context.Context) (keyturn.Actor, error)
 	Prover Prover
-	// Entrance helps with logins; nil where nobody can log in.
-	Entrance entry.Entrance
-	// Withheld refuses a mount that the callers of this process never have, whatever
-	// anybody approves, and says why; nil where there is no such one.
+	// Entrance asks for what is secret of a login; nil where nobody can log in.
+	Entrance Entrance
+	// Withheld refuses, with the reason, mounts that callers of this process may not use
+	// whatever anybody approves; nil where there are none.
 	Withheld func(mount string) error
 	// Remember adds a rule to the operator's configuration and says where.
 	Remember func(rules.Rule) (where string, err error)
 	// RuleLine is a rule in one line, as Remember writes it.
 	RuleLine func(rules.Rule) (string, error)
-	// Store is keyturn's own store as a whole; nil where there is none here.
+	// Store is keyturn's own store as a whole; nil where there is none.
 	Store Store
-	// Holders tell of leases whether whoever took them still lives; nil where nobody
-	// looks.
-	Holders leases.Holders
-	// ConfirmReveal asks even a person for the passphrase before a value is shown.
+	// Holders says which processes that hold leases still live; nil where nobody looks.
+	Holders Holders
+	// ConfirmReveal has even a person type the passphrase before a value is shown.
 	ConfirmReveal bool
-	// Remote tells that callers come over a network, where nobody may do anything
-	// by default.
+	// Remote is set where callers come over a network: then nobody may do anything by
+	// default.
 	Remote bool
 	Now    func() time.Time
 }
@@ -81,9 +66,8 @@ type Config struct {
 // Broker does operations. It implements keyturn.Service.
 type Broker struct {
 	Config
-	book  *approval.Book
-	words *approval.Passphrases
-	// tidying tells that this is the broker's own work: see Tidy.
+	journal journal.Journal
+	// tidying is set where keyturn itself revokes leases: see Tidy.
 	tidying bool
 }
 
@@ -94,7 +78,7 @@ func New(c Config) *Broker {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Broker{Config: c, book: approval.NewBook(c.Items, c.Now), words: approval.NewPassphrases(c.Items, c.Now)}
+	return &Broker{Config: c, journal: journal.New(c.Items, c.Now)}
 }
 
 // call is one operation on its way through the door.
@@ -106,12 +90,14 @@ type call struct {
 	actor    keyturn.Actor
 	from     keyturn.Call
 	parent   *call
-	verdict  verdict.Verdict
+	verdict  rules.Verdict
 	approval string            // id of the approval it runs under
-	held     map[string]string // what it was approved for: a version, or "", by secret
-	late     string            // id of the approval that only its act found out to need
-	children []*call           // of a composite operation
-	told     bool              // of a child: its outcome is recorded
+	held     map[string]string // the versions it was approved for, by secret; "" for no version
+	// lateApproval is the id of the approval that was found to be needed only while
+	// acting.
+	lateApproval string
+	children     []*call // of a composite operation
+	recorded     bool    // of a child: its outcome is recorded
 }
 
 // Do takes op through the door.
@@ -126,7 +112,7 @@ func (b *Broker) Do(ctx context.Context, op keyturn.Op) (keyturn.Result, error) 
 		return nil, b.refuse(ctx, c, err)
 	}
 	if run, ok := c.op.(keyturn.RunCommand); ok {
-		if err := trust.Project(ctx, b.Items, c.actor, run); err != nil {
+		if err := b.projectTrusted(ctx, c.actor, run); err != nil {
 			return nil, b.refuse(ctx, c, err)
 		}
 	}
@@ -144,7 +130,8 @@ func (b *Broker) Do(ctx context.Context, op keyturn.Op) (keyturn.Result, error) 
 	return b.conclude(ctx, c, res, err)
 }
 
-// receive finds out who calls and fixes the operation's canonical form.
+// receive finds out who is calling, fixes the operation's canonical form, and refuses
+// operations that make no sense.
 func (b *Broker) receive(ctx context.Context, op keyturn.Op) (*call, error) {
 	c := &call{id: keyturn.NewID(b.Now()), from: keyturn.CallOf(ctx)}
 	formErr := c.take(op) // first, so that the attempt of nobody is recorded too
@@ -158,12 +145,12 @@ func (b *Broker) receive(ctx context.Context, op keyturn.Op) (*call, error) {
 	if formErr != nil {
 		return c, formErr
 	}
-	return c, wellformed.Check(c.op)
+	return c, wellFormed(c.op)
 }
 
-// take fixes what c does by the canonical form of op: what is hashed, approved
-// and recorded is exactly what runs, also where op could say the same in two
-// ways, such as an empty list and none.
+// take makes op the operation of c, in its canonical form, so that exactly what is
+// hashed, approved and recorded runs, also where op could be written in two ways, such
+// as with an empty list and with none.
 func (c *call) take(op keyturn.Op) error {
 	if t := reflect.TypeOf(op); t == nil || t.Kind() != reflect.Struct {
 		return keyturn.E(keyturn.Invalid, "this is not an operation", "")
@@ -201,18 +188,18 @@ func (b *Broker) conclude(ctx context.Context, c *call, res keyturn.Result, err 
 	if err == nil {
 		switch res := res.(type) {
 		case *keyturn.Listing:
-			res.Secrets = ending(b, c, res.Secrets)
+			res.Secrets = recordedAtEnd(b, c, res.Secrets)
 			return res, nil
 		case *keyturn.Records:
-			res.Records = ending(b, c, res.Records)
+			res.Records = recordedAtEnd(b, c, res.Records)
 			return res, nil
 		case *keyturn.Exported:
-			res.Lines = ending(b, c, res.Lines)
+			res.Lines = recordedAtEnd(b, c, res.Lines)
 			return res, nil
 		}
 	}
 	for _, child := range c.children {
-		if !child.told { // c ended before their turn came
+		if !child.recorded { // c ended before their turn came
 			b.Log.Later(ctx, child.outcome(nil, err))
 		}
 	}
@@ -232,16 +219,9 @@ func (b *Broker) conclude(ctx context.Context, c *call, res keyturn.Result, err 
 	return res, tell(c, err)
 }
 
-// ending is the answer of c while it is ranged over: its outcome is recorded at the
-// end.
-func ending[T any](b *Broker, c *call, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
-	return answer.Once(seq, func(err error) error { return tell(c, err) },
-		func(last error) { b.Log.Later(context.Background(), c.outcome(nil, last)) })
-}
-
-// refuse records that c was not let through, and returns why. Where even that
-// cannot be recorded nothing happened all the same; but a request that the log
-// does not know of is not handed out.
+// refuse records that c was not let through, and returns why as the caller sees it.
+// Nothing has happened, also where the refusal cannot be recorded; but then the request
+// for approval that why may hold is not handed out.
 func (b *Broker) refuse(ctx context.Context, c *call, why error) error {
 	e := *keyturn.AsError(why)
 	if c.form != nil {
@@ -250,7 +230,7 @@ func (b *Broker) refuse(ctx context.Context, c *call, why error) error {
 		if e.Code == keyturn.Denied {
 			r.Status = "denied"
 		}
-		if len(r.Op) > approval.MaxForm {
+		if len(r.Op) > journal.MaxForm {
 			r.Op = nil // its hash stays: who is refused cannot fill the log
 		}
 		if e.Code == keyturn.Pending {
@@ -269,31 +249,13 @@ func (b *Broker) refuse(ctx context.Context, c *call, why error) error {
 	return tell(c, &e)
 }
 
-func (c *call) intent() keyturn.Record {
-	actor := c.actor
-	r := keyturn.Record{ID: c.id, Phase: keyturn.Intent, Actor: &actor, Door: c.from.Door, Op: c.form,
-		OpHash: c.hash.String(), Rule: c.verdict.Where, Approval: c.approval, Reason: answer.Limit(keyturn.Clean(c.from.Reason), 500)}
-	if c.parent != nil {
-		r.Parent = c.parent.id
-	}
-	return r
-}
-
-func (c *call) outcome(res keyturn.Result, err error) keyturn.Record {
-	r := answer.Outcome(c.id, res, err)
-	if r.Approval == "" {
-		r.Approval = c.late
-	}
-	return r
-}
-
-// tell completes an error for the door: which operation, which record. Names in
-// its text come from outside, so it is made fit to be shown.
+// tell completes an error for the door: it names the operation and its record, and its
+// text is cleaned, since names in it come from outside.
 func tell(c *call, err error) error {
 	if err == nil {
 		return nil
 	}
-	e := answer.Shown(keyturn.AsError(err))
+	e := shown(keyturn.AsError(err))
 	if c.op != nil {
 		if e.Op == "" {
 			e.Op = c.op.Kind()

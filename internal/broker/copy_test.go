@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/broker/budget"
+	"github.com/keyturn/keyturn/internal/journal"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/platformtest"
 	"github.com/keyturn/keyturn/internal/rules"
@@ -430,10 +430,10 @@ func TestCompareBudget(t *testing.T) {
 	w := newWorld(t, withRules(t, may("agents", "use", "**", run("x")), may("services", "use", "**", run("x"))))
 	op := keyturn.DiffSecrets{A: db, B: web}
 	w.as(anna)
-	for range budget.Max + 5 {
+	for range journal.MaxCompares + 5 {
 		w.must(op)
 	}
-	done := make(chan error, 3*budget.Max)
+	done := make(chan error, 3*journal.MaxCompares)
 	w.as(coder)
 	var wg sync.WaitGroup
 	for range cap(done) {
@@ -452,8 +452,8 @@ func TestCompareBudget(t *testing.T) {
 			t.Errorf("%s", say(err))
 		}
 	}
-	if ok != budget.Max {
-		t.Errorf("%d compares, want %d", ok, budget.Max)
+	if ok != journal.MaxCompares {
+		t.Errorf("%d compares, want %d", ok, journal.MaxCompares)
 	}
 	for _, actor := range []keyturn.Actor{coder, other, ci} {
 		e := w.as(actor).no(keyturn.Denied, op)
@@ -490,7 +490,7 @@ func TestCompareBudget(t *testing.T) {
 // as many operations.
 func TestCompareBudgetCountsFields(t *testing.T) {
 	many, several := map[string]string{}, map[string]string{}
-	for i := range budget.Max + 1 {
+	for i := range journal.MaxCompares + 1 {
 		many[fmt.Sprint("F", i)] = "x"
 		if i < 4 {
 			several[fmt.Sprint("F", i)] = "x"
@@ -523,8 +523,8 @@ func TestCompareBudgetCountsFields(t *testing.T) {
 		}
 		done += 4
 	}
-	if done > budget.MaxCaller || done+4 <= budget.MaxCaller {
-		t.Errorf("%d fields compared, the budget is %d", done, budget.MaxCaller)
+	if done > journal.MaxCallerCompares || done+4 <= journal.MaxCallerCompares {
+		t.Errorf("%d fields compared, the budget is %d", done, journal.MaxCallerCompares)
 	}
 	w.as(other).must(keyturn.DiffSecrets{A: ref("local/several/18"), B: ref("local/several/19")})
 }

@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/approval"
 	"github.com/keyturn/keyturn/internal/broker"
+	"github.com/keyturn/keyturn/internal/journal"
 	"github.com/keyturn/keyturn/internal/rules"
 )
 
@@ -229,7 +229,7 @@ func TestRemote(t *testing.T) {
 // A refusal that is too large for the log to keep whole is not hidden by filters.
 func TestLargeRefusalIsListed(t *testing.T) {
 	w := newWorld(t)
-	large := keyturn.RunCommand{Command: []string{"npm", strings.Repeat("x", approval.MaxForm)}, Env: runs(dbPass).Env}
+	large := keyturn.RunCommand{Command: []string{"npm", strings.Repeat("x", journal.MaxForm)}, Env: runs(dbPass).Env}
 	w.as(coder).no(keyturn.Denied, large)
 	for _, op := range []keyturn.ListRecords{{Op: "run-command"}, {Under: prefix("local/app")}, {Who: "agent:coder", Op: "run-command"}} {
 		_, yielded, err := w.as(anna).do(op)

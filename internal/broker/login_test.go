@@ -10,7 +10,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/broker"
-	"github.com/keyturn/keyturn/internal/broker/leases"
+	"github.com/keyturn/keyturn/internal/journal"
 	"github.com/keyturn/keyturn/internal/platform"
 )
 
@@ -224,7 +224,7 @@ func TestLoginOfAPersonStays(t *testing.T) {
 // other mount.
 func TestLoginBesideLeases(t *testing.T) {
 	w, g, _ := gatedWorld(t)
-	book := leases.Book{Items: w.Config.Items, Now: w.Config.Now}
+	book := journal.New(w.Config.Items, w.Config.Now).Leases
 	for i, ref := range []string{"local/creds", "prod/creds"} {
 		if w.must(signIn); g.got.Spare {
 			t.Errorf("nothing lives by the login of prod")

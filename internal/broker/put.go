@@ -5,9 +5,6 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/broker/answer"
-	"github.com/keyturn/keyturn/internal/broker/candidate"
-	"github.com/keyturn/keyturn/internal/broker/generate"
 	"github.com/keyturn/keyturn/internal/platform"
 )
 
@@ -20,17 +17,19 @@ func (b *Broker) Seal(ctx context.Context, ref keyturn.Ref, values map[string]ke
 	if err := b.ruled(c); err != nil {
 		return "", b.refuse(ctx, c, err)
 	}
-	id, err := candidate.Seal(ctx, b.Items, b.Now(), c.actor, ref, values)
+	id, err := b.journal.Candidates.Seal(ctx, c.actor, ref, values)
 	return id, tell(c, err)
 }
 
+// putSecret writes a new version of the values that were sealed for it and of those
+// that are generated.
 func (b *Broker) putSecret(ctx context.Context, c *call, op keyturn.PutSecret) (keyturn.Result, error) {
 	values := map[string]keyturn.Value{}
 	if op.Candidate != "" {
-		// From here on the candidate is gone, whatever comes: who tries again seals
-		// again, and of two that race only one puts.
+		// From here on the candidate is gone, whatever happens: to try again means to
+		// seal again, and of two puts that race only one gets the values.
 		var err error
-		if values, err = candidate.Take(ctx, b.Items, c.actor, op.Ref, op.Candidate); err != nil {
+		if values, err = b.journal.Candidates.Take(ctx, c.actor, op.Ref, op.Candidate); err != nil {
 			return nil, err
 		}
 	}
@@ -38,7 +37,7 @@ func (b *Broker) putSecret(ctx context.Context, c *call, op keyturn.PutSecret) (
 		if _, dup := values[g.Field]; dup {
 			return nil, keyturn.E(keyturn.Invalid, "the field '"+keyturn.Clean(g.Field)+"' is both given and generated", "")
 		}
-		v, err := generate.Value(g)
+		v, err := generate(g)
 		if err != nil {
 			return nil, err
 		}
@@ -69,31 +68,32 @@ func (b *Broker) putSecret(ctx context.Context, c *call, op keyturn.PutSecret) (
 	})
 }
 
-// grant is the action of c's child, under its own name or under that which only looks.
+// grant returns the action of c's child, by its own name or by that of the action that
+// only checks whether it can be done.
 func grant(c *call, name string) platform.Act {
 	op := c.children[0].op.(keyturn.PlatformAction)
 	return platform.Act{Action: name, Args: op.Args, On: op.On}
 }
 
-// letRead has the platform let the reader of a put read what was put.
+// letRead has the platform let the reader that a put names read the secret.
 func (b *Broker) letRead(ctx context.Context, c *call, m *platform.Mount) (*keyturn.Told, *keyturn.Error) {
 	child := c.children[0]
 	did, err := m.Perform(ctx, grant(c, keyturn.ActionGrant))
 	record := child.outcome(nil, err)
 	if err == nil {
-		record.Change = answer.Changed(&did.Told)
+		record.Change = recordedChange(&did.Told)
 	}
 	b.Log.Later(ctx, record) // durable with the outcome of c
-	child.told = true
+	child.recorded = true
 	if err != nil {
 		return nil, keyturn.AsError(err)
 	}
 	return &did.Told, nil
 }
 
-// expects is the version that must be current for a write of c: the one that the
-// caller named, else what c was approved for, a new secret or a version. Where
-// the platform has no compare-and-set the check of an approval is a race.
+// expects returns the version that must be current for a write of c: the one that the
+// caller named, else the one that c was approved for, which may be none; "" for any.
+// Where the platform has no compare-and-set the check of an approval is a race.
 func (c *call) expects(m *platform.Mount, ref keyturn.Ref, named string) string {
 	held, approved := c.held[ref.Secret().String()]
 	if named != "" || !approved || !m.Spec().CompareAndSet {

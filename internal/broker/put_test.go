@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/broker/candidate"
+	"github.com/keyturn/keyturn/internal/journal"
 )
 
 func values(pairs ...string) map[string]keyturn.Value {
@@ -40,7 +40,7 @@ func (w *world) value(ref keyturn.Ref, field string) string {
 
 func (w *world) candidates() int {
 	n := 0
-	for range w.Items(w.t.Context(), "candidate") {
+	for range w.items.Items(w.t.Context(), "candidate") {
 		n++
 	}
 	return n
@@ -119,7 +119,7 @@ func TestApprovedPut(t *testing.T) {
 func TestSealIsBounded(t *testing.T) {
 	w := newWorld(t)
 	n := w.mark()
-	for i := range candidate.Max {
+	for i := range journal.MaxCandidates {
 		w.as(coder).seal(web, values("value", fmt.Sprint(i)))
 	}
 	_, err := w.Seal(t.Context(), web, values("value", "one more"))

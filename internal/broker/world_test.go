@@ -18,6 +18,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/broker"
+	"github.com/keyturn/keyturn/internal/journal/journaltest"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/platformtest"
 	"github.com/keyturn/keyturn/internal/rules"
@@ -68,11 +69,11 @@ type world struct {
 	events []event
 	rows   []keyturn.LogEntry
 	tree   []byte
-	items  map[string]keyturn.Item // by kind and id
+	items  *journaltest.Items
 }
 
 func newWorld(t testing.TB, change ...func(*broker.Config)) *world {
-	w := &world{t: t, actor: anna, now: start, items: map[string]keyturn.Item{}, pass: map[string]string{},
+	w := &world{t: t, actor: anna, now: start, pass: map[string]string{},
 		mem: map[string]*platformtest.Memory{}, mounts: map[string]*platform.Mount{}}
 	spec := platform.Spec{Platform: "memory", Fields: true, MaxFields: 100, MaxValue: 1 << 16, CompareAndSet: true, OrderedVersions: true,
 		NumericVersions: true, Recovery: platform.RecoveryForever, RestoreVersion: true, DestroyVersion: true,
@@ -81,7 +82,8 @@ func newWorld(t testing.TB, change ...func(*broker.Config)) *world {
 		w.mem[name] = platformtest.NewMemory(name, spec)
 		w.mounts[name] = platform.NewMount(name, &spy{w: w, Memory: w.mem[name]}, spec, "→ memory "+name)
 	}
-	c := broker.Config{Mounts: w, Rules: ruleSet(t), Log: audit.New((*logStore)(w), w.Now), Items: w, Prover: w, Now: w.Now,
+	w.items = journaltest.WithClock(w.Now)
+	c := broker.Config{Mounts: w, Rules: ruleSet(t), Log: audit.New((*logStore)(w), w.Now), Items: w.items, Prover: w, Now: w.Now,
 		WhoIs:    func(context.Context) (keyturn.Actor, error) { return w.actor, w.whoErr },
 		RuleLine: func(r rules.Rule) (string, error) { return "a rule", nil },
 		Remember: func(r rules.Rule) (string, error) { w.rules = append(w.rules, r); return "keyturn.yaml:9", nil }}
@@ -284,65 +286,6 @@ func (w *world) Passphrase(_ context.Context, about string, fresh bool) (keyturn
 		return keyturn.NewValue([]byte(p)), nil
 	}
 	return keyturn.NewValue([]byte("the passphrase of " + w.actor.Name)), nil
-}
-
-// Item implements broker.Items.
-func (w *world) Item(_ context.Context, kind, id string) (keyturn.Item, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if it := w.items[kind+" "+id]; w.live(it) {
-		return it, nil
-	}
-	return keyturn.Item{}, keyturn.E(keyturn.NotFound, "no such item", "")
-}
-
-func (w *world) live(it keyturn.Item) bool {
-	return it.Body != nil && (it.Expires.IsZero() || w.now.Before(it.Expires))
-}
-
-// Items implements broker.Items.
-func (w *world) Items(_ context.Context, kind string) iter.Seq2[keyturn.Item, error] {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var out []keyturn.Item
-	for _, k := range slices.Sorted(maps.Keys(w.items)) {
-		if strings.HasPrefix(k, kind+" ") && w.live(w.items[k]) {
-			out = append(out, w.items[k])
-		}
-	}
-	return func(yield func(keyturn.Item, error) bool) {
-		for _, it := range out {
-			if !yield(it, nil) {
-				return
-			}
-		}
-	}
-}
-
-// updating makes the changes of items one after the other; it is not w.mu, since
-// they look at the clock.
-var updating sync.Mutex
-
-// UpdateItem implements broker.Items.
-func (w *world) UpdateItem(ctx context.Context, kind, id string, change func(keyturn.Item) (keyturn.Item, error)) error {
-	updating.Lock()
-	defer updating.Unlock()
-	before, err := w.Item(ctx, kind, id)
-	if err != nil {
-		before = keyturn.Item{ID: id}
-	}
-	it, err := change(before)
-	if err != nil {
-		return err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	it.ID = id
-	w.items[kind+" "+id] = it
-	if it.Body == nil {
-		delete(w.items, kind+" "+id)
-	}
-	return nil
 }
 
 // logStore is the world as an audit.Store.

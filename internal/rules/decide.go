@@ -5,9 +5,6 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/rules/pattern"
-	"github.com/keyturn/keyturn/internal/rules/quote"
-	"github.com/keyturn/keyturn/internal/rules/template"
 )
 
 // Effect is what is decided. The zero Effect denies.
@@ -101,7 +98,7 @@ func (s *Set) Decide(q Request) Decision {
 	if no := s.beforehand(q); no != "" {
 		return builtIn(no)
 	}
-	who, path := s.caller(q.Actor), pattern.Split(q.Path)
+	who, path := s.caller(q.Actor), splitPath(q.Path)
 	var best, near *compiled
 	for i := range s.rules {
 		r := &s.rules[i]
@@ -141,7 +138,7 @@ func (s *Set) beforehand(q Request) string {
 		return "it is not known who asks"
 	case !q.Verb.Valid():
 		return "it is not known what is asked for"
-	case !pattern.Canonical(q.Path):
+	case !canonical(q.Path):
 		return "the name is not in canonical form"
 	case q.Verb == keyturn.Approve && q.Actor.Kind != keyturn.Person:
 		return "only people approve"
@@ -151,7 +148,7 @@ func (s *Set) beforehand(q Request) string {
 
 // about reports whether r speaks of this caller, verb and path.
 func (r *compiled) about(who caller, verb keyturn.Verb, path []string) bool {
-	return r.verb(verb) && r.whom(who) && slices.ContainsFunc(r.On, func(p Pattern) bool { return p.MatchPath(path) })
+	return r.verb(verb) && r.whom(who) && slices.ContainsFunc(r.On, func(p Pattern) bool { return p.matchPath(path) })
 }
 
 func (r *compiled) verb(v keyturn.Verb) bool {
@@ -177,7 +174,7 @@ func (r *compiled) sinkAllowed(q Request) bool {
 	case q.Sink.count() != 1:
 		return false
 	case len(q.Sink.Run) > 0:
-		return atHost && slices.ContainsFunc(r.run, func(c template.Command) bool { return c.Match(q.Sink.Run) })
+		return atHost && slices.ContainsFunc(r.run, func(c Template) bool { return c.Match(q.Sink.Run) })
 	case q.Sink.HTTP != nil:
 		return slices.ContainsFunc(r.http, func(e Endpoint) bool { return e.Match(*q.Sink.HTTP) })
 	case q.Sink.Within:
@@ -188,7 +185,7 @@ func (r *compiled) sinkAllowed(q Request) bool {
 
 // names reports whether mounts names that very secret, by a pattern below a mount.
 func (r *compiled) names(path string) bool {
-	return path != "" && pattern.Canonical(path) && slices.ContainsFunc(r.to, func(p Pattern) bool { return p.Match(path) })
+	return path != "" && canonical(path) && slices.ContainsFunc(r.to, func(p Pattern) bool { return p.Match(path) })
 }
 
 // hasSink reports whether r names any sink that an agent could use.
@@ -199,11 +196,11 @@ func (r *compiled) hasSink() bool { return len(r.run)+len(r.http)+len(r.Mounts) 
 // "local/myapp"). Where it cannot tell, it says yes.
 func (s *Set) MayAny(actor keyturn.Actor, below string, remote bool) bool {
 	ids := s.caller(actor)
-	if ids.is == nil || below == "" || !pattern.Canonical(below) {
+	if ids.is == nil || below == "" || !canonical(below) {
 		return false
 	}
-	path := pattern.Split(below)
-	all := pattern.Under(path)
+	path := splitPath(below)
+	all := everythingUnder(path)
 	for _, verb := range []keyturn.Verb{keyturn.List, keyturn.Describe, keyturn.Use} {
 		some := actor.Kind == keyturn.Person && !remote
 		for i := range s.rules {
@@ -235,11 +232,11 @@ func (s *Set) MayAny(actor keyturn.Actor, below string, remote bool) bool {
 // no.
 func (s *Set) MayAll(actor keyturn.Actor, verb keyturn.Verb, below string, remote bool) bool {
 	ids := s.caller(actor)
-	if ids.is == nil || below == "" || !pattern.Canonical(below) {
+	if ids.is == nil || below == "" || !canonical(below) {
 		return false
 	}
-	path := pattern.Split(below)
-	all := pattern.Under(path)
+	path := splitPath(below)
+	all := everythingUnder(path)
 	may := actor.Kind == keyturn.Person && !remote
 	for i := range s.rules {
 		r := &s.rules[i]
@@ -264,19 +261,19 @@ func (s Sink) String() string {
 		for i, a := range s.Run {
 			quoted[i] = keyturn.Quote(a)
 		}
-		out = append(out, "by the command "+quote.Text(strings.Join(quoted, " ")))
+		out = append(out, "by the command "+quote(strings.Join(quoted, " ")))
 	}
 	if s.Host != "" {
-		out = append(out, "on the machine "+quote.Text(s.Host))
+		out = append(out, "on the machine "+quote(s.Host))
 	}
 	if s.HTTP != nil {
-		out = append(out, "by the request "+quote.Text(s.HTTP.Method+" "+s.HTTP.Host+s.HTTP.Path+" "+s.HTTP.Place))
+		out = append(out, "by the request "+quote(s.HTTP.Method+" "+s.HTTP.Host+s.HTTP.Path+" "+s.HTTP.Place))
 	}
 	switch {
 	case s.To != "":
-		out = append(out, "by writing it to "+quote.Text(s.To))
+		out = append(out, "by writing it to "+quote(s.To))
 	case s.Mount != "":
-		out = append(out, "by writing it to "+quote.Text(s.Mount))
+		out = append(out, "by writing it to "+quote(s.Mount))
 	}
 	if s.Within {
 		out = append(out, "by comparing it")

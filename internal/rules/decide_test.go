@@ -449,23 +449,3 @@ func TestAgentOfSeveralMarks(t *testing.T) {
 		t.Errorf("a person: %+v", d)
 	}
 }
-
-// naive matches by trying everything.
-func naive(p, s []string) bool {
-	if len(p) == 0 {
-		return len(s) == 0
-	}
-	if p[0] == "**" {
-		return naive(p[1:], s) || len(s) > 0 && naive(p, s[1:])
-	}
-	return len(s) > 0 && (p[0] == "*" || p[0] == s[0]) && naive(p[1:], s[1:])
-}
-
-var (
-	drawPattern = rapid.Custom(func(t *rapid.T) string {
-		return strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "*", "**"}), 1, 6).Draw(t, "segments"), "/")
-	})
-	drawPath = rapid.Custom(func(t *rapid.T) string {
-		return strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c"}), 0, 6).Draw(t, "segments"), "/")
-	})
-)

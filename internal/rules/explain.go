@@ -4,8 +4,6 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/rules/pattern"
-	"github.com/keyturn/keyturn/internal/rules/quote"
 )
 
 // Explain answers q as Decide does, with its reasons: a line for what is asked, a
@@ -18,9 +16,9 @@ func (s *Set) Explain(q Request) []string {
 	if asked == "" {
 		asked = "nobody"
 	}
-	asked = keyturn.Clean(asked) + " asks to " + quote.Text(string(q.Verb))
+	asked = keyturn.Clean(asked) + " asks to " + quote(string(q.Verb))
 	if q.Path != "" {
-		asked += " " + quote.Text(q.Path)
+		asked += " " + quote(q.Path)
 	}
 	if q.Verb == keyturn.Use {
 		asked += " " + q.Sink.String()
@@ -42,7 +40,7 @@ func (s *Set) Explain(q Request) []string {
 // considered has a line for every rule that is about q.
 func (s *Set) considered(q Request, d Decision) []string {
 	var out []string
-	who, path := s.caller(q.Actor), pattern.Split(q.Path)
+	who, path := s.caller(q.Actor), splitPath(q.Path)
 	for i := range s.rules {
 		r := &s.rules[i]
 		if !r.about(who, q.Verb, path) {

@@ -5,9 +5,6 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/rules/address"
-	"github.com/keyturn/keyturn/internal/rules/pattern"
-	"github.com/keyturn/keyturn/internal/rules/quote"
 )
 
 const maxHTTP = 2500 // bytes
@@ -41,7 +38,7 @@ type HTTPRequest struct {
 // ParseEndpoint reads an http sink; Invalid with the reason where it is none.
 func ParseEndpoint(s string) (Endpoint, error) {
 	bad := func(why, hint string) (Endpoint, error) {
-		return Endpoint{}, keyturn.E(keyturn.Invalid, quote.Text(s)+" is not an http sink: "+why, hint)
+		return Endpoint{}, keyturn.E(keyturn.Invalid, quote(s)+" is not an http sink: "+why, hint)
 	}
 	if len(s) > maxHTTP || keyturn.Clean(s) != s {
 		return bad("it is too long or has control characters", "it may have 2500 bytes")
@@ -60,28 +57,28 @@ func ParseEndpoint(s string) (Endpoint, error) {
 	if !ok {
 		return bad("a path is missing", "write "+host+"/** for every path")
 	}
-	if why, hint := address.Host(host); why != "" {
+	if why, hint := checkHost(host); why != "" {
 		return bad(why, hint)
 	}
 	e := Endpoint{method: parts[0], host: host}
 	for seg := range strings.SplitSeq(path, "/") {
-		if seg != pattern.Single && seg != pattern.Deep && strings.Contains(seg, "*") {
+		if seg != single && seg != deep && strings.Contains(seg, "*") {
 			return bad("'*' stands for a whole segment", "write * or ** between slashes")
 		}
-		if seg == pattern.Deep && len(e.path) > 0 && e.path[len(e.path)-1] == pattern.Deep {
+		if seg == deep && len(e.path) > 0 && e.path[len(e.path)-1] == deep {
 			continue
 		}
 		e.path = append(e.path, seg)
 	}
-	if len(e.path) > pattern.MaxSegments {
+	if len(e.path) > maxSegments {
 		return bad("its path has too many segments", "it may have 128; ** stands for any number")
 	}
 	probe := "/" + strings.ReplaceAll(path, "*", "x")
-	if !address.CleanPath(probe) {
+	if !cleanPath(probe) {
 		return bad("its path is not in canonical form", "write it as it stands in an address: no '.', '..' or empty segment, no query, escaped only where needed")
 	}
 	var why, hint string
-	if e.place, why, hint = address.Place(parts[2]); why != "" {
+	if e.place, why, hint = parsePlace(parts[2]); why != "" {
 		return bad(why, hint)
 	}
 	return e, nil
@@ -90,12 +87,12 @@ func ParseEndpoint(s string) (Endpoint, error) {
 // Match reports whether r may carry the value. A request that is not in the form
 // that HTTPRequest asks for matches nothing.
 func (e Endpoint) Match(r HTTPRequest) bool {
-	if e.method == "" || r.Method != e.method || r.Host != e.host || !address.CleanPath(r.Path) {
+	if e.method == "" || r.Method != e.method || r.Host != e.host || !cleanPath(r.Path) {
 		return false
 	}
-	if place, why, _ := address.Place(r.Place); why != "" || place != e.place {
+	if place, why, _ := parsePlace(r.Place); why != "" || place != e.place {
 		return false
 	}
 	// A slash at the end makes an empty last segment, which "*" does not match.
-	return pattern.Of(e.path).MatchPath(strings.Split(r.Path[1:], "/"))
+	return patternOf(e.path).matchPath(strings.Split(r.Path[1:], "/"))
 }

@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/rules/pattern"
-	"github.com/keyturn/keyturn/internal/rules/template"
 )
 
 // Opening is somebody who could reveal a value at its destination and could not
@@ -32,11 +30,11 @@ type Opening struct {
 // A rule says so, and then it is no laundering, where it lets actor use from and
 // names to under mounts by a pattern below a mount: mounts: ["prod/web/*"].
 func (s *Set) Launders(actor keyturn.Actor, from, to string, remote bool) (Opening, bool) {
-	if s == nil || from == to || !pattern.Canonical(from) || !pattern.Canonical(to) || s.saysSo(actor, from, to) {
+	if s == nil || from == to || !canonical(from) || !canonical(to) || s.saysSo(actor, from, to) {
 		return Opening{}, false
 	}
-	people := s.parts([]command{{}}, pattern.Split(from), pattern.Split(to))
-	machines := s.parts(s.commands(pattern.Split(from), pattern.Split(to)), pattern.Split(from), pattern.Split(to))
+	people := s.parts([]command{{}}, splitPath(from), splitPath(to))
+	machines := s.parts(s.commands(splitPath(from), splitPath(to)), splitPath(from), splitPath(to))
 	for _, k := range []struct {
 		all, one, any string
 		parts         map[Principal]part
@@ -75,7 +73,7 @@ const maxFound = 10_000
 
 // saysSo reports whether a rule lets actor use from and names to.
 func (s *Set) saysSo(actor keyturn.Actor, from, to string) bool {
-	who, path := s.caller(actor), pattern.Split(from)
+	who, path := s.caller(actor), splitPath(from)
 	return slices.ContainsFunc(s.rules, func(r compiled) bool {
 		return len(r.Never) == 0 && r.about(who, keyturn.Use, path) && r.names(to)
 	})
@@ -252,9 +250,9 @@ type command struct {
 
 // shows reports whether a command lets its caller see what it is given: it runs any
 // code, or what is in a folder of the caller.
-func shows(c template.Command) bool { return c.Anything() || ofFolder(c) }
+func shows(c Template) bool { return c.Anything() || ofFolder(c) }
 
-func ofFolder(c template.Command) bool {
+func ofFolder(c Template) bool {
 	return strings.HasPrefix(c.Program(), "./") || strings.HasPrefix(c.Program(), "../")
 }
 
@@ -346,7 +344,7 @@ func (r *compiled) ways(at int, commands []command, from, to []string) []way {
 }
 
 func (r *compiled) matches(path []string) bool {
-	return slices.ContainsFunc(r.On, func(p Pattern) bool { return p.MatchPath(path) })
+	return slices.ContainsFunc(r.On, func(p Pattern) bool { return p.matchPath(path) })
 }
 
 // unlike are the principals of a kind, one of those that the rules treat alike.

@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/rules/pattern"
-	"github.com/keyturn/keyturn/internal/rules/quote"
 )
 
 // Warning is something in a file that is allowed but hardly meant.
@@ -73,9 +71,9 @@ func (s *Set) lintUse(r *compiled, warn func(message, hint string)) {
 	for i, c := range r.run {
 		switch {
 		case c.Anything():
-			warn(quote.Text(r.Run[i])+" runs any code, so it lets the caller see the value", "name the whole command")
+			warn(quote(r.Run[i])+" runs any code, so it lets the caller see the value", "name the whole command")
 		case ofFolder(c):
-			warn(quote.Text(r.Run[i])+" is a file of whatever folder the caller is in", "name a program that the caller cannot change")
+			warn(quote(r.Run[i])+" is a file of whatever folder the caller is in", "name a program that the caller cannot change")
 		}
 	}
 }
@@ -115,7 +113,7 @@ func lintMounts(r *compiled, mounts []string, warn func(message, hint string)) {
 		names = append(names, name)
 	}
 	for _, p := range r.On {
-		if first := p.First(); first != pattern.Single && first != pattern.Deep {
+		if first := p.first(); first != single && first != deep {
 			names = append(names, first)
 		}
 	}
@@ -127,7 +125,7 @@ func lintMounts(r *compiled, mounts []string, warn func(message, hint string)) {
 		if near := keyturn.Nearest(name, slices.Values(mounts)); near != "" {
 			hint = "did you mean '" + near + "'?"
 		}
-		warn("no mount is called "+quote.Text(name), hint)
+		warn("no mount is called "+quote(name), hint)
 	}
 }
 

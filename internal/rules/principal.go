@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/rules/quote"
 )
 
 // The principals that stand for many.
@@ -42,7 +41,7 @@ type Principal string
 // It does not know which groups exist.
 func ParsePrincipal(s string) (Principal, error) {
 	bad := func(why, hint string) (Principal, error) {
-		return "", keyturn.E(keyturn.Invalid, quote.Text(s)+" is not a principal: "+why, hint)
+		return "", keyturn.E(keyturn.Invalid, quote(s)+" is not a principal: "+why, hint)
 	}
 	const forms = "write user:NAME, agents, agent:NAME, services, service:NAME, everyone, oidc:group:NAME, oidc:sub:NAME, or a group's name"
 	switch {

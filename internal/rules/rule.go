@@ -6,11 +6,6 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/rules/address"
-	"github.com/keyturn/keyturn/internal/rules/needs"
-	"github.com/keyturn/keyturn/internal/rules/pattern"
-	"github.com/keyturn/keyturn/internal/rules/quote"
-	"github.com/keyturn/keyturn/internal/rules/template"
 )
 
 // Limits of a set of rules.
@@ -57,21 +52,6 @@ type Group struct {
 	Line    int
 }
 
-// Needs is what a rule asks for before it allows.
-type Needs = needs.Needs
-
-// Pattern matches the paths of secrets; see package pattern.
-type Pattern = pattern.Pattern
-
-// Literal returns the pattern that matches one path only; see package pattern.
-func Literal(path string) Pattern { return pattern.Literal(path) }
-
-// Proofs lists the proofs of an approval, the weakest first.
-func Proofs() []string { return needs.Proofs() }
-
-// Strongest returns the stronger of two proofs; "" is the weakest.
-func Strongest(a, b string) string { return needs.Strongest(a, b) }
-
 // Rule is one rule, checked. It has either May or Never.
 type Rule struct {
 	Who        []string // principals
@@ -80,7 +60,7 @@ type Rule struct {
 
 	// The sinks that use is tied to. Agents and services use nothing without one;
 	// people may use any command.
-	Run    []string // command templates, see template.Command
+	Run    []string // command templates, see Template
 	HTTP   []string // see Endpoint
 	Mounts []string // a value may be written to these mounts, or to what these patterns match
 	// Hosts are the machines where a launcher may start a command of Run. Without
@@ -114,7 +94,7 @@ func (r Rule) Source() Source {
 type compiled struct {
 	Rule
 	who  []Principal
-	run  []template.Command
+	run  []Template
 	http []Endpoint
 	to   []Pattern // those of Mounts that are patterns
 }
@@ -163,10 +143,10 @@ func compile(s Source) (compiled, error) {
 	if sinks && !slices.Contains(c.May, keyturn.Use) {
 		return bad("run, http, mounts and hosts say where a value may be used, but this rule does not allow use", "add use to 'may', or leave them out")
 	}
-	if c.On, err = each(s.On, pattern.Parse); err != nil {
+	if c.On, err = each(s.On, ParsePattern); err != nil {
 		return fail(err)
 	}
-	if c.run, err = each(s.Run, template.Parse); err != nil {
+	if c.run, err = each(s.Run, ParseTemplate); err != nil {
 		return fail(err)
 	}
 	if c.http, err = each(s.HTTP, ParseEndpoint); err != nil {
@@ -174,11 +154,11 @@ func compile(s Source) (compiled, error) {
 	}
 	for _, m := range s.Mounts {
 		mount, _, below := strings.Cut(m, "/")
-		if mount == "" || !pattern.Canonical(mount) {
-			return bad(quote.Text(m)+" is not the name of a mount", `write a mount, for instance mounts: [k8s], or a pattern below one, mounts: ["k8s/web/*"]`)
+		if mount == "" || !canonical(mount) {
+			return bad(quote(m)+" is not the name of a mount", `write a mount, for instance mounts: [k8s], or a pattern below one, mounts: ["k8s/web/*"]`)
 		}
 		if below {
-			p, err := pattern.Parse(m)
+			p, err := ParsePattern(m)
 			if err != nil {
 				return fail(err)
 			}
@@ -186,8 +166,8 @@ func compile(s Source) (compiled, error) {
 		}
 	}
 	for _, h := range s.Hosts {
-		if why, hint := address.Host(h); why != "" || strings.Contains(h, ":") {
-			return bad(quote.Text(h)+" is not the name of a machine", strings.TrimSpace("write it in lower case, without a port. "+hint))
+		if why, hint := checkHost(h); why != "" || strings.Contains(h, ":") {
+			return bad(quote(h)+" is not the name of a machine", strings.TrimSpace("write it in lower case, without a port. "+hint))
 		}
 	}
 	if c.Needs, err = parseNeeds(s); err != nil {
@@ -204,7 +184,7 @@ func parseNeeds(s Source) (Needs, error) {
 		return Needs{}, keyturn.E(keyturn.Invalid, "'needs' asks for no number of approvals", "write needs: {approvals: 1}; up to 100")
 	}
 	if s.Proof != "" && !slices.Contains(Proofs(), s.Proof) {
-		return Needs{}, keyturn.E(keyturn.Invalid, quote.Text(s.Proof)+" is not a proof", "known are "+strings.Join(Proofs(), ", "))
+		return Needs{}, keyturn.E(keyturn.Invalid, quote(s.Proof)+" is not a proof", "known are "+strings.Join(Proofs(), ", "))
 	}
 	if s.From != "" {
 		p, err := ParsePrincipal(s.From)
@@ -212,7 +192,7 @@ func parseNeeds(s Source) (Needs, error) {
 			return Needs{}, err
 		}
 		if p.OnPlatform() || p.machine() {
-			return Needs{}, keyturn.E(keyturn.Invalid, quote.Text(s.From)+" cannot approve", "approvals come from people: write user:NAME, oidc:group:NAME, everyone, or a group of them")
+			return Needs{}, keyturn.E(keyturn.Invalid, quote(s.From)+" cannot approve", "approvals come from people: write user:NAME, oidc:group:NAME, everyone, or a group of them")
 		}
 	}
 	return Needs{Approvals: s.Approvals, From: s.From, Proof: s.Proof}, nil
@@ -222,7 +202,7 @@ func principals(list []string) ([]Principal, error) {
 	return each(list, func(s string) (Principal, error) {
 		p, err := ParsePrincipal(s)
 		if err == nil && p.OnPlatform() {
-			err = keyturn.E(keyturn.Invalid, quote.Text(s)+" is known to its platform only", "rules are about who calls keyturn: user:, agent:, service:, oidc:; what it may do on the platform is a policy there")
+			err = keyturn.E(keyturn.Invalid, quote(s)+" is known to its platform only", "rules are about who calls keyturn: user:, agent:, service:, oidc:; what it may do on the platform is a policy there")
 		}
 		return p, err
 	})
@@ -242,7 +222,7 @@ func verbs(list []string) ([]keyturn.Verb, error) {
 		if near := keyturn.Nearest(s, slices.Values(known)); near != "" {
 			hint = "did you mean '" + near + "'?"
 		}
-		return "", keyturn.E(keyturn.Invalid, quote.Text(s)+" is not a verb", hint)
+		return "", keyturn.E(keyturn.Invalid, quote(s)+" is not a verb", hint)
 	})
 }
 
@@ -257,6 +237,16 @@ func each[T any](list []string, parse func(string) (T, error)) ([]T, error) {
 		out = append(out, v)
 	}
 	return out, nil
+}
+
+// quote returns text of a file or a caller as messages show it: clean, cut where it
+// is long, in single quotes.
+func quote(s string) string {
+	const most = 80
+	if r := []rune(s[:min(len(s), 8*most)]); len(r) > most || len(s) > 8*most {
+		s = string(r[:min(len(r), most)]) + "…"
+	}
+	return "'" + keyturn.Clean(s) + "'"
 }
 
 // at puts a position before an error's message.

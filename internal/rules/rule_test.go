@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/rules/template"
 )
 
 func TestRuleErrors(t *testing.T) {
@@ -120,7 +119,7 @@ func TestSourceRoundTrip(t *testing.T) {
 		t.Error(d)
 	}
 	// The rule that 'approve --remember' makes.
-	made := Rule{Who: []string{"agent:coder"}, May: []keyturn.Verb{keyturn.Use}, On: []Pattern{Literal("local/my%20app/a*b")}, Run: []string{template.Of([]string{"sh", "-c", "echo '*' $X"})}}
+	made := Rule{Who: []string{"agent:coder"}, May: []keyturn.Verb{keyturn.Use}, On: []Pattern{Literal("local/my%20app/a*b")}, Run: []string{TemplateOf([]string{"sh", "-c", "echo '*' $X"})}}
 	if _, err := Parse(made.Source()); err != nil {
 		t.Error(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/rules/quote"
 )
 
 // Input is what a Set is made of.
@@ -52,7 +51,7 @@ func New(in Input) (*Set, error) {
 			}
 		}
 		if from := Principal(c.Needs.From); from != "" && from.IsGroup() && !s.hasPerson(from) {
-			return nil, at(c.Where, keyturn.E(keyturn.Invalid, quote.Text(string(from))+" cannot approve: nobody in it is a person", "approvals come from people: name a group with user: or oidc: in it"))
+			return nil, at(c.Where, keyturn.E(keyturn.Invalid, quote(string(from))+" cannot approve: nobody in it is a person", "approvals come from people: name a group with user: or oidc: in it"))
 		}
 		s.rules = append(s.rules, c)
 	}
@@ -153,7 +152,7 @@ func unknownGroup(p Principal, names func(func(string))) error {
 	if near := keyturn.Nearest(string(p), slices.Values(known)); near != "" {
 		hint = "did you mean '" + near + "'?"
 	}
-	return keyturn.E(keyturn.Invalid, "no group is called "+quote.Text(string(p)), hint)
+	return keyturn.E(keyturn.Invalid, "no group is called "+quote(string(p)), hint)
 }
 
 // spread turns groups of groups into plain ones.
@@ -171,14 +170,14 @@ func spread(groups []Group) (map[Principal]map[Principal]bool, error) {
 		name, err := ParsePrincipal(g.Name)
 		switch {
 		case err != nil || !name.IsGroup():
-			return fail(quote.Text(g.Name)+" cannot be the name of a group", "a group is named with a-z, 0-9, - and _, beginning with a letter; user, people and the like are taken")
+			return fail(quote(g.Name)+" cannot be the name of a group", "a group is named with a-z, 0-9, - and _, beginning with a letter; user, people and the like are taken")
 		case len(g.Members) == 0:
-			return fail("the group "+quote.Text(g.Name)+" is empty", "name somebody, or leave the group out")
+			return fail("the group "+quote(g.Name)+" is empty", "name somebody, or leave the group out")
 		case len(g.Members) > maxList:
-			return fail("the group "+quote.Text(g.Name)+" is too large", "it may have "+strconv.Itoa(maxList)+" members")
+			return fail("the group "+quote(g.Name)+" is too large", "it may have "+strconv.Itoa(maxList)+" members")
 		}
 		if _, twice := raw[name]; twice {
-			return fail("the group "+quote.Text(g.Name)+" is there twice", "make one of them")
+			return fail("the group "+quote(g.Name)+" is there twice", "make one of them")
 		}
 		ps, err := principals(g.Members)
 		if err != nil {
@@ -214,7 +213,7 @@ func flatten(name Principal, members map[Principal][]Principal) (map[Principal]b
 			case !m.IsGroup():
 				flat[m] = true
 			case m == name:
-				return nil, keyturn.E(keyturn.Invalid, "the group "+quote.Text(string(name))+" holds itself", "break the circle")
+				return nil, keyturn.E(keyturn.Invalid, "the group "+quote(string(name))+" holds itself", "break the circle")
 			case members[m] == nil:
 				return nil, unknownGroup(m, func(yield func(string)) {
 					for n := range members {

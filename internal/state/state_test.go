@@ -7,21 +7,16 @@ import (
 	"testing"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/approval"
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/journal"
 	"github.com/keyturn/keyturn/internal/platform/local"
 	"github.com/keyturn/keyturn/internal/platform/platformtest"
 )
 
 var (
-	_ local.Store    = (*DB)(nil)
-	_ audit.Store    = (*DB)(nil)
-	_ approval.Items = (*DB)(nil)
-
-	// broker.Items; app, which joins them, has the compiler check it.
-	_ interface {
-		Item(ctx context.Context, kind, id string) (keyturn.Item, error)
-	} = (*DB)(nil)
+	_ local.Store   = (*DB)(nil)
+	_ audit.Store   = (*DB)(nil)
+	_ journal.Items = (*DB)(nil)
 )
 
 var root = [32]byte([]byte(strings.Repeat("R", 32)))

@@ -17,13 +17,11 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/app/outfile"
 	"github.com/keyturn/keyturn/internal/app/store"
-	"github.com/keyturn/keyturn/internal/approval"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/backup"
-	"github.com/keyturn/keyturn/internal/broker/candidate"
-	"github.com/keyturn/keyturn/internal/broker/trust"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/journal"
 	"github.com/keyturn/keyturn/internal/rules"
 	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/state"
@@ -456,7 +454,7 @@ func (r *restoring) kind(ctx context.Context) (string, error) {
 // made, a request refused, a project no longer trusted. Passphrases of approvers
 // stay, and what migrations keep, which is nowhere else.
 func forget(ctx context.Context, db *state.DB) (n int, err error) {
-	for _, kind := range append([]string{approval.Kind, candidate.Kind}, trust.Kinds()...) {
+	for _, kind := range journal.Pending() {
 		var ids []string
 		for it, err := range db.Items(ctx, kind) {
 			if err != nil {
