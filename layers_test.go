@@ -251,7 +251,7 @@ var reveals = []struct{ path, because string }{
 	{"internal/platform/vault/login/login.go", "what a login takes is sent to the server"},
 	{"internal/platform/vault/login/second.go", "a passcode is sent to the server"},
 	{"internal/platform/vault/login/wrapped.go", "the token that a secret id is wrapped in is sent to the server, and the secret id after it"},
-	{"internal/platform/vault/login/github.go", "what GitHub Actions gave this job to ask it with is sent to it"},
+	{"internal/platform/wire/github.go", "what GitHub Actions gave this job to ask it with is sent to it"},
 	{"internal/tokens/tokens.go", "a token is encrypted into state"},
 }
 

@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/app/access"
-	"github.com/keyturn/keyturn/internal/app/mounted"
 	"github.com/keyturn/keyturn/internal/app/restore"
 	"github.com/keyturn/keyturn/internal/app/store"
 	"github.com/keyturn/keyturn/internal/audit"
@@ -62,12 +60,12 @@ func (m machine) stateOptions() state.Options {
 func (m machine) session(ctx context.Context, how session.How, facts session.Facts, keeper *store.Keeper) (*session.Session, error) {
 	db := keeper.DB()
 	log, forwarded := keeper.Log(db)
-	ms := &mounted.Mounts{DB: db, Operator: facts.Operator, Known: facts.Mounts, Env: m.env, Now: m.Now, Who: facts.Actor.Kind}
+	ms := &mounts{db: db, drivers: drivers(db), operator: facts.Operator, known: facts.Mounts, env: m.driverEnv(facts.Actor)}
 	running := alive.In(filepath.Join(facts.Home, "running"))
 	var b *broker.Broker
 	b = broker.New(broker.Config{
-		Mounts: ms, Entrance: access.Entrance{Environ: m.Environ, Err: m.Err, Login: how.Login, Desk: how.Desk, Person: facts.Actor.Kind == keyturn.Person, Own: ms.OwnVariable},
-		Rules: facts.Rules, Withheld: ms.Withheld, Log: log, Items: db, Store: keeper, Holders: running,
+		Mounts: ms, Entrance: entrance{Environ: m.Environ, Err: m.Err, Login: how.Login, Desk: how.Desk, Person: facts.Actor.Kind == keyturn.Person},
+		Rules: facts.Rules, Withheld: ms.withheld, Log: log, Items: db, Store: keeper, Holders: running,
 		WhoIs: whoIs(facts.Actor), Prover: session.Prover{Desk: how.Desk}, Remember: m.remember(how, func(file string) error {
 			_, err := b.Do(ctx, keyturn.UseConfig{Path: file})
 			return err
@@ -85,9 +83,9 @@ func (m machine) session(ctx context.Context, how session.How, facts session.Fac
 		running.Sweep()
 		return told
 	}
-	return &session.Session{Service: b, Facts: facts, How: how, Tidy: tidy, Attend: ms.Attend, Store: store.FactsOf(db.Stats()), StoreState: keeper.State,
-		Unfinished: []session.UnfinishedWork{keeper.Unfinished, keeper.Copies, ms.Leftover}, Close: func() error {
-			ms.Close()
+	return &session.Session{Service: b, Facts: facts, How: how, Tidy: tidy, Attend: ms.attend, Store: store.FactsOf(db.Stats()), StoreState: keeper.State,
+		Unfinished: []session.UnfinishedWork{keeper.Unfinished, keeper.Copies, ms.leftover}, Close: func() error {
+			ms.close()
 			err := b.Flush()
 			running.Release()
 			forwarded()

@@ -1,4 +1,4 @@
-package access
+package vault
 
 import (
 	"cmp"
@@ -24,8 +24,8 @@ type shelf struct {
 
 func (s shelf) Load(context.Context) (platform.Token, error) { return s.token, s.err }
 
-// TestChain: which token counts, and to whose server it belongs.
-func TestChain(t *testing.T) {
+// TestTokenSource: which token counts, and to whose server it belongs.
+func TestTokenSource(t *testing.T) {
 	home, empty := t.TempDir(), t.TempDir()
 	if err := os.WriteFile(filepath.Join(home, ".vault-token"), []byte("of-the-file\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -68,11 +68,11 @@ func TestChain(t *testing.T) {
 		"a store that fails":        {env: map[string]string{"VAULT_ADDR": here, "HOME": home}, kept: shelf{err: keyturn.E(keyturn.Corrupt, "damaged", "")}, code: keyturn.Corrupt, after: "~/.vault-token"},
 	} {
 		who := cmp.Or(c.who, keyturn.Person)
-		chain := Chain{Env: func(n string) string { return c.env[n] }, Mount: "prod", Address: here, Only: c.only, Who: who, Kept: &login.Kept{Keeper: c.kept}}
-		got, err := chain.Token(t.Context())
-		source := map[string]string{"t": "VAULT_TOKEN", "of-the-login": "login", "of-the-file": "~/.vault-token"}[c.want]
-		if from := chain.Source(t.Context()); from != source {
-			t.Errorf("%s: it is of %q, want %q", name, from, source)
+		source := &tokenSource{env: func(n string) string { return c.env[n] }, mount: "prod", address: here, only: c.only, caller: who, kept: &login.Kept{Keeper: c.kept}}
+		got, err := source.token(t.Context())
+		want := map[string]string{"t": "VAULT_TOKEN", "of-the-login": "login", "of-the-file": "~/.vault-token"}[c.want]
+		if from := source.source(t.Context()); from != want {
+			t.Errorf("%s: it is of %q, want %q", name, from, want)
 		}
 		switch {
 		case c.code == "" && (err != nil || !got.Equal(keyturn.NewValue([]byte(c.want)))):
@@ -82,7 +82,7 @@ func TestChain(t *testing.T) {
 		case c.code == keyturn.Expired && keyturn.AsError(err).Hint != "keyturn login prod"+map[bool]string{true: " --method oidc"}[c.kept.token.Words != ""]:
 			t.Errorf("%s: hint %q", name, keyturn.AsError(err).Hint)
 		}
-		if in, after := chain.Instead(true), chain.Instead(false); in != c.instead || after != c.after {
+		if in, after := source.instead(true), source.instead(false); in != c.instead || after != c.after {
 			t.Errorf("%s: %q in place of a login and %q without one, want %q and %q", name, in, after, c.instead, c.after)
 		}
 	}

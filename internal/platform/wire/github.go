@@ -1,4 +1,4 @@
-package login
+package wire
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/platform/wire"
 )
 
 const (
@@ -17,18 +16,18 @@ const (
 	signedLimit = 15 * time.Second
 )
 
-// GitHub gets the signed token of the job that runs on GitHub Actions, for an
+// GitHubToken gets the signed token of the job that runs on GitHub Actions, for an
 // audience, "" for GitHub's default. Address and token are those of
 // ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN
 // (https://docs.github.com/actions/reference/security/oidc#methods-for-requesting-the-oidc-token).
-// Its errors repeat neither.
-func GitHub(ctx context.Context, address string, token keyturn.Value, audience string) (keyturn.Value, error) {
+// Its errors repeat neither address nor token.
+func GitHubToken(ctx context.Context, address string, token keyturn.Value, audience string) (keyturn.Value, error) {
 	failed := func(cause error) (keyturn.Value, error) {
 		return keyturn.Value{}, keyturn.E(keyturn.Unavailable, "GitHub Actions gave no signed token for this job",
 			"the job needs permissions: id-token: write").Because(cause)
 	}
 	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && wire.Loopback(u.Hostname())) {
+	if err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && Loopback(u.Hostname())) {
 		return keyturn.Value{}, keyturn.E(keyturn.Invalid, "ACTIONS_ID_TOKEN_REQUEST_URL is not an address of GitHub Actions", "")
 	}
 	if audience != "" {
@@ -43,10 +42,10 @@ func GitHub(ctx context.Context, address string, token keyturn.Value, audience s
 		return failed(nil)
 	}
 	req.Header.Set("Authorization", "bearer "+string(token.Reveal()))
-	client := &http.Client{Transport: wire.Transport(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Transport: Transport(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req)
 	if err != nil {
-		return failed(wire.Cause(err))
+		return failed(Cause(err))
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxSigned))

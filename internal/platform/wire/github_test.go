@@ -1,7 +1,8 @@
-package login
+package wire
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -26,7 +27,7 @@ func TestGitHub(t *testing.T) {
 	}))
 	defer s.Close()
 	ask := func(address, audience string) (keyturn.Value, error) {
-		return GitHub(t.Context(), address, keyturn.NewValue([]byte("kt-canary-job")), audience)
+		return GitHubToken(t.Context(), address, keyturn.NewValue([]byte("kt-canary-job")), audience)
 	}
 	for audience, query := range map[string]string{"": "api-version=2.0", "https://vault": "api-version=2.0&audience=https%3A%2F%2Fvault"} {
 		v, err := ask(s.URL+"/x?api-version=2.0", audience)
@@ -65,7 +66,7 @@ func TestGitHubRepeatsNothing(t *testing.T) {
 			_, _ = io.WriteString(conn, answer)
 			_ = conn.Close()
 		}))
-		_, err := GitHub(t.Context(), s.URL+"/"+canary, keyturn.NewValue([]byte(canary)), "")
+		_, err := GitHubToken(t.Context(), s.URL+"/"+canary, keyturn.NewValue([]byte(canary)), "")
 		code(t, answer, err, keyturn.Unavailable)
 		for next := err; next != nil; next = errors.Unwrap(next) {
 			if e := keyturn.AsError(next); strings.Contains(next.Error()+e.Message+e.Hint, canary) {
@@ -73,5 +74,20 @@ func TestGitHubRepeatsNothing(t *testing.T) {
 			}
 		}
 		s.Close()
+	}
+}
+
+// code fails where err has another code, or it or a cause repeats the canary.
+func code(t *testing.T, doing string, err error, want keyturn.Code) {
+	t.Helper()
+	e := keyturn.AsError(err)
+	if e == nil || e.Code != want {
+		t.Errorf("%s: %v, want %s", doing, err, want)
+		return
+	}
+	for err := error(e); err != nil; err = errors.Unwrap(err) {
+		if strings.Contains(fmt.Sprint(err)+e.Hint, "kt-canary") {
+			t.Errorf("%s: the error repeats what was given: %v", doing, err)
+		}
 	}
 }
