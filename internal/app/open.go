@@ -11,7 +11,6 @@ import (
 	"github.com/keyturn/keyturn/internal/app/restore"
 	"github.com/keyturn/keyturn/internal/app/store"
 	"github.com/keyturn/keyturn/internal/audit"
-	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/broker"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
@@ -56,7 +55,7 @@ func (m machine) restore(ctx context.Context, how command.How, o command.Restore
 }
 
 func (m machine) stateOptions() state.Options {
-	return state.Options{Writer: version(), Now: m.Now, Tree: verify.Append}
+	return state.Options{Writer: version(), Now: m.Now}
 }
 
 func (m machine) session(ctx context.Context, how command.How, facts command.Facts, keeper *store.Keeper) (*command.Session, error) {

@@ -97,7 +97,6 @@ func (h Home) Open(ctx context.Context) (*Keeper, error) {
 		db, err := state.Open(ctx, h.Facts.Home, s.load(ctx), h.Options)
 		if err == nil {
 			s.db = db
-			h.tellUpgrade(db)
 			return s, nil
 		}
 		if keyturn.AsError(err).Code != keyturn.Sealed || again == 3 {
@@ -129,13 +128,6 @@ func (h Home) askBackupPassphrase(ctx context.Context, fresh bool) (keyturn.Valu
 		return h.How.Prompt.Twice(ctx, question)
 	}
 	return h.How.Prompt.Secret(ctx, question)
-}
-
-// tellUpgrade tells, once, that the store has a new format.
-func (h Home) tellUpgrade(db *state.DB) {
-	if from, copied := db.Upgraded(); from > 0 {
-		_, _ = h.Err.WriteString("keyturn: the store had an older format and was upgraded; as it was before it is kept at " + keyturn.Clean(copied) + "\n")
-	}
 }
 
 // UsualKind is where a new root key is kept when nobody says it.

@@ -112,11 +112,10 @@ func (s *Keeper) Unfinished(ctx context.Context) ([]command.Unfinished, error) {
 // AsidePrefix begins the name of a folder with a store that another one replaced.
 const AsidePrefix = "replaced-"
 
-// leftovers are the copies of the store that a restore or an upgrade kept beside it.
+// leftovers are the copies of the store that a restore kept beside it.
 func leftovers(home string) []string {
 	aside, _ := filepath.Glob(filepath.Join(home, AsidePrefix+"*"))
-	formats, _ := filepath.Glob(filepath.Join(home, state.File+".format-*"))
-	return append(aside, formats...)
+	return aside
 }
 
 // Copies tells of those: what was destroyed since is still in them.

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/crashlab"
@@ -38,7 +37,7 @@ func rekeyOnFailingDisk(t *testing.T, nth, times int) (failed int) {
 	disk := crashlab.New(crashlab.Files{state.File: file}, crashlab.Faults{})
 	t.Cleanup(disk.Close)
 
-	options := state.Options{Tree: verify.Append, VFS: crashlab.VFS}
+	options := state.Options{VFS: crashlab.VFS}
 	s := &Keeper{Home: Home{Facts: command.Facts{Home: disk.Dir}, Options: options}}
 	load := func(id, kind, place string) ([]byte, error) { return keys.Load(t.Context(), kind, place) }
 	if s.db, err = state.Open(t.Context(), disk.Dir, load, options); err != nil {
