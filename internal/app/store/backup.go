@@ -11,7 +11,7 @@ import (
 	"github.com/keyturn/keyturn/internal/app/outfile"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/backup"
-	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/rootkey"
 )
@@ -23,7 +23,7 @@ func (s *Keeper) Backup(ctx context.Context, op keyturn.BackupStore) (*keyturn.B
 	if err != nil {
 		return nil, err
 	}
-	if command.Within(op.To, s.Facts.Home) {
+	if session.Within(op.To, s.Facts.Home) {
 		return nil, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(op.To)+"' is in keyturn's own folder, with the store", "name a file elsewhere: best on another disk")
 	}
 	if _, err := os.Lstat(op.To); err == nil && !op.Overwrite {

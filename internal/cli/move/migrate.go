@@ -9,6 +9,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 type migrateOptions struct {
@@ -60,7 +61,7 @@ More: docs/migrate.md`,
 			if err := o.check(); err != nil {
 				return err
 			}
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error {
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error {
 				m := &migrator{Command: c, s: s, o: o}
 				switch {
 				case o.list:

@@ -14,11 +14,12 @@ import (
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/cli/move/rewrite"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // list shows the migrations that are kept.
 func (m *migrator) list(ctx context.Context) error {
-	all, err := command.Ask[*keyturn.Migrations](ctx, m.Command, m.s, keyturn.ListMigrations{})
+	all, err := session.Ask[*keyturn.Migrations](ctx, m.s, keyturn.ListMigrations{})
 	if err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func (m *migrator) list(ctx context.Context) error {
 // own whose files all lie below the folder that the program was started in, once a
 // person has seen which that is and said yes; doing is what is asked then.
 func (m *migrator) find(ctx context.Context, doing string, want func(keyturn.Migration) bool) (keyturn.Migration, error) {
-	all, err := command.Ask[*keyturn.Migrations](ctx, m.Command, m.s, keyturn.ListMigrations{})
+	all, err := session.Ask[*keyturn.Migrations](ctx, m.s, keyturn.ListMigrations{})
 	if err != nil {
 		return keyturn.Migration{}, err
 	}
@@ -108,7 +109,7 @@ func (m *migrator) meant(ctx context.Context, doing string, x keyturn.Migration)
 	}
 	yes, err := m.Prompt().Confirm(ctx, question)
 	if err == nil && !yes {
-		err = command.SaidNo()
+		err = session.SaidNo()
 	}
 	return err
 }
@@ -176,7 +177,7 @@ func (m *migrator) goOn(ctx context.Context, x keyturn.Migration) error {
 	if err != nil {
 		return err
 	}
-	res, err := command.Ask[*keyturn.MigrationFiles](ctx, m.Command, m.s, keyturn.ResumeMigration{Ref: x.Ref, ID: x.ID, Texts: candidate})
+	res, err := session.Ask[*keyturn.MigrationFiles](ctx, m.s, keyturn.ResumeMigration{Ref: x.Ref, ID: x.ID, Texts: candidate})
 	if err != nil {
 		return err
 	}
@@ -192,7 +193,7 @@ func (m *migrator) goOn(ctx context.Context, x keyturn.Migration) error {
 	if err := m.apply(ctx, x.Ref, x.ID, changes); err != nil {
 		return err
 	}
-	end, err := command.Ask[*keyturn.Migrated](ctx, m.Command, m.s, keyturn.FinishMigration{Ref: x.Ref, ID: x.ID})
+	end, err := session.Ask[*keyturn.Migrated](ctx, m.s, keyturn.FinishMigration{Ref: x.Ref, ID: x.ID})
 	if err != nil {
 		return m.unfinished(x.Ref, x.ID, err)
 	}
@@ -222,7 +223,7 @@ func (m *migrator) revert(ctx context.Context, x keyturn.Migration) error {
 	if err != nil {
 		return err
 	}
-	res, err := command.Ask[*keyturn.MigrationFiles](ctx, m.Command, m.s, keyturn.RevertMigration{Ref: x.Ref, ID: x.ID, Texts: candidate})
+	res, err := session.Ask[*keyturn.MigrationFiles](ctx, m.s, keyturn.RevertMigration{Ref: x.Ref, ID: x.ID, Texts: candidate})
 	if err != nil {
 		if e := *keyturn.AsError(err); e.Code == keyturn.Conflict && x.Open() {
 			e.Hint = strings.TrimPrefix(e.Hint+"\n", "\n") + "then be rid of the migration: keyturn migrate --forget " + x.ID + " --yes"
@@ -245,7 +246,7 @@ func (m *migrator) revert(ctx context.Context, x keyturn.Migration) error {
 			return &e
 		}
 	}
-	end, err := command.Ask[*keyturn.Migrated](ctx, m.Command, m.s, keyturn.FinishMigration{Ref: x.Ref, ID: x.ID})
+	end, err := session.Ask[*keyturn.Migrated](ctx, m.s, keyturn.FinishMigration{Ref: x.Ref, ID: x.ID})
 	if err != nil {
 		return err
 	}
@@ -275,7 +276,7 @@ func (m *migrator) extract(ctx context.Context, x keyturn.Migration) error {
 		}
 		targets = append(targets, path)
 	}
-	res, err := command.Ask[*keyturn.MigrationFiles](ctx, m.Command, m.s, keyturn.RevertMigration{Ref: x.Ref, ID: x.ID, Out: folder})
+	res, err := session.Ask[*keyturn.MigrationFiles](ctx, m.s, keyturn.RevertMigration{Ref: x.Ref, ID: x.ID, Out: folder})
 	if err != nil {
 		return err
 	}
@@ -330,18 +331,18 @@ func (m *migrator) forget(ctx context.Context) error {
 			return err
 		}
 		if !yes {
-			return command.SaidNo()
+			return session.SaidNo()
 		}
 	}
 	return m.locked(x, func() error {
 		op := keyturn.ForgetMigration{Ref: x.Ref, ID: x.ID}
-		end, err := command.Ask[*keyturn.Migrated](ctx, m.Command, m.s, op)
+		end, err := session.Ask[*keyturn.Migrated](ctx, m.s, op)
 		if open && errors.Is(err, keyturn.Conflict) {
 			// It may be forgotten, but not while it is open.
-			if _, err := command.Ask[*keyturn.Migrated](ctx, m.Command, m.s, keyturn.FinishMigration{Ref: x.Ref, ID: x.ID}); err != nil {
+			if _, err := session.Ask[*keyturn.Migrated](ctx, m.s, keyturn.FinishMigration{Ref: x.Ref, ID: x.ID}); err != nil {
 				return err
 			}
-			end, err = command.Ask[*keyturn.Migrated](ctx, m.Command, m.s, op)
+			end, err = session.Ask[*keyturn.Migrated](ctx, m.s, op)
 		}
 		if err != nil {
 			return err

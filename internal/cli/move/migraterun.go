@@ -12,12 +12,13 @@ import (
 	"github.com/keyturn/keyturn/internal/cli/move/rewrite"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/rules"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // migrator is one run of the command.
 type migrator struct {
 	*command.Command
-	s *command.Session
+	s *session.Session
 	o migrateOptions
 }
 
@@ -108,7 +109,7 @@ func (m *migrator) sources() ([]rewrite.Source, error) {
 // cutOff is the migration of one of the files that was cut off after its values
 // were stored. What a crash of any of them left beside the files is removed.
 func (m *migrator) cutOff(ctx context.Context, paths []string) (*keyturn.Migration, error) {
-	all, err := command.Ask[*keyturn.Migrations](ctx, m.Command, m.s, keyturn.ListMigrations{})
+	all, err := session.Ask[*keyturn.Migrations](ctx, m.s, keyturn.ListMigrations{})
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +158,7 @@ func (m *migrator) sure(ctx context.Context, p plan) error {
 	}
 	yes, err := m.Prompt().Confirm(ctx, what+"?")
 	if err == nil && !yes {
-		err = command.SaidNo()
+		err = session.SaidNo()
 	}
 	return err
 }
@@ -176,7 +177,7 @@ func (m *migrator) carryOut(ctx context.Context, p plan) error {
 			return err
 		}
 	}
-	res, err := command.Ask[*keyturn.Migrated](ctx, m.Command, m.s, op)
+	res, err := session.Ask[*keyturn.Migrated](ctx, m.s, op)
 	if err != nil {
 		return err
 	}
@@ -185,7 +186,7 @@ func (m *migrator) carryOut(ctx context.Context, p plan) error {
 		if err := m.apply(ctx, op.Ref, id, p.changes(id)); err != nil {
 			return err
 		}
-		end, err := command.Ask[*keyturn.Migrated](ctx, m.Command, m.s, keyturn.FinishMigration{Ref: op.Ref, ID: id})
+		end, err := session.Ask[*keyturn.Migrated](ctx, m.s, keyturn.FinishMigration{Ref: op.Ref, ID: id})
 		if err != nil {
 			return m.unfinished(op.Ref, id, err)
 		}
