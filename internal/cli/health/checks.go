@@ -12,6 +12,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/migrate"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -256,7 +257,7 @@ func (d *doctor) project(ctx context.Context, s *session.Session) {
 // unfinished tells of work that was cut short: migrations, leases, and what else the
 // session knows of.
 func (d *doctor) unfinished(ctx context.Context, s *session.Session) {
-	lists := append([]session.UnfinishedWork{func(ctx context.Context) ([]session.Unfinished, error) { return migrations(ctx, s) },
+	lists := append([]session.UnfinishedWork{func(ctx context.Context) ([]session.Unfinished, error) { return migrate.Unfinished(ctx, s) },
 		func(ctx context.Context) ([]session.Unfinished, error) { return leases(ctx, s) }}, s.Unfinished...)
 	for _, list := range lists {
 		found, err := list(ctx)
@@ -270,29 +271,6 @@ func (d *doctor) unfinished(ctx context.Context, s *session.Session) {
 			d.warn("unfinished", u.Next, "%s", u.What)
 		}
 	}
-}
-
-// migrations are those that were cut off, or are under way.
-func migrations(ctx context.Context, s *session.Session) ([]session.Unfinished, error) {
-	res, err := keyturn.Do[*keyturn.Migrations](ctx, s.Service, keyturn.ListMigrations{})
-	if err != nil {
-		return nil, err
-	}
-	var out []session.Unfinished
-	for _, m := range res.Migrations {
-		if !m.Open() {
-			continue
-		}
-		next := "keyturn migrate --resume " + m.ID + "   (or take it back: keyturn migrate --rollback " + m.ID + ")"
-		switch m.Phase {
-		case keyturn.MigrationReverting:
-			next = "keyturn migrate --rollback " + m.ID
-		case keyturn.MigrationBegun: // no file was changed, and nothing is stored for sure
-			next = "give the command again, or: keyturn migrate --forget " + m.ID
-		}
-		out = append(out, session.Unfinished{What: "a migration into " + m.Ref.Short() + ", begun " + command.When(m.Began) + ", is not finished (" + m.Phase + ")", Next: next})
-	}
-	return out, nil
 }
 
 func (d *doctor) expiring(ctx context.Context, s *session.Session, mounts []string) {
