@@ -4,7 +4,7 @@
 // SQLite keeps beside it, can be read without the root key.
 //
 // Beneath it, seal has the keys and encrypts, rows has what rows hold, table goes over
-// whole tables, sqlite runs transactions, and disk gives files their names.
+// whole tables, and sqlite runs transactions.
 //
 // # Keys
 //

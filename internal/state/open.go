@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/state/disk"
+	"github.com/keyturn/keyturn/internal/durable"
 	"github.com/keyturn/keyturn/internal/state/rows"
 	"github.com/keyturn/keyturn/internal/state/seal"
 	"github.com/keyturn/keyturn/internal/state/sqlite"
@@ -124,12 +124,12 @@ func place(ctx context.Context, dir string, build func(temp string) error) error
 	if _, err := os.Lstat(path); err == nil {
 		return exists(nil)
 	}
-	disk.Sweep(path)
-	temp := disk.Temp(path)
+	durable.Sweep(path)
+	temp := durable.TempName(path)
 	defer removeAll(temp)
 	err := build(temp)
 	if err == nil {
-		err = disk.Publish(temp, path)
+		err = durable.Publish(temp, path)
 	}
 	if errors.Is(err, fs.ErrExist) {
 		return exists(err)
@@ -137,7 +137,7 @@ func place(ctx context.Context, dir string, build func(temp string) error) error
 	if err != nil {
 		return sqlite.Fail(ctx, path, err)
 	}
-	_ = disk.SyncDir(filepath.Dir(dir)) // may not be ours to read
+	_ = durable.SyncFolder(filepath.Dir(dir)) // may not be ours to read
 	return nil
 }
 
@@ -149,7 +149,7 @@ func removeAll(path string) {
 
 // build makes the database and closes it: then it is one file.
 func build(ctx context.Context, path string, root []byte, o Options) error {
-	if err := disk.New(path); err != nil {
+	if err := durable.New(path); err != nil {
 		return err
 	}
 	k := &keys{facts: Facts{ID: o.ID, Kind: o.Kind, Place: o.Place}}

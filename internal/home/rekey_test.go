@@ -1,4 +1,4 @@
-package store
+package home
 
 import (
 	"errors"
@@ -38,7 +38,7 @@ func rekeyOnFailingDisk(t *testing.T, nth, times int) (failed int) {
 	t.Cleanup(disk.Close)
 
 	options := state.Options{VFS: crashlab.VFS}
-	s := &Keeper{Home: Home{Facts: session.Facts{Home: disk.Dir}, Options: options}}
+	s := &Store{Folder: Folder{Facts: session.Facts{Home: disk.Dir}, Options: options}}
 	load := func(id, kind, place string) ([]byte, error) { return keys.Load(t.Context(), kind, place) }
 	if s.db, err = state.Open(t.Context(), disk.Dir, load, options); err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func rekeyOnFailingDisk(t *testing.T, nth, times int) (failed int) {
 		failed++
 		return errors.New("planted: the disk fails")
 	}})
-	_, changeErr := s.change(t.Context(), Spot{rootkey.File, place}, rootkey.File)
+	_, changeErr := s.change(t.Context(), spot{rootkey.File, place}, rootkey.File)
 	if failed == 0 && changeErr != nil {
 		t.Fatalf("sync %d, %d times: nothing failed, and the change says %v", nth, times, changeErr)
 	}
@@ -96,7 +96,7 @@ func rekeyOnFailingDisk(t *testing.T, nth, times int) (failed int) {
 	return failed
 }
 
-func nowAt(t *testing.T, s *Keeper) Spot {
+func nowAt(t *testing.T, s *Store) spot {
 	t.Helper()
 	now, err := s.held(t.Context())
 	if err != nil {
