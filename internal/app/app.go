@@ -16,6 +16,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/home"
 	"github.com/keyturn/keyturn/internal/launch"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/local"
@@ -114,49 +115,6 @@ func (m machine) env(name string) string {
 	return ""
 }
 
-// home is keyturn's own folder: the store and, where it is kept in a file, the
-// root key.
-func (m machine) home(how session.How) (string, error) {
-	dir := how.Home
-	if dir == "" {
-		dir = m.env("KEYTURN_HOME")
-	}
-	if dir == "" {
-		base, err := m.dataFolder()
-		if err != nil {
-			return "", err
-		}
-		dir = filepath.Join(base, "keyturn")
-	}
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(m.Dir, dir)
-	}
-	return filepath.Clean(dir), nil
-}
-
-// dataFolder is where programs of this system keep a user's data.
-func (m machine) dataFolder() (string, error) {
-	user := m.env("HOME")
-	switch runtime.GOOS {
-	case "windows":
-		if d := m.env("LocalAppData"); d != "" {
-			return d, nil
-		}
-	case "darwin":
-		if user != "" {
-			return filepath.Join(user, "Library", "Application Support"), nil
-		}
-	default:
-		if d := m.env("XDG_DATA_HOME"); filepath.IsAbs(d) {
-			return d, nil
-		}
-		if user != "" {
-			return filepath.Join(user, ".local", "share"), nil
-		}
-	}
-	return "", keyturn.E(keyturn.Invalid, "no home folder is known", "set KEYTURN_HOME to the folder that keyturn may use")
-}
-
 // locations says where the operator's configuration may be.
 func (m machine) locations(how session.How) config.Locations {
 	if how.Home != "" {
@@ -186,7 +144,7 @@ func (m machine) driverEnv(caller keyturn.Actor) platform.Env {
 func (m machine) facts(how session.How) (session.Facts, error) {
 	var f session.Facts
 	var err error
-	if f.Home, err = m.home(how); err != nil {
+	if f.Home, err = home.Path(how, m.env, m.Dir); err != nil {
 		return f, err
 	}
 	f.Actor = m.Who.Actor()

@@ -1,8 +1,11 @@
-package disk
+package durable
 
 // Simulate has the steps done by another system until restore is called.
-func Simulate(f files) (restore func()) {
+func Simulate(f steps) (restore func()) {
 	was := system
 	system = f
 	return func() { system = was }
 }
+
+// Claim is claim.
+var Claim = claim

@@ -1,4 +1,4 @@
-package disk_test
+package durable_test
 
 import (
 	"bytes"
@@ -12,9 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keyturn/keyturn/internal/durable"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/crashlab"
-	"github.com/keyturn/keyturn/internal/state/disk"
 )
 
 // noLinks is a file system without hard links.
@@ -52,18 +52,18 @@ func publish(ctx context.Context, data []byte, faults crashlab.Faults, links boo
 	defer d.Close()
 	var restore func()
 	if links {
-		restore = disk.Simulate(d)
+		restore = durable.Simulate(d)
 	} else {
-		restore = disk.Simulate(noLinks{d})
+		restore = durable.Simulate(noLinks{d})
 	}
 	defer restore()
 	path := filepath.Join(d.Dir, state.File)
-	temp := disk.Temp(path)
-	if err := errors.Join(disk.New(temp), d.WriteFile(temp, data), disk.Publish(temp, path)); err != nil {
+	temp := durable.TempName(path)
+	if err := errors.Join(durable.New(temp), d.WriteFile(temp, data), durable.Publish(temp, path)); err != nil {
 		return 0, err
 	}
 	answered := d.Now()
-	if err := disk.Publish(path, path); !errors.Is(err, fs.ErrExist) {
+	if err := durable.Publish(path, path); !errors.Is(err, fs.ErrExist) {
 		return 0, fmt.Errorf("a name that is taken: %v", err)
 	}
 	rng := rand.New(rand.NewPCG(1, 1))

@@ -1,4 +1,4 @@
-package store
+package home
 
 import (
 	"bytes"
@@ -13,25 +13,24 @@ import (
 	"github.com/keyturn/keyturn/internal/state/rootkey"
 )
 
-// Keeper does what is about the open store as a whole. It satisfies
-// broker.Store.
-type Keeper struct {
-	Home
+// Store is the open store as a whole. It satisfies broker.Store.
+type Store struct {
+	Folder
 	db *state.DB
 
-	mu   sync.Mutex // of what follows: another process may change the root key
+	mu   sync.Mutex // guards what follows: another process may change the root key
 	keys rootkey.Keeper
-	at   Spot   // where the root key was looked for last
-	root []byte // the root key there; nil where it was not to be had
+	at   spot   // where the root key was looked for last
+	root []byte // the root key there; nil where it could not be had
 }
 
-// load is the store's keyfunc: it gets a root key and keeps it at hand.
-func (s *Keeper) load(ctx context.Context) state.Keyfunc {
+// load returns the store's keyfunc, which gets the root key and keeps it at hand.
+func (s *Store) load(ctx context.Context) state.Keyfunc {
 	return func(id, kind, place string) ([]byte, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.keys = s.KeysOf(id)
-		if at := (Spot{kind, place}); s.at != at || s.root == nil {
+		s.keys = s.keysOf(id)
+		if at := (spot{kind, place}); s.at != at || s.root == nil {
 			clear(s.root)
 			s.at, s.root = at, nil
 			key, err := s.keys.Load(ctx, kind, place)
@@ -44,23 +43,26 @@ func (s *Keeper) load(ctx context.Context) state.Keyfunc {
 	}
 }
 
-// held is where the store's root key is now, by what the store itself says.
-func (s *Keeper) held(ctx context.Context) (Spot, error) {
+// held returns where the store says that its root key is.
+func (s *Store) held(ctx context.Context) (spot, error) {
 	f, err := state.Peek(ctx, s.Facts.Home, s.Options)
-	return SpotOf(f), err
+	return spotOf(f), err
 }
 
 // Close closes the store, and forgets its root key.
-func (s *Keeper) Close() error {
+func (s *Store) Close() error {
 	clear(s.root)
 	return s.db.Close()
 }
 
-// DB is the open store.
-func (s *Keeper) DB() *state.DB { return s.db }
+// DB returns the store's database.
+func (s *Store) DB() *state.DB { return s.db }
+
+// StoreFacts returns what does not change about the store.
+func (s *Store) StoreFacts() session.StoreFacts { return factsOf(s.db.Stats()) }
 
 // Unlock implements broker.Store.
-func (s *Keeper) Unlock(_ context.Context, op keyturn.UnlockStore) (*keyturn.Unlocked, error) {
+func (s *Store) Unlock(_ context.Context, op keyturn.UnlockStore) (*keyturn.Unlocked, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.at.Kind != rootkey.Passphrase {
@@ -71,19 +73,19 @@ func (s *Keeper) Unlock(_ context.Context, op keyturn.UnlockStore) (*keyturn.Unl
 }
 
 // Lock implements broker.Store.
-func (s *Keeper) Lock(context.Context) error {
+func (s *Store) Lock(context.Context) error {
 	if s.at.Kind != rootkey.Passphrase {
 		return s.noLock()
 	}
 	return s.keys.Lock()
 }
 
-func (s *Keeper) noLock() error {
-	return keyturn.E(keyturn.Invalid, "the local store has no lock: its root key is in "+keyturn.Clean(s.at.Shown(s.Facts.Home)), "'keyturn store rekey --key passphrase' has a passphrase protect it")
+func (s *Store) noLock() error {
+	return keyturn.E(keyturn.Invalid, "the local store has no lock: its root key is in "+keyturn.Clean(s.at.shown(s.Facts.Home)), "'keyturn store rekey --key passphrase' has a passphrase protect it")
 }
 
-// State tells what changes about the store's keys.
-func (s *Keeper) State(ctx context.Context) (session.StoreState, error) {
+// State returns what changes about the store's keys.
+func (s *Store) State(ctx context.Context) (session.StoreState, error) {
 	var out session.StoreState
 	s.mu.Lock()
 	keys, at := s.keys, s.at
@@ -100,8 +102,8 @@ func (s *Keeper) State(ctx context.Context) (session.StoreState, error) {
 	return out, err
 }
 
-// Unfinished tells of a change of the keys that was cut short.
-func (s *Keeper) Unfinished(ctx context.Context) ([]session.Unfinished, error) {
+// Unfinished reports a change of the keys that was cut short.
+func (s *Store) Unfinished(ctx context.Context) ([]session.Unfinished, error) {
 	st, err := s.State(ctx)
 	if err != nil || !st.Unfinished {
 		return nil, err
@@ -109,18 +111,17 @@ func (s *Keeper) Unfinished(ctx context.Context) ([]session.Unfinished, error) {
 	return []session.Unfinished{{What: "a change of the store's keys is not finished", Next: "keyturn store rekey"}}, nil
 }
 
-// AsidePrefix begins the name of a folder with a store that another one replaced.
-const AsidePrefix = "replaced-"
+// asidePrefix begins the name of a folder with a store that another one replaced.
+const asidePrefix = "replaced-"
 
-// leftovers are the copies of the store that a restore or an upgrade kept beside it.
+// leftovers returns the folders with stores that a restore moved aside.
 func leftovers(home string) []string {
-	aside, _ := filepath.Glob(filepath.Join(home, AsidePrefix+"*"))
-	formats, _ := filepath.Glob(filepath.Join(home, state.File+".format-*"))
-	return append(aside, formats...)
+	aside, _ := filepath.Glob(filepath.Join(home, asidePrefix+"*"))
+	return aside
 }
 
-// Copies tells of those: what was destroyed since is still in them.
-func (s *Keeper) Copies(context.Context) (out []session.Unfinished, _ error) {
+// Copies reports the leftovers: what was destroyed since is still in them.
+func (s *Store) Copies(context.Context) (out []session.Unfinished, _ error) {
 	for _, path := range leftovers(s.Facts.Home) {
 		out = append(out, session.Unfinished{What: "an old copy of the store is kept, with values that may have been destroyed since: " + keyturn.Clean(path),
 			Next: "when you do not need it any more: rm -r " + keyturn.Quote(path)})

@@ -1,24 +1,27 @@
-package store
+package home
 
 import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/app/outfile"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/backup"
+	"github.com/keyturn/keyturn/internal/durable"
 	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/rootkey"
 )
 
-// Backup implements broker.Store: a snapshot is taken and verified, and then
-// encrypted into a new file, which has its name once it is whole and on the disk.
-func (s *Keeper) Backup(ctx context.Context, op keyturn.BackupStore) (*keyturn.BackedUp, error) {
+// Backup implements broker.Store. It takes a snapshot, verifies it, and encrypts it into
+// a new file, which gets its name once it is whole and on the disk.
+func (s *Store) Backup(ctx context.Context, op keyturn.BackupStore) (*keyturn.BackedUp, error) {
 	to, err := s.recipients(ctx, op)
 	if err != nil {
 		return nil, err
@@ -27,9 +30,9 @@ func (s *Keeper) Backup(ctx context.Context, op keyturn.BackupStore) (*keyturn.B
 		return nil, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(op.To)+"' is in keyturn's own folder, with the store", "name a file elsewhere: best on another disk")
 	}
 	if _, err := os.Lstat(op.To); err == nil && !op.Overwrite {
-		return nil, outfile.Occupied(op.To)
+		return nil, occupied(op.To)
 	}
-	dir, err := outfile.Scratch(s.Facts.Home, "backup-")
+	dir, err := scratch(s.Facts.Home, "backup-")
 	if err != nil {
 		return nil, err
 	}
@@ -45,25 +48,37 @@ func (s *Keeper) Backup(ctx context.Context, op keyturn.BackupStore) (*keyturn.B
 	defer clear(key)
 	db, err := os.Open(path)
 	if err != nil {
-		return nil, outfile.Unwritten(op.To, err)
+		return nil, unwritten(op.To, err)
 	}
 	defer db.Close()
 	fi, err := db.Stat()
 	if err != nil {
-		return nil, outfile.Unwritten(op.To, err)
+		return nil, unwritten(op.To, err)
 	}
 	m.Size = fi.Size()
-	size, err := outfile.New(op.To, op.Overwrite, func(f *os.File) error {
-		return backup.Write(outfile.Until(ctx, f), to, m, []byte(rootkey.Text(key)), db)
+	write, size := durable.Create, int64(0)
+	if op.Overwrite {
+		write = durable.Replace
+	}
+	err = write(op.To, func(f *os.File) error {
+		err := backup.Write(until(ctx, f), to, m, []byte(rootkey.Text(key)), db)
+		if err == nil {
+			size, err = f.Seek(0, io.SeekCurrent)
+		}
+		return err
 	})
+	if errors.Is(err, fs.ErrExist) {
+		return nil, occupied(op.To)
+	}
 	if err != nil {
-		return nil, err
+		return nil, unwritten(op.To, err)
 	}
 	return &keyturn.BackedUp{Path: op.To, Size: size, Log: keyturn.LogMark{Size: m.Log.Size, Root: m.Log.Root}}, nil
 }
 
-// examine verifies a snapshot in dir as restoring it would, and says what it is.
-func (s *Keeper) examine(ctx context.Context, dir string) (backup.Manifest, []byte, error) {
+// examine verifies a snapshot in dir as a restore would, and returns its manifest and
+// its root key.
+func (s *Store) examine(ctx context.Context, dir string) (backup.Manifest, []byte, error) {
 	get := s.load(ctx)
 	var key []byte
 	snapshot, err := state.Open(ctx, dir, func(id, kind, place string) ([]byte, error) {
@@ -92,15 +107,15 @@ func (s *Keeper) examine(ctx context.Context, dir string) (backup.Manifest, []by
 		Log: backup.Log{Size: r.Size, Root: hex.EncodeToString(r.Root[:]), Checkpoint: string(note)}}, key, nil
 }
 
-// recipients are who can open a backup.
-func (s *Keeper) recipients(ctx context.Context, op keyturn.BackupStore) (backup.Recipients, error) {
+// recipients returns who can open a backup.
+func (s *Store) recipients(ctx context.Context, op keyturn.BackupStore) (backup.Recipients, error) {
 	if !op.Passphrase {
 		return backup.ParseRecipients(op.Recipients)
 	}
 	if len(op.Recipients) > 0 {
 		return backup.Recipients{}, keyturn.E(keyturn.Invalid, "a backup is for recipients or for a passphrase, not for both", "make two")
 	}
-	pass, err := s.BackupPassphrase(ctx, true)
+	pass, err := s.backupPassphrase(ctx, true)
 	if err != nil {
 		return backup.Recipients{}, err
 	}

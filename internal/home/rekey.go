@@ -1,4 +1,4 @@
-package store
+package home
 
 import (
 	"context"
@@ -15,19 +15,19 @@ import (
 // A change of the root key is written down in the store before anything happens, so
 // that whoever comes after one that was cut short knows both places.
 const (
-	// ChangeKind is of the row in which it stands.
-	ChangeKind = "root key"
+	// changeKind is the kind of the row that holds the change.
+	changeKind = "root key"
 	changeID   = "change"
 )
 
 type rootChange struct {
-	From Spot `json:"from"`
-	To   Spot `json:"to"`
+	From spot `json:"from"`
+	To   spot `json:"to"`
 }
 
 // begun returns the change that was begun and has not ended; nil for none.
-func (s *Keeper) begun(ctx context.Context) (*rootChange, error) {
-	it, err := s.db.Item(ctx, ChangeKind, changeID)
+func (s *Store) begun(ctx context.Context) (*rootChange, error) {
+	it, err := s.db.Item(ctx, changeKind, changeID)
 	if errors.Is(err, keyturn.NotFound) {
 		return nil, nil
 	}
@@ -42,7 +42,7 @@ func (s *Keeper) begun(ctx context.Context) (*rootChange, error) {
 }
 
 func writeChange(ctx context.Context, db *state.DB, c *rootChange) error {
-	return db.UpdateItem(ctx, ChangeKind, changeID, func(keyturn.Item) (keyturn.Item, error) {
+	return db.UpdateItem(ctx, changeKind, changeID, func(keyturn.Item) (keyturn.Item, error) {
 		if c == nil {
 			return keyturn.Item{}, nil
 		}
@@ -51,13 +51,13 @@ func writeChange(ctx context.Context, db *state.DB, c *rootChange) error {
 	})
 }
 
-// ForgetChange forgets what is known of a change that was begun.
-func ForgetChange(ctx context.Context, db *state.DB) error { return writeChange(ctx, db, nil) }
+// forgetChange forgets what is known of a change that was begun.
+func forgetChange(ctx context.Context, db *state.DB) error { return writeChange(ctx, db, nil) }
 
 // Rekey implements broker.Store. At every moment the root key that the store names
 // is kept and opens it: the new one is stored, then named, and the old one goes
 // last, once nothing is encrypted under it.
-func (s *Keeper) Rekey(ctx context.Context, op keyturn.RekeyStore) (*keyturn.Rekeyed, error) {
+func (s *Store) Rekey(ctx context.Context, op keyturn.RekeyStore) (*keyturn.Rekeyed, error) {
 	release, err := rootkey.Hold(s.Facts.Home)
 	if err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func (s *Keeper) Rekey(ctx context.Context, op keyturn.RekeyStore) (*keyturn.Rek
 			return nil, err
 		}
 	}
-	out.RootKey, out.KeyAt = now.Kind, now.Shown(s.Facts.Home)
+	out.RootKey, out.KeyAt = now.Kind, now.shown(s.Facts.Home)
 	return out, nil
 }
 
@@ -99,7 +99,7 @@ func (s *Keeper) Rekey(ctx context.Context, op keyturn.RekeyStore) (*keyturn.Rek
 // A commit whose sync failed can still be in the WAL, and hold once the store is
 // opened again: only what is written durably behind it rules that out. So that comes
 // first, and then the look at what the store names; no key goes before.
-func (s *Keeper) undo(ctx context.Context, c *rootChange) error {
+func (s *Store) undo(ctx context.Context, c *rootChange) error {
 	if err := writeChange(ctx, s.db, c); err != nil {
 		return err
 	}
@@ -113,16 +113,16 @@ func (s *Keeper) undo(ctx context.Context, c *rootChange) error {
 	if c.To == now {
 		return keyturn.E(keyturn.Conflict, "the store has its new root key after all", "the same command goes on with it")
 	}
-	return ForgetChange(ctx, s.db)
+	return forgetChange(ctx, s.db)
 }
 
 // change gives the store a new root key of a kind, and new keys of all else.
-func (s *Keeper) change(ctx context.Context, from Spot, kind string) (Spot, error) {
+func (s *Store) change(ctx context.Context, from spot, kind string) (spot, error) {
 	place, err := s.keys.Place(kind)
 	if err != nil {
 		return from, err
 	}
-	c := &rootChange{From: from, To: Spot{kind, place}}
+	c := &rootChange{From: from, To: spot{kind, place}}
 	if err := writeChange(ctx, s.db, c); err != nil {
 		return from, err
 	}
@@ -147,7 +147,7 @@ func (s *Keeper) change(ctx context.Context, from Spot, kind string) (Spot, erro
 }
 
 // finish does what follows once the store has named its new root key.
-func (s *Keeper) finish(ctx context.Context, c *rootChange, now Spot) error {
+func (s *Store) finish(ctx context.Context, c *rootChange, now spot) error {
 	if err := s.db.Rekey(ctx, s.How.Progress); err != nil {
 		return s.unreadable(ctx, err)
 	}
@@ -159,12 +159,12 @@ func (s *Keeper) finish(ctx context.Context, c *rootChange, now Spot) error {
 	if c.From.Kind == rootkey.Passphrase {
 		_ = s.keys.Lock() // what may stay in the keychain opens nothing any more
 	}
-	return ForgetChange(ctx, s.db)
+	return forgetChange(ctx, s.db)
 }
 
 // unreadable is err of a change of keys; where it says that something is damaged, it
 // names the secrets whose values cannot be read.
-func (s *Keeper) unreadable(ctx context.Context, err error) error {
+func (s *Store) unreadable(ctx context.Context, err error) error {
 	const few = 5
 	if !errors.Is(err, keyturn.Corrupt) || ctx.Err() != nil {
 		return err

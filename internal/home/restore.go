@@ -1,6 +1,4 @@
-// Package restore puts a backup in the place of keyturn's store: opened and verified
-// first, never over another store, and so that whoever is cut off can go on.
-package restore
+package home
 
 import (
 	"context"
@@ -15,12 +13,9 @@ import (
 	"strconv"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/app/outfile"
-	"github.com/keyturn/keyturn/internal/app/store"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/backup"
-	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/journal"
 	"github.com/keyturn/keyturn/internal/rules"
 	"github.com/keyturn/keyturn/internal/session"
@@ -28,10 +23,10 @@ import (
 	"github.com/keyturn/keyturn/internal/state/rootkey"
 )
 
-// restoring is one restore on its way: a backup is opened and verified in a private
-// folder, made a store of its own there, and then published.
+// restoring is one restore on its way: the backup is opened and verified in a private
+// folder, becomes a store of its own there, and is then published.
 type restoring struct {
-	store.Home
+	Folder
 	o    session.RestoreOptions
 	rule string
 
@@ -42,9 +37,11 @@ type restoring struct {
 	out      session.Restored
 }
 
-// Run puts a backup into the home folder, or only verifies it.
-func Run(ctx context.Context, h store.Home, o session.RestoreOptions) (session.Restored, error) {
-	r := &restoring{Home: h, o: o}
+// Restore puts a backup in the place of the store, or only verifies it. The backup is
+// opened and verified first, and never replaces another store. A restore that is cut off
+// goes on when it is run again.
+func (f Folder) Restore(ctx context.Context, o session.RestoreOptions) (session.Restored, error) {
+	r := &restoring{Folder: f, o: o}
 	if err := r.allowed(); err != nil {
 		return r.out, r.refused(ctx, err)
 	}
@@ -53,7 +50,7 @@ func Run(ctx context.Context, h store.Home, o session.RestoreOptions) (session.R
 		defer os.Remove(home) // which fails where anything is in it
 	}
 	if err := os.MkdirAll(home, 0o700); err != nil {
-		return r.out, outfile.Unwritten(home, err)
+		return r.out, unwritten(home, err)
 	}
 	release, err := rootkey.Hold(home)
 	if err != nil {
@@ -61,7 +58,7 @@ func Run(ctx context.Context, h store.Home, o session.RestoreOptions) (session.R
 	}
 	defer release()
 	r.sweep(ctx)
-	if r.dir, err = outfile.Scratch(home, scratchPrefix); err != nil {
+	if r.dir, err = scratch(home, scratchPrefix); err != nil {
 		return r.out, err
 	}
 	defer os.RemoveAll(r.dir)
@@ -92,18 +89,18 @@ const (
 // made is a root key that was made for a store that is not published yet.
 type made struct {
 	Store string `json:"store"`
-	store.Spot
+	spot
 }
 
 // note writes down which root key is about to be made.
 func (r *restoring) note(kind, place string) error {
-	text, err := json.Marshal(made{r.manifest.Store, store.Spot{Kind: kind, Place: place}})
+	text, err := json.Marshal(made{r.manifest.Store, spot{Kind: kind, Place: place}})
 	if err != nil {
 		return err
 	}
 	path := filepath.Join(r.dir, noteName)
 	if err := os.WriteFile(path, text, 0o600); err != nil {
-		return outfile.Unwritten(path, err)
+		return unwritten(path, err)
 	}
 	return nil
 }
@@ -121,7 +118,7 @@ func (r *restoring) sweep(ctx context.Context) {
 	}
 	for _, dir := range left {
 		var m made
-		if text, err := os.ReadFile(filepath.Join(dir, noteName)); err == nil && json.Unmarshal(text, &m) == nil && m.Spot != store.SpotOf(now) {
+		if text, err := os.ReadFile(filepath.Join(dir, noteName)); err == nil && json.Unmarshal(text, &m) == nil && m.spot != spotOf(now) {
 			_ = rootkey.Keeper{Dir: r.Facts.Home, Store: m.Store}.Remove(m.Kind, m.Place)
 		}
 		_ = os.RemoveAll(dir)
@@ -148,14 +145,14 @@ func (r *restoring) allowed() error {
 // refused records in the store that is there, if one is and opens, that a restore was
 // not let through, and returns why.
 func (r *restoring) refused(ctx context.Context, why error) error {
-	h := r.Home
-	h.How.Silent = true
-	keeper, err := h.Open(ctx)
+	f := r.Folder
+	f.How.Silent = true
+	there, err := f.Open(ctx)
 	if err != nil {
 		return why
 	}
-	defer keeper.Close()
-	op := keyturn.RestoreStore{Store: keeper.DB().Stats().ID}
+	defer there.Close()
+	op := keyturn.RestoreStore{Store: there.db.Stats().ID}
 	form, err := keyturn.EncodeOp(op)
 	if err != nil {
 		return err
@@ -164,7 +161,7 @@ func (r *restoring) refused(ctx context.Context, why error) error {
 	if err != nil {
 		return err
 	}
-	log, forwarded := r.Log(keeper.DB())
+	log, forwarded := there.Log()
 	defer forwarded()
 	err = log.Append(context.WithoutCancel(ctx), keyturn.Record{ID: keyturn.NewID(r.Now()), Phase: keyturn.Refusal, Actor: &r.Facts.Actor, Door: "cli",
 		Op: form, OpHash: hash.String(), Code: keyturn.Denied, Status: "denied"})
@@ -176,7 +173,7 @@ func (r *restoring) refused(ctx context.Context, why error) error {
 
 // unpack decrypts the backup into the private folder.
 func (r *restoring) unpack(ctx context.Context) error {
-	src, err := os.Open(r.Abs(r.o.File))
+	src, err := os.Open(r.abs(r.o.File))
 	if errors.Is(err, fs.ErrNotExist) {
 		return keyturn.E(keyturn.NotFound, "there is no backup '"+keyturn.Clean(r.o.File)+"'", "name the file that 'keyturn store backup' made").Because(err)
 	}
@@ -191,10 +188,10 @@ func (r *restoring) unpack(ctx context.Context) error {
 	path := filepath.Join(r.dir, state.File)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return outfile.Unwritten(path, err)
+		return unwritten(path, err)
 	}
 	var key []byte
-	r.manifest, key, err = backup.Read(src, ids, outfile.Until(ctx, f))
+	r.manifest, key, err = backup.Read(src, ids, until(ctx, f))
 	defer clear(key)
 	if err == nil {
 		err = f.Sync()
@@ -203,7 +200,7 @@ func (r *restoring) unpack(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return outfile.Unwritten(path, err)
+		return unwritten(path, err)
 	}
 	var ok bool
 	if r.root, ok = rootkey.Parse(key); !ok {
@@ -217,7 +214,7 @@ func (r *restoring) unpack(ctx context.Context) error {
 // identities are what the person brings to open the backup.
 func (r *restoring) identities(ctx context.Context) (ids backup.Identities, err error) {
 	for _, name := range r.o.Identities {
-		text, err := command.ReadFile(r.Abs(name))
+		text, err := session.ReadFile(r.abs(name))
 		if err != nil {
 			return ids, err
 		}
@@ -234,7 +231,7 @@ func (r *restoring) identities(ctx context.Context) (ids backup.Identities, err 
 		ids = ids.And(more)
 	}
 	if r.o.Passphrase {
-		pass, err := r.BackupPassphrase(ctx, false)
+		pass, err := r.backupPassphrase(ctx, false)
 		if err != nil {
 			return ids, err
 		}
@@ -298,7 +295,7 @@ func (r *restoring) expected(ctx context.Context, log *audit.Log) error {
 	if r.o.Checkpoint == "" {
 		return nil
 	}
-	note, err := command.ReadFile(r.Abs(r.o.Checkpoint))
+	note, err := session.ReadFile(r.abs(r.o.Checkpoint))
 	if err != nil {
 		return err
 	}
@@ -379,7 +376,7 @@ func (r *restoring) install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keys := r.KeysOf(r.manifest.Store)
+	keys := r.keysOf(r.manifest.Store)
 	place, err := keys.Place(kind)
 	if err != nil {
 		return err
@@ -401,7 +398,7 @@ func (r *restoring) install(ctx context.Context) error {
 			_ = keys.Remove(kind, place)
 		}
 	}()
-	if err := r.settle(ctx, [rootkey.Size]byte(root), store.Spot{Kind: kind, Place: place}); err != nil {
+	if err := r.settle(ctx, [rootkey.Size]byte(root), spot{Kind: kind, Place: place}); err != nil {
 		return err
 	}
 	if r.found != nil {
@@ -426,7 +423,7 @@ func (r *restoring) install(ctx context.Context) error {
 		r.found.done()
 	}
 	path := filepath.Join(r.Facts.Home, state.File)
-	r.out.StoreFacts = session.StoreFacts{ID: r.manifest.Store, Path: path, RootKey: kind, KeyAt: store.Spot{Kind: kind, Place: place}.Shown(r.Facts.Home)}
+	r.out.StoreFacts = session.StoreFacts{ID: r.manifest.Store, Path: path, RootKey: kind, KeyAt: spot{Kind: kind, Place: place}.shown(r.Facts.Home)}
 	return nil
 }
 
@@ -440,7 +437,7 @@ func (r *restoring) kind(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	kinds := []string{r.UsualKind(), was.Kind}
+	kinds := []string{r.usualKind(), was.Kind}
 	if r.found != nil {
 		kinds = append(kinds, r.found.at.Kind)
 	}
@@ -474,7 +471,7 @@ func forget(ctx context.Context, db *state.DB) (n int, err error) {
 }
 
 // settle gives the unpacked store its root key and the record of its restoring.
-func (r *restoring) settle(ctx context.Context, root [rootkey.Size]byte, at store.Spot) error {
+func (r *restoring) settle(ctx context.Context, root [rootkey.Size]byte, at spot) error {
 	db, err := r.unpacked(ctx)
 	if err != nil {
 		return err
@@ -483,7 +480,7 @@ func (r *restoring) settle(ctx context.Context, root [rootkey.Size]byte, at stor
 	if err := db.SetRoot(ctx, root, at.Kind, at.Place); err != nil {
 		return err
 	}
-	if err := store.ForgetChange(ctx, db); err != nil { // it spoke of places elsewhere
+	if err := forgetChange(ctx, db); err != nil { // it spoke of places elsewhere
 		return err
 	}
 	if r.out.Forgotten, err = forget(ctx, db); err != nil {
@@ -500,7 +497,7 @@ func (r *restoring) settle(ctx context.Context, root [rootkey.Size]byte, at stor
 		op.Earlier = verify.NotIn(own, r.found.told)
 	}
 	id := keyturn.NewID(r.Now())
-	if err := store.RecordOwn(ctx, audit.New(db, r.Now), id, op, r.Facts.Actor, r.rule); err != nil {
+	if err := recordOwn(ctx, audit.New(db, r.Now), id, op, r.Facts.Actor, r.rule); err != nil {
 		return err
 	}
 	r.out.AuditID = id

@@ -1,4 +1,4 @@
-package restore
+package home
 
 import (
 	"context"
@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/app/outfile"
-	"github.com/keyturn/keyturn/internal/app/store"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/durable"
@@ -22,9 +20,9 @@ import (
 
 // found is the store that is there before a restore.
 type found struct {
-	dir    string     // where its files are
-	id     string     // "" where not even that can be read
-	at     store.Spot // of its root key
+	dir    string // where its files are
+	id     string // "" where not even that can be read
+	at     spot   // of its root key
 	mark   *keyturn.LogMark
 	told   []keyturn.Restoration // by its log
 	other  bool                  // its log has another key: it is not the store that the backup was made of
@@ -41,7 +39,7 @@ func (f *found) path() string { return filepath.Join(f.dir, state.File) }
 // look finds the store that is there, if any, and where its log ends.
 func (r *restoring) look(ctx context.Context) (*found, error) {
 	f := &found{dir: r.Facts.Home}
-	marks := interrupted(r.Facts.Home)
+	marks := unfinishedRestores(r.Facts.Home)
 	if _, err := os.Lstat(f.path()); errors.Is(err, fs.ErrNotExist) {
 		// A restore that was killed may have moved one aside.
 		if len(marks) == 0 {
@@ -52,7 +50,7 @@ func (r *restoring) look(ctx context.Context) (*found, error) {
 			return nil, err
 		}
 	} else if err != nil {
-		return nil, outfile.Unwritten(f.path(), err)
+		return nil, unwritten(f.path(), err)
 	} else {
 		for _, mark := range marks { // that one was killed once it had its store
 			_ = os.Remove(mark)
@@ -66,7 +64,7 @@ func (r *restoring) look(ctx context.Context) (*found, error) {
 		f.why = keyturn.AsError(err).Message
 		return f, nil
 	}
-	f.id, f.at = facts.ID, store.SpotOf(facts)
+	f.id, f.at = facts.ID, spotOf(facts)
 	if f.id != r.manifest.Store {
 		return f, nil
 	}
@@ -79,10 +77,10 @@ func (r *restoring) look(ctx context.Context) (*found, error) {
 	return f, nil
 }
 
-// Interrupted tells that there is no store in the home folder because a restore moved
-// it aside and was killed, and what goes on; nil where that is not so.
-func Interrupted(home string) *keyturn.Error {
-	marks := interrupted(home)
+// interrupted returns an error that says how to go on where a restore was killed after it
+// had moved the store aside, so that there is none; nil where that is not so.
+func interrupted(home string) *keyturn.Error {
+	marks := unfinishedRestores(home)
 	if len(marks) == 0 {
 		return nil
 	}
@@ -91,19 +89,19 @@ func Interrupted(home string) *keyturn.Error {
 		"the same command goes on: keyturn store restore BACKUP --identity KEYFILE --replace\nor move the files back, and then delete that folder")
 }
 
-// CutShort is err; where it says that there is no store, it is Interrupted, if that is
-// so.
-func CutShort(home string, err error) error {
-	if e := Interrupted(home); e != nil && errors.Is(err, keyturn.NotFound) {
+// cutShort returns err, or, where err says that there is no store and a killed restore is
+// the reason, the error of interrupted.
+func cutShort(home string, err error) error {
+	if e := interrupted(home); e != nil && errors.Is(err, keyturn.NotFound) {
 		return e.Because(err)
 	}
 	return err
 }
 
-// interrupted are the marks of restores that were killed between moving a store
-// aside and putting the backup in its place, the oldest first.
-func interrupted(home string) []string {
-	left, _ := filepath.Glob(filepath.Join(home, store.AsidePrefix+"*", unfinished))
+// unfinishedRestores returns the marks of restores that were killed between moving a
+// store aside and putting the backup in its place, the oldest first.
+func unfinishedRestores(home string) []string {
+	left, _ := filepath.Glob(filepath.Join(home, asidePrefix+"*", unfinished))
 	return left
 }
 
@@ -176,7 +174,7 @@ func (r *restoring) takeAside(ctx context.Context) error {
 		return err
 	}
 	moved := false
-	err = db.UpdateItem(ctx, store.ChangeKind, "restore", func(it keyturn.Item) (keyturn.Item, error) {
+	err = db.UpdateItem(ctx, changeKind, "restore", func(it keyturn.Item) (keyturn.Item, error) {
 		if err := r.asShown(ctx, db); err != nil {
 			return it, err
 		}
@@ -233,7 +231,7 @@ func (f *found) moveAside(home string, now time.Time) error {
 	if f.moved {
 		return nil
 	}
-	base := filepath.Join(home, store.AsidePrefix+now.UTC().Format("20060102T150405Z"))
+	base := filepath.Join(home, asidePrefix+now.UTC().Format("20060102T150405Z"))
 	dir := base
 	for i := 2; ; i++ {
 		err := os.Mkdir(dir, 0o700)
@@ -241,7 +239,7 @@ func (f *found) moveAside(home string, now time.Time) error {
 			break
 		}
 		if !errors.Is(err, fs.ErrExist) || i > 100 {
-			return outfile.Unwritten(dir, err)
+			return unwritten(dir, err)
 		}
 		dir = base + "-" + count(int64(i))
 	}
@@ -250,7 +248,7 @@ func (f *found) moveAside(home string, now time.Time) error {
 		err = errors.Join(durable.SyncFolder(dir), durable.SyncFolder(home))
 	}
 	if err != nil {
-		return outfile.Unwritten(dir, err)
+		return unwritten(dir, err)
 	}
 	f.dir, f.moved = dir, true
 	return f.moveRest(home)
@@ -264,7 +262,7 @@ func (f *found) moveRest(home string) error {
 	}
 	if f.at.Kind == "" {
 		if facts, err := state.Peek(context.Background(), f.dir, state.Options{}); err == nil {
-			f.at = store.SpotOf(facts)
+			f.at = spotOf(facts)
 			return move(home, f.dir, f.files())
 		}
 	}
@@ -289,11 +287,11 @@ func move(from, to string, files []string) error {
 			continue
 		}
 		if err := os.Rename(filepath.Join(from, name), target); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return outfile.Unwritten(target, err)
+			return unwritten(target, err)
 		}
 	}
 	if err := errors.Join(durable.SyncFolder(to), durable.SyncFolder(from)); err != nil {
-		return outfile.Unwritten(to, err)
+		return unwritten(to, err)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package store
+package home
 
 import (
 	"errors"
@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/crashlab"
@@ -38,8 +37,8 @@ func rekeyOnFailingDisk(t *testing.T, nth, times int) (failed int) {
 	disk := crashlab.New(crashlab.Files{state.File: file}, crashlab.Faults{})
 	t.Cleanup(disk.Close)
 
-	options := state.Options{Tree: verify.Append, VFS: crashlab.VFS}
-	s := &Keeper{Home: Home{Facts: session.Facts{Home: disk.Dir}, Options: options}}
+	options := state.Options{VFS: crashlab.VFS}
+	s := &Store{Folder: Folder{Facts: session.Facts{Home: disk.Dir}, Options: options}}
 	load := func(id, kind, place string) ([]byte, error) { return keys.Load(t.Context(), kind, place) }
 	if s.db, err = state.Open(t.Context(), disk.Dir, load, options); err != nil {
 		t.Fatal(err)
@@ -56,7 +55,7 @@ func rekeyOnFailingDisk(t *testing.T, nth, times int) (failed int) {
 		failed++
 		return errors.New("planted: the disk fails")
 	}})
-	_, changeErr := s.change(t.Context(), Spot{rootkey.File, place}, rootkey.File)
+	_, changeErr := s.change(t.Context(), spot{rootkey.File, place}, rootkey.File)
 	if failed == 0 && changeErr != nil {
 		t.Fatalf("sync %d, %d times: nothing failed, and the change says %v", nth, times, changeErr)
 	}
@@ -97,7 +96,7 @@ func rekeyOnFailingDisk(t *testing.T, nth, times int) (failed int) {
 	return failed
 }
 
-func nowAt(t *testing.T, s *Keeper) Spot {
+func nowAt(t *testing.T, s *Store) spot {
 	t.Helper()
 	now, err := s.held(t.Context())
 	if err != nil {
