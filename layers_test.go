@@ -148,7 +148,7 @@ var layers = []layer{
 		because: "it proves what package platform asks for, and nothing that only one platform has",
 	}, {
 		name: "door-keeper", packages: []string{"broker"},
-		may:     []string{"platform", "journal", "audit", "audit/verify", "rules"},
+		may:     []string{"platform", "journal", "audit", "audit/verify", "backup", "durable", "rules"},
 		because: "the one door takes organs by their interfaces: it knows no store, no vendor, no command line",
 	}, {
 		name: "what commands are made of", packages: []string{"cli/command"}, may: []string{"config", "rules", "durable"},

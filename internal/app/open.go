@@ -67,7 +67,7 @@ func (m machine) session(ctx context.Context, how command.How, facts command.Fac
 	var b *broker.Broker
 	b = broker.New(broker.Config{
 		Mounts: ms, Entrance: access.Entrance{Environ: m.Environ, Err: m.Err, Login: how.Login, Prompt: how.Prompt, Person: facts.Actor.Kind == keyturn.Person, Own: ms.OwnVariable},
-		Rules: facts.Rules, Withheld: ms.Withheld, Log: log, Items: db, Store: keeper, Holders: running,
+		Rules: facts.Rules, Withheld: ms.Withheld, Log: log, Items: db, Home: facts.Home, Store: keeper, Holders: running,
 		WhoIs: whoIs(facts.Actor), Prover: how.Prompt, Remember: m.remember(how, func(file string) error {
 			_, err := b.Do(ctx, keyturn.UseConfig{Path: file})
 			return err

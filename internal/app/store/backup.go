@@ -11,7 +11,6 @@ import (
 	"github.com/keyturn/keyturn/internal/app/outfile"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/backup"
-	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/rootkey"
 )
@@ -22,9 +21,6 @@ func (s *Keeper) Backup(ctx context.Context, op keyturn.BackupStore) (*keyturn.B
 	to, err := s.recipients(ctx, op)
 	if err != nil {
 		return nil, err
-	}
-	if command.Within(op.To, s.Facts.Home) {
-		return nil, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(op.To)+"' is in keyturn's own folder, with the store", "name a file elsewhere: best on another disk")
 	}
 	if _, err := os.Lstat(op.To); err == nil && !op.Overwrite {
 		return nil, outfile.Occupied(op.To)

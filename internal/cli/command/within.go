@@ -1,10 +1,8 @@
 package command
 
 import (
-	"os"
-	"path/filepath"
-
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/durable"
 )
 
 // MayWrite refuses a file in keyturn's own folder, where the store and its keys are:
@@ -15,30 +13,8 @@ func (c *Command) MayWrite(path string) error {
 	if err != nil {
 		return err
 	}
-	if Within(path, facts.Home) {
+	if durable.Within(path, facts.Home) {
 		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' is in keyturn's own folder, with the store", "name a file elsewhere")
 	}
 	return nil
-}
-
-// Within reports whether a file is, or would be, below a folder, by whatever names.
-func Within(path, folder string) bool {
-	own, err := os.Stat(folder)
-	if err != nil {
-		return false
-	}
-	dir := filepath.Dir(path)
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
-	}
-	for {
-		if fi, err := os.Stat(dir); err == nil && os.SameFile(fi, own) {
-			return true
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			return false
-		}
-		dir = up
-	}
 }
