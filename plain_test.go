@@ -6,6 +6,66 @@ import (
 	"github.com/keyturn/keyturn"
 )
 
+func TestPlainAddress(t *testing.T) {
+	for address, plain := range map[string]bool{
+		"postgresql://{{username}}:{{password}}@db:5432/x?sslmode=disable": true,
+		"{{username}}:{{password}}@tcp(127.0.0.1:3306)/":                   true,
+		"postgresql://db:5432/x":                                           true,
+		"host=db user={{username}} password={{password}}":                  true,
+		"postgresql://admin@db/x":                                          true,
+		"postgresql://admin:kt-fake@db/x":                                  false,
+		"admin:kt-fake@tcp(db)/":                                           false,
+		"{{username}}:kt@fake@tcp(db)/":                                    false,
+		"host=db PASSWORD=kt-fake":                                         false,
+		"host=db password={{password}} password=kt-fake":                   false,
+		"host=db user=admin password = kt-fake":                            false,
+		"host=db user={{username}} password = '{{password}}'":              true,
+		"host=db password={{password}}kt-fake":                             false,
+		"host=db sslpassword=kt-fake password={{password}}":                false,
+		"postgresql://{{username}}:{{password}}@db/x?pass%77ord=kt-fake":   false,
+		"postgresql://{{username}}:{{password}}@db/x?pass%2577ord=kt-fake": false,
+		"postgresql://admin%3Akt-fake@db/x":                                false,
+		"admin:kt-fake@tcp(db)/?x=a://b":                                   false,
+		"admin:kt-fake@tcp(db)/?x={{username}}:{{password}}@h":             false,
+		"admin/kt-fake@localhost:1521/x":                                   false,
+		"{{username}}/{{password}}@localhost:1521/x":                       true,
+		"jdbc:sqlserver://db;password=kt-fake":                             false,
+		"mongodb+srv://{{username}}:{{password}}@db/admin?tls=true":        true,
+		"{{username}}:{{password}}kt@tcp(db)/":                             false,
+		"{{username}}:{{PASSWORD}}@tcp(db)/":                               false,
+		"postgresql://{{username}}:{{password}}@a:1,b:2/x":                 true,
+		"postgresql://db/x\x01":                                            false,
+	} {
+		if keyturn.PlainAddress(address) != plain {
+			t.Errorf("%s: %v", address, !plain)
+		}
+	}
+}
+
+func TestPlainStatements(t *testing.T) {
+	for text, plain := range map[string]bool{
+		`CREATE ROLE "{{name}}" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{{name}}";`: true,
+		`CREATE USER '{{name}}'@'%' IDENTIFIED WITH caching_sha2_password BY '{{password}}' PASSWORD EXPIRE NEVER;`:                                          true,
+		`REASSIGN OWNED BY "{{name}}" TO "admin"; DROP OWNED BY "{{name}}";`:                                                                                 true,
+		`CREATE USER '{{name}}'@'%' IDENTIFIED VIA pam;`:                                                                                                     true,
+		`{"db": "admin", "roles": [{"role": "read"}]}`:                                                                                                       true,
+		`CREATE ROLE "{{name}}" PASSWORD 'kt-fake'`:                                                                                                          false,
+		`CREATE ROLE "{{name}}" PASSWORD E'kt-fake'`:                                                                                                         false,
+		`CREATE ROLE "{{name}}" PASSWORD $$kt-fake$$`:                                                                                                        false,
+		`CREATE ROLE "{{name}}" PASSWORD '{{password}}kt-fake'`:                                                                                              false,
+		`CREATE ROLE "{{name}}" PASSWORD '{{password}}'; ALTER ROLE app PASSWORD 'kt-fake'`:                                                                  false,
+		`CREATE USER '{{name}}'@'%' IDENTIFIED BY 'kt-fake'`:                                                                                                 false,
+		`CREATE USER '{{name}}'@'%' IDENTIFIED WITH mysql_native_password AS "kt-fake"`:                                                                      false,
+		`CREATE USER '{{name}}'@'%' identified by password 'kt-fake'`:                                                                                        false,
+		`SET PASSWORD = PASSWORD('kt-fake')`:                                                                                                                 false,
+		`{"password": "kt-fake"}`:                                                                                                                            false,
+	} {
+		if keyturn.PlainStatements(text) != plain {
+			t.Errorf("%s: %v", text, !plain)
+		}
+	}
+}
+
 // The texts of an action that hold a password, whatever input they are given as, and
 // those that only look a little like one.
 func TestPlainText(t *testing.T) {

@@ -1,7 +1,6 @@
 package keyturn_test
 
 import (
-	"bytes"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -24,7 +23,6 @@ type source struct {
 	path    string // from the root, with slashes
 	pkg     string // "keyturn", "cmd/…", or what follows internal/
 	test    bool
-	lines   int
 	imports []string
 	file    *ast.File
 	fset    *token.FileSet
@@ -78,7 +76,7 @@ var parsed = sync.OnceValues(func() ([]source, error) {
 			return err
 		}
 		slashed := filepath.ToSlash(name)
-		f := source{path: slashed, test: strings.HasSuffix(name, "_test.go"), file: file, fset: fset, lines: bytes.Count(text, []byte("\n"))}
+		f := source{path: slashed, test: strings.HasSuffix(name, "_test.go"), file: file, fset: fset}
 		f.pkg, _ = shortPackage(path.Join(module, path.Dir(slashed)))
 		for _, imp := range file.Imports {
 			p, err := strconv.Unquote(imp.Path.Value)

@@ -16,10 +16,10 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/app/mounted"
 	"github.com/keyturn/keyturn/internal/cli"
-	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/launch"
 	"github.com/keyturn/keyturn/internal/rules"
+	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/whois"
 )
 
@@ -55,9 +55,14 @@ func Main(o Options) (status int) {
 		}
 	}()
 	_ = launch.HardenSelf() // best effort: what the system lacks, it lacks
-	p := &cli.Program{Version: version(), In: m.In, Out: m.Out, Err: m.Err, Environ: m.Environ, Dir: m.Dir,
-		Actions: mounted.Actions(), Open: m.open, Create: m.create, Restore: m.restore, Peek: m.peek, Facts: m.facts, Inspect: m.inspect}
+	p := &cli.Program{Program: m.program(), In: m.In, Out: m.Out, Err: m.Err}
 	return p.Run(m.Args)
+}
+
+// program is what doors open sessions with.
+func (m machine) program() session.Program {
+	return session.Program{Version: version(), Environ: m.Environ, Dir: m.Dir, Actions: mounted.Actions(),
+		Open: m.open, Create: m.create, Restore: m.restore, Peek: m.peek, Facts: m.facts, Inspect: m.inspect}
 }
 
 // machine is Options with everything filled in.
@@ -110,7 +115,7 @@ func (m machine) env(name string) string {
 
 // home is keyturn's own folder: the store and, where it is kept in a file, the
 // root key.
-func (m machine) home(how command.How) (string, error) {
+func (m machine) home(how session.How) (string, error) {
 	dir := how.Home
 	if dir == "" {
 		dir = m.env("KEYTURN_HOME")
@@ -152,7 +157,7 @@ func (m machine) dataFolder() (string, error) {
 }
 
 // locations says where the operator's configuration may be.
-func (m machine) locations(how command.How) config.Locations {
+func (m machine) locations(how session.How) config.Locations {
 	if how.Home != "" {
 		return config.Locations{} // quickstart touches nothing of yours
 	}
@@ -172,8 +177,8 @@ func (m machine) locations(how command.How) config.Locations {
 }
 
 // facts reads the configuration and finds out who is calling.
-func (m machine) facts(how command.How) (command.Facts, error) {
-	var f command.Facts
+func (m machine) facts(how session.How) (session.Facts, error) {
+	var f session.Facts
 	var err error
 	if f.Home, err = m.home(how); err != nil {
 		return f, err
@@ -223,7 +228,7 @@ func ruleInput(o *config.Operator, p *config.Project) rules.Input {
 
 // expected checks what a project's file expects of the mounts: it narrows, and a
 // mount that is something else is refused before anything happens.
-func expected(f command.Facts) error {
+func expected(f session.Facts) error {
 	if f.Project == nil {
 		return nil
 	}
@@ -254,7 +259,7 @@ func orNone(s string) string {
 
 // remember writes a rule into the operator's configuration; known tells of a file
 // that may be new.
-func (m machine) remember(how command.How, known func(file string) error) func(rules.Rule) (string, error) {
+func (m machine) remember(how session.How, known func(file string) error) func(rules.Rule) (string, error) {
 	return func(r rules.Rule) (string, error) {
 		path, err := m.locations(how).Target()
 		if err != nil {

@@ -9,22 +9,22 @@ import (
 	"github.com/keyturn/keyturn/internal/app/outfile"
 	"github.com/keyturn/keyturn/internal/app/restore"
 	"github.com/keyturn/keyturn/internal/app/store"
-	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/launch"
+	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/rootkey"
 )
 
 // inspect looks at the store and its surroundings from outside. It changes
 // nothing, and needs no root key.
-func (m machine) inspect(ctx context.Context, how command.How) (command.Inspection, error) {
+func (m machine) inspect(ctx context.Context, how session.How) (session.Inspection, error) {
 	home, err := m.home(how)
 	if err != nil {
-		return command.Inspection{}, err
+		return session.Inspection{}, err
 	}
 	// What the start of the program has switched off stays so: asked for again, it
 	// says whether it can be had.
-	in := command.Inspection{Home: home, Free: -1, Dumps: launch.HardenSelf()}
+	in := session.Inspection{Home: home, Free: -1, Dumps: launch.HardenSelf()}
 	facts, err := state.Peek(ctx, home, m.stateOptions())
 	in.Err = restore.CutShort(home, err)
 	if err == nil {
@@ -47,7 +47,7 @@ func (m machine) inspect(ctx context.Context, how command.How) (command.Inspecti
 	}
 	for _, p := range places {
 		if fi, err := os.Stat(p); err == nil {
-			in.Files = append(in.Files, command.FileFacts{Path: p, Folder: fi.IsDir(), Exposed: fi.Mode().Perm()&0o077 != 0, Foreign: outfile.Foreign(fi)})
+			in.Files = append(in.Files, session.FileFacts{Path: p, Folder: fi.IsDir(), Exposed: fi.Mode().Perm()&0o077 != 0, Foreign: outfile.Foreign(fi)})
 		}
 	}
 	return in, nil

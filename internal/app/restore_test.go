@@ -15,7 +15,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/backup"
-	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/rootkey"
 	"github.com/keyturn/keyturn/internal/state/sqlite"
@@ -65,7 +65,7 @@ func (d *desk) at(name string) *desk {
 // do has one operation carried out by a session of its own.
 func (d *desk) do(op keyturn.Op) error {
 	d.t.Helper()
-	s, err := d.m.open(d.t.Context(), command.How{})
+	s, err := d.m.open(d.t.Context(), session.How{Desk: session.Nobody{}})
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func (d *desk) must(op keyturn.Op) {
 
 func (d *desk) init() {
 	d.t.Helper()
-	if _, err := d.m.create(d.t.Context(), command.How{}, rootkey.File); err != nil {
+	if _, err := d.m.create(d.t.Context(), session.How{Desk: session.Nobody{}}, rootkey.File); err != nil {
 		d.t.Fatal(err)
 	}
 }
@@ -98,12 +98,12 @@ func (d *desk) backup(name string) string {
 	return to
 }
 
-func (d *desk) restore(file string, o command.RestoreOptions) (command.Restored, error) {
+func (d *desk) restore(file string, o session.RestoreOptions) (session.Restored, error) {
 	o.File, o.Identities = file, []string{d.identity}
 	if o.Confirm == nil {
 		o.Confirm = func(context.Context, string) error { return nil }
 	}
-	return d.m.restore(d.t.Context(), command.How{}, o)
+	return d.m.restore(d.t.Context(), session.How{Desk: session.Nobody{}}, o)
 }
 
 // open opens the store itself.
@@ -164,23 +164,23 @@ func TestForgedBackup(t *testing.T) {
 	}
 	forged := forger.backup("forged.age")
 
-	for _, o := range []command.RestoreOptions{{}, {Replace: true}, {Replace: true, Forked: true}} {
+	for _, o := range []session.RestoreOptions{{}, {Replace: true}, {Replace: true, Forked: true}} {
 		_, err := d.restore(forged, o)
 		refused(t, err, keyturn.Conflict, "the backup was not made of the store")
 	}
-	got, err := d.restore(forged, command.RestoreOptions{Check: true})
+	got, err := d.restore(forged, session.RestoreOptions{Check: true})
 	if err != nil || got.VerifierKey == key || got.VerifierKey == "" {
 		t.Fatalf("the key of the forged backup's log is %q, that of the store's %q: %v", got.VerifierKey, key, err)
 	}
 	fresh := d.at("fresh")
-	_, err = fresh.restore(forged, command.RestoreOptions{Key: key})
+	_, err = fresh.restore(forged, session.RestoreOptions{Key: key})
 	refused(t, err, keyturn.Corrupt, "another log")
-	_, err = fresh.restore(forged, command.RestoreOptions{Checkpoint: noteFile})
+	_, err = fresh.restore(forged, session.RestoreOptions{Checkpoint: noteFile})
 	refused(t, err, keyturn.Corrupt, "another log")
 	if _, err := os.Lstat(fresh.home()); err == nil {
 		t.Error("something of a refused backup was left behind")
 	}
-	if _, err := fresh.restore(own, command.RestoreOptions{Key: key, Checkpoint: noteFile}); err != nil {
+	if _, err := fresh.restore(own, session.RestoreOptions{Key: key, Checkpoint: noteFile}); err != nil {
 		t.Error(err)
 	}
 }
@@ -192,7 +192,7 @@ func TestRestoreBesideAWriter(t *testing.T) {
 	d.init()
 	b := d.backup("b.age")
 	put := func() { d.must(keyturn.ListMounts{}) }
-	_, err := d.restore(b, command.RestoreOptions{Replace: true, Confirm: func(context.Context, string) error {
+	_, err := d.restore(b, session.RestoreOptions{Replace: true, Confirm: func(context.Context, string) error {
 		put()
 		return nil
 	}})
@@ -202,7 +202,7 @@ func TestRestoreBesideAWriter(t *testing.T) {
 	}
 	put()
 	before := d.mark()
-	got, err := d.restore(b, command.RestoreOptions{Replace: true})
+	got, err := d.restore(b, session.RestoreOptions{Replace: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,9 +277,9 @@ func TestDamagedValues(t *testing.T) {
 		if err := os.WriteFile(to, made.Bytes(), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err = d.restore(to, command.RestoreOptions{Check: true})
+		_, err = d.restore(to, session.RestoreOptions{Check: true})
 		refused(t, err, keyturn.Corrupt, "not a whole store")
-		_, err = d.restore(to, command.RestoreOptions{Replace: true})
+		_, err = d.restore(to, session.RestoreOptions{Replace: true})
 		refused(t, err, keyturn.Corrupt, "not a whole store")
 	}
 }

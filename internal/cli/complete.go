@@ -11,6 +11,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/rules"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // Completion of references. What a shell asks for when a person presses TAB is a
@@ -172,7 +173,7 @@ func (w *words) complete(k kind, typed string) ([]string, cobra.ShellCompDirecti
 }
 
 // mountsOf are the mounts in which the caller may do anything.
-func mountsOf(f command.Facts, typed string) []string {
+func mountsOf(f session.Facts, typed string) []string {
 	var out []string
 	for _, m := range f.Mounts {
 		if strings.HasPrefix(m, typed) && f.Rules.MayAny(f.Actor, m, false) {
@@ -184,12 +185,12 @@ func mountsOf(f command.Facts, typed string) []string {
 
 // below lists the folder that name is in, folder-wise. It tells whether one of the
 // words may be typed on: a folder, or a secret one of whose fields can be meant.
-func (w *words) below(f command.Facts, k kind, name string) (found []string, more bool) {
+func (w *words) below(f session.Facts, k kind, name string) (found []string, more bool) {
 	under, err := keyturn.ParsePrefix(name[:strings.LastIndexByte(name, '/')+1])
 	if err != nil || !f.Rules.MayAny(f.Actor, strings.TrimSuffix(strings.TrimPrefix(under.String(), keyturn.Scheme), "/"), false) {
 		return nil, false // what is refused would be a request that nobody meant to make
 	}
-	w.do(func(ctx context.Context, s *command.Session) error {
+	w.do(func(ctx context.Context, s *session.Session) error {
 		res, err := keyturn.Do[*keyturn.Listing](ctx, s.Service, keyturn.ListSecrets{Under: under, Shallow: true, Names: k != aDeleted})
 		if err != nil {
 			return err
@@ -220,14 +221,14 @@ func (w *words) below(f command.Facts, k kind, name string) (found []string, mor
 }
 
 // fieldsOf are the fields of a secret, as references.
-func (w *words) fieldsOf(f command.Facts, secret, typed string) []string {
+func (w *words) fieldsOf(f session.Facts, secret, typed string) []string {
 	ref, err := keyturn.ParseRef(secret)
 	if err != nil || ref.Version() != "" || ref.Field() != "" ||
 		f.Rules.Decide(rules.Request{Actor: f.Actor, Verb: keyturn.Describe, Path: ref.Path()}).Effect != rules.Allow {
 		return nil
 	}
 	var found []string
-	w.do(func(ctx context.Context, s *command.Session) error {
+	w.do(func(ctx context.Context, s *session.Session) error {
 		res, err := keyturn.Do[*keyturn.Described](ctx, s.Service, keyturn.GetSecret{Ref: ref})
 		if err != nil {
 			return err
@@ -262,14 +263,14 @@ func (w *words) fieldNames(args []string, typed string) ([]string, cobra.ShellCo
 }
 
 // how opens the store without anybody to ask.
-func (w *words) how() command.How {
+func (w *words) how() session.How {
 	how := w.c.How()
-	how.Prompt, how.Silent = command.Prompt{}, true
+	how.Desk, how.Silent = session.Nobody{}, true
 	return how
 }
 
 // do runs f with an open session. Errors are nobody's to see here.
-func (w *words) do(f func(context.Context, *command.Session) error) {
+func (w *words) do(f func(context.Context, *session.Session) error) {
 	parent := w.cmd.Context()
 	if parent == nil {
 		parent = context.Background()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/app/mounted"
 	"github.com/keyturn/keyturn/internal/cli"
+	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/world"
 )
 
@@ -45,7 +46,9 @@ var notRun = map[string]string{
 }
 
 // tree is the tree of commands with those about one platform.
-func tree() *cobra.Command { return cli.Tree(&cli.Program{Actions: mounted.Actions()}) }
+func tree() *cobra.Command {
+	return cli.Tree(&cli.Program{Program: session.Program{Actions: mounted.Actions()}})
+}
 
 // walk visits every command but the root, help and what is hidden.
 func walk(t *testing.T, visit func(cmd *cobra.Command, path string)) {

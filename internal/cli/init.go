@@ -12,6 +12,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 type initOptions struct {
@@ -45,7 +46,7 @@ for 'keyturn run' to find.`,
 	return cmd
 }
 
-func storeOf(f command.StoreFacts) *command.StoreDoc {
+func storeOf(f session.StoreFacts) *command.StoreDoc {
 	return &command.StoreDoc{ID: f.ID, Path: f.Path, RootKey: f.RootKey, KeyAt: f.KeyAt, Protects: command.Protects(f.RootKey)}
 }
 
@@ -93,7 +94,7 @@ func initStore(ctx context.Context, c *command.Command, o initOptions) error {
 	return nil
 }
 
-func tellStore(c *command.Command, made command.Created) error {
+func tellStore(c *command.Command, made session.Created) error {
 	if err := c.Line("%s  %s", c.Bold("made the store"), c.Dim("→ local "+keyturn.Clean(made.Path))); err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 func quickstartCommand(c *command.Command) *cobra.Command {
@@ -210,15 +211,15 @@ func (d *demo) call(args []string) (output string, exit int, err error) {
 			p.Environ = append(p.Environ, kv)
 		}
 	}
-	here := func(how command.How) command.How {
+	here := func(how session.How) session.How {
 		how.Home, how.Demo, how.Config = filepath.Join(d.dir, "store"), true, ""
 		return how
 	}
-	p.Open = func(ctx context.Context, how command.How) (*command.Session, error) { return d.Open(ctx, here(how)) }
-	p.Create = func(ctx context.Context, how command.How, key string) (command.Created, error) {
+	p.Open = func(ctx context.Context, how session.How) (*session.Session, error) { return d.Open(ctx, here(how)) }
+	p.Create = func(ctx context.Context, how session.How, key string) (session.Created, error) {
 		return d.Create(ctx, here(how), key)
 	}
-	p.Facts = func(how command.How) (command.Facts, error) { return d.Facts(here(how)) }
+	p.Facts = func(how session.How) (session.Facts, error) { return d.Facts(here(how)) }
 	exit = p.Run(args)
 	text, err := os.ReadFile(out.Name())
 	return string(bytes.TrimRight(text, "\n")), exit, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // expiryLimit is how long the command may look for secrets that expire.
@@ -25,7 +26,7 @@ protects from; and who keyturn takes you for.`,
   keyturn status -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			err := c.Do(cmd, func(ctx context.Context, s *command.Session) error { return status(ctx, c, s) })
+			err := c.Do(cmd, func(ctx context.Context, s *session.Session) error { return status(ctx, c, s) })
 			if e := keyturn.AsError(err); e != nil && e.Code == keyturn.Sealed {
 				return locked(cmd.Context(), c, e)
 			}
@@ -54,8 +55,8 @@ func locked(ctx context.Context, c *command.Command, e *keyturn.Error) error {
 	return e
 }
 
-func status(ctx context.Context, c *command.Command, s *command.Session) error {
-	res, err := command.Ask[*keyturn.Mounts](ctx, c, s, keyturn.ListMounts{Probe: true})
+func status(ctx context.Context, c *command.Command, s *session.Session) error {
+	res, err := session.Ask[*keyturn.Mounts](ctx, s, keyturn.ListMounts{Probe: true})
 	if err != nil {
 		return err
 	}
@@ -110,7 +111,7 @@ func status(ctx context.Context, c *command.Command, s *command.Session) error {
 	return nil
 }
 
-func statusText(c *command.Command, s *command.Session, keys command.StoreState, mounts []keyturn.MountInfo) error {
+func statusText(c *command.Command, s *session.Session, keys session.StoreState, mounts []keyturn.MountInfo) error {
 	rows := [][]string{}
 	for _, m := range mounts {
 		rows = append(rows, []string{m.Mount, m.Platform, healthOf(m.Health), keyturn.Clean(m.Target)})
@@ -141,7 +142,7 @@ func statusText(c *command.Command, s *command.Session, keys command.StoreState,
 }
 
 // keyLines say how the root key is kept, and what is to be done about it.
-func keyLines(kind string, keys command.StoreState) []string {
+func keyLines(kind string, keys session.StoreState) []string {
 	lines := command.Protects(kind)
 	if kind == "passphrase" {
 		lock := "locked: each command needs the passphrase; 'keyturn store unlock' asks once"

@@ -6,40 +6,36 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/platform/input"
 )
 
-// Administrator does what only this platform can do beside keeping secrets.
+// Administrator has actions that only this platform has, beside keeping secrets.
 type Administrator interface {
-	// Administration lists what it can do. It is always the same, and nothing is
-	// asked of the server.
+	// Administration lists the actions. The list is always the same, and the server
+	// is not asked.
 	Administration() keyturn.Administration
-	// Perform carries out one of its actions, whose inputs Mount has checked
-	// against the list. It never prints. Whatever fails, nothing is half done, or
-	// the error says what is.
+	// Perform carries out one of the actions, whose inputs Mount has checked against
+	// the list. It never prints. Where Perform fails, nothing is half done, or the
+	// error says what is.
 	Perform(ctx context.Context, a Act) (Acted, error)
 }
 
-// Args are inputs by name.
-type Args = input.Args
-
-// Act is one action as it is asked for.
+// Act is a request for one action.
 type Act struct {
 	Action string
 	Args   Args
 	On     keyturn.Ref              // of the mount; zero where the action takes none
-	Values map[string]keyturn.Value // of inputs that are secret, those that are known
-	// Ask gets an input that is secret and not among Values; Denied where there is
-	// nobody to ask.
+	Values map[string]keyturn.Value // of secret inputs, those that are known
+	// Ask gets a secret input that is not among Values; Denied where there is nobody
+	// to ask.
 	Ask func(ctx context.Context, question string) (keyturn.Value, error)
-	// Wrap is for how long the secret that it answers with is to be wrapped; 0:
-	// it is to be answered.
+	// Wrap is how long the wrapped form of the returned secret lives; 0 for a secret
+	// that is not wrapped.
 	Wrap time.Duration
-	// Taken tells that the secret it answers with has somewhere to go.
+	// Taken is set where the caller has a place for the secret that the action returns.
 	Taken bool
 }
 
-// Secret is an input that is secret: the value of a reference, or what is typed.
+// Secret returns a secret input: the value of a reference, or what a person types.
 func (a Act) Secret(ctx context.Context, input, question string) (keyturn.Value, error) {
 	if v, ok := a.Values[input]; ok {
 		return v, nil
@@ -47,20 +43,20 @@ func (a Act) Secret(ctx context.Context, input, question string) (keyturn.Value,
 	return a.Ask(ctx, question)
 }
 
-// Acted is what an action did.
+// Acted is the result of an action.
 type Acted struct {
 	keyturn.Told
 	Secret  map[string]keyturn.Value // by field
-	Main    string                   // the field that is meant where one is
+	Main    string                   // the field that is delivered where only one can be
 	Wrapped *keyturn.Wrapped
-	// Undo takes back what Secret lets in, where it could not be delivered; nil
-	// where there is nothing to take back.
+	// Undo revokes the credential in Secret, where it could not be delivered; nil
+	// where there is nothing to revoke.
 	Undo func(ctx context.Context) error
 }
 
-// Perform carries out an action: Unsupported where the platform has no such one,
-// Invalid where an input is not what the action takes. One that reads is tried
-// again where the server does not answer.
+// Perform carries out an action. It returns Unsupported where the platform has no such
+// action, and Invalid for an input that the action does not take. An action that only
+// reads is retried where the server does not answer.
 func (m *Mount) Perform(ctx context.Context, a Act) (Acted, error) {
 	if err := m.begin(ctx, keyturn.Ref{}, m.name); err != nil {
 		return Acted{}, err
@@ -74,8 +70,7 @@ func (m *Mount) Perform(ctx context.Context, a Act) (Acted, error) {
 		return Acted{}, m.cannot(keyturn.Ref{}, "'"+keyturn.Clean(a.Action)+"'", "see 'keyturn "+m.spec.Platform+" --help'")
 	}
 	act := list[i]
-	given := input.Given{Args: a.Args, Values: a.Values, On: a.On, Goes: a.Taken || a.Wrap > 0}
-	if err := given.Fits(act, m.spec.Platform, m.name); err != nil {
+	if err := a.fits(act, m.spec.Platform, m.name); err != nil {
 		return Acted{}, err
 	}
 	if ask := a.Ask; ask != nil {

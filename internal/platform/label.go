@@ -5,17 +5,17 @@ import (
 	"maps"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/platform/spec"
 )
 
-// Relabels reports whether put changes nothing but labels, and they belong to the
-// secret: then no version is made, and none can be expected.
+// Relabels reports whether put changes labels only, on a platform where labels belong
+// to the secret. Such a put makes no version, and cannot expect one.
 func (m *Mount) Relabels(put Put) bool {
 	return m.able.labeler != nil && m.spec.Labels.OfSecret && put.Mode == keyturn.Merge &&
 		len(put.Values)+len(put.Public) == 0 && put.Expires.IsZero() && len(put.Labels)+len(put.Unlabel) > 0
 }
 
-// relabel changes the labels of a secret. Others that were changed meanwhile stay.
+// relabel changes the labels of a secret. Labels that put does not name keep changes
+// made meanwhile.
 func (m *Mount) relabel(ctx context.Context, ref keyturn.Ref, put Put) (Change, error) {
 	if put.IfVersion != "" {
 		return Change{}, keyturn.E(keyturn.Unsupported, m.spec.Platform+" keeps labels with the secret, and changes them whatever its version is",
@@ -28,7 +28,7 @@ func (m *Mount) relabel(ctx context.Context, ref keyturn.Ref, put Put) (Change, 
 	if !b.exists() {
 		return Change{}, keyturn.E(keyturn.NotFound, "no secret at "+keyturn.Clean(ref.Name())+" to label", "").About(ref)
 	}
-	after := spec.Labelled(b.secret.Labels, put.Labels, put.Unlabel)
+	after := mergeLabels(b.secret.Labels, put.Labels, put.Unlabel)
 	if err := m.spec.CheckLabels(ref, after); err != nil {
 		return Change{}, err
 	}
@@ -43,7 +43,7 @@ func (m *Mount) relabel(ctx context.Context, ref keyturn.Ref, put Put) (Change, 
 	return Change{Info: info}, err
 }
 
-// labels puts into n the labels that put makes of those of b.
+// labels fills in n's labels: those of put, merged with those of b where put merges.
 func (m *Mount) labels(ref keyturn.Ref, put Put, b base, n *New) error {
 	l, now := m.spec.Labels, b.secret.Labels
 	switch {
@@ -55,7 +55,7 @@ func (m *Mount) labels(ref keyturn.Ref, put Put, b base, n *New) error {
 		}
 		return nil
 	case put.Mode == keyturn.Merge && (b.live() || l.OfSecret):
-		n.Labels = spec.Labelled(now, put.Labels, put.Unlabel)
+		n.Labels = mergeLabels(now, put.Labels, put.Unlabel)
 	default:
 		n.Labels = maps.Clone(put.Labels)
 	}
@@ -69,4 +69,34 @@ func (m *Mount) labels(ref keyturn.Ref, put Put, b base, n *New) error {
 	}
 	n.Labels = maps.Clone(put.Labels)
 	return nil
+}
+
+// CanLabel refuses a change of labels that is wrong whatever the platform holds.
+// Labels in set are added or replaced. Those in unset are removed, which needs a merge.
+func (s Spec) CanLabel(ref keyturn.Ref, merge bool, set map[string]string, unset []string) error {
+	switch {
+	case len(unset) > 0 && !merge:
+		return keyturn.E(keyturn.Invalid, "a label is taken away from those that are there", "say --merge; without it --label names all of them").About(ref)
+	case len(unset) > 0 && s.Labels.Max == 0:
+		return s.CheckLabels(ref, map[string]string{unset[0]: ""})
+	}
+	for _, k := range unset {
+		if _, both := set[k]; both || k == "" {
+			return keyturn.E(keyturn.Invalid, "the label '"+keyturn.Clean(k)+"' is both set and taken away, or has no name", "give it once").About(ref)
+		}
+	}
+	return s.CheckLabels(ref, set)
+}
+
+// mergeLabels returns the labels now, with those of set added and those in unset removed.
+func mergeLabels(now, set map[string]string, unset []string) map[string]string {
+	after := maps.Clone(now)
+	if after == nil {
+		after = map[string]string{}
+	}
+	maps.Copy(after, set)
+	for _, k := range unset {
+		delete(after, k)
+	}
+	return after
 }

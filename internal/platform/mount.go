@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/platform/spec"
 )
 
 // Mount is one configured platform under its name: the concrete type that
@@ -192,7 +191,7 @@ func names(list []string) string {
 	var b strings.Builder
 	for i, n := range list {
 		if i == most {
-			b.WriteString(" and " + spec.Number(len(list)-most) + " more")
+			b.WriteString(" and " + number(len(list)-most) + " more")
 			break
 		}
 		if i > 0 {

@@ -1,20 +1,23 @@
-// Package platform is what keyturn asks of a place that keeps secrets, and the
-// only caller of such places.
+// Package platform defines what keyturn needs from a place that keeps secrets, and
+// holds Mount, the only caller of such places.
 //
 //	platform.go   Platform: two required methods, and one-method interfaces for
-//	              what only some can do
-//	spec.go       Spec: what no signature can say, proven by platformtest
-//	mount.go      Mount: a configured platform; the only place that asks what a
-//	              platform can do
+//	              what only some platforms can do
+//	spec.go       Spec: limits and habits of a platform, proven by platformtest
+//	mount.go      Mount: a configured platform; the only place that finds out which
+//	              interfaces a platform has
 //	read.go       Mount's Get, GetMany, Describe, Versions, List, Status
 //	put.go        Mount's Put and Rollback
 //	remove.go     Mount's Delete, Restore, Destroy
 //	login.go      logging in and out
-//	lease.go      credentials that are made for one asking
+//	lease.go      credentials that are made for one request
+//	action.go     actions that only one platform has; input.go checks their inputs
+//	label.go      labels
+//	lifecycle.go  which versions can be deleted and restored
+//	retry.go      which calls are retried
 //
-// A platform stays thin: it speaks its server's protocol and maps its errors.
-// What all platforms share is Mount's. Nothing wraps a Platform in another
-// Platform.
+// A platform stays thin: it speaks its server's protocol and maps its errors. Mount
+// does what all platforms share. Nothing wraps a Platform in another Platform.
 package platform
 
 import (

@@ -35,7 +35,7 @@ func around(t *testing.T, name string, data []byte) string {
 // child has the environment that it had, byte for byte, what was moved is gone
 // from the file, and taking it back gives the bytes that were there.
 func TestDialects(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join("..", "document", "migrate", "testdata", "corpus", "*.env*"))
+	files, err := filepath.Glob(filepath.Join("..", "migrate", "files", "testdata", "corpus", "*.env*"))
 	if err != nil || len(files) < 20 {
 		t.Fatalf("%d files of the corpus (%v)", len(files), err)
 	}
@@ -107,9 +107,9 @@ func TestDialects(t *testing.T) {
 // program: the line that it prints starts a program that has each variable of the
 // rewritten file with the value that was stored once its file is trusted, and taking
 // it back leaves the folder as it was. (That compose itself reads the files the same
-// way is tested beside package document/migrate.)
+// way is tested in migrate/oracle.)
 func TestComposeDialects(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join("..", "document", "migrate", "testdata", "corpus", "*compose*"))
+	files, err := filepath.Glob(filepath.Join("..", "migrate", "files", "testdata", "corpus", "*compose*"))
 	if err != nil || len(files) < 12 {
 		t.Fatalf("%d files of the corpus (%v)", len(files), err)
 	}

@@ -52,7 +52,7 @@ func TestMigrateAtOnce(t *testing.T) {
 // TestMigrateFromSOPS imports a file that sops wrote, with the key where sops
 // finds it.
 func TestMigrateFromSOPS(t *testing.T) {
-	corpus := filepath.Join("..", "document", "imports", "testdata", "sops")
+	corpus := filepath.Join("..", "migrate", "imports", "testdata", "sops")
 	key, err := os.ReadFile(filepath.Join(corpus, "fake-age-key.txt"))
 	if err != nil {
 		t.Fatal(err)

@@ -24,21 +24,40 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/keyturn/keyturn/internal/app"
 	"github.com/keyturn/keyturn/internal/whois"
+)
+
+// Variables of a machine's environment that change what the program takes for real.
+const (
+	Clock = "WORLD_CLOCK" // when the program starts, as RFC 3339 has it; from there its clock goes on
+	User  = "WORLD_USER"  // the name of the user who runs it
 )
 
 // Main runs the tests of a package, or keyturn where the binary was started under
 // that name. Call it from TestMain.
 func Main(m *testing.M) {
 	if strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe") == "keyturn" {
-		os.Exit(app.Main(app.Options{Who: whois.Source{
-			Ancestors: func() ([]whois.Process, error) { return nil, nil },
-			Exists:    func(string) bool { return false },
-		}}))
+		os.Exit(app.Main(options()))
 	}
 	os.Exit(m.Run())
+}
+
+func options() app.Options {
+	o := app.Options{Who: whois.Source{
+		Ancestors: func() ([]whois.Process, error) { return nil, nil },
+		Exists:    func(string) bool { return false },
+	}}
+	if name := os.Getenv(User); name != "" {
+		o.Who.UserName = func() string { return name }
+	}
+	if start, err := time.Parse(time.RFC3339, os.Getenv(Clock)); err == nil {
+		began := time.Now()
+		o.Now = func() time.Time { return start.Add(time.Since(began)) }
+	}
+	return o
 }
 
 // Machine is a sandbox: folders of its own, and an environment without marks of
@@ -61,11 +80,18 @@ func New(t testing.TB) *Machine {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return At(t, root)
+}
+
+// At makes a machine in a folder that is there: its real path, links followed. The folder
+// is the caller's to remove; folders that are in it already stay as they are.
+func At(t testing.TB, root string) *Machine {
+	t.Helper()
 	m := &Machine{t: t, Root: root, Home: filepath.Join(root, "home"), Store: filepath.Join(root, "store"),
 		Work: filepath.Join(root, "work"), Temp: filepath.Join(root, "tmp")}
 	bin := t.TempDir() // not below Root: nothing there is the program's doing
 	for _, dir := range []string{m.Home, m.Work, m.Temp} {
-		if err := os.Mkdir(dir, 0o700); err != nil {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}

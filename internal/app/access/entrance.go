@@ -11,10 +11,10 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/launch/browser"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/vault/login"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // Entrance gives a login what is secret of it: from the pipe that the caller named,
@@ -22,8 +22,8 @@ import (
 type Entrance struct {
 	Environ []string
 	Err     io.Writer
-	Login   command.Login
-	Prompt  command.Prompt
+	Login   session.Login
+	Desk    session.Desk
 	Person  bool                    // the caller is one
 	Own     func(mount string) bool // whether Vault's own variables are about its server
 }
@@ -53,14 +53,14 @@ func (e Entrance) Ask(ctx context.Context, mount string, in platform.Input) (key
 			return v, err
 		}
 	}
-	if !e.Person || !e.Prompt.Possible() {
+	if !e.Person || !e.Desk.Possible() {
 		return keyturn.Value{}, nil
 	}
 	question := strings.ToUpper(in.Help[:1]) + in.Help[1:] + ", for " + mount
 	if in.Optional {
 		question += " (empty: none)"
 	}
-	return e.Prompt.Secret(ctx, question)
+	return e.Desk.Secret(ctx, question)
 }
 
 // Visit implements broker.Entrance. The address is shown in any case: a browser

@@ -8,12 +8,12 @@ import (
 	"testing"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
-func entranceWith(from command.Login, own bool, environ ...string) Entrance {
-	return Entrance{Environ: environ, Login: from, Person: true, Own: func(mount string) bool { return own && mount == "a" }}
+func entranceWith(from session.Login, own bool, environ ...string) Entrance {
+	return Entrance{Environ: environ, Login: from, Person: true, Desk: session.Nobody{}, Own: func(mount string) bool { return own && mount == "a" }}
 }
 
 // TestAsk: what is secret of a login comes from where it is by custom, what the
@@ -37,20 +37,20 @@ func TestAsk(t *testing.T) {
 		want string
 		code keyturn.Code
 	}{
-		"nothing":               {e: entranceWith(command.Login{}, true), in: token},
-		"a pipe":                {e: entranceWith(command.Login{Given: given}, true, "VAULT_TOKEN=t"), in: token, want: "from-the-pipe"},
-		"a variable":            {e: entranceWith(command.Login{}, true, "VAULT_TOKEN=t"), in: token, want: "t"},
-		"the last one":          {e: entranceWith(command.Login{}, true, "VAULT_TOKEN=s", "VAULT_TOKEN=t"), in: token, want: "t"},
-		"another server":        {e: entranceWith(command.Login{}, false, "VAULT_TOKEN=t"), in: token},
-		"a job":                 {e: entranceWith(command.Login{}, false, "VAULT_ID_TOKEN=j"), in: jwt, want: "j"},
-		"a job's variable":      {e: entranceWith(command.Login{Variable: "MINE"}, false, "VAULT_ID_TOKEN=j", "MINE=m"), in: jwt, want: "m"},
-		"a variable not there":  {e: entranceWith(command.Login{Variable: "MINE"}, false, "VAULT_ID_TOKEN=j"), in: jwt, code: keyturn.Invalid},
-		"not for this":          {e: entranceWith(command.Login{Variable: "MINE"}, false, "MINE=m"), in: platform.Input{Name: "password", Help: "p", Secret: true}},
-		"an address of nobody":  {e: entranceWith(command.Login{}, false, "ACTIONS_ID_TOKEN_REQUEST_URL=x"), in: jwt, code: keyturn.Invalid},
-		"a pod":                 {e: entranceWith(command.Login{}, false), in: platform.Input{Name: "jwt", Help: "t", Secret: true, File: pod}, want: "of-the-pod"},
-		"no pod":                {e: entranceWith(command.Login{}, false), in: platform.Input{Name: "jwt", Help: "t", Secret: true, File: pod + "x"}},
-		"a folder":              {e: entranceWith(command.Login{}, false), in: platform.Input{Name: "jwt", Help: "t", Secret: true, File: dir}, code: keyturn.Invalid},
-		"no token of this size": {e: entranceWith(command.Login{}, false), in: platform.Input{Name: "jwt", Help: "t", Secret: true, File: large}, code: keyturn.Invalid},
+		"nothing":               {e: entranceWith(session.Login{}, true), in: token},
+		"a pipe":                {e: entranceWith(session.Login{Given: given}, true, "VAULT_TOKEN=t"), in: token, want: "from-the-pipe"},
+		"a variable":            {e: entranceWith(session.Login{}, true, "VAULT_TOKEN=t"), in: token, want: "t"},
+		"the last one":          {e: entranceWith(session.Login{}, true, "VAULT_TOKEN=s", "VAULT_TOKEN=t"), in: token, want: "t"},
+		"another server":        {e: entranceWith(session.Login{}, false, "VAULT_TOKEN=t"), in: token},
+		"a job":                 {e: entranceWith(session.Login{}, false, "VAULT_ID_TOKEN=j"), in: jwt, want: "j"},
+		"a job's variable":      {e: entranceWith(session.Login{Variable: "MINE"}, false, "VAULT_ID_TOKEN=j", "MINE=m"), in: jwt, want: "m"},
+		"a variable not there":  {e: entranceWith(session.Login{Variable: "MINE"}, false, "VAULT_ID_TOKEN=j"), in: jwt, code: keyturn.Invalid},
+		"not for this":          {e: entranceWith(session.Login{Variable: "MINE"}, false, "MINE=m"), in: platform.Input{Name: "password", Help: "p", Secret: true}},
+		"an address of nobody":  {e: entranceWith(session.Login{}, false, "ACTIONS_ID_TOKEN_REQUEST_URL=x"), in: jwt, code: keyturn.Invalid},
+		"a pod":                 {e: entranceWith(session.Login{}, false), in: platform.Input{Name: "jwt", Help: "t", Secret: true, File: pod}, want: "of-the-pod"},
+		"no pod":                {e: entranceWith(session.Login{}, false), in: platform.Input{Name: "jwt", Help: "t", Secret: true, File: pod + "x"}},
+		"a folder":              {e: entranceWith(session.Login{}, false), in: platform.Input{Name: "jwt", Help: "t", Secret: true, File: dir}, code: keyturn.Invalid},
+		"no token of this size": {e: entranceWith(session.Login{}, false), in: platform.Input{Name: "jwt", Help: "t", Secret: true, File: large}, code: keyturn.Invalid},
 	} {
 		got, err := c.e.Ask(t.Context(), "a", c.in)
 		if c.code != "" {
@@ -71,7 +71,7 @@ func TestVisit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := entranceWith(command.Login{NoBrowser: true}, true, "DISPLAY=:0")
+	e := entranceWith(session.Login{NoBrowser: true}, true, "DISPLAY=:0")
 	e.Err = out
 	if err := e.Visit(t.Context(), "https://login.example.com/?state=x\x1b"); err != nil {
 		t.Fatal(err)

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/vault/login"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // TestTokenInAPipe: a pipe in the place of a token's file keeps nobody waiting, whichever
@@ -32,7 +32,7 @@ func TestTokenInAPipe(t *testing.T) {
 		if _, err := chain.Token(t.Context()); !errors.Is(err, keyturn.Expired) || chain.Instead(false) != "" {
 			t.Errorf("a pipe is a token: %v", err)
 		}
-		_, err := entranceWith(command.Login{}, false).Ask(t.Context(), "a", platform.Input{Name: "jwt", Help: "t", Secret: true, File: pipe})
+		_, err := entranceWith(session.Login{}, false).Ask(t.Context(), "a", platform.Input{Name: "jwt", Help: "t", Secret: true, File: pipe})
 		if !errors.Is(err, keyturn.Invalid) {
 			t.Errorf("a pipe in the place of a pod's token: %v", err)
 		}

@@ -5,14 +5,14 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/tokens"
 )
 
 // Leftover lists, for people, the logins that are kept and that no mount uses as it is now:
 // its address or namespace was another one, or it had another name. They are alive at
 // their servers.
-func (ms *Mounts) Leftover(ctx context.Context) ([]command.Unfinished, error) {
+func (ms *Mounts) Leftover(ctx context.Context) ([]session.Unfinished, error) {
 	if ms.Who != keyturn.Person {
 		return nil, nil
 	}
@@ -21,7 +21,7 @@ func (ms *Mounts) Leftover(ctx context.Context) ([]command.Unfinished, error) {
 		now = ms.Now
 	}
 	logins, err := tokens.List(ctx, ms.DB)
-	var out []command.Unfinished
+	var out []session.Unfinished
 	for _, l := range logins {
 		if l.Platform != vaultPlatform || !l.Expires.IsZero() && !now().Before(l.Expires) || ms.uses(l) {
 			continue
@@ -35,7 +35,7 @@ func (ms *Mounts) Leftover(ctx context.Context) ([]command.Unfinished, error) {
 		if _, configured := ms.Operator.Mount(vaultPlatform); configured || l.Mount != vaultPlatform {
 			next = "name it so in the configuration once more, and then: keyturn logout " + keyturn.Clean(l.Mount)
 		}
-		out = append(out, command.Unfinished{What: "a login of the mount " + keyturn.Clean(l.Mount) + " to " + where + " as " + keyturn.Clean(l.Identity) + " is kept, and no mount is that now",
+		out = append(out, session.Unfinished{What: "a login of the mount " + keyturn.Clean(l.Mount) + " to " + where + " as " + keyturn.Clean(l.Identity) + " is kept, and no mount is that now",
 			Next: next})
 	}
 	return out, err

@@ -23,6 +23,7 @@ import (
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/journal"
 	"github.com/keyturn/keyturn/internal/rules"
+	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/rootkey"
 )
@@ -31,18 +32,18 @@ import (
 // folder, made a store of its own there, and then published.
 type restoring struct {
 	store.Home
-	o    command.RestoreOptions
+	o    session.RestoreOptions
 	rule string
 
 	dir      string // private, below the home folder
 	manifest backup.Manifest
 	root     []byte // the backup's root key
 	found    *found // the store that is there already; nil for none
-	out      command.Restored
+	out      session.Restored
 }
 
 // Run puts a backup into the home folder, or only verifies it.
-func Run(ctx context.Context, h store.Home, o command.RestoreOptions) (command.Restored, error) {
+func Run(ctx context.Context, h store.Home, o session.RestoreOptions) (session.Restored, error) {
 	r := &restoring{Home: h, o: o}
 	if err := r.allowed(); err != nil {
 		return r.out, r.refused(ctx, err)
@@ -221,10 +222,10 @@ func (r *restoring) identities(ctx context.Context) (ids backup.Identities, err 
 			return ids, err
 		}
 		more, err := backup.ParseIdentities(text, func() (keyturn.Value, error) {
-			if !r.How.Prompt.Possible() {
+			if !r.How.Desk.Possible() {
 				return keyturn.Value{}, keyturn.E(keyturn.Invalid, "the identity '"+keyturn.Clean(name)+"' has a passphrase of its own, and there is no terminal to ask for it", "do it in a terminal")
 			}
-			return r.How.Prompt.Secret(ctx, "Passphrase of the identity "+name)
+			return r.How.Desk.Secret(ctx, "Passphrase of the identity "+name)
 		})
 		clear(text)
 		if err != nil {
@@ -425,7 +426,7 @@ func (r *restoring) install(ctx context.Context) error {
 		r.found.done()
 	}
 	path := filepath.Join(r.Facts.Home, state.File)
-	r.out.StoreFacts = command.StoreFacts{ID: r.manifest.Store, Path: path, RootKey: kind, KeyAt: store.Spot{Kind: kind, Place: place}.Shown(r.Facts.Home)}
+	r.out.StoreFacts = session.StoreFacts{ID: r.manifest.Store, Path: path, RootKey: kind, KeyAt: store.Spot{Kind: kind, Place: place}.Shown(r.Facts.Home)}
 	return nil
 }
 

@@ -12,15 +12,15 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/rootkey"
 )
 
 // Home is keyturn's own folder, with its store, as one command sees it.
 type Home struct {
-	How     command.How
-	Facts   command.Facts // of the folder, who is calling, and the configuration
+	How     session.How
+	Facts   session.Facts // of the folder, who is calling, and the configuration
 	Env     func(name string) string
 	Dir     string          // where keyturn was started: paths are seen from there
 	Err     io.StringWriter // for what a person should know beside the answer
@@ -33,7 +33,7 @@ type Home struct {
 func (h Home) KeysOf(id string) rootkey.Keeper {
 	k := rootkey.Keeper{Dir: h.Facts.Home, Store: id, Anew: h.How.Anew, Now: h.Now}
 	file := h.Env("KEYTURN_PASSPHRASE_FILE")
-	terminal := h.Facts.Actor.Kind == keyturn.Person && h.How.Prompt.Possible()
+	terminal := h.Facts.Actor.Kind == keyturn.Person && h.How.Desk.Possible()
 	if h.How.Silent || file == "" && h.How.NewPassphrase == "" && !terminal {
 		return k
 	}
@@ -59,7 +59,7 @@ func (h Home) KeysOf(id string) rootkey.Keeper {
 		} else if rootkey.Available() != nil {
 			once = "KEYTURN_PASSPHRASE_FILE spares typing: there is no keychain to unlock it into"
 		}
-		return h.How.Prompt.StorePassphrase(ctx, fresh, try, once)
+		return session.StorePassphrase(ctx, h.How.Desk, fresh, try, once)
 	}
 	return k
 }
@@ -123,12 +123,12 @@ func (h Home) askBackupPassphrase(ctx context.Context, fresh bool) (keyturn.Valu
 	switch {
 	case h.How.BackupPassphrase != "":
 		return rootkey.ReadPassphrase(h.Abs(h.How.BackupPassphrase))
-	case !h.How.Prompt.Possible():
+	case !h.How.Desk.Possible():
 		return keyturn.Value{}, keyturn.E(keyturn.Invalid, "there is no terminal to ask for the backup's passphrase", "say --passphrase-file FILE")
 	case fresh:
-		return h.How.Prompt.Twice(ctx, question)
+		return session.Twice(ctx, h.How.Desk, question)
 	}
-	return h.How.Prompt.Secret(ctx, question)
+	return h.How.Desk.Secret(ctx, question)
 }
 
 // tellUpgrade tells, once, that the store has a new format.
@@ -147,8 +147,8 @@ func (h Home) UsualKind() string {
 }
 
 // FactsOf is what commands tell of a store.
-func FactsOf(f state.Facts) command.StoreFacts {
-	return command.StoreFacts{ID: f.ID, Path: f.Path, RootKey: f.Kind, KeyAt: SpotOf(f).Shown(filepath.Dir(f.Path))}
+func FactsOf(f state.Facts) session.StoreFacts {
+	return session.StoreFacts{ID: f.ID, Path: f.Path, RootKey: f.Kind, KeyAt: SpotOf(f).Shown(filepath.Dir(f.Path))}
 }
 
 // Create makes the store, of an id and with a new root key of a kind.

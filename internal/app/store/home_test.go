@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/keyturn/keyturn/internal/audit/verify"
-	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/rootkey"
 )
@@ -12,7 +12,7 @@ import (
 // TestDiscardKeepsTheKeyOfAStore has a store made although its making failed in the
 // end: its root key stays. That of a store that came to nothing goes.
 func TestDiscardKeepsTheKeyOfAStore(t *testing.T) {
-	h := Home{Facts: command.Facts{Home: t.TempDir()}, Env: func(string) string { return "" }, Options: state.Options{Tree: verify.Append}}
+	h := Home{Facts: session.Facts{Home: t.TempDir()}, Env: func(string) string { return "" }, Options: state.Options{Tree: verify.Append}}
 	made := state.NewID()
 	k, err := h.Create(t.Context(), made, rootkey.File)
 	if err != nil {

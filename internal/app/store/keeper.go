@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/rootkey"
 )
@@ -83,8 +83,8 @@ func (s *Keeper) noLock() error {
 }
 
 // State tells what changes about the store's keys.
-func (s *Keeper) State(ctx context.Context) (command.StoreState, error) {
-	var out command.StoreState
+func (s *Keeper) State(ctx context.Context) (session.StoreState, error) {
+	var out session.StoreState
 	s.mu.Lock()
 	keys, at := s.keys, s.at
 	s.mu.Unlock()
@@ -101,12 +101,12 @@ func (s *Keeper) State(ctx context.Context) (command.StoreState, error) {
 }
 
 // Unfinished tells of a change of the keys that was cut short.
-func (s *Keeper) Unfinished(ctx context.Context) ([]command.Unfinished, error) {
+func (s *Keeper) Unfinished(ctx context.Context) ([]session.Unfinished, error) {
 	st, err := s.State(ctx)
 	if err != nil || !st.Unfinished {
 		return nil, err
 	}
-	return []command.Unfinished{{What: "a change of the store's keys is not finished", Next: "keyturn store rekey"}}, nil
+	return []session.Unfinished{{What: "a change of the store's keys is not finished", Next: "keyturn store rekey"}}, nil
 }
 
 // AsidePrefix begins the name of a folder with a store that another one replaced.
@@ -120,9 +120,9 @@ func leftovers(home string) []string {
 }
 
 // Copies tells of those: what was destroyed since is still in them.
-func (s *Keeper) Copies(context.Context) (out []command.Unfinished, _ error) {
+func (s *Keeper) Copies(context.Context) (out []session.Unfinished, _ error) {
 	for _, path := range leftovers(s.Facts.Home) {
-		out = append(out, command.Unfinished{What: "an old copy of the store is kept, with values that may have been destroyed since: " + keyturn.Clean(path),
+		out = append(out, session.Unfinished{What: "an old copy of the store is kept, with values that may have been destroyed since: " + keyturn.Clean(path),
 			Next: "when you do not need it any more: rm -r " + keyturn.Quote(path)})
 	}
 	return out, nil

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/keyturn/keyturn/internal/audit/verify"
-	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/crashlab"
 	"github.com/keyturn/keyturn/internal/state/rootkey"
@@ -39,7 +39,7 @@ func rekeyOnFailingDisk(t *testing.T, nth, times int) (failed int) {
 	t.Cleanup(disk.Close)
 
 	options := state.Options{Tree: verify.Append, VFS: crashlab.VFS}
-	s := &Keeper{Home: Home{Facts: command.Facts{Home: disk.Dir}, Options: options}}
+	s := &Keeper{Home: Home{Facts: session.Facts{Home: disk.Dir}, Options: options}}
 	load := func(id, kind, place string) ([]byte, error) { return keys.Load(t.Context(), kind, place) }
 	if s.db, err = state.Open(t.Context(), disk.Dir, load, options); err != nil {
 		t.Fatal(err)

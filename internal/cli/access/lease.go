@@ -12,6 +12,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // Lease returns the command 'keyturn lease'.
@@ -52,8 +53,8 @@ program that needs one is better started with 'keyturn run'.`,
 			if err != nil {
 				return err
 			}
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error {
-				res, err := command.Ask[*keyturn.Leased](ctx, c, s, keyturn.TakeLease{Ref: ref, Show: reveal})
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error {
+				res, err := session.Ask[*keyturn.Leased](ctx, s, keyturn.TakeLease{Ref: ref, Show: reveal})
 				if err != nil {
 					return err
 				}
@@ -140,13 +141,13 @@ there is only one lease of it.`,
 			if term != 0 && term < time.Second {
 				return keyturn.E(keyturn.Invalid, "--for takes a time of at least a second", "say --for 1h")
 			}
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error {
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error {
 				l, err := find(ctx, c, s, args[0])
 				if err != nil {
 					return err
 				}
 				op := keyturn.RenewLease{Ref: l.Ref, ID: l.ID, Seconds: int64(term / time.Second)}
-				res, err := command.Ask[*keyturn.Leased](ctx, c, s, op)
+				res, err := session.Ask[*keyturn.Leased](ctx, s, op)
 				if err != nil {
 					return err
 				}
@@ -182,13 +183,13 @@ What the platform refuses stays in 'keyturn lease list', and is tried again. Wit
   keyturn lease revoke 06axk4x1ycx3v3snr8g7yr1ch4 --forget`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error {
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error {
 				l, err := find(ctx, c, s, args[0])
 				if err != nil {
 					return foreign(s, args[0], err)
 				}
 				op := keyturn.RevokeLease{Ref: l.Ref, ID: l.ID, Forget: forget}
-				res, err := command.Ask[*keyturn.Leased](ctx, c, s, op)
+				res, err := session.Ask[*keyturn.Leased](ctx, s, op)
 				if err != nil {
 					return err
 				}
@@ -213,8 +214,8 @@ What the platform refuses stays in 'keyturn lease list', and is tried again. Wit
 
 // find is the lease that a person means: by its id, by the platform's name of it, or
 // by what it is of.
-func find(ctx context.Context, c *command.Command, s *command.Session, word string) (keyturn.LeaseInfo, error) {
-	res, err := command.Ask[*keyturn.Leases](ctx, c, s, keyturn.ListLeases{})
+func find(ctx context.Context, c *command.Command, s *session.Session, word string) (keyturn.LeaseInfo, error) {
+	res, err := session.Ask[*keyturn.Leases](ctx, s, keyturn.ListLeases{})
 	if err != nil {
 		return keyturn.LeaseInfo{}, err
 	}
@@ -250,7 +251,7 @@ func find(ctx context.Context, c *command.Command, s *command.Session, word stri
 
 // foreign is err; where the word looks like a platform's name of a lease that keyturn
 // did not take, it says how an administrator ends that one.
-func foreign(s *command.Session, word string, err error) error {
+func foreign(s *session.Session, word string, err error) error {
 	mount, id, of := strings.Cut(word, "/")
 	if !of || !slices.Contains(s.Mounts, mount) {
 		mount, id = "vault", word
@@ -289,8 +290,8 @@ yours, and those of secrets that you may list. The states:
 					return err
 				}
 			}
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error {
-				res, err := command.Ask[*keyturn.Leases](ctx, c, s, op)
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error {
+				res, err := session.Ask[*keyturn.Leases](ctx, s, op)
 				if err != nil {
 					return err
 				}

@@ -9,12 +9,13 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // Login returns the command 'keyturn login'.
 func Login(c *command.Command) *cobra.Command {
 	var op keyturn.Login
-	var from command.Login
+	var from session.Login
 	cmd := &cobra.Command{
 		Use:   "login MOUNT [-]",
 		Short: "Log in to a mount's platform",
@@ -68,8 +69,8 @@ token or leases were taken by it.`,
 			if op.Method == "approle" && op.RoleID == "" {
 				op.RoleID = c.Env("VAULT_ROLE_ID")
 			}
-			c.With = func(h *command.How) { h.Login = from }
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return login(ctx, c, s, op) })
+			c.With = func(h *session.How) { h.Login = from }
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return login(ctx, c, s, op) })
 		},
 	}
 	f := cmd.Flags()
@@ -98,8 +99,8 @@ func mountOf(word, does string) (string, error) {
 	return p.Mount(), nil
 }
 
-func login(ctx context.Context, c *command.Command, s *command.Session, op keyturn.Login) error {
-	res, err := command.Ask[*keyturn.LoggedIn](ctx, c, s, op)
+func login(ctx context.Context, c *command.Command, s *session.Session, op keyturn.Login) error {
+	res, err := session.Ask[*keyturn.LoggedIn](ctx, s, op)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // Logout returns the command 'keyturn logout'.
@@ -37,7 +38,7 @@ A token in VAULT_TOKEN or ~/.vault-token is not keyturn's, and stays.`,
 				return err
 			}
 			c.Mount, op.Given = op.Mount, c.Yes && !op.Keep
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error {
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error {
 				return logout(ctx, c, s, op)
 			})
 		},
@@ -46,18 +47,18 @@ A token in VAULT_TOKEN or ~/.vault-token is not keyturn's, and stays.`,
 	return cmd
 }
 
-func logout(ctx context.Context, c *command.Command, s *command.Session, op keyturn.Logout) error {
-	res, err := command.Ask[*keyturn.LoggedOut](ctx, c, s, op)
+func logout(ctx context.Context, c *command.Command, s *session.Session, op keyturn.Logout) error {
+	res, err := session.Ask[*keyturn.LoggedOut](ctx, s, op)
 	if errors.Is(err, keyturn.Conflict) && !op.Given && s.Actor.Kind == keyturn.Person && !c.JSON() && c.Prompt().Possible() {
 		yes, askErr := c.Prompt().Confirm(ctx, keyturn.Clean(keyturn.AsError(err).Message)+". Revoke it, with all that was made by it?")
 		if askErr != nil {
 			return askErr
 		}
 		if !yes {
-			return command.SaidNo()
+			return session.SaidNo()
 		}
 		op.Given = true
-		res, err = command.Ask[*keyturn.LoggedOut](ctx, c, s, op)
+		res, err = session.Ask[*keyturn.LoggedOut](ctx, s, op)
 	}
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // Command returns the commands of one platform's list.
@@ -117,7 +118,7 @@ func actionCommand(c *command.Command, list keyturn.Administration, a keyturn.Ac
 			if err != nil {
 				return err
 			}
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error {
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error {
 				op, err := o.op(c, cmd, s, args)
 				if err != nil {
 					return err
@@ -172,7 +173,7 @@ func (o *options) fromPipe(c *command.Command, args []string) ([]string, error) 
 		return nil, keyturn.E(keyturn.Invalid, "what is secret has no place on the command line", "write - and pipe it in, or leave it out to be asked")
 	}
 	o.piped = true
-	c.With = func(h *command.How) { h.Login.Given = c.Piped }
+	c.With = func(h *session.How) { h.Login.Given = c.Piped }
 	return args[:place], nil
 }
 
@@ -211,7 +212,7 @@ var word = map[keyturn.InputKind]string{
 }
 
 // op is the operation that a command line means.
-func (o *options) op(c *command.Command, cmd *cobra.Command, s *command.Session, args []string) (keyturn.PlatformAction, error) {
+func (o *options) op(c *command.Command, cmd *cobra.Command, s *session.Session, args []string) (keyturn.PlatformAction, error) {
 	op := keyturn.PlatformAction{Mount: o.mount, Action: o.act.Name, Args: map[string][]string{}, Out: o.toFile}
 	for _, in := range o.act.Inputs {
 		given := []string{}

@@ -8,11 +8,12 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // run shows what would be done where there is such a preview, asks before what
 // cannot be undone, does it, and shows what came of it.
-func (o *options) run(ctx context.Context, c *command.Command, s *command.Session, op keyturn.PlatformAction) error {
+func (o *options) run(ctx context.Context, c *command.Command, s *session.Session, op keyturn.PlatformAction) error {
 	person := c.Prompt().Possible() && !c.JSON()
 	op, err := o.confirm(ctx, c, s, op, person)
 	if err != nil {
@@ -23,13 +24,13 @@ func (o *options) run(ctx context.Context, c *command.Command, s *command.Sessio
 		if err != nil {
 			return err
 		}
-		res, err := command.Ask[*keyturn.Performed](ctx, c, s, op)
+		res, err := session.Ask[*keyturn.Performed](ctx, s, op)
 		if err != nil {
 			file.drop()
 			return err
 		}
 		if err := file.keep(res, func(op keyturn.PlatformAction) error {
-			_, err := command.Ask[*keyturn.Performed](context.WithoutCancel(ctx), c, s, op)
+			_, err := session.Ask[*keyturn.Performed](context.WithoutCancel(ctx), s, op)
 			return err
 		}); err != nil {
 			return err
@@ -49,7 +50,7 @@ func (o *options) run(ctx context.Context, c *command.Command, s *command.Sessio
 
 // confirm asks before what cannot be undone, and a person before what they have
 // seen the difference of. It returns the operation that they said yes to.
-func (o *options) confirm(ctx context.Context, c *command.Command, s *command.Session, op keyturn.PlatformAction, person bool) (keyturn.PlatformAction, error) {
+func (o *options) confirm(ctx context.Context, c *command.Command, s *session.Session, op keyturn.PlatformAction, person bool) (keyturn.PlatformAction, error) {
 	if o.act.Preview != "" && person && !c.Yes {
 		return o.preview(ctx, c, s, op)
 	}
@@ -62,10 +63,10 @@ const replace = "replace"
 
 // preview shows what would change, and asks. Of an action that takes replace a yes is
 // that, and what replaces nothing is not asked about.
-func (o *options) preview(ctx context.Context, c *command.Command, s *command.Session, op keyturn.PlatformAction) (keyturn.PlatformAction, error) {
+func (o *options) preview(ctx context.Context, c *command.Command, s *session.Session, op keyturn.PlatformAction) (keyturn.PlatformAction, error) {
 	look := op
 	look.Action = o.act.Preview
-	res, err := command.Ask[*keyturn.Performed](ctx, c, s, look)
+	res, err := session.Ask[*keyturn.Performed](ctx, s, look)
 	if err != nil {
 		return op, err
 	}
@@ -113,7 +114,7 @@ func (o *options) ask(ctx context.Context, c *command.Command, op keyturn.Platfo
 func yesOrNo(ctx context.Context, c *command.Command, question string) error {
 	yes, err := c.Prompt().Confirm(ctx, question)
 	if err == nil && !yes {
-		return command.SaidNo()
+		return session.SaidNo()
 	}
 	return err
 }

@@ -12,66 +12,25 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
-// Program is what a command needs from outside. Package app fills it in, as a
-// cli.Program, which runs whole command lines.
+// Program is the command line's surroundings: what opens sessions, and the streams.
+// Package app fills it in, as a cli.Program, which runs whole command lines.
 type Program struct {
-	Version string
-	In      *os.File
-	Out     *os.File
-	Err     *os.File
-	Environ []string
-	Dir     string // the folder it was started in
-	// Actions lists what platforms can do that no other one can.
-	Actions []keyturn.Administration
-	// Open opens the store and the door for one command.
-	Open func(ctx context.Context, how How) (*Session, error)
-	// Create makes a new store. It is an operation before there is a door.
-	Create func(ctx context.Context, how How, rootKey string) (Created, error)
-	// Restore puts a backup in the place of a store, for which there is no door yet.
-	Restore func(ctx context.Context, how How, o RestoreOptions) (Restored, error)
-	// Peek tells of the store without opening it.
-	Peek func(ctx context.Context, how How) (StoreFacts, error)
-	// Facts tells about configuration and caller without opening the store.
-	Facts func(how How) (Facts, error)
-	// Inspect looks at the store and its surroundings without opening it.
-	Inspect func(ctx context.Context, how How) (Inspection, error)
-}
-
-// How tells which store and configuration a command is about.
-type How struct {
-	Config string // of --config; "" for the usual places
-	Home   string // "" for the usual place; set by quickstart, which reads no configuration
-	Demo   bool   // the caller counts as a person: everything is made up and thrown away
-	Prompt Prompt // asks the person
-
-	Login Login // of a login
-
-	// Of commands about the store as a whole.
-
-	Anew             bool                  // the passphrase is asked for even where the store is unlocked
-	Silent           bool                  // nobody is asked for it
-	NewPassphrase    string                // file that holds the passphrase to be set; "": asked for
-	BackupPassphrase string                // file that holds the passphrase of a backup; "": asked for
-	Progress         func(done, total int) // of long work; nil: nobody looks
-}
-
-// Login says where a login finds what is secret of it.
-type Login struct {
-	Given     func() (keyturn.Value, error) // from a pipe, where the command line names one; else nil
-	Variable  string                        // that holds a signed token; "" for the usual one
-	Audience  string                        // of a signed token that is fetched; "" for the usual one
-	NoBrowser bool                          // a login page's address is shown and nothing is opened
+	session.Program
+	In  *os.File
+	Out *os.File
+	Err *os.File
 }
 
 // Command is one run of one command.
 type Command struct {
 	*Program
 	shared
-	Name  string     // below "keyturn", once it is known: "audit list"
-	Mount string     // that it is about, where no reference says so
-	With  func(*How) // adds to How what one command needs; nil for nothing
+	Name  string             // below "keyturn", once it is known: "audit list"
+	Mount string             // that it is about, where no reference says so
+	With  func(*session.How) // adds to How what one command needs; nil for nothing
 	args  []string
 	// operation names what the command does, where it was made of a platform's list.
 	operation string
@@ -90,16 +49,6 @@ type shared struct {
 	Timeout time.Duration
 	noColor bool
 	verbose bool
-}
-
-// Env returns a variable of the program's environment; the last one counts.
-func (p *Program) Env(name string) string {
-	for i := len(p.Environ) - 1; i >= 0; i-- {
-		if v, ok := strings.CutPrefix(p.Environ[i], name+"="); ok {
-			return v
-		}
-	}
-	return ""
 }
 
 func outputOf(args []string, def string) string {
@@ -194,35 +143,21 @@ func (c *Command) Begin(cmd *cobra.Command) error {
 
 // Do runs f with an open session and this command's context. What it leaves to
 // be recorded is written when it ends.
-func (c *Command) Do(cmd *cobra.Command, f func(ctx context.Context, s *Session) error) error {
-	_, err := c.DoAndKeep(cmd, func(ctx context.Context, s *Session) (bool, error) { return false, f(ctx, s) })
+func (c *Command) Do(cmd *cobra.Command, f func(ctx context.Context, s *session.Session) error) error {
+	_, err := c.DoAndKeep(cmd, func(ctx context.Context, s *session.Session) (bool, error) { return false, f(ctx, s) })
 	return err
 }
 
 // DoAndKeep is Do of an f that may have the session stay open, for the caller to
 // close: then that is returned. It is nil in every other case, and where f failed.
-func (c *Command) DoAndKeep(cmd *cobra.Command, f func(ctx context.Context, s *Session) (keep bool, err error)) (*Session, error) {
+func (c *Command) DoAndKeep(cmd *cobra.Command, f func(ctx context.Context, s *session.Session) (keep bool, err error)) (*session.Session, error) {
 	ctx := c.Calling(cmd.Context())
 	if c.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.Timeout)
 		defer cancel()
 	}
-	s, err := c.Open(ctx, c.How())
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range s.Tidy(ctx) {
-		c.Say("keyturn: %s", keyturn.Clean(t))
-	}
-	keep, err := f(ctx, s)
-	if keep && err == nil {
-		return s, nil
-	}
-	if closeErr := s.Close(); err == nil {
-		err = closeErr
-	}
-	return nil, err
+	return c.Program.Do(ctx, c.How(), f)
 }
 
 // Calling is a context in which operations say where they come from, and why.
@@ -230,39 +165,23 @@ func (c *Command) Calling(ctx context.Context) context.Context {
 	return keyturn.WithCall(ctx, keyturn.Call{Door: "cli", Reason: c.reason})
 }
 
-// How tells which store and configuration this run is about.
-func (c *Command) How() How {
-	h := How{Config: c.config, Prompt: c.Prompt()}
+// How says which store and configuration this run is about.
+func (c *Command) How() session.How {
+	h := session.How{Config: c.config, Desk: c.Prompt(), Quiet: c.JSON()}
+	if c.wait != "" {
+		h.Wait, _ = time.ParseDuration(c.wait) // checked in Begin
+	}
 	if c.With != nil {
 		c.With(&h)
 	}
 	return h
 }
 
-// Ask does op through the door, and with --wait once more each time that an
-// approval may have come.
-func Ask[R keyturn.Result](ctx context.Context, c *Command, s *Session, op keyturn.Op) (R, error) {
-	res, err := keyturn.Do[R](ctx, s.Service, op)
-	if err == nil || c.wait == "" {
-		return res, err
+// MayWrite refuses a file in keyturn's own folder. See session.Facts.
+func (c *Command) MayWrite(path string) error {
+	facts, err := c.Facts(c.How())
+	if err != nil {
+		return err
 	}
-	limit, _ := time.ParseDuration(c.wait) // checked in Begin
-	end := time.Now().Add(limit)
-	// Each time is a refusal that goes into the audit log: not too often.
-	for pause := 5 * time.Second; err != nil && time.Now().Before(end); pause = 15 * time.Second {
-		e := keyturn.AsError(err)
-		if e.Approval == nil {
-			return res, err
-		}
-		if pause == 5*time.Second {
-			c.Say("waiting for an approval: keyturn approve %s   (%s)", e.Approval.ID, e.Approval.Fingerprint)
-		}
-		select {
-		case <-ctx.Done():
-			return res, ctx.Err()
-		case <-time.After(min(pause, time.Until(end))):
-		}
-		res, err = keyturn.Do[R](ctx, s.Service, op)
-	}
-	return res, err
+	return facts.MayWrite(path)
 }

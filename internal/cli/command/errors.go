@@ -20,13 +20,6 @@ func (interrupted) Error() string { return "interrupted" }
 
 func (interrupted) Is(target error) bool { return target == context.Canceled }
 
-// SaidNo is the error of a question that a person answered with no.
-func SaidNo() error {
-	e := keyturn.E(keyturn.Denied, "you said no; nothing was done", "")
-	e.By = "person"
-	return e
-}
-
 // ExitStatus ends a command with a status of its own, without a message: that of
 // a child under run, or of a difference.
 type ExitStatus int

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // SoonExpired is how long before its day a secret that expires is spoken of.
@@ -47,7 +48,7 @@ func days(d time.Duration) string {
 // Expiring names the secrets in mounts that have passed their day or soon will,
 // of those that the caller may list, the most urgent first. What takes longer than
 // limit is left out: it is a by-the-way notice. It is one line, or "".
-func Expiring(ctx context.Context, s *Session, mounts []string, limit time.Duration) string {
+func Expiring(ctx context.Context, s *session.Session, mounts []string, limit time.Duration) string {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	now := time.Now()

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // Vanish reports whether a write was refused because fields would vanish: the one
@@ -28,7 +29,7 @@ func (c *Command) WhichMode(ctx context.Context, e *keyturn.Error) (string, erro
 		case "r", "replace":
 			return keyturn.Replace, nil
 		case "s", "stop", "":
-			return "", SaidNo()
+			return "", session.SaidNo()
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // Prompt asks the person at the terminal. Questions go to standard error, so that
@@ -37,7 +38,7 @@ func (q Prompt) Secret(ctx context.Context, question string) (keyturn.Value, err
 	fd := int(q.in.Fd())
 	before, err := term.MakeRaw(fd) // before the question: what is typed at it is not echoed
 	if err != nil {
-		return keyturn.Value{}, noTerminal("to ask for " + question)
+		return keyturn.Value{}, session.NoTerminal("to ask for " + question)
 	}
 	fmt.Fprintf(q.out, "%s: ", keyturn.Clean(question))
 	return wait(ctx, q, func() { _ = term.Restore(fd, before) }, func() (keyturn.Value, error) {
@@ -140,58 +141,8 @@ func (q Prompt) Confirm(ctx context.Context, question string) (bool, error) {
 	return answer == "y" || answer == "yes", nil
 }
 
-// Passphrase implements the broker's Prover.
-func (q Prompt) Passphrase(ctx context.Context, about string, fresh bool) (keyturn.Value, error) {
-	if !q.Possible() {
-		return keyturn.Value{}, noTerminal("for a passphrase " + about)
-	}
-	if !fresh {
-		return q.Secret(ctx, "Your keyturn passphrase, "+about)
-	}
-	fmt.Fprintln(q.out, "You have no keyturn passphrase yet. It proves that it is you, and not a program of")
-	fmt.Fprintln(q.out, "yours, who says yes. It cannot be read back: remember it.")
-	return q.Twice(ctx, "A new passphrase, "+about)
-}
-
-// StorePassphrase asks for the passphrase of the local store: for a new one, twice,
-// where fresh is set. A try after the first tells that the last was wrong; once is
-// how to be asked only once, told at the first.
-func (q Prompt) StorePassphrase(ctx context.Context, fresh bool, try int, once string) (keyturn.Value, error) {
-	if fresh {
-		fmt.Fprintln(q.out, "The passphrase opens the local store. It cannot be read back, and without it there")
-		fmt.Fprintln(q.out, "is no way into the store but a backup: keep it.")
-		return q.Twice(ctx, "A new passphrase of the local store")
-	}
-	if try > 1 {
-		fmt.Fprintln(q.out, "that is not the passphrase")
-	} else if once != "" {
-		fmt.Fprintln(q.out, "the local store is locked  ("+once+")")
-	}
-	return q.Secret(ctx, "Passphrase of the local store")
-}
-
-// Twice asks for something new without echo, twice: Invalid where the answers are
-// not the same.
-func (q Prompt) Twice(ctx context.Context, question string) (keyturn.Value, error) {
-	first, err := q.Secret(ctx, question)
-	if err != nil {
-		return keyturn.Value{}, err
-	}
-	again, err := q.Secret(ctx, "The same once more")
-	if err != nil {
-		return keyturn.Value{}, err
-	}
-	if !first.Equal(again) {
-		return keyturn.Value{}, keyturn.E(keyturn.Invalid, "the two passphrases are not the same", "nothing was done; try again")
-	}
-	return first, nil
-}
-
-func noTerminal(why string) error {
-	e := keyturn.E(keyturn.Denied, "there is no terminal to ask at, "+keyturn.Clean(why), "a person has to do this in a terminal")
-	e.By = "person"
-	return e
-}
+// Say tells the person something, on the stream of the questions.
+func (q Prompt) Say(format string, args ...any) { fmt.Fprintf(q.out, format+"\n", args...) }
 
 // wait runs read, and gives up on an interrupt after putting the terminal back.
 func wait[T any](ctx context.Context, q Prompt, restore func(), read func() (T, error)) (T, error) {

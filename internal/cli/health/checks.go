@@ -12,6 +12,8 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/migrate"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 const (
@@ -28,7 +30,7 @@ const (
 )
 
 // configuration tells which files decide.
-func (d *doctor) configuration(f command.Facts) {
+func (d *doctor) configuration(f session.Facts) {
 	if f.Operator == nil {
 		d.ok("configuration", "no file: people may do everything here, agents and services nothing")
 		return
@@ -46,7 +48,7 @@ func (d *doctor) configuration(f command.Facts) {
 }
 
 // caller tells whom keyturn takes the caller for, and by which marks.
-func (d *doctor) caller(f command.Facts) {
+func (d *doctor) caller(f session.Facts) {
 	a := f.Actor
 	found := "by " + a.Proof
 	if a.Detail != "" {
@@ -65,7 +67,7 @@ func (d *doctor) caller(f command.Facts) {
 	}
 }
 
-func (d *doctor) store(in command.Inspection) {
+func (d *doctor) store(in session.Inspection) {
 	if in.Err != nil {
 		d.bad("store", in.Err)
 		return
@@ -77,7 +79,7 @@ func (d *doctor) store(in command.Inspection) {
 	}
 }
 
-func keyPlace(s command.StoreFacts) string {
+func keyPlace(s session.StoreFacts) string {
 	if s.KeyAt == "" {
 		return s.RootKey
 	}
@@ -86,7 +88,7 @@ func keyPlace(s command.StoreFacts) string {
 
 // files tells whether others can get at the store. A folder that is closed to them
 // closes what is in it.
-func (d *doctor) files(in command.Inspection) {
+func (d *doctor) files(in session.Inspection) {
 	var exposed, foreign []string
 	open := false
 	for _, f := range in.Files {
@@ -112,7 +114,7 @@ func (d *doctor) files(in command.Inspection) {
 	}
 }
 
-func (d *doctor) disk(in command.Inspection) {
+func (d *doctor) disk(in session.Inspection) {
 	switch {
 	case in.Free < 0: // not known, or no folder yet
 	case in.Free < noRoom:
@@ -124,7 +126,7 @@ func (d *doctor) disk(in command.Inspection) {
 	}
 }
 
-func (d *doctor) memory(in command.Inspection) {
+func (d *doctor) memory(in session.Inspection) {
 	if in.Dumps != nil {
 		d.warn("core dumps", "ulimit -c 0, where the system has it", "a crash could leave values in a file: %s", keyturn.AsError(in.Dumps).Message)
 		return
@@ -133,8 +135,8 @@ func (d *doctor) memory(in command.Inspection) {
 }
 
 // mounts asks each mount how it is, and returns the names of those that answer.
-func (d *doctor) mounts(ctx context.Context, s *command.Session) ([]string, error) {
-	res, err := command.Ask[*keyturn.Mounts](ctx, d.c, s, keyturn.ListMounts{Probe: true})
+func (d *doctor) mounts(ctx context.Context, s *session.Session) ([]string, error) {
+	res, err := session.Ask[*keyturn.Mounts](ctx, s, keyturn.ListMounts{Probe: true})
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +194,7 @@ func (d *doctor) server(check, text string, h *keyturn.Health) bool {
 
 // clock tells of records that are from the future: this clock, or the one they
 // were made by, is wrong.
-func (d *doctor) clock(ctx context.Context, s *command.Session) {
+func (d *doctor) clock(ctx context.Context, s *session.Session) {
 	if s.Actor.Kind != keyturn.Person { // the log is not theirs to read
 		return
 	}
@@ -225,7 +227,7 @@ func (d *doctor) clock(ctx context.Context, s *command.Session) {
 }
 
 // project tells whether what this folder asks for is trusted.
-func (d *doctor) project(ctx context.Context, s *command.Session) {
+func (d *doctor) project(ctx context.Context, s *session.Session) {
 	p := s.Project
 	if p == nil {
 		return
@@ -239,7 +241,7 @@ func (d *doctor) project(ctx context.Context, s *command.Session) {
 		d.ok("project", "%s asks for %s", path, secrets(len(asks)))
 		return
 	}
-	now, err := command.Ask[*keyturn.Trusted](ctx, d.c, s, keyturn.ShowTrust{Path: path})
+	now, err := session.Ask[*keyturn.Trusted](ctx, s, keyturn.ShowTrust{Path: path})
 	switch {
 	case err != nil:
 		d.bad("project", err)
@@ -254,9 +256,9 @@ func (d *doctor) project(ctx context.Context, s *command.Session) {
 
 // unfinished tells of work that was cut short: migrations, leases, and what else the
 // session knows of.
-func (d *doctor) unfinished(ctx context.Context, s *command.Session) {
-	lists := append([]command.UnfinishedWork{func(ctx context.Context) ([]command.Unfinished, error) { return migrations(ctx, s) },
-		func(ctx context.Context) ([]command.Unfinished, error) { return leases(ctx, s) }}, s.Unfinished...)
+func (d *doctor) unfinished(ctx context.Context, s *session.Session) {
+	lists := append([]session.UnfinishedWork{func(ctx context.Context) ([]session.Unfinished, error) { return migrate.Unfinished(ctx, s) },
+		func(ctx context.Context) ([]session.Unfinished, error) { return leases(ctx, s) }}, s.Unfinished...)
 	for _, list := range lists {
 		found, err := list(ctx)
 		if err != nil {
@@ -271,30 +273,7 @@ func (d *doctor) unfinished(ctx context.Context, s *command.Session) {
 	}
 }
 
-// migrations are those that were cut off, or are under way.
-func migrations(ctx context.Context, s *command.Session) ([]command.Unfinished, error) {
-	res, err := keyturn.Do[*keyturn.Migrations](ctx, s.Service, keyturn.ListMigrations{})
-	if err != nil {
-		return nil, err
-	}
-	var out []command.Unfinished
-	for _, m := range res.Migrations {
-		if !m.Open() {
-			continue
-		}
-		next := "keyturn migrate --resume " + m.ID + "   (or take it back: keyturn migrate --rollback " + m.ID + ")"
-		switch m.Phase {
-		case keyturn.MigrationReverting:
-			next = "keyturn migrate --rollback " + m.ID
-		case keyturn.MigrationBegun: // no file was changed, and nothing is stored for sure
-			next = "give the command again, or: keyturn migrate --forget " + m.ID
-		}
-		out = append(out, command.Unfinished{What: "a migration into " + m.Ref.Short() + ", begun " + command.When(m.Began) + ", is not finished (" + m.Phase + ")", Next: next})
-	}
-	return out, nil
-}
-
-func (d *doctor) expiring(ctx context.Context, s *command.Session, mounts []string) {
+func (d *doctor) expiring(ctx context.Context, s *session.Session, mounts []string) {
 	if line := command.Expiring(ctx, s, mounts, listLimit); line != "" {
 		d.warn("expiry", "put a new version: keyturn put REF --expires DATE", "%s", line)
 	}
@@ -302,7 +281,7 @@ func (d *doctor) expiring(ctx context.Context, s *command.Session, mounts []stri
 
 // protection says what the present topology does and does not guard against
 // (safety.md, I11): it is told, never implied.
-func (d *doctor) protection(in command.Inspection) {
+func (d *doctor) protection(in session.Inspection) {
 	lines := append([]string{"one user for you and your agents: keyturn guards against mistakes, not against an agent that means harm"},
 		d.protects(in.Store.RootKey)...)
 	d.ok("protection", "%s", strings.Join(lines, "\n"))

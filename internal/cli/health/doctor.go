@@ -12,6 +12,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // Doctor returns the command 'keyturn doctor'. protects says what a place of the
@@ -110,7 +111,7 @@ func (d *doctor) examine(cmd *cobra.Command) error {
 	d.memory(in)
 	if err == nil && in.Err == nil {
 		opened := false
-		err := c.Do(cmd, func(ctx context.Context, s *command.Session) error {
+		err := c.Do(cmd, func(ctx context.Context, s *session.Session) error {
 			opened = true
 			d.ok("root key", "%s, and it opens the store", keyPlace(s.Store))
 			return d.inside(ctx, s)
@@ -143,7 +144,7 @@ func opening(err error) string {
 }
 
 // inside looks at what only an open store shows.
-func (d *doctor) inside(ctx context.Context, s *command.Session) error {
+func (d *doctor) inside(ctx context.Context, s *session.Session) error {
 	mounts, err := d.mounts(ctx, s)
 	if err != nil {
 		return err

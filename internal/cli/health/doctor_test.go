@@ -9,6 +9,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // service answers every operation with the same.
@@ -29,21 +30,21 @@ func (s service) Do(_ context.Context, op keyturn.Op) (keyturn.Result, error) {
 // goes on; what is done is not.
 func TestUnfinished(t *testing.T) {
 	ref := keyturn.MustRef("local/shop")
-	s := &command.Session{
+	s := &session.Session{
 		Service: service{answer: &keyturn.Migrations{Migrations: []keyturn.Migration{
 			{ID: "one", Ref: ref, Phase: keyturn.MigrationStored, Began: time.Now()},
 			{ID: "two", Ref: ref, Phase: keyturn.MigrationReverting, Began: time.Now()},
 			{ID: "three", Ref: ref, Phase: keyturn.MigrationEnded, Began: time.Now()},
 			{ID: "four", Ref: ref, Phase: keyturn.MigrationReverted, Began: time.Now()},
 		}}},
-		Unfinished: []command.UnfinishedWork{
-			func(context.Context) ([]command.Unfinished, error) {
-				return []command.Unfinished{{What: "a rekey", Next: "keyturn store rekey"}}, nil
+		Unfinished: []session.UnfinishedWork{
+			func(context.Context) ([]session.Unfinished, error) {
+				return []session.Unfinished{{What: "a rekey", Next: "keyturn store rekey"}}, nil
 			},
-			func(context.Context) ([]command.Unfinished, error) {
+			func(context.Context) ([]session.Unfinished, error) {
 				return nil, keyturn.E(keyturn.Denied, "not yours", "")
 			},
-			func(context.Context) ([]command.Unfinished, error) { return nil, errors.New("broken") },
+			func(context.Context) ([]session.Unfinished, error) { return nil, errors.New("broken") },
 		},
 	}
 	d := &doctor{c: &command.Command{Program: &command.Program{}}}
@@ -73,18 +74,18 @@ func TestUnfinished(t *testing.T) {
 func TestThresholds(t *testing.T) {
 	for _, x := range []struct {
 		name string
-		in   command.Inspection
+		in   session.Inspection
 		want string
 	}{
-		{"full disk", command.Inspection{Free: 0}, "bad disk"},
-		{"little room", command.Inspection{Free: noRoom}, "warn disk"},
-		{"room", command.Inspection{Free: littleRoom}, "ok disk"},
-		{"unknown room", command.Inspection{Free: -1}, ""},
-		{"large log", command.Inspection{Free: -1, WAL: largeWAL + 1, Store: command.StoreFacts{Path: "p"}}, "warn store log"},
-		{"foreign", command.Inspection{Free: -1, Files: []command.FileFacts{{Path: "f", Foreign: true}}}, "warn files"},
-		{"open folder", command.Inspection{Free: -1, Files: []command.FileFacts{{Path: "d", Folder: true, Exposed: true}, {Path: "f", Exposed: true}}}, "warn files"},
-		{"closed folder", command.Inspection{Free: -1, Files: []command.FileFacts{{Path: "d", Folder: true}, {Path: "f", Exposed: true}}}, "ok files"},
-		{"dumps", command.Inspection{Free: -1, Dumps: keyturn.E(keyturn.Unsupported, "no switch", "")}, "warn core dumps"},
+		{"full disk", session.Inspection{Free: 0}, "bad disk"},
+		{"little room", session.Inspection{Free: noRoom}, "warn disk"},
+		{"room", session.Inspection{Free: littleRoom}, "ok disk"},
+		{"unknown room", session.Inspection{Free: -1}, ""},
+		{"large log", session.Inspection{Free: -1, WAL: largeWAL + 1, Store: session.StoreFacts{Path: "p"}}, "warn store log"},
+		{"foreign", session.Inspection{Free: -1, Files: []session.FileFacts{{Path: "f", Foreign: true}}}, "warn files"},
+		{"open folder", session.Inspection{Free: -1, Files: []session.FileFacts{{Path: "d", Folder: true, Exposed: true}, {Path: "f", Exposed: true}}}, "warn files"},
+		{"closed folder", session.Inspection{Free: -1, Files: []session.FileFacts{{Path: "d", Folder: true}, {Path: "f", Exposed: true}}}, "ok files"},
+		{"dumps", session.Inspection{Free: -1, Dumps: keyturn.E(keyturn.Unsupported, "no switch", "")}, "warn core dumps"},
 	} {
 		d := &doctor{c: &command.Command{Program: &command.Program{}}}
 		d.files(x.in)

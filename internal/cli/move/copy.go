@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 type copyOptions struct {
@@ -54,7 +55,7 @@ refused, unless a rule or an approval says so.`,
 				o.op.Mode = keyturn.Replace
 			}
 			o.op.Lossy = c.Yes
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return copySecret(ctx, c, s, o.op) })
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return copySecret(ctx, c, s, o.op) })
 		},
 	}
 	f := cmd.Flags()
@@ -65,11 +66,11 @@ refused, unless a rule or an approval says so.`,
 	return cmd
 }
 
-func copySecret(ctx context.Context, c *command.Command, s *command.Session, op keyturn.CopySecret) error {
+func copySecret(ctx context.Context, c *command.Command, s *session.Session, op keyturn.CopySecret) error {
 	if s.Actor.Kind == keyturn.Person && c.Prompt().Possible() && !c.JSON() {
 		staysBehind(ctx, c, s, op)
 	}
-	res, err := command.Ask[*keyturn.Copied](ctx, c, s, op)
+	res, err := session.Ask[*keyturn.Copied](ctx, s, op)
 	for err != nil && c.Prompt().Possible() && !c.JSON() {
 		e := keyturn.AsError(err)
 		switch {
@@ -84,13 +85,13 @@ func copySecret(ctx context.Context, c *command.Command, s *command.Session, op 
 				return err
 			}
 			if !yes {
-				return command.SaidNo()
+				return session.SaidNo()
 			}
 			op.Lossy = true
 		default:
 			return err
 		}
-		res, err = command.Ask[*keyturn.Copied](ctx, c, s, op)
+		res, err = session.Ask[*keyturn.Copied](ctx, s, op)
 	}
 	if err != nil {
 		return err
@@ -99,7 +100,7 @@ func copySecret(ctx context.Context, c *command.Command, s *command.Session, op 
 }
 
 // staysBehind says before a copy that it is of one version, where there are more.
-func staysBehind(ctx context.Context, c *command.Command, s *command.Session, op keyturn.CopySecret) {
+func staysBehind(ctx context.Context, c *command.Command, s *session.Session, op keyturn.CopySecret) {
 	res, err := keyturn.Do[*keyturn.Described](ctx, s.Service, keyturn.GetSecret{Ref: op.From.Secret()})
 	if err == nil && res.Secret.Versions > 1 { // an error is told by the copy itself
 		c.Say("one of %d versions is copied; the others and their history stay at %s", res.Secret.Versions, keyturn.Clean(op.From.Secret().Short()))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // differs is the exit status of 'diff --exit-code' where something does.
@@ -36,15 +37,15 @@ often enough is to guess.`,
 			if op.B, err = keyturn.ParseRef(args[1]); err != nil {
 				return err
 			}
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return diffSecrets(ctx, c, s, op, status) })
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return diffSecrets(ctx, c, s, op, status) })
 		},
 	}
 	cmd.Flags().BoolVar(&status, "exit-code", false, "exit with 13 where anything differs")
 	return cmd
 }
 
-func diffSecrets(ctx context.Context, c *command.Command, s *command.Session, op keyturn.DiffSecrets, status bool) error {
-	res, err := command.Ask[*keyturn.Differences](ctx, c, s, op)
+func diffSecrets(ctx context.Context, c *command.Command, s *session.Session, op keyturn.DiffSecrets, status bool) error {
+	res, err := session.Ask[*keyturn.Differences](ctx, s, op)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package move
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -9,21 +10,16 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/migrate"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
+// migrateOptions are the flags of 'keyturn migrate'.
 type migrateOptions struct {
-	files            []string
-	to               string
-	ref              keyturn.Ref
-	dryRun           bool
-	rollback, resume bool
-	list, forget     bool
-	all              bool
-	keep, only       []string
-	as, from, out    string
-	maps             []string
-	mounts           map[string]string
-	replace          bool
+	migrate.Options
+	to, out                        string
+	maps                           []string
+	rollback, resume, list, forget bool
 }
 
 // Migrate returns the command 'keyturn migrate'.
@@ -56,19 +52,21 @@ More: docs/migrate.md`,
   keyturn migrate secret.yaml --to local/myapp/k8s --as template
   keyturn migrate --list`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.files = args
+			o.Files = args
 			if err := o.check(); err != nil {
 				return err
 			}
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error {
-				m := &migrator{Command: c, s: s, o: o}
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error {
+				m := &migrator{Command: c, o: o, migrations: &migrate.Migrator{Session: s, Dir: c.Dir, Env: c.Env, Yes: c.Yes}}
 				switch {
 				case o.list:
 					return m.list(ctx)
 				case o.forget:
 					return m.forget(ctx)
+				case o.rollback && o.out != "":
+					return m.extract(ctx)
 				case o.rollback:
-					return m.rollback(ctx)
+					return m.takeBack(ctx)
 				case o.resume:
 					return m.resume(ctx)
 				}
@@ -78,13 +76,13 @@ More: docs/migrate.md`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.to, "to", "", "the secret that takes the values, `MOUNT/NAME`")
-	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be done, and do nothing")
-	f.BoolVar(&o.all, "all", false, "move every value that can move, not only those that look like secrets")
-	f.StringSliceVar(&o.keep, "keep", nil, "values that stay in the file, by `NAME`")
-	f.StringSliceVar(&o.only, "only", nil, "values that move, by `NAME`, and no others")
-	f.BoolVar(&o.replace, "replace", false, "where the secret has another value under the same name, make a new version")
-	f.StringVar(&o.as, "as", "", "what becomes of a Kubernetes manifest: `template`; sealed and external are not there yet")
-	f.StringVar(&o.from, "from", "", "the tool that the file is from: `sops`, doppler or infisical; mostly it shows by itself")
+	f.BoolVar(&o.DryRun, "dry-run", false, "show what would be done, and do nothing")
+	f.BoolVar(&o.All, "all", false, "move every value that can move, not only those that look like secrets")
+	f.StringSliceVar(&o.Keep, "keep", nil, "values that stay in the file, by `NAME`")
+	f.StringSliceVar(&o.Only, "only", nil, "values that move, by `NAME`, and no others")
+	f.BoolVar(&o.Replace, "replace", false, "where the secret has another value under the same name, make a new version")
+	f.StringVar(&o.As, "as", "", "what becomes of a Kubernetes manifest: `template`; sealed and external are not there yet")
+	f.StringVar(&o.From, "from", "", "the tool that the file is from: `sops`, doppler or infisical; mostly it shows by itself")
 	f.StringSliceVar(&o.maps, "map", nil, "which mount stands for a place in references of op and vals, `PLACE=MOUNT`, for instance op:Private=local")
 	f.BoolVar(&o.rollback, "rollback", false, "write back what the files of a migration held: of its ID, of a file, or of your last one here")
 	f.StringVar(&o.out, "out", "", "with --rollback: into this `FOLDER`, and leave the files as they are")
@@ -105,61 +103,357 @@ func (o *migrateOptions) check() error {
 	switch {
 	case modes > 1:
 		return command.Usage("--rollback, --resume, --list and --forget exclude each other")
-	case modes == 1 && (o.to != "" || o.dryRun || o.all || o.replace || len(o.keep)+len(o.only)+len(o.maps) > 0 || o.as != "" || o.from != ""):
+	case modes == 1 && (o.to != "" || o.DryRun || o.All || o.Replace || len(o.Keep)+len(o.Only)+len(o.maps) > 0 || o.As != "" || o.From != ""):
 		return command.Usage("--rollback, --resume, --list and --forget take none of the flags of a new migration")
-	case o.list && len(o.files) > 0:
+	case o.list && len(o.Files) > 0:
 		return command.Usage("--list takes no arguments")
-	case modes == 1 && len(o.files) > 1, o.forget && len(o.files) == 0:
+	case modes == 1 && len(o.Files) > 1, o.forget && len(o.Files) == 0:
 		return command.Usage("name one migration, by its ID or by one of its files")
 	case o.out != "" && !o.rollback:
 		return command.Usage("--out goes with --rollback")
 	case modes == 1:
 		return nil
-	case len(o.files) == 0:
-		return keyturn.E(keyturn.Invalid, "no file was named", "for instance: keyturn migrate .env --to local/myapp")
-	case o.to == "":
-		return keyturn.E(keyturn.Invalid, "it is not said where the values go", "for instance: --to local/myapp")
-	case len(o.keep) > 0 && len(o.only) > 0:
+	case len(o.Files) == 0, o.to == "":
+		return o.Check()
+	case len(o.Keep) > 0 && len(o.Only) > 0:
 		return command.Usage("--keep and --only exclude each other")
-	case o.all && len(o.only) > 0:
+	case o.All && len(o.Only) > 0:
 		return command.Usage("--all and --only exclude each other")
 	}
-	return o.words()
-}
-
-// words checks what takes one of a few words, and references.
-func (o *migrateOptions) words() error {
-	switch o.as {
-	case "", "template":
-	case "sealed", "external":
-		return keyturn.E(keyturn.Unsupported, "--as "+o.as+" comes with Kubernetes, which this keyturn does not speak to yet", "--as template works now")
-	default:
-		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(o.as)+"' is nothing that a manifest can become", "say --as template")
-	}
-	if formats := []string{"", "sops", "doppler", "infisical"}; !slices.Contains(formats, o.from) {
-		e := keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(o.from)+"' is not a tool whose files are known", "there are sops, doppler and infisical; other files are read as what they are, without --from")
-		switch o.from {
-		case "op", "1password", "vals":
-			e.Hint = "references of op and vals are found by themselves: leave --from out, and say with --map which mounts stand for their places"
-		case "env", "dotenv", "compose", "kubernetes", "json", "yaml":
-			e.Hint = "leave --from out: what kind of file it is shows by itself"
-		}
-		return e
-	}
-	o.mounts = map[string]string{}
+	o.Mounts = map[string]string{}
 	for _, m := range o.maps {
 		place, mount, ok := strings.Cut(m, "=")
 		if !ok || place == "" || mount == "" {
 			return keyturn.E(keyturn.Invalid, "--map takes PLACE=MOUNT", "for instance --map op:Private=local")
 		}
-		o.mounts[place] = strings.TrimSuffix(mount, "/")
+		o.Mounts[place] = strings.TrimSuffix(mount, "/")
 	}
 	var err error
-	if o.ref, err = keyturn.ParseRef(o.to); err != nil {
+	if o.To, err = keyturn.ParseRef(o.to); err != nil {
 		return err
 	}
-	if o.ref.Field() != "" || o.ref.Version() != "" {
-		return keyturn.E(keyturn.Invalid, "--to takes a whole secret: the names in the file become its fields", "say --to "+keyturn.Quote(o.ref.Secret().Short())).About(o.ref)
+	return o.Check()
+}
+
+// migrator is one run of the command.
+type migrator struct {
+	*command.Command
+	migrations *migrate.Migrator
+	o          migrateOptions
+}
+
+// named is the migration that the command line names; "" for none.
+func (m *migrator) named() string {
+	if len(m.o.Files) == 0 {
+		return ""
+	}
+	return m.o.Files[0]
+}
+
+// migrate runs a new migration, or goes on with one of the same files.
+func (m *migrator) migrate(ctx context.Context) error {
+	p, err := m.migrations.Plan(ctx, m.o.Options)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	if p.CutOff != nil {
+		return m.wentOn(p.Apply(ctx))
+	}
+	if !m.JSON() {
+		if err := m.showPlan(p); err != nil {
+			return err
+		}
+	}
+	if err := p.CheckMount(); err != nil {
+		return err
+	}
+	if m.o.DryRun || p.Empty() {
+		return m.planned(p)
+	}
+	if err := p.Confirm(ctx); err != nil {
+		return err
+	}
+	out, err := p.Apply(ctx)
+	if err != nil {
+		return m.halfDone(err)
+	}
+	return m.done(p, out)
+}
+
+// halfDone tells how to go on after an interrupt, and returns other errors as they
+// are.
+func (m *migrator) halfDone(err error) error {
+	var half *migrate.Interrupted
+	if !errors.As(err, &half) {
+		return err
+	}
+	m.Say("the migration %s is half done; go on with: keyturn migrate --resume %s", half.ID, half.ID)
+	return command.ErrInterrupted
+}
+
+// showPlan prints what moves and what stays, and why.
+func (m *migrator) showPlan(p *migrate.Plan) error {
+	var rows [][]string
+	last := ""
+	for _, x := range p.Values {
+		file, becomes := "", "stays"
+		if x.File != last {
+			file, last = keyturn.Clean(x.File), x.File
+		}
+		if !x.Ref.IsZero() {
+			becomes = keyturn.Clean(x.Ref.Short())
+		}
+		rows = append(rows, []string{file, keyturn.Clean(x.Name), becomes, keyturn.Clean(x.Why)})
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return m.Table([]string{"FILE", "NAME", "BECOMES", "WHY"}, rows)
+}
+
+// tell says what the owner of the files should know beside the answer.
+func (m *migrator) tell(p *migrate.Plan, notices []string) {
+	for _, f := range p.Files {
+		if f.Link() {
+			m.Say("note: %s is a link; the file is %s", keyturn.Clean(f.Name()), keyturn.Clean(f.Path()))
+		}
+	}
+	for _, n := range notices {
+		m.Say("note: %s", keyturn.CleanLines(n))
+	}
+}
+
+// planned prints the end where nothing is to be done: a dry run, or nothing to move.
+func (m *migrator) planned(p *migrate.Plan) error {
+	if m.JSON() {
+		doc := command.Answer{Operation: keyturn.MigrateSecrets{}.Kind(), Mount: p.To.Mount(), Status: "success", Notices: p.Notices}
+		d := planDoc(p, "planned")
+		doc.Migration = &d
+		return m.Print(doc)
+	}
+	m.tell(p, p.Notices)
+	if p.Empty() {
+		return m.Line("nothing to migrate")
+	}
+	said := "would write"
+	if n := len(p.Fields()); n > 0 {
+		said = "would store " + migrate.Counted(n, "value") + " in " + keyturn.Clean(p.To.Short())
+		if len(p.Files) > 0 {
+			said += " and write"
+		}
+	}
+	return m.Line("%s%s; nothing was done (--dry-run)", said, namesOf(p, " "))
+}
+
+// namesOf are the names of the files that are written, in a sentence after before.
+func namesOf(p *migrate.Plan, before string) string {
+	var out []string
+	for _, f := range p.Files {
+		out = append(out, keyturn.Clean(f.Name()))
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return before + strings.Join(out, ", ")
+}
+
+// done prints what was done, and what comes next.
+func (m *migrator) done(p *migrate.Plan, out *migrate.Outcome) error {
+	said := stored(p, out)
+	if m.JSON() {
+		doc := command.Success(keyturn.MigrateSecrets{}.Kind(), out.Receipt)
+		d := planDoc(p, keyturn.MigrationEnded)
+		d.ID, d.By, d.Began, d.Ended = out.Migration.ID, out.Migration.By, command.Stamp(out.Migration.Began), command.Stamp(out.Migration.Ended)
+		doc.Migration, doc.Next, doc.Notices = &d, p.Next, slices.Concat(out.Notices, out.Todo)
+		if len(p.Fields()) > 0 {
+			info := command.InfoDoc(out.Secret)
+			doc.Secret, doc.Before = &info, command.VersionOf(out.Before)
+		}
+		doc.Target = strings.TrimPrefix(arrow(out.Receipt, out.Target), "→ ")
+		for _, f := range p.Files {
+			doc.Artifacts = append(doc.Artifacts, f.Path())
+		}
+		return command.Done(said, m.Print(doc))
+	}
+	m.tell(p, out.Notices)
+	lines := []string{}
+	if len(p.Fields()) > 0 {
+		lines = append(lines, said+"  "+m.Dim(arrow(out.Receipt, out.Target)))
+	}
+	if len(p.Files) > 0 {
+		lines = append(lines, wrote(namesOf(p, ""), out))
+	}
+	for _, n := range p.Next {
+		lines = append(lines, "use it with: "+m.Bold(n))
+	}
+	for _, l := range lines {
+		if err := m.Line("%s", l); err != nil {
+			return command.Done(said, err)
+		}
+	}
+	for _, t := range out.Todo {
+		m.Say("note: %s", t)
 	}
 	return nil
+}
+
+// stored says in a sentence what was stored.
+func stored(p *migrate.Plan, out *migrate.Outcome) string {
+	name, n := keyturn.Clean(p.To.Short()), len(p.Fields())
+	switch {
+	case n == 0:
+		return "wrote" + namesOf(p, " ")
+	case !out.Written:
+		return name + " held " + migrate.Counted(n, "value") + " already, the same"
+	}
+	return "stored " + migrate.Counted(n, "value") + " in " + name + " version " + keyturn.Clean(out.Secret.Version) + ", read back and compared"
+}
+
+// wrote says which files were written, and to a caller who may take that back, how.
+func wrote(files string, out *migrate.Outcome) string {
+	if !out.MayTakeBack {
+		return "wrote " + files
+	}
+	return "wrote " + files + "; take it back with: keyturn migrate --rollback " + out.Migration.ID
+}
+
+// planDoc is a plan in JSON.
+func planDoc(p *migrate.Plan, phase string) command.MigrationDoc {
+	d := command.MigrationDoc{Phase: phase, Ref: p.To.String(), Files: []command.MigratedFileDoc{}, Moved: &[]command.MigratedDoc{}, Kept: &[]command.MigratedDoc{}}
+	for _, f := range p.Files {
+		d.Files = append(d.Files, command.MigratedFileDoc{Path: f.Path(), New: f.New()})
+	}
+	for _, x := range p.Values {
+		row := command.MigratedDoc{File: x.File, Line: x.Line, Name: x.Name, Why: x.Why}
+		if x.Ref.IsZero() {
+			*d.Kept = append(*d.Kept, row)
+			continue
+		}
+		row.Field, row.Ref = x.Field, x.Ref.String()
+		*d.Moved = append(*d.Moved, row)
+	}
+	return d
+}
+
+// list shows the migrations that are kept.
+func (m *migrator) list(ctx context.Context) error {
+	all, err := m.migrations.List(ctx)
+	if err != nil {
+		return err
+	}
+	if m.JSON() {
+		doc := command.Success(keyturn.ListMigrations{}.Kind(), all.Receipt)
+		list := []command.MigrationDoc{}
+		for _, x := range all.Migrations {
+			list = append(list, command.JournalDoc(x))
+		}
+		doc.Migrations = &list
+		return m.Print(doc)
+	}
+	var rows [][]string
+	for _, x := range all.Migrations {
+		var files []string
+		for _, f := range x.Files {
+			files = append(files, keyturn.Clean(f.Path))
+		}
+		phase := x.Phase
+		if x.Open() && x.Phase != keyturn.MigrationBegun {
+			phase += ", cut off"
+		}
+		rows = append(rows, []string{x.ID, command.When(x.Began), phase, keyturn.Clean(x.Ref.Short()), strings.Join(files, " ")})
+	}
+	if len(rows) == 0 && m.OnTerminal() {
+		return m.Line("no migrations are kept")
+	}
+	return m.Columns([]string{"ID", "BEGAN", "PHASE", "INTO", "FILES"}, rows)
+}
+
+// resume goes on with a migration that was cut off.
+func (m *migrator) resume(ctx context.Context) error {
+	return m.wentOn(m.migrations.Resume(ctx, m.named()))
+}
+
+// wentOn prints the end of a migration that was cut off.
+func (m *migrator) wentOn(out *migrate.Outcome, err error) error {
+	if err != nil {
+		return m.halfDone(err)
+	}
+	for _, n := range out.Notices {
+		m.Say("note: %s", n)
+	}
+	x := out.Found
+	said := "went on with the migration " + x.ID + ", which was cut off: " + migrate.Counted(len(x.Fields), "value") + " in " + keyturn.Clean(x.Ref.Short())
+	return m.ended(out, keyturn.MigrateSecrets{}.Kind(), said, wrote(migrate.Paths(x), out))
+}
+
+// takeBack writes back what the files held.
+func (m *migrator) takeBack(ctx context.Context) error {
+	out, err := m.migrations.TakeBack(ctx, m.named())
+	if err != nil {
+		return err
+	}
+	x := out.Found
+	return m.ended(out, keyturn.RevertMigration{}.Kind(), "taken back: "+migrate.Paths(x)+" as before the migration "+x.ID,
+		keyturn.Clean(x.Ref.Short())+" stays in the store; if nothing uses it: keyturn delete "+keyturn.Quote(x.Ref.Short()))
+}
+
+// extract puts what the files held into the folder of --out.
+func (m *migrator) extract(ctx context.Context) error {
+	out, err := m.migrations.Extract(ctx, m.named(), m.o.out)
+	if err != nil {
+		return err
+	}
+	if m.JSON() {
+		doc := command.Success(keyturn.RevertMigration{}.Kind(), out.Receipt)
+		d := command.JournalDoc(out.Migration)
+		doc.Migration, doc.Artifacts = &d, out.Wrote
+		return m.Print(doc)
+	}
+	for _, w := range out.Wrote {
+		if err := m.Line("wrote %s, for its owner only", keyturn.Clean(w)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forget destroys what is kept of a migration.
+func (m *migrator) forget(ctx context.Context) error {
+	out, err := m.migrations.Forget(ctx, m.named())
+	if err != nil {
+		return err
+	}
+	return m.ended(out, keyturn.ForgetMigration{}.Kind(), "destroyed what "+migrate.Paths(out.Found)+" held before the migration "+out.Found.ID)
+}
+
+// ended prints the answer of an operation on an earlier migration.
+func (m *migrator) ended(out *migrate.Outcome, kind, said string, next ...string) error {
+	if m.JSON() {
+		doc := command.Success(kind, out.Receipt)
+		doc.Mount = out.Migration.Ref.Mount()
+		d := command.JournalDoc(out.Migration)
+		doc.Migration = &d
+		if kind != (keyturn.ForgetMigration{}).Kind() {
+			for _, f := range out.Migration.Files {
+				doc.Artifacts = append(doc.Artifacts, f.Path)
+			}
+		}
+		return command.Done(said, m.Print(doc))
+	}
+	for _, l := range append([]string{said}, next...) {
+		if err := m.Line("%s", l); err != nil {
+			return command.Done(said, err)
+		}
+	}
+	return nil
+}
+
+// arrow tells where a write went.
+func arrow(r keyturn.Receipt, target string) string {
+	s := "→ " + r.Platform
+	if target != "" {
+		s += " " + keyturn.Clean(target)
+	}
+	return s
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // Approve returns the command 'keyturn approve'.
@@ -37,10 +38,10 @@ first.`,
 					return command.Usage("--remember needs the ID of a request")
 				}
 				c.Name = "approve list"
-				return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return listRequests(ctx, c, s) })
+				return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return listRequests(ctx, c, s) })
 			}
 			op.ID = strings.ToLower(strings.TrimSpace(args[0]))
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return approve(ctx, c, s, op) })
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return approve(ctx, c, s, op) })
 		},
 	}
 	cmd.Flags().BoolVar(&op.Remember, "remember", false, "write a rule, so that it need not be asked again")
@@ -59,8 +60,8 @@ func requestOf(r keyturn.Request) command.RequestDoc {
 	return d
 }
 
-func listRequests(ctx context.Context, c *command.Command, s *command.Session) error {
-	res, err := command.Ask[*keyturn.Requests](ctx, c, s, keyturn.ListRequests{})
+func listRequests(ctx context.Context, c *command.Command, s *session.Session) error {
+	res, err := session.Ask[*keyturn.Requests](ctx, s, keyturn.ListRequests{})
 	if err != nil {
 		return err
 	}
@@ -107,7 +108,7 @@ func listRequests(ctx context.Context, c *command.Command, s *command.Session) e
 
 // approve shows one request in full, on standard error where the passphrase is
 // asked for too, and says yes.
-func approve(ctx context.Context, c *command.Command, s *command.Session, op keyturn.ApproveRequest) error {
+func approve(ctx context.Context, c *command.Command, s *session.Session, op keyturn.ApproveRequest) error {
 	if s.Actor.Kind == keyturn.Person { // the door tells the others
 		res, err := keyturn.Do[*keyturn.Requests](ctx, s.Service, keyturn.ListRequests{})
 		if err != nil {
@@ -128,7 +129,7 @@ func approve(ctx context.Context, c *command.Command, s *command.Session, op key
 			}
 		}
 	}
-	res, err := command.Ask[*keyturn.Approved](ctx, c, s, op)
+	res, err := session.Ask[*keyturn.Approved](ctx, s, op)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // Audit returns the command 'keyturn audit'.
@@ -74,7 +75,7 @@ is recorded too, but does not list itself.`,
 			if err := o.complete(time.Now()); err != nil {
 				return err
 			}
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return listRecords(ctx, c, s, o) })
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return listRecords(ctx, c, s, o) })
 		},
 	}
 	f := cmd.Flags()
@@ -232,8 +233,8 @@ func inOrder(deeds []*deed) []keyturn.Record {
 	return out
 }
 
-func listRecords(ctx context.Context, c *command.Command, s *command.Session, o auditOptions) error {
-	res, err := command.Ask[*keyturn.Records](ctx, c, s, o.filter)
+func listRecords(ctx context.Context, c *command.Command, s *session.Session, o auditOptions) error {
+	res, err := session.Ask[*keyturn.Records](ctx, s, o.filter)
 	if err != nil {
 		return err
 	}

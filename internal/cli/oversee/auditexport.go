@@ -16,6 +16,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/durable"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 type exportOptions struct {
@@ -48,7 +49,7 @@ neither header nor checkpoint.`,
 			if err := o.complete(c, time.Now()); err != nil {
 				return err
 			}
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return export(ctx, c, s, o) })
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return export(ctx, c, s, o) })
 		},
 	}
 	f := cmd.Flags()
@@ -76,13 +77,13 @@ func (o *exportOptions) complete(c *command.Command, now time.Time) (err error) 
 	return err
 }
 
-func export(ctx context.Context, c *command.Command, s *command.Session, o exportOptions) error {
+func export(ctx context.Context, c *command.Command, s *session.Session, o exportOptions) error {
 	if o.out != "" {
 		if err := mayWrite(ctx, c, o.out); err != nil {
 			return err
 		}
 	}
-	res, err := command.Ask[*keyturn.Exported](ctx, c, s, o.op)
+	res, err := session.Ask[*keyturn.Exported](ctx, s, o.op)
 	if err != nil {
 		return err
 	}
@@ -173,20 +174,20 @@ name and no value is in it. -o json tells the key that verifies it, too.`,
 			if out == "-" {
 				out = ""
 			}
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return checkpoint(ctx, c, s, out) })
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return checkpoint(ctx, c, s, out) })
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "write to `FILE`; - is standard output")
 	return cmd
 }
 
-func checkpoint(ctx context.Context, c *command.Command, s *command.Session, out string) error {
+func checkpoint(ctx context.Context, c *command.Command, s *session.Session, out string) error {
 	if out != "" {
 		if err := mayWrite(ctx, c, out); err != nil {
 			return err
 		}
 	}
-	res, err := command.Ask[*keyturn.Checkpointed](ctx, c, s, keyturn.MakeCheckpoint{})
+	res, err := session.Ask[*keyturn.Checkpointed](ctx, s, keyturn.MakeCheckpoint{})
 	if err != nil {
 		return err
 	}
@@ -247,24 +248,24 @@ It asks on a terminal, needs --yes elsewhere, is recorded, and is for people onl
 				return keyturn.E(keyturn.Invalid, "this drops the content of all records before "+command.When(o.op.Before)+" for ever, and there is nobody to ask",
 					"say it: keyturn audit prune --older-than "+keyturn.Quote(keyturn.Clean(o.older))+" --yes\nto keep them elsewhere: keyturn audit export --out audit.jsonl")
 			}
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return prune(ctx, c, s, o) })
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return prune(ctx, c, s, o) })
 		},
 	}
 	cmd.Flags().StringVar(&o.older, "older-than", "", "the age (`DUR`) of what is dropped: 400d")
 	return cmd
 }
 
-func prune(ctx context.Context, c *command.Command, s *command.Session, o pruneOptions) error {
+func prune(ctx context.Context, c *command.Command, s *session.Session, o pruneOptions) error {
 	if !c.Yes {
 		yes, err := c.Prompt().Confirm(ctx, "Drop the content of all records before "+command.When(o.op.Before)+", for ever?")
 		if err != nil {
 			return err
 		}
 		if !yes {
-			return command.SaidNo()
+			return session.SaidNo()
 		}
 	}
-	res, err := command.Ask[*keyturn.Pruned](ctx, c, s, o.op)
+	res, err := session.Ask[*keyturn.Pruned](ctx, s, o.op)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 type verifyOptions struct {
@@ -70,7 +71,7 @@ tells the key of yours.`,
 				}
 				o.parts = &parts
 			}
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return verifyLog(ctx, c, s, o) })
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return verifyLog(ctx, c, s, o) })
 		},
 	}
 	cmd.Flags().StringVar(&o.checkpoint, "checkpoint", "", "hold the log against the checkpoint in `FILE`, that you kept elsewhere")
@@ -78,8 +79,8 @@ tells the key of yours.`,
 	return cmd
 }
 
-func verifyLog(ctx context.Context, c *command.Command, s *command.Session, o verifyOptions) error {
-	res, err := command.Ask[*keyturn.Verified](ctx, c, s, keyturn.VerifyLog{Checkpoint: o.parts})
+func verifyLog(ctx context.Context, c *command.Command, s *session.Session, o verifyOptions) error {
+	res, err := session.Ask[*keyturn.Verified](ctx, s, keyturn.VerifyLog{Checkpoint: o.parts})
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // Config returns the command 'keyturn config'.
@@ -58,7 +59,7 @@ func checkConfig(c *command.Command) error {
 	return configText(c, facts, entries, notices)
 }
 
-func configText(c *command.Command, facts command.Facts, entries []config.Entry, notices []string) error {
+func configText(c *command.Command, facts session.Facts, entries []config.Entry, notices []string) error {
 	file := ""
 	for _, e := range entries {
 		if e.File != file {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // mayWrite settles whether the file of --out may be written: never in keyturn's own
@@ -31,7 +32,7 @@ func mayWrite(ctx context.Context, c *command.Command, out string) error {
 	}
 	yes, err := c.Prompt().Confirm(ctx, "Replace "+shown+"?")
 	if err == nil && !yes {
-		return command.SaidNo()
+		return session.SaidNo()
 	}
 	return err
 }

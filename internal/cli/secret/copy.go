@@ -16,6 +16,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/launch/clipboard"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 const maxCopied = time.Hour // longest that a value may stay on the clipboard
@@ -33,13 +34,13 @@ func copySecret(c *command.Command, cmd *cobra.Command, o getOptions) error {
 	defer func() { clear(text) }()
 	var name string
 	var revealed *keyturn.Revealed
-	err = c.Do(cmd, func(ctx context.Context, s *command.Session) error {
+	err = c.Do(cmd, func(ctx context.Context, s *session.Session) error {
 		if s.Actor.Kind == keyturn.Person { // to others the door says no, and records it
 			if clip, err = findClipboard(c, o.ref); err != nil {
 				return err
 			}
 		}
-		if revealed, err = command.Ask[*keyturn.Revealed](ctx, c, s, keyturn.RevealSecret{Ref: o.ref, Clipboard: true}); err != nil {
+		if revealed, err = session.Ask[*keyturn.Revealed](ctx, s, keyturn.RevealSecret{Ref: o.ref, Clipboard: true}); err != nil {
 			return err
 		}
 		field, err := oneField(o.ref, revealed.Secret.Values, "--copy", "")

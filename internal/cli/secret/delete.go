@@ -7,6 +7,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // Delete returns the command 'keyturn delete'.
@@ -34,13 +35,13 @@ read by number; AWS and Azure keep the secret for a time, and then it is gone.
 			if err != nil {
 				return err
 			}
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return deleteSecret(ctx, c, s, ref) })
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return deleteSecret(ctx, c, s, ref) })
 		},
 	})
 }
 
-func deleteSecret(ctx context.Context, c *command.Command, s *command.Session, ref keyturn.Ref) error {
-	res, err := command.Ask[*keyturn.Changed](ctx, c, s, keyturn.DeleteSecret{Ref: ref})
+func deleteSecret(ctx context.Context, c *command.Command, s *session.Session, ref keyturn.Ref) error {
+	res, err := session.Ask[*keyturn.Changed](ctx, s, keyturn.DeleteSecret{Ref: ref})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 type destroyOptions struct {
@@ -43,7 +44,7 @@ elsewhere. 'keyturn delete' can be undone.`,
 			if !c.Yes && (c.JSON() || !c.Prompt().Possible()) {
 				return needsYes(c, o)
 			}
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return destroySecret(ctx, c, s, o) })
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return destroySecret(ctx, c, s, o) })
 		},
 	}
 	cmd.Flags().StringSliceVar(&o.versions, "versions", nil, "only these `VERSIONS`, with commas between them")
@@ -71,13 +72,13 @@ func needsYes(c *command.Command, o destroyOptions) error {
 		"say it: "+again+" --yes\nwhat can be undone: keyturn delete "+keyturn.Quote(o.ref.Short())).About(o.ref)
 }
 
-func destroySecret(ctx context.Context, c *command.Command, s *command.Session, o destroyOptions) error {
+func destroySecret(ctx context.Context, c *command.Command, s *session.Session, o destroyOptions) error {
 	if !c.Yes {
 		if err := sure(ctx, c, s, o); err != nil {
 			return err
 		}
 	}
-	res, err := command.Ask[*keyturn.Changed](ctx, c, s, keyturn.DestroySecret{Ref: o.ref, Versions: o.versions})
+	res, err := session.Ask[*keyturn.Changed](ctx, s, keyturn.DestroySecret{Ref: o.ref, Versions: o.versions})
 	if err != nil {
 		return err
 	}
@@ -96,10 +97,10 @@ func destroySecret(ctx context.Context, c *command.Command, s *command.Session, 
 }
 
 // sure asks, naming exactly what goes. What does not exist is told before.
-func sure(ctx context.Context, c *command.Command, s *command.Session, o destroyOptions) error {
+func sure(ctx context.Context, c *command.Command, s *session.Session, o destroyOptions) error {
 	question := "Destroy " + o.what()
 	if len(o.versions) == 0 {
-		res, err := command.Ask[*keyturn.Versions](ctx, c, s, keyturn.ListVersions{Ref: o.ref})
+		res, err := session.Ask[*keyturn.Versions](ctx, s, keyturn.ListVersions{Ref: o.ref})
 		switch {
 		case err != nil && keyturn.AsError(err).Code == keyturn.NotFound:
 			return err
@@ -112,7 +113,7 @@ func sure(ctx context.Context, c *command.Command, s *command.Session, o destroy
 		return err
 	}
 	if !yes {
-		return command.SaidNo()
+		return session.SaidNo()
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 type getOptions struct {
@@ -53,7 +54,7 @@ desktop can read, and some keep it: turn off the history of your clipboard.`,
 			if o.copy != "" {
 				return copySecret(c, cmd, o)
 			}
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error {
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error {
 				if o.reveal {
 					return revealSecret(ctx, c, s, o)
 				}
@@ -69,8 +70,8 @@ desktop can read, and some keep it: turn off the history of your clipboard.`,
 	return cmd
 }
 
-func getSecret(ctx context.Context, c *command.Command, s *command.Session, o getOptions) error {
-	res, err := command.Ask[*keyturn.Described](ctx, c, s, keyturn.GetSecret{Ref: o.ref})
+func getSecret(ctx context.Context, c *command.Command, s *session.Session, o getOptions) error {
+	res, err := session.Ask[*keyturn.Described](ctx, s, keyturn.GetSecret{Ref: o.ref})
 	if err != nil {
 		return err
 	}
@@ -162,8 +163,8 @@ func nextSteps(c *command.Command, info keyturn.Info, ref keyturn.Ref) error {
 	return c.Table(nil, rows)
 }
 
-func revealSecret(ctx context.Context, c *command.Command, s *command.Session, o getOptions) error {
-	res, err := command.Ask[*keyturn.Revealed](ctx, c, s, keyturn.RevealSecret{Ref: o.ref})
+func revealSecret(ctx context.Context, c *command.Command, s *session.Session, o getOptions) error {
+	res, err := session.Ask[*keyturn.Revealed](ctx, s, keyturn.RevealSecret{Ref: o.ref})
 	if err != nil {
 		return err
 	}

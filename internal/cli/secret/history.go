@@ -9,6 +9,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // History returns the command 'keyturn history'.
@@ -27,7 +28,7 @@ it, its fields by name, and its labels. No value is read.`,
 			if err != nil {
 				return err
 			}
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return history(ctx, c, s, ref) })
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return history(ctx, c, s, ref) })
 		},
 	})
 }
@@ -50,8 +51,8 @@ func (r *reference) whole(arg, does, hint string) (keyturn.Ref, error) {
 	return ref, keyturn.E(keyturn.Invalid, does+" takes no "+what, hint+"; write "+keyturn.Quote(ref.Secret().Short())).About(ref)
 }
 
-func history(ctx context.Context, c *command.Command, s *command.Session, ref keyturn.Ref) error {
-	res, err := command.Ask[*keyturn.Versions](ctx, c, s, keyturn.ListVersions{Ref: ref})
+func history(ctx context.Context, c *command.Command, s *session.Session, ref keyturn.Ref) error {
+	res, err := session.Ask[*keyturn.Versions](ctx, s, keyturn.ListVersions{Ref: ref})
 	if err != nil {
 		return err
 	}

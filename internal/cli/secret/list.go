@@ -11,6 +11,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 type listOptions struct {
@@ -70,7 +71,7 @@ reference: keyturn run --env PASSWORD="$(keyturn list local/ --pick)" -- …`,
 				if keep != nil || o.shallow {
 					return command.Usage("a filter needs a prefix: keyturn list local/ …")
 				}
-				return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return listMounts(ctx, c, s) })
+				return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return listMounts(ctx, c, s) })
 			}
 			if o.under, err = keyturn.ParsePrefix(args[0]); err != nil {
 				return err
@@ -78,7 +79,7 @@ reference: keyturn run --env PASSWORD="$(keyturn list local/ --pick)" -- …`,
 			if o.pick {
 				return pickSecret(c, cmd, o, keep)
 			}
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return listSecrets(ctx, c, s, o, keep) })
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return listSecrets(ctx, c, s, o, keep) })
 		},
 	}
 	f := cmd.Flags()
@@ -141,8 +142,8 @@ func (o listOptions) filter(now time.Time) (func(keyturn.Info) bool, error) {
 	}, nil
 }
 
-func listMounts(ctx context.Context, c *command.Command, s *command.Session) error {
-	res, err := command.Ask[*keyturn.Mounts](ctx, c, s, keyturn.ListMounts{})
+func listMounts(ctx context.Context, c *command.Command, s *session.Session) error {
+	res, err := session.Ask[*keyturn.Mounts](ctx, s, keyturn.ListMounts{})
 	if err != nil {
 		return err
 	}
@@ -165,8 +166,8 @@ func listMounts(ctx context.Context, c *command.Command, s *command.Session) err
 	return c.Columns([]string{"MOUNT", "PLATFORM", "TARGET"}, rows)
 }
 
-func listSecrets(ctx context.Context, c *command.Command, s *command.Session, o listOptions, keep func(keyturn.Info) bool) error {
-	res, err := command.Ask[*keyturn.Listing](ctx, c, s, keyturn.ListSecrets{Under: o.under, Shallow: o.shallow && keep == nil, Names: o.names(c)})
+func listSecrets(ctx context.Context, c *command.Command, s *session.Session, o listOptions, keep func(keyturn.Info) bool) error {
+	res, err := session.Ask[*keyturn.Listing](ctx, s, keyturn.ListSecrets{Under: o.under, Shallow: o.shallow && keep == nil, Names: o.names(c)})
 	if err != nil {
 		return err
 	}

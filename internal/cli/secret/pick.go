@@ -8,6 +8,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/cli/pick"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // pickSecret lets a person choose one of the listed secrets. On a terminal they see
@@ -22,7 +23,7 @@ func pickSecret(c *command.Command, cmd *cobra.Command, o listOptions, keep func
 	if c.Env("TERM") == "dumb" {
 		return keyturn.E(keyturn.Unsupported, "this terminal cannot be drawn on (TERM=dumb)", "narrow the list with --match")
 	}
-	return c.Do(cmd, func(ctx context.Context, s *command.Session) error {
+	return c.Do(cmd, func(ctx context.Context, s *session.Session) error {
 		found, err := pickable(ctx, c, s, o, keep)
 		if err != nil {
 			return err
@@ -46,10 +47,10 @@ func pickSecret(c *command.Command, cmd *cobra.Command, o listOptions, keep func
 }
 
 // pickable lists what can be chosen: below the prefix, or in every mount.
-func pickable(ctx context.Context, c *command.Command, s *command.Session, o listOptions, keep func(keyturn.Info) bool) ([]keyturn.Ref, error) {
+func pickable(ctx context.Context, c *command.Command, s *session.Session, o listOptions, keep func(keyturn.Info) bool) ([]keyturn.Ref, error) {
 	under := []keyturn.Prefix{o.under}
 	if o.under.IsZero() {
-		res, err := command.Ask[*keyturn.Mounts](ctx, c, s, keyturn.ListMounts{})
+		res, err := session.Ask[*keyturn.Mounts](ctx, s, keyturn.ListMounts{})
 		if err != nil {
 			return nil, err
 		}
@@ -64,7 +65,7 @@ func pickable(ctx context.Context, c *command.Command, s *command.Session, o lis
 	}
 	var found []keyturn.Ref
 	for _, p := range under {
-		res, err := command.Ask[*keyturn.Listing](ctx, c, s, keyturn.ListSecrets{Under: p})
+		res, err := session.Ask[*keyturn.Listing](ctx, s, keyturn.ListSecrets{Under: p})
 		if err != nil {
 			return nil, err
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 type putOptions struct {
@@ -99,7 +100,7 @@ done is checked before anything is written.`,
 				}
 			}
 			o.words = args[1:]
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return putSecret(ctx, c, s, o) })
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return putSecret(ctx, c, s, o) })
 		},
 	}
 	f := cmd.Flags()
@@ -118,7 +119,7 @@ done is checked before anything is written.`,
 	return r.refused(cmd)
 }
 
-func putSecret(ctx context.Context, c *command.Command, s *command.Session, o putOptions) error {
+func putSecret(ctx context.Context, c *command.Command, s *session.Session, o putOptions) error {
 	op, err := o.operation()
 	if err != nil {
 		return err
@@ -139,7 +140,7 @@ func putSecret(ctx context.Context, c *command.Command, s *command.Session, o pu
 				return nil, err
 			}
 		}
-		return command.Ask[*keyturn.Changed](ctx, c, s, op)
+		return session.Ask[*keyturn.Changed](ctx, s, op)
 	}
 	res, err := put()
 	if e := keyturn.AsError(err); err != nil && op.Mode == "" && command.Vanish(e) && c.Prompt().Possible() && !c.JSON() {

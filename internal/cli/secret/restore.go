@@ -7,6 +7,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // Restore returns the command 'keyturn restore'.
@@ -29,15 +30,15 @@ platform can restore a single version (local, Vault).`,
 				bare, _ := ref.WithField("")
 				return keyturn.E(keyturn.Invalid, "restore takes no field", "it restores whole versions; write "+keyturn.Quote(bare.Short())).About(ref)
 			}
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return restoreSecret(ctx, c, s, ref) })
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return restoreSecret(ctx, c, s, ref) })
 		},
 	}
 	r.flags(cmd, true, false)
 	return cmd
 }
 
-func restoreSecret(ctx context.Context, c *command.Command, s *command.Session, ref keyturn.Ref) error {
-	res, err := command.Ask[*keyturn.Changed](ctx, c, s, keyturn.RestoreSecret{Ref: ref})
+func restoreSecret(ctx context.Context, c *command.Command, s *session.Session, ref keyturn.Ref) error {
+	res, err := session.Ask[*keyturn.Changed](ctx, s, keyturn.RestoreSecret{Ref: ref})
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // Rollback returns the command 'keyturn rollback'.
@@ -28,15 +29,15 @@ nothing is lost; on AWS a stage is moved instead. The way back is printed.`,
 			if err != nil {
 				return err
 			}
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return rollback(ctx, c, s, ref, to) })
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return rollback(ctx, c, s, ref, to) })
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "the `VERSION` to go back to, in the platform's own word")
 	return r.refused(cmd)
 }
 
-func rollback(ctx context.Context, c *command.Command, s *command.Session, ref keyturn.Ref, to string) error {
-	res, err := command.Ask[*keyturn.Changed](ctx, c, s, keyturn.RollbackSecret{Ref: ref, To: to})
+func rollback(ctx context.Context, c *command.Command, s *session.Session, ref keyturn.Ref, to string) error {
+	res, err := session.Ask[*keyturn.Changed](ctx, s, keyturn.RollbackSecret{Ref: ref, To: to})
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 func backupCommand(c *command.Command) *cobra.Command {
@@ -57,8 +58,8 @@ whether it still opens a backup: 'keyturn store restore FILE --check'.`,
 			if err := overwrite(cmd.Context(), c, &op); err != nil {
 				return err
 			}
-			c.With = func(h *command.How) { h.BackupPassphrase = passphrase }
-			return do(c, cmd, func(ctx context.Context, s *command.Session) error { return backup(ctx, c, s, op) })
+			c.With = func(h *session.How) { h.BackupPassphrase = passphrase }
+			return do(c, cmd, func(ctx context.Context, s *session.Session) error { return backup(ctx, c, s, op) })
 		},
 	}
 	f := cmd.Flags()
@@ -120,8 +121,8 @@ func overwrite(ctx context.Context, c *command.Command, op *keyturn.BackupStore)
 	return nil
 }
 
-func backup(ctx context.Context, c *command.Command, s *command.Session, op keyturn.BackupStore) error {
-	res, err := command.Ask[*keyturn.BackedUp](ctx, c, s, op)
+func backup(ctx context.Context, c *command.Command, s *session.Session, op keyturn.BackupStore) error {
+	res, err := session.Ask[*keyturn.BackedUp](ctx, s, op)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 func unlockCommand(c *command.Command) *cobra.Command {
@@ -29,9 +30,9 @@ that KEYTURN_PASSPHRASE_FILE names is read, which only you may be able to read.`
 			if op.Seconds < 1 || limit > 30*24*time.Hour {
 				return keyturn.E(keyturn.Invalid, "--for takes a time of up to 30 days", "say --for 8h")
 			}
-			c.With = func(h *command.How) { h.Anew = true }
-			return do(c, cmd, func(ctx context.Context, s *command.Session) error {
-				res, err := command.Ask[*keyturn.Unlocked](ctx, c, s, op)
+			c.With = func(h *session.How) { h.Anew = true }
+			return do(c, cmd, func(ctx context.Context, s *session.Session) error {
+				res, err := session.Ask[*keyturn.Unlocked](ctx, s, op)
 				if err != nil {
 					return err
 				}
@@ -55,13 +56,13 @@ go on with what they have.`,
 		Example: "  keyturn store lock",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c.With = func(h *command.How) { h.Silent = true }
+			c.With = func(h *session.How) { h.Silent = true }
 			op := keyturn.LockStore{}
-			var at *command.Session
+			var at *session.Session
 			var res *keyturn.Unlocked
-			err := do(c, cmd, func(ctx context.Context, s *command.Session) (err error) {
+			err := do(c, cmd, func(ctx context.Context, s *session.Session) (err error) {
 				at = s
-				res, err = command.Ask[*keyturn.Unlocked](ctx, c, s, op)
+				res, err = session.Ask[*keyturn.Unlocked](ctx, s, op)
 				return err
 			})
 			already := err != nil && keyturn.AsError(err).Code == keyturn.Sealed
@@ -82,7 +83,7 @@ go on with what they have.`,
 	}
 }
 
-func lockDoc(kind string, s *command.Session, res *keyturn.Unlocked) command.Answer {
+func lockDoc(kind string, s *session.Session, res *keyturn.Unlocked) command.Answer {
 	doc := command.Success(kind, res.Receipt)
 	f := s.Store
 	doc.Platform, doc.Mount = "local", "local"

@@ -7,6 +7,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 func rekeyCommand(c *command.Command) *cobra.Command {
@@ -48,8 +49,8 @@ KEYTURN_PASSPHRASE_FILE names, else asked for twice.`,
 				return err
 			}
 			p := &progress{c: c, what: "rows with new keys"}
-			c.With = func(h *command.How) { h.NewPassphrase, h.Progress = file, p.onTerminal() }
-			return do(c, cmd, func(ctx context.Context, s *command.Session) error { return rekey(ctx, c, s, op, p) })
+			c.With = func(h *session.How) { h.NewPassphrase, h.Progress = file, p.onTerminal() }
+			return do(c, cmd, func(ctx context.Context, s *session.Session) error { return rekey(ctx, c, s, op, p) })
 		},
 	}
 	keyFlag(cmd, &op.RootKey, "keep the new root key in the `keychain|file`, or under a passphrase")
@@ -57,8 +58,8 @@ KEYTURN_PASSPHRASE_FILE names, else asked for twice.`,
 	return cmd
 }
 
-func rekey(ctx context.Context, c *command.Command, s *command.Session, op keyturn.RekeyStore, p *progress) error {
-	res, err := command.Ask[*keyturn.Rekeyed](ctx, c, s, op)
+func rekey(ctx context.Context, c *command.Command, s *session.Session, op keyturn.RekeyStore, p *progress) error {
+	res, err := session.Ask[*keyturn.Rekeyed](ctx, s, op)
 	p.end()
 	if err != nil {
 		if e := keyturn.AsError(err); e.Hint == "" {

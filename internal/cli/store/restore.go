@@ -8,10 +8,11 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 func restoreCommand(c *command.Command) *cobra.Command {
-	var o command.RestoreOptions
+	var o session.RestoreOptions
 	var passphrase, newPassphrase string
 	cmd := &cobra.Command{
 		Use:   "restore FILE",
@@ -54,7 +55,7 @@ whose it is. --vkey and --checkpoint hold it against what you know.`,
 			o.Confirm = func(ctx context.Context, question string) error {
 				return sure(ctx, c, question, "keyturn store restore … --replace")
 			}
-			c.With = func(h *command.How) { h.BackupPassphrase, h.NewPassphrase = passphrase, newPassphrase }
+			c.With = func(h *session.How) { h.BackupPassphrase, h.NewPassphrase = passphrase, newPassphrase }
 			return restore(cmd.Context(), c, o)
 		},
 	}
@@ -72,7 +73,7 @@ whose it is. --vkey and --checkpoint hold it against what you know.`,
 	return cmd
 }
 
-func restore(ctx context.Context, c *command.Command, o command.RestoreOptions) error {
+func restore(ctx context.Context, c *command.Command, o session.RestoreOptions) error {
 	if c.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.Timeout)
@@ -110,13 +111,13 @@ func restore(ctx context.Context, c *command.Command, o command.RestoreOptions) 
 	return nil
 }
 
-func backupDoc(o command.RestoreOptions, res command.Restored) command.Answer {
+func backupDoc(o session.RestoreOptions, res session.Restored) command.Answer {
 	return command.Answer{Operation: keyturn.RestoreStore{}.Kind(), Platform: "local", Mount: "local", Status: "success",
 		Backup: &command.BackupDoc{Path: o.File, Store: res.ID, Made: command.Stamp(res.Made), Writer: res.Writer, Log: res.Log,
 			VerifierKey: res.VerifierKey, Forgotten: res.Forgotten, Checked: o.Check, Replaced: res.Replaced, Aside: res.Aside}}
 }
 
-func checked(c *command.Command, o command.RestoreOptions, res command.Restored) error {
+func checked(c *command.Command, o session.RestoreOptions, res session.Restored) error {
 	if c.JSON() {
 		return c.Print(backupDoc(o, res))
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // Store returns the command 'keyturn store'.
@@ -29,7 +30,7 @@ recorded.`,
 }
 
 // do is Do for people. To others a store that is locked would only say that.
-func do(c *command.Command, cmd *cobra.Command, f func(ctx context.Context, s *command.Session) error) error {
+func do(c *command.Command, cmd *cobra.Command, f func(ctx context.Context, s *session.Session) error) error {
 	err := c.Do(cmd, f)
 	if e := keyturn.AsError(err); e == nil || e.Code != keyturn.Sealed {
 		return err
@@ -68,7 +69,7 @@ func sure(ctx context.Context, c *command.Command, question, again string) error
 	}
 	yes, err := c.Prompt().Confirm(ctx, question)
 	if err == nil && !yes {
-		err = command.SaidNo()
+		err = session.SaidNo()
 	}
 	return err
 }

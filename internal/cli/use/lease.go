@@ -10,6 +10,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 // it, so that nobody is asked for a passphrase twice.
 type leases struct {
 	c       *command.Command
-	session *command.Session // nil: there are none
+	session *session.Session // nil: there are none
 	ctx     context.Context  // of the operations
 	all     []keyturn.LeaseInfo
 	stop    context.CancelFunc

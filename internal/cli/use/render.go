@@ -14,6 +14,7 @@ import (
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/document"
 	"github.com/keyturn/keyturn/internal/durable"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 type renderOptions struct {
@@ -72,8 +73,8 @@ func render(c *command.Command, cmd *cobra.Command, o renderOptions) error {
 	res := &keyturn.Filling{}
 	if len(op.Secrets) == 0 {
 		c.Say("note: the template asks for no secret")
-	} else if err := c.Do(cmd, func(ctx context.Context, s *command.Session) error {
-		res, err = command.Ask[*keyturn.Filling](ctx, c, s, op)
+	} else if err := c.Do(cmd, func(ctx context.Context, s *session.Session) error {
+		res, err = session.Ask[*keyturn.Filling](ctx, s, op)
 		return err
 	}); err != nil {
 		return err

@@ -20,6 +20,7 @@ import (
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/launch"
 	"github.com/keyturn/keyturn/internal/leak"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 type runOptions struct {
@@ -177,7 +178,7 @@ func prepare(c *command.Command, cmd *cobra.Command, r *running) error {
 		c.Say("note: no secret was asked for; the command runs as it would without keyturn")
 		return nil
 	}
-	s, err := c.DoAndKeep(cmd, func(ctx context.Context, s *command.Session) (bool, error) {
+	s, err := c.DoAndKeep(cmd, func(ctx context.Context, s *session.Session) (bool, error) {
 		r.delivery, err = fetch(ctx, c, s, r)
 		return err == nil && len(r.delivery.Leases) > 0, r.plan.placed(err)
 	})
@@ -207,15 +208,15 @@ func (r *running) expiring(now time.Time) (notices []string) {
 
 // fetch asks for the values, and for a person's trust in the project where that
 // is missing.
-func fetch(ctx context.Context, c *command.Command, s *command.Session, r *running) (*keyturn.Delivery, error) {
+func fetch(ctx context.Context, c *command.Command, s *session.Session, r *running) (*keyturn.Delivery, error) {
 	op := r.plan.op
 	trust := keyturn.TrustProject{Path: op.Project, Pinned: op.Pinned}
 	if r.trust && op.Project != "" {
-		if _, err := command.Ask[*keyturn.Trusted](ctx, c, s, trust); err != nil {
+		if _, err := session.Ask[*keyturn.Trusted](ctx, s, trust); err != nil {
 			return nil, err
 		}
 	}
-	d, err := command.Ask[*keyturn.Delivery](ctx, c, s, op)
+	d, err := session.Ask[*keyturn.Delivery](ctx, s, op)
 	if !untrusted(err) || s.Actor.Kind != keyturn.Person || c.JSON() || !c.Prompt().Possible() {
 		return d, err
 	}
@@ -231,10 +232,10 @@ func fetch(ctx context.Context, c *command.Command, s *command.Session, r *runni
 	if !yes {
 		return nil, err
 	}
-	if _, err := command.Ask[*keyturn.Trusted](ctx, c, s, trust); err != nil {
+	if _, err := session.Ask[*keyturn.Trusted](ctx, s, trust); err != nil {
 		return nil, err
 	}
-	return command.Ask[*keyturn.Delivery](ctx, c, s, op)
+	return session.Ask[*keyturn.Delivery](ctx, s, op)
 }
 
 // start runs the command and waits for it. Signals are the command's: the

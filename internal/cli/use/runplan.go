@@ -12,6 +12,7 @@ import (
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/document"
 	"github.com/keyturn/keyturn/internal/launch"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // passphraseFile is the one variable of ours that a command does not get: it
@@ -80,7 +81,7 @@ func (p *planner) want(w wanted) {
 }
 
 // planRun makes the operation. What is wrong is told at once, all of it.
-func planRun(c *command.Command, o runOptions, facts command.Facts) (runPlan, error) {
+func planRun(c *command.Command, o runOptions, facts session.Facts) (runPlan, error) {
 	plan := runPlan{op: keyturn.RunCommand{Command: o.args, Plain: o.plain}, weak: map[string]string{}}
 	p := &planner{mounts: facts.Mounts, guest: facts.Actor.Kind != keyturn.Person, vars: map[string]wanted{}}
 	project := facts.Project

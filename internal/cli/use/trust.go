@@ -9,6 +9,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // Trust returns the command 'keyturn trust'.
@@ -26,7 +27,7 @@ trust.`,
   keyturn trust ~/src/shop --yes`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.Do(cmd, func(ctx context.Context, s *command.Session) error { return trust(ctx, c, s, args) })
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return trust(ctx, c, s, args) })
 		},
 	}
 }
@@ -39,7 +40,7 @@ func bindingDocs(list []keyturn.Binding) []command.BindingDoc {
 	return out
 }
 
-func trust(ctx context.Context, c *command.Command, s *command.Session, args []string) error {
+func trust(ctx context.Context, c *command.Command, s *session.Session, args []string) error {
 	project, folder := s.Project, c.Dir
 	if len(args) == 1 {
 		folder = c.Abs(args[0])
@@ -56,7 +57,7 @@ func trust(ctx context.Context, c *command.Command, s *command.Session, args []s
 		return keyturn.E(keyturn.NotFound, "no "+config.FileName+" in "+keyturn.Clean(folder)+" or above it", "'keyturn init --project' makes one")
 	}
 	op := keyturn.TrustProject{Path: realPath(project.File), Pinned: project.Bindings()}
-	now, err := command.Ask[*keyturn.Trusted](ctx, c, s, keyturn.ShowTrust{Path: op.Path})
+	now, err := session.Ask[*keyturn.Trusted](ctx, s, keyturn.ShowTrust{Path: op.Path})
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func trust(ctx context.Context, c *command.Command, s *command.Session, args []s
 		if err := confirmTrust(ctx, c, op, now); err != nil {
 			return err
 		}
-		res, err := command.Ask[*keyturn.Trusted](ctx, c, s, op)
+		res, err := session.Ask[*keyturn.Trusted](ctx, s, op)
 		if err != nil {
 			return err
 		}

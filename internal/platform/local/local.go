@@ -29,7 +29,6 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
-	"github.com/keyturn/keyturn/internal/platform/lifecycle"
 )
 
 // Store keeps versions of secrets, encrypted. It is safe for concurrent use, by
@@ -278,7 +277,7 @@ func (p *Platform) mark(ctx context.Context, ref keyturn.Ref, to keyturn.State) 
 		return keyturn.Info{}, err
 	}
 	v := versions[at]
-	if err := lifecycle.Marks(ref, shown(ref), v, to); err != nil {
+	if err := platform.CheckState(ref, shown(ref), v, to); err != nil {
 		return keyturn.Info{}, err
 	}
 	n, err := p.number(ref, v)

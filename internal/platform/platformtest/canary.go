@@ -1,13 +1,17 @@
 package platformtest
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
-	"github.com/keyturn/keyturn/internal/platform/platformtest/marks"
 )
 
 // scan looks for a value in text that leaves.
@@ -35,7 +39,7 @@ func (s *suite) canary() {
 	info := s.put(ref, values)
 	got, err := s.m.Get(ctx, ref)
 	if err != nil {
-		s.Fatalf("get: %s", marks.Say(err))
+		s.Fatalf("get: %s", say(err))
 	}
 	s.scan("a printed Secret", fmt.Sprintf("%v %+v %#v", got, got, got))
 	if b, err := json.Marshal(got); err == nil {
@@ -45,7 +49,7 @@ func (s *suite) canary() {
 	fails := func(doing string, err error) {
 		s.Helper()
 		if err != nil {
-			s.scan("the error of "+doing, marks.All(err))
+			s.scan("the error of "+doing, errorText(err))
 		}
 	}
 	try := func(doing string, put platform.Put) {
@@ -71,7 +75,7 @@ func (s *suite) canary() {
 		_, err = p.Put(ctx, s.ref(), platform.New{Values: values, IfVersion: info.Version})
 		fails("a put of what does not exist on the platform", err)
 	}
-	done, cancel := marks.Cancelled(ctx)
+	done, cancel := cancelled(ctx)
 	defer cancel()
 	_, err = p.Put(done, ref, platform.New{Values: values})
 	fails("a cancelled put", err)
@@ -94,4 +98,40 @@ func (s *suite) canary() {
 		fails("a put over what is deleted", err)
 	}
 	fails("a destroy", s.m.Destroy(ctx, ref, nil))
+}
+
+// forms returns the spellings in which mark could leak into text: plain, base64 in its
+// three alignments, hexadecimal, URL, JSON, a list of numbers, and reversed.
+func forms(mark string) []string {
+	b := []byte(mark)
+	turned := slices.Clone(b)
+	slices.Reverse(turned)
+	quoted, _ := json.Marshal(mark)
+	out := []string{
+		mark, string(turned), hex.EncodeToString(b), strings.ToUpper(hex.EncodeToString(b)),
+		url.QueryEscape(mark), url.PathEscape(mark), strings.Trim(string(quoted), `"`),
+		strings.Trim(fmt.Sprintf("%q", mark), `"`), strings.Trim(fmt.Sprint(b), "[]"),
+	}
+	for shift := range 3 {
+		padded := append(make([]byte, shift), b...)
+		from, to := (shift*8+5)/6, len(padded)*8/6
+		out = append(out, base64.RawStdEncoding.EncodeToString(padded)[from:to],
+			base64.RawURLEncoding.EncodeToString(padded)[from:to])
+	}
+	return out
+}
+
+// errorText returns everything that an error and its causes print, in all formats.
+func errorText(err error) string {
+	var b strings.Builder
+	for ; err != nil; err = errors.Unwrap(err) {
+		fmt.Fprintf(&b, "%v; %+v; %#v; ", err, err, err)
+		if e, ok := err.(*keyturn.Error); ok {
+			b.WriteString(e.Hint + "; ")
+			for _, each := range e.Each {
+				b.WriteString(errorText(each))
+			}
+		}
+	}
+	return b.String()
 }

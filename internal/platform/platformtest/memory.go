@@ -14,7 +14,6 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
-	"github.com/keyturn/keyturn/internal/platform/platformtest/marks"
 )
 
 // Memory is a platform for tests that keeps everything in memory and behaves as
@@ -130,7 +129,7 @@ func (m *Memory) Put(ctx context.Context, ref keyturn.Ref, n platform.New) (keyt
 	}
 	sec, exists := m.secrets[ref.Name()]
 	if exists && m.spec.Labels.OfSecret {
-		n.Labels = marks.Labels(sec.versions[len(sec.versions)-1].Labels, n.Labels, n.Unlabel)
+		n.Labels = mergeLabels(sec.versions[len(sec.versions)-1].Labels, n.Labels, n.Unlabel)
 	}
 	newest := keyturn.None
 	if exists {
@@ -171,7 +170,7 @@ func (m *Memory) Label(ctx context.Context, ref keyturn.Ref, set map[string]stri
 		return err
 	}
 	newest := &sec.versions[len(sec.versions)-1]
-	newest.Labels = marks.Labels(newest.Labels, set, remove)
+	newest.Labels = mergeLabels(newest.Labels, set, remove)
 	return nil
 }
 

@@ -21,7 +21,6 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
-	"github.com/keyturn/keyturn/internal/platform/platformtest/marks"
 )
 
 // Harness is a platform under test.
@@ -68,7 +67,7 @@ func (c Check) Run(t T, h Harness) {
 	_, _ = rand.Read(id)
 	s := &suite{T: t, h: h, id: hex.EncodeToString(id), m: platform.NewMount(h.Mount, h.Platform, h.Spec, "under test")}
 	s.mark = `kt"Canary&/` + s.id
-	s.marks = marks.Forms(s.mark)
+	s.marks = forms(s.mark)
 	c.run(s)
 	if h.Log != nil {
 		s.scan("the log", h.Log())
@@ -206,7 +205,7 @@ func (s *suite) putAs(ref keyturn.Ref, p platform.Put) platform.Change {
 	s.Helper()
 	c, err := s.m.Put(s.Context(), ref, p)
 	if err != nil {
-		s.Fatalf("put: %s", marks.Say(err))
+		s.Fatalf("put: %s", say(err))
 	}
 	if c.Info.Ref != ref || c.Info.Version == "" || c.Info.State != keyturn.Live {
 		s.Errorf("put answered with ref '%s', version '%s', state '%s'; want '%s', a version, live", c.Info.Ref, c.Info.Version, c.Info.State, ref)
@@ -219,7 +218,7 @@ func (s *suite) putAs(ref keyturn.Ref, p platform.Put) platform.Change {
 // platform is eventually consistent.
 func (s *suite) settle(problem func() string) {
 	s.Helper()
-	if what := marks.Settle(s.h.Spec.EventuallyConsistent, problem); what != "" {
+	if what := settle(s.h.Spec.EventuallyConsistent, problem); what != "" {
 		s.Fatalf("%s", what)
 	}
 }
@@ -231,13 +230,13 @@ func (s *suite) holds(ref keyturn.Ref, version string, want map[string]keyturn.V
 	s.settle(func() string {
 		got, err := s.m.Get(s.Context(), ref)
 		if err != nil {
-			return "get " + ref.Short() + ": " + marks.Say(err)
+			return "get " + ref.Short() + ": " + say(err)
 		}
 		s.scanInfo(got.Info)
 		if version != "" && got.Version != version {
 			return fmt.Sprintf("get %s: version '%s', want '%s'", ref.Short(), got.Version, version)
 		}
-		return marks.Same(got.Values, want)
+		return difference(got.Values, want)
 	})
 }
 
@@ -247,13 +246,13 @@ func (s *suite) want(code keyturn.Code, err error, doing string) *keyturn.Error 
 	if err == nil {
 		s.Fatalf("%s: no error, want %s", doing, code)
 	}
-	s.scan("the error of "+doing, marks.All(err))
+	s.scan("the error of "+doing, errorText(err))
 	var e *keyturn.Error
 	if !errors.As(err, &e) {
-		s.Fatalf("%s: want a *keyturn.Error, got: %s", doing, marks.Say(err))
+		s.Fatalf("%s: want a *keyturn.Error, got: %s", doing, say(err))
 	}
 	if e.Code != code {
-		s.Errorf("%s: code %s, want %s: %s", doing, e.Code, code, marks.Say(err))
+		s.Errorf("%s: code %s, want %s: %s", doing, e.Code, code, say(err))
 	}
 	if e.Message == "" {
 		s.Errorf("%s: the error has no message", doing)

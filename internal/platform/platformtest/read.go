@@ -8,10 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"unicode/utf8"
+
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
-	"github.com/keyturn/keyturn/internal/platform/platformtest/marks"
-	"unicode/utf8"
 )
 
 // spec checks that Spec and the interfaces of the platform agree.
@@ -130,15 +130,15 @@ func (s *suite) values() {
 			continue
 		}
 		if err != nil {
-			s.Errorf("value '%s': put: %s", name, marks.Say(err))
+			s.Errorf("value '%s': put: %s", name, say(err))
 			continue
 		}
 		s.settle(func() string {
 			got, err := s.m.Get(s.Context(), s.of(ref, s.field(1)))
 			if err != nil {
-				return "value '" + name + "': get: " + marks.Say(err)
+				return "value '" + name + "': get: " + say(err)
 			}
-			if what := marks.Same(got.Values, want); what != "" {
+			if what := difference(got.Values, want); what != "" {
 				return "value '" + name + "': " + what
 			}
 			return ""
@@ -185,7 +185,7 @@ func (s *suite) largest() {
 		if _, err = p.Put(s.Context(), ref, platform.New{Values: over}); err == nil {
 			s.holds(ref, "", over)
 		} else {
-			s.scan("the error of a put that is too large", marks.All(err))
+			s.scan("the error of a put that is too large", errorText(err))
 			s.holds(ref, info.Version, small)
 		}
 	}
@@ -245,7 +245,7 @@ func (s *suite) list() {
 			left := len(want)
 			for info, err := range list() {
 				if err != nil {
-					return kind + " list: " + marks.Say(err)
+					return kind + " list: " + say(err)
 				}
 				s.scanInfo(info)
 				if info.Ref.IsZero() {
@@ -324,7 +324,7 @@ func (s *suite) listPrefix() {
 			var got []string
 			for info, err := range s.h.Platform.List(s.Context(), under) {
 				if err != nil {
-					return "list of '" + under + "': " + marks.Say(err)
+					return "list of '" + under + "': " + say(err)
 				}
 				got = append(got, info.Ref.Name())
 			}
@@ -344,14 +344,14 @@ func (s *suite) listSome(under string, names []string) string {
 		return ""
 	}
 	for _, look := range []platform.Look{{Names: true}, {Shallow: true}, {Shallow: true, Names: true}} {
-		want := marks.Level(s.h.Mount, under, names, look.Shallow)
+		want := level(s.h.Mount, under, names, look.Shallow)
 		for info, err := range l.ListSome(s.Context(), under, look) {
 			name := info.Ref.Name()
 			if info.IsFolder() {
 				name = info.Path
 			}
 			if err != nil || !want[name] || !look.Names && !info.IsFolder() && info.State == "" {
-				return fmt.Sprintf("list of '%s', %+v: '%s', %s; want one of %v, once", under, look, name, marks.Say(err), want)
+				return fmt.Sprintf("list of '%s', %+v: '%s', %s; want one of %v, once", under, look, name, say(err), want)
 			}
 			delete(want, name)
 		}
@@ -388,7 +388,7 @@ func (s *suite) describe() {
 	s.settle(func() string {
 		info, err := d.Describe(s.Context(), ref)
 		if err != nil {
-			return "describe: " + marks.Say(err)
+			return "describe: " + say(err)
 		}
 		s.scanInfo(info)
 		switch {
@@ -404,7 +404,7 @@ func (s *suite) describe() {
 	if s.historian() {
 		versions, err := s.m.Versions(s.Context(), ref)
 		if err != nil {
-			s.Fatalf("history: %s", marks.Say(err))
+			s.Fatalf("history: %s", say(err))
 		}
 		for _, v := range versions {
 			if s.h.Spec.FieldNamesNeedValue && v.Fields != nil {
@@ -430,8 +430,8 @@ func (s *suite) getMany() {
 		if want == nil {
 			s.want(keyturn.NotFound, out[i].Err, fmt.Sprintf("get many, reference %d", i))
 		} else if out[i].Err != nil {
-			s.Errorf("get many, reference %d: %s", i, marks.Say(out[i].Err))
-		} else if what := marks.Same(out[i].Secret.Values, want); what != "" {
+			s.Errorf("get many, reference %d: %s", i, say(out[i].Err))
+		} else if what := difference(out[i].Secret.Values, want); what != "" {
 			s.Errorf("get many, reference %d: %s", i, what)
 		}
 	}
@@ -448,16 +448,16 @@ func (s *suite) cancellation() {
 	s.put(s.ref(), s.one("another"))
 	s.put(s.ref(), s.one("a third"))
 	s.holds(ref, info.Version, s.one("before"))
-	ctx, cancel := marks.Cancelled(s.Context())
+	ctx, cancel := cancelled(s.Context())
 	defer cancel()
 	calls := map[string]func() error{
 		"get":  func() error { return second(s.h.Platform.Get(ctx, ref)) },
 		"put":  func() error { return second(p.Put(ctx, ref, platform.New{Values: s.one("after")})) },
-		"list": func() error { return marks.FirstError(s.h.Platform.List(ctx, s.h.Prefix)) },
+		"list": func() error { return firstError(s.h.Platform.List(ctx, s.h.Prefix)) },
 
 		"mount get":     func() error { return second(s.m.Get(ctx, ref)) },
 		"mount put":     func() error { return second(s.m.Put(ctx, ref, platform.Put{Values: s.one("after")})) },
-		"mount list":    func() error { return marks.FirstError(s.m.List(ctx, s.prefix(s.h.Prefix), false)) },
+		"mount list":    func() error { return firstError(s.m.List(ctx, s.prefix(s.h.Prefix), false)) },
 		"mount destroy": func() error { return s.m.Destroy(ctx, ref, nil) },
 		"mount get many": func() error {
 			return s.m.GetMany(ctx, []keyturn.Ref{ref})[0].Err
@@ -481,7 +481,7 @@ func (s *suite) cancellation() {
 			s.Errorf("%s goes on though its context was cancelled", name)
 			continue
 		}
-		s.scan("the error of a cancelled "+name, marks.All(err))
+		s.scan("the error of a cancelled "+name, errorText(err))
 		if strings.HasPrefix(name, "mount") {
 			s.want(keyturn.Unavailable, err, "cancelled "+name)
 		}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
-	"github.com/keyturn/keyturn/internal/platform/platformtest/marks"
 )
 
 // delete: what is deleted cannot be read, is still known, and comes back byte for
@@ -30,7 +29,7 @@ func (s *suite) delete() {
 	s.want(keyturn.Conflict, second(s.m.Restore(ctx, ref)), "restore of what is live")
 	info, until, err := s.m.Delete(ctx, ref)
 	if err != nil {
-		s.Fatalf("delete: %s", marks.Say(err))
+		s.Fatalf("delete: %s", say(err))
 	}
 	if info.State != keyturn.Deleted || info.Version != b.Version {
 		s.Errorf("delete answered with version '%s', %s; want '%s', deleted", info.Version, info.State, b.Version)
@@ -40,12 +39,12 @@ func (s *suite) delete() {
 	}
 	e := s.absent(ref, "get of what is deleted")
 	if !strings.Contains(e.Hint, "keyturn restore ") {
-		s.Errorf("what is deleted: no hint how to restore it: %s", marks.Say(e))
+		s.Errorf("what is deleted: no hint how to restore it: %s", say(e))
 	}
 	s.deleted(ref, b.Version)
 	s.want(keyturn.Conflict, s.deleteError(ref), "delete of what is deleted")
 	if _, err = s.m.Restore(ctx, ref); err != nil {
-		s.Fatalf("restore: %s", marks.Say(err))
+		s.Fatalf("restore: %s", say(err))
 	}
 	s.holds(ref, b.Version, s.one("b"))
 	if s.historian() {
@@ -53,7 +52,7 @@ func (s *suite) delete() {
 	}
 
 	if _, _, err = s.m.Delete(ctx, ref); err != nil {
-		s.Fatalf("delete once more: %s", marks.Say(err))
+		s.Fatalf("delete once more: %s", say(err))
 	}
 	if s.h.Spec.CompareAndSet {
 		_, err = s.m.Put(ctx, ref, platform.Put{Values: s.one("c"), IfVersion: keyturn.None})
@@ -62,7 +61,7 @@ func (s *suite) delete() {
 	if _, ok := s.h.Platform.(platform.Describer); ok {
 		_, err = s.m.Put(ctx, ref, platform.Put{Values: s.one("c"), Mode: keyturn.Merge})
 		if e := s.want(keyturn.Conflict, err, "merge with what is deleted"); !strings.Contains(e.Hint, "keyturn restore ") {
-			s.Errorf("merge with what is deleted: no hint how to restore it: %s", marks.Say(e))
+			s.Errorf("merge with what is deleted: no hint how to restore it: %s", say(e))
 		}
 		s.deleted(ref, b.Version)
 	}
@@ -88,7 +87,7 @@ func (s *suite) deleted(ref keyturn.Ref, version string) {
 	if d, ok := s.h.Platform.(platform.Describer); ok {
 		info, err := d.Describe(s.Context(), ref)
 		if err != nil {
-			s.Fatalf("describe of what is deleted: %s", marks.Say(err))
+			s.Fatalf("describe of what is deleted: %s", say(err))
 		}
 		if info.State != keyturn.Deleted || info.Version != version || info.Current {
 			s.Errorf("describe of what is deleted: %+v", info)
@@ -98,7 +97,7 @@ func (s *suite) deleted(ref keyturn.Ref, version string) {
 	s.settle(func() string {
 		for info, err := range s.m.List(s.Context(), s.prefix(s.h.Prefix), false) {
 			if err != nil {
-				return "list: " + marks.Say(err)
+				return "list: " + say(err)
 			}
 			if info.Ref == ref {
 				if info.State != keyturn.Deleted || info.Current {
@@ -124,17 +123,17 @@ func (s *suite) restoreVersion() {
 		return
 	}
 	if err := s.deleteError(ref); err != nil {
-		s.Fatalf("delete: %s", marks.Say(err))
+		s.Fatalf("delete: %s", say(err))
 	}
 	b := s.put(ref, s.one("b"))
 	pinned := s.at(ref, a.Version)
 	e := s.absent(pinned, "get of a deleted version")
 	if !strings.Contains(e.Hint, "keyturn restore ") || !strings.Contains(e.Hint, "--version "+a.Version) {
-		s.Errorf("a deleted version: no hint how to restore it: %s", marks.Say(e))
+		s.Errorf("a deleted version: no hint how to restore it: %s", say(e))
 	}
 	s.want(keyturn.Conflict, second(s.m.Restore(ctx, ref)), "restore where the newest version is live")
 	if _, err := s.m.Restore(ctx, pinned); err != nil {
-		s.Fatalf("restore of a version: %s", marks.Say(err))
+		s.Fatalf("restore of a version: %s", say(err))
 	}
 	s.holds(pinned, a.Version, s.one("a"))
 	s.holds(ref, b.Version, s.one("b"))
@@ -164,11 +163,11 @@ func (s *suite) destroy() {
 				break
 			}
 			if err := s.deleteError(ref); err != nil {
-				s.Fatalf("delete: %s", marks.Say(err))
+				s.Fatalf("delete: %s", say(err))
 			}
 		}
 		if err := s.m.Destroy(ctx, ref, nil); err != nil {
-			s.Fatalf("destroy: %s", marks.Say(err))
+			s.Fatalf("destroy: %s", say(err))
 		}
 		s.absent(ref, "get of what is destroyed")
 		if s.historian() {
@@ -178,7 +177,7 @@ func (s *suite) destroy() {
 		s.settle(func() string {
 			for info, err := range s.m.List(ctx, s.prefix(s.h.Prefix), false) {
 				if err != nil {
-					return "list: " + marks.Say(err)
+					return "list: " + say(err)
 				}
 				if info.Ref == ref {
 					return "what is destroyed is listed"
@@ -227,7 +226,7 @@ func (s *suite) destroyVersions() {
 	s.want(keyturn.Invalid, s.m.Destroy(ctx, ref, []string{""}), "destroy of an empty version")
 	whole()
 	if err := s.m.Destroy(ctx, ref, []string{a, c}); err != nil {
-		s.Fatalf("destroy of versions: %s", marks.Say(err))
+		s.Fatalf("destroy of versions: %s", say(err))
 	}
 	s.absent(s.at(ref, a), "get of a destroyed version")
 	s.absent(s.at(ref, c), "get of a destroyed version")
@@ -240,15 +239,15 @@ func (s *suite) destroyVersions() {
 	}
 
 	if err := s.m.Destroy(ctx, ref, []string{d}); err != nil {
-		s.Fatalf("destroy of the newest version: %s", marks.Say(err))
+		s.Fatalf("destroy of the newest version: %s", say(err))
 	}
 	e := s.absent(ref, "get where the newest version is destroyed")
 	if strings.Contains(e.Hint, "restore") || !strings.Contains(e.Hint, "--version "+keyturn.Quote(b)) {
-		s.Errorf("the newest version is destroyed: the hint is not to the newest that can be read: %s", marks.Say(e))
+		s.Errorf("the newest version is destroyed: the hint is not to the newest that can be read: %s", say(e))
 	}
 	infos, err := s.m.Versions(ctx, ref)
 	if err != nil {
-		s.Fatalf("history: %s", marks.Say(err))
+		s.Fatalf("history: %s", say(err))
 	}
 	for _, v := range infos {
 		destroyed := slices.Contains([]string{a, c, d}, v.Version)

@@ -12,7 +12,6 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
-	"github.com/keyturn/keyturn/internal/platform/platformtest/marks"
 )
 
 // corpus are segments of names, and names of fields, that have made trouble
@@ -51,7 +50,7 @@ func (s *suite) names() {
 		_, err = s.m.Put(s.Context(), ref, platform.Put{Values: s.one(name)})
 		if s.h.Spec.Names.Problem(name) == "" {
 			if err != nil {
-				s.Errorf("name %q: Spec takes it, put does not: %s", name, marks.Say(err))
+				s.Errorf("name %q: Spec takes it, put does not: %s", name, say(err))
 				continue
 			}
 			taken = append(taken, name)
@@ -73,7 +72,7 @@ func (s *suite) names() {
 		listed := map[string]bool{}
 		for info, err := range s.m.List(s.Context(), s.prefix(s.h.Prefix), false) {
 			if err != nil {
-				return "list: " + marks.Say(err)
+				return "list: " + say(err)
 			}
 			listed[info.Ref.Name()] = true
 		}
@@ -145,12 +144,12 @@ func (s *suite) wholeVersion() {
 	second := map[string]keyturn.Value{s.field(2): s.value("second")}
 	a, err := p.Put(s.Context(), ref, platform.New{Values: first})
 	if err != nil {
-		s.Fatalf("put: %s", marks.Say(err))
+		s.Fatalf("put: %s", say(err))
 	}
 	s.holds(ref, a.Version, first)
 	b, err := p.Put(s.Context(), ref, platform.New{Values: second})
 	if err != nil {
-		s.Fatalf("put: %s", marks.Say(err))
+		s.Fatalf("put: %s", say(err))
 	}
 	s.holds(ref, b.Version, second)
 	if a.Version == b.Version {
@@ -158,7 +157,7 @@ func (s *suite) wholeVersion() {
 	}
 	c, err := p.Put(s.Context(), ref, platform.New{Values: second})
 	if err != nil {
-		s.Fatalf("put of the same values: %s", marks.Say(err))
+		s.Fatalf("put of the same values: %s", say(err))
 	}
 	s.holds(ref, c.Version, second)
 	if s.historian() {
@@ -190,7 +189,7 @@ func (s *suite) modes() {
 	_, err := s.m.Put(s.Context(), ref, platform.Put{Values: map[string]keyturn.Value{"b": s.value("c")}})
 	e := s.want(keyturn.Conflict, err, "put that would lose a field")
 	if !strings.Contains(e.Message, "a") || !strings.Contains(e.Hint, "--merge") || !strings.Contains(e.Hint, "--replace") {
-		s.Errorf("a put that would lose a field does not say which, or what to do: %s", marks.Say(e))
+		s.Errorf("a put that would lose a field does not say which, or what to do: %s", say(e))
 	}
 	d := s.putAs(ref, platform.Put{Values: map[string]keyturn.Value{"b": s.value("c")}, Mode: keyturn.Merge})
 	s.holds(ref, d.Info.Version, map[string]keyturn.Value{"a": binary, "b": s.value("c")})
@@ -211,7 +210,7 @@ func (s *suite) labels() {
 		s.settle(func() string {
 			got, err := s.m.Get(s.Context(), ref)
 			if err != nil {
-				return "get: " + marks.Say(err)
+				return "get: " + say(err)
 			}
 			if got.Version != version || !maps.Equal(got.Labels, labels) || !slices.Equal(got.Public, public) || !got.Expires.Equal(expires) {
 				return fmt.Sprintf("%s: version '%s', labels %q, public %q, expires %v; want '%s', %q, %q, %v",
@@ -251,14 +250,14 @@ func (s *suite) labels() {
 	keeps("labels carry over, and a new value is not public", c.Info.Version, full.Labels, nil, time.Time{})
 	info, err := p.Put(s.Context(), ref, platform.New{Values: full.Values})
 	if err != nil {
-		s.Fatalf("put: %s", marks.Say(err))
+		s.Fatalf("put: %s", say(err))
 	}
 	left := map[string]string(nil)
 	if spec.Labels.OfSecret {
 		left = full.Labels
 		s.outlive(ref, full)
 		if info, err = p.Put(s.Context(), ref, platform.New{Values: full.Values}); err != nil {
-			s.Fatalf("put: %s", marks.Say(err))
+			s.Fatalf("put: %s", say(err))
 		}
 	}
 	keeps("a whole version without labels", info.Version, left, nil, time.Time{})
@@ -307,13 +306,13 @@ func (s *suite) outlive(ref keyturn.Ref, full platform.New) {
 		return
 	}
 	if _, _, err := s.m.Delete(s.Context(), ref); err != nil {
-		s.Fatalf("delete: %s", marks.Say(err))
+		s.Fatalf("delete: %s", say(err))
 	}
 	c := s.putAs(ref, platform.Put{Values: full.Values})
 	s.settle(func() string {
 		got, err := s.m.Get(s.Context(), ref)
 		if err != nil {
-			return "get: " + marks.Say(err)
+			return "get: " + say(err)
 		}
 		if got.Version != c.Info.Version || !maps.Equal(got.Labels, full.Labels) || !maps.Equal(c.Info.Labels, full.Labels) {
 			return fmt.Sprintf("a put over a deleted version: labels %q, told %q, want %q", got.Labels, c.Info.Labels, full.Labels)
@@ -348,12 +347,12 @@ func (s *suite) compareAndSet() {
 	s.absent(ref, "get after puts that lost")
 	a, err := p.Put(ctx, ref, platform.New{Values: s.one("a"), IfVersion: keyturn.None})
 	if err != nil {
-		s.Fatalf("put if none: %s", marks.Say(err))
+		s.Fatalf("put if none: %s", say(err))
 	}
 	fails("put if none, of what exists", keyturn.None, s.one("x"))
 	b, err := p.Put(ctx, ref, platform.New{Values: s.one("b"), IfVersion: a.Version})
 	if err != nil {
-		s.Fatalf("put if at the newest version: %s", marks.Say(err))
+		s.Fatalf("put if at the newest version: %s", say(err))
 	}
 	fails("put if at a version that is no longer newest", a.Version, s.one("x"))
 	s.holds(ref, b.Version, s.one("b"))
@@ -442,7 +441,7 @@ func (s *suite) writers() {
 				}
 				mu.Lock()
 				if err != nil {
-					s.Errorf("put beside other writers: %s", marks.Say(err))
+					s.Errorf("put beside other writers: %s", say(err))
 				} else if puts[ref][c.Info.Version] != nil {
 					s.Errorf("two puts were told the same version '%s'", c.Info.Version)
 				} else {
@@ -462,9 +461,9 @@ func (s *suite) writers() {
 		s.settle(func() string {
 			got, err := s.m.Get(s.Context(), ref)
 			if err != nil {
-				return "get: " + marks.Say(err)
+				return "get: " + say(err)
 			}
-			return marks.Same(got.Values, versions[got.Version])
+			return difference(got.Values, versions[got.Version])
 		})
 	}
 }
@@ -494,7 +493,7 @@ func (s *suite) versions() {
 	s.settle(func() string {
 		versions, err := s.m.Versions(s.Context(), ref)
 		if err != nil {
-			return "history: " + marks.Say(err)
+			return "history: " + say(err)
 		}
 		var got []string
 		for i, v := range versions {
@@ -536,7 +535,7 @@ func (s *suite) rollback() {
 	s.holds(ref, c.Version, s.one("c"))
 	back, err := s.m.Rollback(ctx, ref, a.Version)
 	if err != nil {
-		s.Fatalf("rollback: %s", marks.Say(err))
+		s.Fatalf("rollback: %s", say(err))
 	}
 	if back.Before != c.Version || back.Created {
 		s.Errorf("rollback: before '%s', created %v; want '%s'", back.Before, back.Created, c.Version)
@@ -546,7 +545,7 @@ func (s *suite) rollback() {
 	if s.h.Spec.OrderedVersions {
 		back, err = s.m.Rollback(ctx, ref, "")
 		if err != nil {
-			s.Fatalf("rollback: %s", marks.Say(err))
+			s.Fatalf("rollback: %s", say(err))
 		}
 		s.holds(ref, back.Info.Version, s.one("c"))
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
-	"github.com/keyturn/keyturn/internal/platform/retry"
 )
 
 // together is how many requests one listing has under way.
@@ -200,7 +199,7 @@ func (l listing) page(ctx context.Context, e engine, names []string, maybe bool)
 
 // ask is one request of a listing, tried again as Mount does elsewhere.
 func (p *Platform) ask(ctx context.Context, method, path string, out any) error {
-	_, err := retry.Do(ctx, func() (struct{}, error) {
+	_, err := platform.Retry(ctx, func() (struct{}, error) {
 		return struct{}{}, p.client.Do(ctx, keyturn.Ref{}, method, path, "", nil, out)
 	})
 	return err
@@ -221,7 +220,7 @@ func (p *Platform) leaf(ctx context.Context, e engine, rest string, maybe, named
 	if named && !maybe {
 		return keyturn.Info{Ref: ref, Path: e.path + "/data/" + rest}, nil
 	}
-	m, err := retry.Do(ctx, func() (metadata, error) { return p.metadata(ctx, ref, e, rest) })
+	m, err := platform.Retry(ctx, func() (metadata, error) { return p.metadata(ctx, ref, e, rest) })
 	if errors.Is(err, keyturn.Denied) && !maybe {
 		// This token may list the folder, and no more: there is the name.
 		return keyturn.Info{Ref: ref, Path: e.path + "/data/" + rest, State: keyturn.Live}, nil

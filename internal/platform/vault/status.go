@@ -29,7 +29,7 @@ func (p *Platform) Status(ctx context.Context) keyturn.Health {
 		return h
 	}
 	h.Reachable, h.Sealed, h.Detail = true, best.Sealed, detail(best, states)
-	h.Server, h.Ahead, h.TLS = best.Version, best.Wire.Ahead(), &best.Wire.TLS
+	h.Server, h.Ahead, h.TLS = best.Version, best.Peer.Ahead(), &best.Peer.TLS
 	switch {
 	case !best.Initialized:
 		h.Err = keyturn.E(keyturn.Sealed, "this server is not initialized", "an operator does it once: vault operator init")

@@ -16,6 +16,7 @@ import (
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/platformtest"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
+	"github.com/keyturn/keyturn/internal/platform/wire"
 	"github.com/keyturn/keyturn/internal/world/servers"
 )
 
@@ -242,7 +243,7 @@ func TestTLS(t *testing.T) {
 	want(t, "another name", get(c), keyturn.Unavailable, "certificate")
 	c.TLS.ServerName = "localhost"
 	want(t, "the right name", get(c), keyturn.NotFound, "")
-	for _, bad := range []api.TLS{{CACert: "/nowhere"}, {CACert: "vault_test.go"}, {ClientCert: v.CACert}} {
+	for _, bad := range []wire.TLS{{CACert: "/nowhere"}, {CACert: "vault_test.go"}, {ClientCert: v.CACert}} {
 		c.TLS = bad
 		if _, err := New(c, "vault"); keyturn.AsError(err) == nil || keyturn.AsError(err).Code != keyturn.Invalid {
 			t.Errorf("%+v: %v", bad, err)

@@ -14,7 +14,6 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
-	"github.com/keyturn/keyturn/internal/platform/lifecycle"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
@@ -202,7 +201,7 @@ func (p *Platform) mark(ctx context.Context, ref keyturn.Ref, to keyturn.State) 
 	if err != nil {
 		return keyturn.Info{}, err
 	}
-	if err := lifecycle.Marks(ref, ref.Secret().Short(), info, to); err != nil {
+	if err := platform.CheckState(ref, ref.Secret().Short(), info, to); err != nil {
 		return keyturn.Info{}, err
 	}
 	n, err := number(ref, info.Version)

@@ -1,16 +1,17 @@
-// Package admin administers HashiCorp Vault and OpenBao: engines and login methods,
-// policies, AppRole, the seal, and the database engine, each as an action of
+// Package admin administers HashiCorp Vault and OpenBao. Each task is an action of
 // platform.Administrator. Facts are from https://developer.hashicorp.com/vault/api-docs.
 //
-//	admin.go    the list of actions
-//	engines.go  engines and login methods
-//	tune.go     how engines, login methods and secrets are set
-//	leases.go   leases, whoever took them
-//	policies/   policies, and who gets them; policy/ reads, lints and makes their text
-//	approle/    AppRole
-//	database/   the database engine
-//	seal/       the seal
-//	server/     what they share; words/ their names and paths
+//	admin.go        the list of actions
+//	engines.go      engines and login methods
+//	tune.go         settings of engines, login methods and secrets
+//	policies.go     policies; package policy reads, judges and writes their text
+//	leastpolicy.go  the least policy for a secret
+//	grants.go       a policy for a principal
+//	approle.go      AppRole
+//	database.go     the database engine
+//	leases.go       leases, whoever took them
+//	seal.go         the seal
+//	server.go       requests, and what the token may do; names.go checks names and paths
 package admin
 
 import (
@@ -19,31 +20,15 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/approle"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/database"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/policies"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/seal"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/server"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 )
 
-// actions are all of them, in the order of the help.
-func actions() []server.Action {
-	return slices.Concat(engineActions(), authActions(), tuneActions(), policies.Actions(), approle.Actions(), database.Actions(), leaseActions(), sealActions())
+// actions lists all actions, in the order of the help.
+func actions() []action {
+	return slices.Concat(engineActions(), authActions(), tuneActions(), policyActions(), grantActions(), appRoleActions(), databaseActions(), leaseActions(), sealActions())
 }
 
-// sealActions are those about the seal.
-func sealActions() []server.Action {
-	var out []server.Action
-	for _, x := range seal.Actions() {
-		out = append(out, server.Action{Action: x.Action, Do: func(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-			return x.Do(ctx, s.Client, a)
-		}})
-	}
-	return out
-}
-
-// List is what Vault can do beside keeping secrets.
+// List lists the actions of Vault.
 func List() keyturn.Administration {
 	list := keyturn.Administration{
 		Platform: "vault",
@@ -73,9 +58,9 @@ The mount is 'vault' unless --mount names another one.`,
 // Perform implements platform.Administrator for a client of the mount of that name.
 func Perform(ctx context.Context, c *api.Client, mount string, a platform.Act) (platform.Acted, error) {
 	all := actions()
-	i := slices.IndexFunc(all, func(x server.Action) bool { return x.Name == a.Action })
+	i := slices.IndexFunc(all, func(x action) bool { return x.Name == a.Action })
 	if i < 0 {
 		return platform.Acted{}, keyturn.E(keyturn.Unsupported, "Vault has no '"+keyturn.Clean(a.Action)+"'", "")
 	}
-	return all[i].Do(ctx, &server.Server{Client: c, Mount: mount}, a)
+	return all[i].Do(ctx, &server{client: c, mount: mount}, a)
 }

@@ -8,14 +8,12 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/server"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
 	"github.com/keyturn/keyturn/internal/platform/vault/lease"
 )
 
-func leaseActions() []server.Action {
+func leaseActions() []action {
 	at := keyturn.Input{Name: "path", Kind: keyturn.InputText, Short: "of an engine or a role's credentials", Place: true, Required: true}
-	return []server.Action{
+	return []action{
 		{Action: keyturn.Action{
 			Name: "lease list", Operation: "list-server-leases", Short: "List the leases of an engine, whoever took them", Reads: true,
 			Columns: []string{"id", "issued", "expires", "renewable"},
@@ -43,18 +41,18 @@ asks on a terminal, and needs --yes elsewhere.`,
 }
 
 func leasePath(a platform.Act) (string, error) {
-	at := words.Place(a.Args.Text("path"))
-	return at, words.Path("leases", at)
+	at := trimSlashes(a.Args.Text("path"))
+	return at, checkPath("leases", at)
 }
 
-func listLeases(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+func listLeases(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
 	at, err := leasePath(a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	held, cut, err := lease.List(ctx, s.Client, at)
+	held, cut, err := lease.List(ctx, s.client, at)
 	if err != nil {
-		return platform.Acted{}, words.Sudo(err, "sys/leases/lookup/"+at+"/", `"list"`)
+		return platform.Acted{}, needsSudo(err, "sys/leases/lookup/"+at+"/", `"list"`)
 	}
 	var out platform.Acted
 	for _, h := range held {
@@ -70,35 +68,35 @@ func listLeases(ctx context.Context, s *server.Server, a platform.Act) (platform
 	return out, nil
 }
 
-func revokeLease(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+func revokeLease(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
 	id := a.Args.Text("id")
-	if err := words.Path("a lease", id); err != nil || !strings.Contains(id, "/") {
-		return platform.Acted{}, keyturn.E(keyturn.Invalid, words.Quoted(id)+" is no id of a lease", "'keyturn vault lease list PATH' tells them")
+	if err := checkPath("a lease", id); err != nil || !strings.Contains(id, "/") {
+		return platform.Acted{}, keyturn.E(keyturn.Invalid, quoted(id)+" is no id of a lease", "'keyturn vault lease list PATH' tells them")
 	}
-	h, err := lease.Look(ctx, s.Client, id) // the server ends any, and says that it went well
+	h, err := lease.Look(ctx, s.client, id) // the server ends any, and says that it went well
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	if err := lease.Revoke(ctx, s.Client, keyturn.Ref{}, h.ID); err != nil {
+	if err := lease.Revoke(ctx, s.client, keyturn.Ref{}, h.ID); err != nil {
 		return platform.Acted{}, err
 	}
 	return platform.Acted{Told: keyturn.Told{Says: "ended the lease " + keyturn.Clean(id)}}, nil
 }
 
-func revokeLeases(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+func revokeLeases(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
 	at, err := leasePath(a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	held, cut, err := lease.List(ctx, s.Client, at)
+	held, cut, err := lease.List(ctx, s.client, at)
 	if err == nil && len(held) == 0 {
 		return platform.Acted{}, keyturn.E(keyturn.NotFound, "the server holds no leases of "+keyturn.Clean(at), "name an engine or a role's path: keyturn vault engines")
 	}
 	if err != nil {
-		return platform.Acted{}, words.Sudo(err, "sys/leases/lookup/"+at+"/", `"list"`)
+		return platform.Acted{}, needsSudo(err, "sys/leases/lookup/"+at+"/", `"list"`)
 	}
-	if err := lease.RevokeAll(ctx, s.Client, at); err != nil {
-		return platform.Acted{}, words.Sudo(err, "sys/leases/revoke-prefix/"+at, `"update"`)
+	if err := lease.RevokeAll(ctx, s.client, at); err != nil {
+		return platform.Acted{}, needsSudo(err, "sys/leases/revoke-prefix/"+at, `"update"`)
 	}
 	n := strconv.Itoa(len(held))
 	if cut {

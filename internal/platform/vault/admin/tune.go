@@ -11,19 +11,17 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/policy"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/server"
-	"github.com/keyturn/keyturn/internal/platform/vault/admin/words"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
+	"github.com/keyturn/keyturn/internal/platform/vault/policy"
 )
 
-// Members of an item about how an engine, a login method or a secret is set.
+// Members of an item with the settings of an engine, a login method or a secret.
 var (
-	tuned   = []string{"path", "type", "description", "ttl_seconds", "max_ttl_seconds", "listing_visibility", "max_versions", "cas_required", "delete_version_after_seconds"}
-	tunedKV = []string{"ref", "max_versions", "cas_required", "delete_version_after_seconds", "current_version", "oldest_version"}
+	tuneColumns   = []string{"path", "type", "description", "ttl_seconds", "max_ttl_seconds", "listing_visibility", "max_versions", "cas_required", "delete_version_after_seconds"}
+	kvTuneColumns = []string{"ref", "max_versions", "cas_required", "delete_version_after_seconds", "current_version", "oldest_version"}
 )
 
-// kvInputs are the settings of version 2 of kv, of an engine and of one secret
+// kvInputs are the settings of a kv-v2 engine, and of one secret in it
 // (https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2).
 func kvInputs(unset string) []keyturn.Input {
 	return []keyturn.Input{
@@ -33,21 +31,21 @@ func kvInputs(unset string) []keyturn.Input {
 	}
 }
 
-func tuneActions() []server.Action {
+func tuneActions() []action {
 	at := keyturn.Input{Name: "path", Kind: keyturn.InputText, Short: "where it is", Place: true, Required: true}
-	tune := []keyturn.Input{at, server.TTL, server.MaxTTL,
+	tune := []keyturn.Input{at, ttlInput, maxTTLInput,
 		{Name: "description", Kind: keyturn.InputText, Short: "for people"},
 		{Name: "listing-visibility", Kind: keyturn.InputText, Short: "whether who is not logged in sees it", Choices: []string{"unauth", "hidden"}}}
 	secret := keyturn.Input{Name: "ref", Kind: keyturn.InputOn, Short: "the secret", Place: true, Required: true}
-	return []server.Action{
+	return []action{
 		{Action: keyturn.Action{
-			Name: "settings", Operation: "read-engine", Short: "Show how a secrets engine is set", Reads: true, Columns: tuned,
+			Name: "settings", Operation: "read-engine", Short: "Show how a secrets engine is set", Reads: true, Columns: tuneColumns,
 			Long:    "Show how a secrets engine is set: how long what it issues lives, and of kv-v2 how many\nversions are kept, for how long, and whether a put must say what it replaces.",
 			Example: "  keyturn vault settings secret",
 			Inputs:  []keyturn.Input{at},
-		}, Do: engineSort.settings},
+		}, Do: engineMounts.settings},
 		{Action: keyturn.Action{
-			Name: "tune", Operation: "tune-engine", Short: "Change how a secrets engine is set", Columns: tuned,
+			Name: "tune", Operation: "tune-engine", Short: "Change how a secrets engine is set", Columns: tuneColumns,
 			Long: `Change how a secrets engine is set; what is left out stays. It is read back and told.
 
 Of kv-v2 these are for all secrets in it that do not say otherwise: see 'keyturn vault kv
@@ -55,27 +53,27 @@ tune'. With a smaller --max-versions the versions that are too many are gone wit
 next put of their secret.`,
 			Example: "  keyturn vault tune secret --description 'secrets of the shop' --max-versions 20\n  keyturn vault tune secret --cas-required no --delete-version-after 0s",
 			Inputs:  append(slices.Clone(tune), kvInputs("no limit but the server's own")...),
-		}, Do: engineSort.tune},
+		}, Do: engineMounts.tune},
 		{Action: keyturn.Action{
-			Name: "auth settings", Operation: "read-auth-method", Short: "Show how a login method is set", Reads: true, Columns: tuned,
+			Name: "auth settings", Operation: "read-auth-method", Short: "Show how a login method is set", Reads: true, Columns: tuneColumns,
 			Long:    "Show how a login method is set: how long its tokens live.",
 			Example: "  keyturn vault auth settings token",
 			Inputs:  []keyturn.Input{at},
-		}, Do: authSort.settings},
+		}, Do: loginMounts.settings},
 		{Action: keyturn.Action{
-			Name: "auth tune", Operation: "tune-auth-method", Short: "Change how a login method is set", Columns: tuned,
+			Name: "auth tune", Operation: "tune-auth-method", Short: "Change how a login method is set", Columns: tuneColumns,
 			Long:    "Change how a login method is set; what is left out stays. It is read back and told.",
 			Example: "  keyturn vault auth tune approle --ttl 1h --max-ttl 24h",
 			Inputs:  tune,
-		}, Do: authSort.tune},
+		}, Do: loginMounts.tune},
 		{Action: keyturn.Action{
-			Name: "kv settings", Operation: "read-secret-settings", Short: "Show how many versions of a secret are kept, and how", Reads: true, Columns: tunedKV,
+			Name: "kv settings", Operation: "read-secret-settings", Short: "Show how many versions of a secret are kept, and how", Reads: true, Columns: kvTuneColumns,
 			Long:    "Show how many versions of a secret are kept, for how long, and whether a put must say\nwhich it replaces; 0 is as the engine is set. No value is read.",
 			Example: "  keyturn vault kv settings vault/secret/myapp/config",
 			Inputs:  []keyturn.Input{secret},
 		}, Do: secretSettings},
 		{Action: keyturn.Action{
-			Name: "kv tune", Operation: "tune-secret", Short: "Change how many versions of a secret are kept, and how", Columns: tunedKV,
+			Name: "kv tune", Operation: "tune-secret", Short: "Change how many versions of a secret are kept, and how", Columns: kvTuneColumns,
 			Long: `Change how many versions of one secret are kept, for how long, and whether a put must
 say which it replaces; what is left out stays. It is read back and told. Labels are set
 by 'keyturn put --label'.
@@ -87,7 +85,7 @@ With a smaller --max-versions the versions that are too many are gone with the n
 	}
 }
 
-// kvSettings is how kv-v2 tells of an engine or a secret.
+// kvSettings are the settings of a kv-v2 engine or of one secret, as the server returns them.
 type kvSettings struct {
 	Max     int    `json:"max_versions"`
 	CAS     bool   `json:"cas_required"`
@@ -105,7 +103,7 @@ func seconds(s string) int64 {
 	return int64(d / time.Second)
 }
 
-// kvBody is what was given of the settings of kv-v2; empty for nothing.
+// kvBody returns the request that sets the given kv-v2 settings; empty where none is given.
 func kvBody(a platform.Act) map[string]any {
 	body := map[string]any{}
 	if a.Args.Has("max-versions") {
@@ -120,49 +118,49 @@ func kvBody(a platform.Act) map[string]any {
 	return body
 }
 
-// fewer says what a smaller number of versions does.
-func fewer(before, after kvSettings) []string {
+// fewerVersions returns a notice where fewer versions are kept than before.
+func fewerVersions(before, after kvSettings) []string {
 	if after.Max > 0 && (after.Max < before.Max || before.Max == 0) {
 		return []string{"versions beyond the newest " + strconv.Itoa(after.Max) + " are gone with the next put"}
 	}
 	return nil
 }
 
-// at finds what is mounted at the path of an action.
-func (k sort) at(ctx context.Context, s *server.Server, a platform.Act) (string, server.Mounted, error) {
-	at := words.Place(a.Args.Text("path"))
-	if err := words.Path("an "+k.What, at); err != nil {
-		return "", server.Mounted{}, err
+// named returns the mount at the path that an action names, and the path.
+func (k mountKind) named(ctx context.Context, s *server, a platform.Act) (string, mounted, error) {
+	at := trimSlashes(a.Args.Text("path"))
+	if err := checkPath("an "+k.what, at); err != nil {
+		return "", mounted{}, err
 	}
-	all, err := k.All(ctx, s)
+	all, err := k.all(ctx, s)
 	if err != nil {
-		return "", server.Mounted{}, err
+		return "", mounted{}, err
 	}
 	m, ok := all[at]
 	if !ok {
-		return "", server.Mounted{}, server.None(k.What+" at", at, slices.Sorted(maps.Keys(all)))
+		return "", mounted{}, notFound(k.what+" at", at, slices.Sorted(maps.Keys(all)))
 	}
 	return at, m, nil
 }
 
-// item is how what is mounted at a path is set.
-func (k sort) item(ctx context.Context, s *server.Server, at string, m server.Mounted) (map[string]any, kvSettings, error) {
-	item := map[string]any{"path": at, "type": m.Kind(), "description": m.Description, "ttl_seconds": m.Config.TTL, "max_ttl_seconds": m.Config.MaxTTL,
+// item returns the settings of the mount at a path.
+func (k mountKind) item(ctx context.Context, s *server, at string, m mounted) (map[string]any, kvSettings, error) {
+	item := map[string]any{"path": at, "type": m.kind(), "description": m.Description, "ttl_seconds": m.Config.TTL, "max_ttl_seconds": m.Config.MaxTTL,
 		"listing_visibility": max(m.Config.Visibility, "hidden")}
 	var kv kvSettings
-	if k != engineSort || m.Kind() != "kv-v2" {
+	if k != engineMounts || m.kind() != "kv-v2" {
 		return item, kv, nil
 	}
-	err := s.Call(ctx, http.MethodGet, at+"/config", nil, &kv)
-	if errors.Is(err, keyturn.Denied) { // who may see how it is mounted may see that
+	err := s.call(ctx, http.MethodGet, at+"/config", nil, &kv)
+	if errors.Is(err, keyturn.Denied) { // a token may be allowed to see mounts and not this
 		return item, kv, nil
 	}
 	kv.add(item)
 	return item, kv, err
 }
 
-func (k sort) settings(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, m, err := k.at(ctx, s, a)
+func (k mountKind) settings(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	at, m, err := k.named(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
@@ -170,30 +168,30 @@ func (k sort) settings(ctx context.Context, s *server.Server, a platform.Act) (p
 	return platform.Acted{Told: keyturn.Told{Items: []map[string]any{item}, Single: true}}, err
 }
 
-func (k sort) tune(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, m, err := k.at(ctx, s, a)
+func (k mountKind) tune(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	at, m, err := k.named(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	body, kv := map[string]any{}, kvBody(a)
-	server.Set(body, a, map[string]string{"description": "description", "listing-visibility": "listing_visibility"}, leaseTimes)
+	setMembers(body, a, map[string]string{"description": "description", "listing-visibility": "listing_visibility"}, leaseTimes)
 	switch {
 	case len(body)+len(kv) == 0:
 		return platform.Acted{}, nothingToTune()
-	case len(kv) > 0 && m.Kind() != "kv-v2":
-		return platform.Acted{}, keyturn.E(keyturn.Unsupported, "the engine "+words.Quoted(at)+" is of type "+keyturn.Clean(m.Kind())+", which keeps no versions", "leave out what is for kv-v2")
+	case len(kv) > 0 && m.kind() != "kv-v2":
+		return platform.Acted{}, keyturn.E(keyturn.Unsupported, "the engine "+quoted(at)+" is of type "+keyturn.Clean(m.kind())+", which keeps no versions", "leave out what is for kv-v2")
 	}
 	_, before, err := k.item(ctx, s, at, m)
 	if err != nil {
 		return platform.Acted{}, err
 	}
 	if len(body) > 0 {
-		if err := k.times(s.Call(ctx, http.MethodPost, k.API+"/"+at+"/tune", body, nil), at); err != nil {
+		if err := k.timesError(s.call(ctx, http.MethodPost, k.api+"/"+at+"/tune", body, nil), at); err != nil {
 			return platform.Acted{}, err
 		}
 	}
 	if len(kv) > 0 {
-		if err := s.Call(ctx, http.MethodPost, at+"/config", kv, nil); err != nil {
+		if err := s.call(ctx, http.MethodPost, at+"/config", kv, nil); err != nil {
 			e := *keyturn.AsError(err)
 			if len(body) > 0 {
 				e.Message += "; what is not of kv-v2 was changed"
@@ -201,18 +199,18 @@ func (k sort) tune(ctx context.Context, s *server.Server, a platform.Act) (platf
 			return platform.Acted{}, &e
 		}
 	}
-	out := platform.Acted{Told: keyturn.Told{Says: "changed the " + k.What + " " + keyturn.Clean(at)}}
-	if _, m, err = k.at(ctx, s, a); err == nil {
+	out := platform.Acted{Told: keyturn.Told{Says: "changed the " + k.what + " " + keyturn.Clean(at)}}
+	if _, m, err = k.named(ctx, s, a); err == nil {
 		var item map[string]any
 		var after kvSettings
 		if item, after, err = k.item(ctx, s, at, m); err == nil {
 			out.Items = []map[string]any{item}
 			if kv["max_versions"] != nil {
-				out.Notices = fewer(before, after)
+				out.Notices = fewerVersions(before, after)
 			}
 		}
 	}
-	unread(err, &out)
+	noteUnread(err, &out)
 	return out, nil
 }
 
@@ -220,8 +218,8 @@ func nothingToTune() error {
 	return keyturn.E(keyturn.Invalid, "nothing is said to change", "say what: its help lists the settings")
 }
 
-// unread tells that what was changed could not be read back.
-func unread(err error, out *platform.Acted) {
+// noteUnread adds a notice where a change could not be read back.
+func noteUnread(err error, out *platform.Acted) {
 	if err != nil {
 		out.Notices = append(out.Notices, "it was changed, and could not be read back: "+keyturn.AsError(err).Message)
 	}
@@ -235,38 +233,38 @@ func longerThanLongest(err error) error {
 	return keyturn.E(keyturn.Invalid, "the server refuses these times: the default must not be longer than the longest", "shorten --ttl, or raise --max-ttl").Because(err)
 }
 
-// times says what is wrong with the times that a server refuses.
-func (k sort) times(err error, at string) error {
+// timesError explains the error of a request that sets times.
+func (k mountKind) timesError(err error, at string) error {
 	switch {
 	case err == nil:
 		return nil
 	case tooLong(err):
 		return longerThanLongest(err)
-	case k == authSort:
-		return words.Sudo(err, k.API+"/"+at+"/tune", `"update"`)
+	case k == loginMounts:
+		return needsSudo(err, k.api+"/"+at+"/tune", `"update"`)
 	}
 	return err
 }
 
-// secretAt is where version 2 of kv keeps what it knows of a secret.
-func secretAt(ctx context.Context, s *server.Server, a platform.Act) (string, policy.Engine, error) {
+// metadataPath returns the path of a secret's settings, and its engine.
+func metadataPath(ctx context.Context, s *server, a platform.Act) (string, policy.Engine, error) {
 	if a.On.Version() != "" || a.On.Field() != "" {
 		return "", policy.Engine{}, keyturn.E(keyturn.Invalid, "these settings are of a whole secret, with all of its versions", "leave version and field out").About(a.On)
 	}
-	e, within, err := s.EngineOf(ctx, a.On.Name())
+	e, within, err := s.engineOf(ctx, a.On.Name())
 	if err != nil {
 		return "", e, err
 	}
 	if e.KV != 2 {
-		return "", e, keyturn.E(keyturn.Unsupported, "the engine "+words.Quoted(e.Path)+" is kv version 1, which keeps no versions", "there is nothing to set").About(a.On)
+		return "", e, keyturn.E(keyturn.Unsupported, "the engine "+quoted(e.Path)+" is kv version 1, which keeps no versions", "there is nothing to set").About(a.On)
 	}
 	return e.Path + "/metadata/" + within, e, nil
 }
 
-// kept reads how a secret is set; NotFound where there is none.
-func kept(ctx context.Context, s *server.Server, a platform.Act, at string) (kvSettings, error) {
+// readKVSettings reads the settings of a secret; NotFound where there is no such secret.
+func readKVSettings(ctx context.Context, s *server, a platform.Act, at string) (kvSettings, error) {
 	var kv kvSettings
-	err := s.Call(ctx, http.MethodGet, at, nil, &kv)
+	err := s.call(ctx, http.MethodGet, at, nil, &kv)
 	if errors.Is(err, keyturn.NotFound) {
 		return kv, keyturn.E(keyturn.NotFound, "no secret at "+keyturn.Clean(a.On.Name()), "").About(a.On)
 	}
@@ -279,43 +277,43 @@ func (k kvSettings) item(a platform.Act) map[string]any {
 	return item
 }
 
-func secretSettings(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
-	at, _, err := secretAt(ctx, s, a)
+func secretSettings(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
+	at, _, err := metadataPath(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	kv, err := kept(ctx, s, a, at)
+	kv, err := readKVSettings(ctx, s, a, at)
 	return platform.Acted{Told: keyturn.Told{Items: []map[string]any{kv.item(a)}, Single: true}}, err
 }
 
-func tuneSecret(ctx context.Context, s *server.Server, a platform.Act) (platform.Acted, error) {
+func tuneSecret(ctx context.Context, s *server, a platform.Act) (platform.Acted, error) {
 	body := kvBody(a)
 	if len(body) == 0 {
 		return platform.Acted{}, nothingToTune()
 	}
-	at, e, err := secretAt(ctx, s, a)
+	at, e, err := metadataPath(ctx, s, a)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	before, err := kept(ctx, s, a, at)
+	before, err := readKVSettings(ctx, s, a, at)
 	if err != nil {
 		return platform.Acted{}, err
 	}
-	if err := s.Call(ctx, http.MethodPost, at, body, nil); err != nil {
+	if err := s.call(ctx, http.MethodPost, at, body, nil); err != nil {
 		return platform.Acted{}, err
 	}
 	out := platform.Acted{Told: keyturn.Told{Says: "changed the settings of " + keyturn.Clean(a.On.Short())}}
-	after, err := kept(ctx, s, a, at)
-	unread(err, &out)
+	after, err := readKVSettings(ctx, s, a, at)
+	noteUnread(err, &out)
 	if err != nil {
 		return out, nil
 	}
 	out.Items = []map[string]any{after.item(a)}
 	if body["max_versions"] != nil {
-		out.Notices = fewer(before, after)
+		out.Notices = fewerVersions(before, after)
 	}
 	var engine kvSettings
-	if seconds(after.Delete) > 0 && s.Call(ctx, http.MethodGet, e.Path+"/config", nil, &engine) == nil && seconds(engine.Delete) > 0 && seconds(engine.Delete) < seconds(after.Delete) {
+	if seconds(after.Delete) > 0 && s.call(ctx, http.MethodGet, e.Path+"/config", nil, &engine) == nil && seconds(engine.Delete) > 0 && seconds(engine.Delete) < seconds(after.Delete) {
 		out.Notices = append(out.Notices, "the engine deletes versions earlier, after "+strconv.FormatInt(seconds(engine.Delete), 10)+" seconds, and the shorter time counts")
 	}
 	return out, nil

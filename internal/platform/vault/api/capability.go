@@ -65,9 +65,9 @@ func needed(r Request) []string {
 
 // capabilities asks what the token may do on a path.
 func (c *Client) capabilities(ctx context.Context, path string) ([]string, error) {
-	held := c.turn.none()
-	defer held.end()
-	raw, err := c.raw(ctx, Request{Method: http.MethodPost, Path: capabilitiesSelf, Body: map[string][]string{"paths": {path}}}, held)
+	reading := c.answers.Begin()
+	defer reading.End()
+	raw, err := c.raw(ctx, Request{Method: http.MethodPost, Path: capabilitiesSelf, Body: map[string][]string{"paths": {path}}}, reading)
 	if err != nil {
 		return nil, err
 	}

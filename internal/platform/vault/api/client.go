@@ -1,6 +1,11 @@
-// Package api sends requests to the HTTP API that HashiCorp Vault and OpenBao
-// share: address, token, namespace and TLS of one mount, answers of bounded size,
-// and errors by their codes, which never quote what was sent or answered.
+// Package api sends requests to the HTTP API that HashiCorp Vault and OpenBao share.
+// Its errors have keyturn's codes, and never quote a request or an answer.
+//
+//	client.go      requests, answers, errors
+//	settings.go    the settings of a mount
+//	cluster.go     several addresses of one cluster, redirects
+//	capability.go  what a token lacks
+//	state.go       what a server tells about itself
 package api
 
 import (
@@ -20,38 +25,34 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform/wire"
 )
 
-// Config says which server, and as whom.
+// Config says which server is asked, and with which token.
 type Config struct {
 	// Address is "https://host:port", of a mount of the operator's configuration or
 	// of VAULT_ADDR; a path in it is kept. Plain http is for loopback, or where
 	// Insecure is set.
 	Address string
-	// Others are further addresses of the same cluster, of the operator's
-	// configuration alone. What is sent to Address may be sent there: see cluster.go.
+	// Others are further addresses of the same cluster; only the operator's configuration
+	// can name them. A request to Address may be sent to them: see cluster.go.
 	Others    []string
 	Namespace string // "" for the root namespace
 	Mount     string // the name of the mount, for hints; "" where it has none
 	Insecure  bool   // plain http to anywhere: the operator wrote it
-	// Environment tells that Vault's own variables set all of this, and not the
-	// operator's configuration: hints name them.
+	// Environment is set where Vault's own variables made this Config, and not the
+	// operator's configuration. Hints then name the variables.
 	Environment bool
-	// Token returns the token to use; an error is returned as it is.
+	// Token returns the token to use. A request returns its error unchanged.
 	Token func(ctx context.Context) (keyturn.Value, error)
-	// Anew says how to get another one, where the server does not take it, for hints;
-	// "keyturn login MOUNT" where nil.
+	// Anew returns the command that gets another token, for hints where the server refuses
+	// this one; "keyturn login MOUNT" where nil.
 	Anew func(ctx context.Context) string
-	// TLS says how the server is known.
-	TLS TLS
-	// Proxy is "http://host:port" or "socks5://host:port"; "" for none. All that is
-	// sent goes by way of it.
-	Proxy string
-	// AnyProxy has the environment say the proxy where Proxy is "" (HTTPS_PROXY and the
-	// others, https://pkg.go.dev/net/http#ProxyFromEnvironment): for people alone, since
-	// an agent could lead what is sent elsewhere by it.
+	// TLS, Proxy and AnyProxy are those of wire.Options.
+	TLS      wire.TLS
+	Proxy    string
 	AnyProxy bool
-	// Transport sends requests; one made of TLS and the proxy where nil.
+	// Transport sends requests; where nil, one is made of TLS and the proxy.
 	Transport http.RoundTripper
 	// Now is the clock; time.Now where nil.
 	Now func() time.Time
@@ -59,15 +60,14 @@ type Config struct {
 
 const timeout = 60 * time.Second // of one request
 
-// Client sends one request at a time for each of its callers; it is safe for
-// concurrent use. It does not retry: Mount does.
+// Client sends requests. It is safe for concurrent use. It does not retry: Mount does.
 type Client struct {
 	Config
-	nodes []*url.URL // Address and the others
-	last  atomic.Int32
-	seen  sync.Map // Wire by the host of a node
-	turn  turn     // of who reads a large answer
-	http  *http.Client
+	nodes   []*url.URL // Address and the others
+	last    atomic.Int32
+	peers   sync.Map // wire.Peer by the address of a node
+	answers *wire.Answers
+	http    *http.Client
 }
 
 // New returns a client; nothing is sent yet. Invalid where c cannot be used.
@@ -80,42 +80,58 @@ func New(c Config) (*Client, error) {
 		c.Now = time.Now
 	}
 	if c.Transport == nil {
-		if c.Transport, err = c.transport(); err != nil {
+		if c.Transport, err = (wire.Options{TLS: c.TLS, Proxy: c.Proxy, AnyProxy: c.AnyProxy}).Transport(); err != nil {
 			return nil, err
 		}
 	}
-	return &Client{nodes: nodes, Config: c, turn: make(turn, 1), http: &http.Client{
+	return &Client{nodes: nodes, Config: c, answers: wire.NewAnswers(), http: &http.Client{
 		Transport: c.Transport, Timeout: timeout,
 		// A redirect could lead the token anywhere: cluster.go looks at each.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }
 
-// Loopback reports whether a host is this machine, by its name or address.
-func Loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
 // Request is one request of the API.
 type Request struct {
-	Ref       keyturn.Ref // that it is about, for errors; zero for none
+	Ref       keyturn.Ref // of the secret, for errors; zero for none
 	Method    string
 	Path      string // below /v1/
 	Query     string
 	Body      any           // has a JSON form; nil for none
-	Anonymous bool          // no token is sent: a login
-	Changes   bool          // something is made by it, though it only reads
-	Wrap      time.Duration // the answer is to be response-wrapped for so long; 0: not
-	Node      string        // the one of Nodes that is asked about itself; "" for whichever answers
+	Anonymous bool          // without a token, as for a login
+	Changes   bool          // the server makes something, though the method only reads
+	Wrap      time.Duration // lifetime of the response-wrapped answer; 0: not wrapped
+	Node      string        // one of Nodes, to be asked about itself; "" for any node
 }
 
-// changes reports whether a request that was sent may have changed something.
+// changes reports whether the request may change something on the server.
 func (r Request) changes() bool {
 	return r.Changes || r.Method != http.MethodGet && r.Method != "LIST"
 }
 
-// Answer is what the server answered.
+// The most bytes of an answer. The largest secret of a server with raft storage, 1 MiB,
+// is at most 6 MiB as JSON (https://developer.hashicorp.com/vault/docs/internals/limits).
+const (
+	maxAnswer  = 8 << 20
+	maxListing = 32 << 20  // names of one folder
+	maxLogin   = 1 << 20   // of requests without a token, and all about tokens
+	maxMessage = 256 << 10 // of an error
+)
+
+// limit returns the most bytes of an answer to r.
+func (r Request) limit(status int) int64 {
+	switch {
+	case status >= http.StatusMultipleChoices:
+		return maxMessage
+	case r.Method == "LIST":
+		return maxListing
+	case r.Anonymous, strings.HasPrefix(r.Path, "auth/"):
+		return maxLogin
+	}
+	return maxAnswer
+}
+
+// Answer is the answer to a request.
 type Answer struct {
 	Data          json.RawMessage `json:"data"`
 	Auth          *Auth           `json:"auth"`
@@ -125,18 +141,18 @@ type Answer struct {
 	Renewable     bool            `json:"renewable"`
 }
 
-// Auth is the token that a login made.
+// Auth is the token that a login returns.
 type Auth struct {
 	Token     string   `json:"client_token"`
 	Accessor  string   `json:"accessor"`
 	Policies  []string `json:"policies"`
 	Duration  int      `json:"lease_duration"` // seconds; 0: for ever
 	Renewable bool     `json:"renewable"`
-	// MFA is set where there is no token yet: a second factor is asked for.
+	// MFA is set instead of a token where the server wants a second factor.
 	MFA json.RawMessage `json:"mfa_requirement"`
 }
 
-// Wrap is a response that waits to be unwrapped once.
+// Wrap is a wrapped response, which can be unwrapped once.
 type Wrap struct {
 	Token    string    `json:"token"`
 	Accessor string    `json:"accessor"`
@@ -145,19 +161,19 @@ type Wrap struct {
 	Within   string    `json:"wrapped_accessor"` // of what is wrapped, where that has one
 }
 
-// Do sends one request about ref, zero for none, and reads the member "data" of
-// the answer (or the answer itself, where it has none) into out, which may be nil. An
-// answer of 404 that tells why (a deleted version) is read too.
+// Do sends one request about ref, zero for none, and decodes the member "data" of the
+// answer (or the answer itself, where it has none) into out, which may be nil. It also
+// decodes an answer of 404 that has data, as for a deleted version.
 func (c *Client) Do(ctx context.Context, ref keyturn.Ref, method, path, query string, body, out any) error {
 	return c.Ask(ctx, Request{Ref: ref, Method: method, Path: path, Query: query, Body: body}, out)
 }
 
-// Ask is Do of any request. What is said to be done was said by Vault: where the
-// answer is another's (the page of a gateway, for instance) it is Unavailable.
+// Ask is Do for any request. It returns Unavailable where the answer is not Vault's: the
+// page of a gateway, for instance.
 func (c *Client) Ask(ctx context.Context, r Request, out any) error {
-	held := c.turn.none()
-	defer held.end()
-	raw, err := c.raw(ctx, r, held)
+	reading := c.answers.Begin()
+	defer reading.End()
+	raw, err := c.raw(ctx, r, reading)
 	if out == nil || err != nil && keyturn.AsError(err).Code != keyturn.NotFound {
 		return err
 	}
@@ -181,17 +197,17 @@ func (c *Client) Ask(ctx context.Context, r Request, out any) error {
 // Send sends one request and returns the whole answer.
 func (c *Client) Send(ctx context.Context, r Request) (Answer, error) {
 	var a Answer
-	held := c.turn.none()
-	defer held.end()
-	raw, err := c.raw(ctx, r, held)
+	reading := c.answers.Begin()
+	defer reading.End()
+	raw, err := c.raw(ctx, r, reading)
 	if err == nil && len(raw) > 0 && json.Unmarshal(raw, &a) != nil {
 		err = c.strange(r)
 	}
 	return a, err
 }
 
-// sound reports whether an answer without an error is one that Vault gives: nothing,
-// with the status that says so, or an object without errors in it.
+// sound reports whether a successful answer can be Vault's: empty with status 204, or a
+// JSON object without errors.
 func sound(status int, raw []byte) bool {
 	if len(raw) == 0 {
 		return status == http.StatusNoContent
@@ -202,18 +218,18 @@ func sound(status int, raw []byte) bool {
 	return bytes.HasPrefix(bytes.TrimSpace(raw), []byte("{")) && json.Unmarshal(raw, &answer) == nil && len(answer.Errors) == 0
 }
 
-// strange is the error for an answer that is not Vault's: what it changed is not
-// known.
+// strange returns the error for an answer that is not Vault's. The outcome of a change is
+// unknown then.
 func (c *Client) strange(r Request) error { return c.strangeOf(r, c.nodes[c.last.Load()]) }
 
 func (c *Client) strangeOf(r Request, node *url.URL) error {
-	return &keyturn.Error{Code: keyturn.Unavailable, Ref: r.Ref, Unknown: r.changes(), Err: final{errStrange},
+	return &keyturn.Error{Code: keyturn.Unavailable, Ref: r.Ref, Unknown: r.changes(), Err: wire.Final(errStrange),
 		Message: "the answer of " + keyturn.Clean(node.Host) + " is not Vault's", Hint: "is the address right, and nothing between that answers for it?"}
 }
 
-// tooLarge is the error for an answer that is more than fits.
+// tooLarge returns the error for an answer that is larger than its limit.
 func (c *Client) tooLarge(r Request, node *url.URL) error {
-	return &keyturn.Error{Code: keyturn.Unavailable, Ref: r.Ref, Unknown: r.changes(), Err: final{errTooLarge},
+	return &keyturn.Error{Code: keyturn.Unavailable, Ref: r.Ref, Unknown: r.changes(), Err: wire.Final(errTooLarge),
 		Message: "the answer of " + keyturn.Clean(node.Host) + " is too large", Hint: "is it Vault that answers there?"}
 }
 
@@ -261,7 +277,7 @@ func (c *Client) request(ctx context.Context, r Request, node *url.URL) (*http.R
 	return req, nil
 }
 
-// visible reports whether v can be a token: a header takes no other.
+// visible reports whether v has only characters that a header can hold.
 func visible(v keyturn.Value) bool {
 	for _, b := range v.Reveal() {
 		if b <= ' ' || b == 0x7f {
@@ -271,7 +287,7 @@ func visible(v keyturn.Value) bool {
 	return true
 }
 
-// unreachable is the error of a request without an answer.
+// unreachable returns the error of a request that got no answer.
 func (c *Client) unreachable(ctx context.Context, r Request, node *url.URL, err error) error {
 	ref, changes := r.Ref, r.changes()
 	if ctx.Err() != nil {
@@ -284,31 +300,31 @@ func (c *Client) unreachable(ctx context.Context, r Request, node *url.URL, err 
 	var cert *tls.CertificateVerificationError
 	if errors.As(err, &cert) {
 		return keyturn.E(keyturn.Unavailable, keyturn.Clean(node.Host)+" is not the server that it says to be: "+keyturn.Clean(cert.Err.Error()),
-			c.setting("ca_cert")+" names the authority of its certificate, "+c.setting("server_name")+" the name in it").About(ref).Because(final{cert})
+			c.setting("ca_cert")+" names the authority of its certificate, "+c.setting("server_name")+" the name in it").About(ref).Because(wire.Final(cert))
 	}
 	if errors.Is(err, http.ErrSchemeMismatch) {
 		hint := c.setting("address") + " has to be http://" + keyturn.Clean(node.Host)
-		if !Loopback(node.Hostname()) {
+		if !wire.Loopback(node.Hostname()) {
 			hint = "have the server speak TLS; where the network itself is safe, write http:// and insecure: true in the operator's configuration"
 		}
-		return keyturn.E(keyturn.Invalid, keyturn.Clean(node.Host)+" does not speak https", hint).About(ref).Because(Cause(err))
+		return keyturn.E(keyturn.Invalid, keyturn.Clean(node.Host)+" does not speak https", hint).About(ref).Because(wire.Cause(err))
 	}
 	who := "where it asks who you are, " + c.setting("client_cert") + " and " + c.setting("client_key") + " say so"
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "remote error" { // an alert of TLS: the request was not read
 		return keyturn.E(keyturn.Unavailable, keyturn.Clean(node.Host)+" refuses the connection: "+keyturn.Clean(op.Err.Error()),
-			who).About(ref).Because(final{Cause(err)})
+			who).About(ref).Because(wire.Final(wire.Cause(err)))
 	}
-	var by proxyRefusal
+	var by wire.ProxyRefusal
 	if errors.As(err, &by) {
 		return keyturn.E(keyturn.Unavailable, "the proxy on the way to "+keyturn.Clean(node.Host)+" does not connect us (status "+strconv.Itoa(int(by))+")",
-			"is "+c.proxySetting()+" right, and may it go there?").About(ref).Because(final{by})
+			"is "+c.proxySetting()+" right, and may it go there?").About(ref).Because(wire.Final(by))
 	}
-	sent, cause := true, Cause(err)
+	sent, cause := true, wire.Cause(err)
 	var slow net.Error
 	var header tls.RecordHeaderError
 	if errors.As(err, &slow) && slow.Timeout() || errors.As(err, &header) { // long enough, or the same again
-		cause = final{cause}
+		cause = wire.Final(cause)
 	}
 	if errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") {
 		sent, cause = false, notBegun{cause}
@@ -321,8 +337,8 @@ func (c *Client) unreachable(ctx context.Context, r Request, node *url.URL, err 
 		Message: keyturn.Clean(node.Host) + " does not answer", Hint: hint}
 }
 
-// refused makes the error of an answer that is one. What the server says is
-// looked at, and not quoted: it could repeat what was sent.
+// refused returns the error for an answer with an error status. It reads the server's
+// text and does not quote it: the text could repeat the request.
 func (c *Client) refused(ctx context.Context, r Request, node *url.URL, resp *http.Response, raw []byte) error {
 	ref := r.Ref
 	var answer struct {
@@ -375,7 +391,7 @@ func (c *Client) refused(ctx context.Context, r Request, node *url.URL, resp *ht
 		}
 	case http.StatusTooManyRequests:
 		e.Message, e.Hint = server+" answers too many requests already", "try again in a moment"
-		e.Err = throttled(resp.Header.Get("Retry-After"))
+		e.Err = wire.Throttled(resp.Header.Get("Retry-After"))
 	case http.StatusPreconditionFailed: // https://developer.hashicorp.com/vault/docs/enterprise/consistency
 		e.Message, e.Hint = server+" does not hold yet what was written before", "try again in a moment"
 	case 472: // these two: https://developer.hashicorp.com/vault/api-docs/system/health
@@ -394,10 +410,10 @@ func (c *Client) refused(ctx context.Context, r Request, node *url.URL, resp *ht
 	return e
 }
 
-// plainToTLS is what a server of Go's answers to http where it speaks https.
+// plainToTLS is the answer of a Go server that speaks https to a request over http.
 const plainToTLS = "HTTP request to an HTTPS server"
 
-// setting is what says one of Settings, for hints.
+// setting names one of Settings, for hints: its variable or its key.
 func (c *Client) setting(key string) string {
 	for _, s := range Settings {
 		if s.Key == key && c.Environment && s.Variable != "" {
@@ -407,7 +423,7 @@ func (c *Client) setting(key string) string {
 	return "the mount's " + key
 }
 
-// proxySetting is what says the proxy, for hints.
+// proxySetting names the setting or variable of the proxy, for hints.
 func (c *Client) proxySetting() string {
 	if c.Proxy == "" {
 		return "HTTPS_PROXY"
@@ -415,33 +431,8 @@ func (c *Client) proxySetting() string {
 	return c.setting("proxy")
 }
 
-// final is the cause of an error that is the same however often it is asked.
-type final struct{ error }
-
-// Unwrap returns the cause.
-func (f final) Unwrap() error { return f.error }
-
-// Final is looked at by Mount.
-func (final) Final() bool { return true }
-
-// throttled is the cause of an answer that came too soon, with what the server said
-// of when to ask again: seconds, "" for nothing.
-type throttled string
-
-// Error implements error.
-func (throttled) Error() string { return "status 429" }
-
-// RetryAfter is what Mount waits for; 0 where the server said nothing.
-func (t throttled) RetryAfter() time.Duration {
-	n, err := strconv.Atoi(string(t))
-	if err != nil || n < 0 || n > 24*60*60 {
-		return 0
-	}
-	return time.Duration(n) * time.Second
-}
-
-// sealed is the error of a sealed server, with how far it is unsealed where it says
-// so.
+// sealed returns the error of a sealed server, with the progress of unsealing where the
+// server tells it.
 func (c *Client) sealed(ctx context.Context, r Request, node *url.URL) error {
 	var s State
 	if r.Path != "sys/seal-status" {
@@ -450,8 +441,8 @@ func (c *Client) sealed(ctx context.Context, r Request, node *url.URL) error {
 	return Sealed(s.T, s.N, s.Progress).About(r.Ref)
 }
 
-// tokenless is the error of a request without a token. A sealed server says so also
-// to who has none, and so does one that is not to be reached so: nobody could log in.
+// tokenless returns the error of a request for which there is no token. Where the server
+// is sealed, or the address has the wrong scheme, that is the error: nobody could log in.
 func (c *Client) tokenless(ctx context.Context, r Request, node *url.URL, err error) error {
 	if !errors.Is(err, keyturn.Expired) {
 		return err
@@ -467,7 +458,7 @@ func (c *Client) tokenless(ctx context.Context, r Request, node *url.URL, err er
 	return err
 }
 
-// missing names the permission that a request needs, as Vault's policies write it
+// missing returns the policy that a request needs, as a hint
 // (https://developer.hashicorp.com/vault/docs/concepts/policies#capabilities).
 func missing(r Request) string {
 	if r.Anonymous {
@@ -480,9 +471,9 @@ func missing(r Request) string {
 	return Grant(r.Path, needs)
 }
 
-// Grant says for hints what a policy has to hold so that a path may be used with
-// capabilities, which are written "a", "b". It is HCL to paste only where that means this
-// path and nothing else: quotes, globs and templates in a name are put in words
+// Grant returns, for hints, the policy that grants capabilities, written "a", "b", on a
+// path. It is HCL to paste only where the path means itself in a policy; for a path with
+// quotes, globs or templates Grant uses words
 // (https://developer.hashicorp.com/vault/docs/concepts/policies#policy-syntax).
 func Grant(path, capabilities string) string {
 	if path != keyturn.Clean(path) || strings.ContainsAny(path, "\"\\*+") || strings.Contains(path, "${") || strings.Contains(path, "{{") {
@@ -491,8 +482,8 @@ func Grant(path, capabilities string) string {
 	return "one of its policies has to hold: path \"" + path + "\" { capabilities = [" + capabilities + "] }"
 }
 
-// Refusal is the cause of an error that the server answered. Its text is the status
-// alone; what the server said can be asked about, and not be read.
+// Refusal is the cause where the server answered with an error. Its text is only the
+// status. Callers can match the server's text (Says, Matches) and cannot read it.
 type Refusal struct {
 	Status int
 	says   func(match func(said string) bool) bool
@@ -501,13 +492,12 @@ type Refusal struct {
 // Error implements error.
 func (r *Refusal) Error() string { return "status " + strconv.Itoa(r.Status) }
 
-// Says reports whether err is an answer in which the server said a phrase, as it is
-// written.
+// Says reports whether err is a Refusal whose text has a phrase.
 func Says(err error, phrase string) bool {
 	return Matches(err, func(said string) bool { return strings.Contains(said, phrase) })
 }
 
-// Matches reports whether err is an answer in which the server said what match takes.
+// Matches reports whether err is a Refusal whose text match accepts.
 func Matches(err error, match func(said string) bool) bool {
 	var r *Refusal
 	return errors.As(err, &r) && r.says(match)
@@ -530,8 +520,8 @@ func (c *Client) mountOf(ref keyturn.Ref) string {
 	return "MOUNT"
 }
 
-// Sealed is the error of a sealed server: t of n key shares unseal it, and so
-// many were given.
+// Sealed returns the error of a sealed server. t of n key shares unseal the server, and
+// given is how many it has.
 func Sealed(t, n, given int) *keyturn.Error {
 	hint := "its operators unseal it with the threshold of keys: keyturn vault unseal"
 	if t > 0 {

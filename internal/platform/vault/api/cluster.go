@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform/wire"
 )
 
 // A mount may name several addresses of one cluster. A request goes to the one that
@@ -49,7 +50,7 @@ func (c Config) nodes() ([]*url.URL, error) {
 		if p := strings.TrimSuffix(u.Path, "/"); strings.HasSuffix(p, "/v1") || strings.HasSuffix(p, "/ui") {
 			return nil, keyturn.E(keyturn.Invalid, "the address of this mount goes too far: keyturn adds /v1 by itself", "write "+keyturn.Clean(u.Scheme+"://"+u.Host+p[:len(p)-3]))
 		}
-		if u.Scheme == "http" && !c.Insecure && !Loopback(u.Hostname()) {
+		if u.Scheme == "http" && !c.Insecure && !wire.Loopback(u.Hostname()) {
 			return nil, keyturn.E(keyturn.Invalid, "the address "+keyturn.Clean(u.Host)+" is reached without encryption", "write https://, or insecure: true in the operator's configuration where the network itself is safe")
 		}
 		if len(out) > 0 && u.Scheme != out[0].Scheme {
@@ -92,14 +93,14 @@ type redirect struct{ to int }
 
 // raw sends one request, to as many addresses as it takes, and returns the body of
 // the answer, of a NotFound too.
-func (c *Client) raw(ctx context.Context, r Request, held *held) ([]byte, error) {
+func (c *Client) raw(ctx context.Context, r Request, reading *wire.Reading) ([]byte, error) {
 	queue := c.order(r)
 	direct := len(c.nodes) > 1 && r.changes()
 	var failed error // of those that were asked before, the one that tells most
 	for hops := 0; ; {
 		at := queue[0]
 		queue = queue[1:]
-		raw, to, err := c.once(ctx, r, c.nodes[at], direct, held)
+		raw, to, err := c.once(ctx, r, c.nodes[at], direct, reading)
 		switch {
 		case to != nil && to.to >= 0 && hops < maxHops && (direct || !r.changes()):
 			hops++
@@ -162,7 +163,7 @@ func (c *Client) order(r Request) []int {
 
 // once sends one request to one node. It returns the redirect that was answered, nil
 // for any other answer.
-func (c *Client) once(ctx context.Context, r Request, node *url.URL, direct bool, held *held) ([]byte, *redirect, error) {
+func (c *Client) once(ctx context.Context, r Request, node *url.URL, direct bool, reading *wire.Reading) ([]byte, *redirect, error) {
 	req, err := c.request(ctx, r, node)
 	if err != nil {
 		return nil, nil, err
@@ -175,12 +176,12 @@ func (c *Client) once(ctx context.Context, r Request, node *url.URL, direct bool
 		return nil, nil, c.unreachable(ctx, r, node, err)
 	}
 	defer resp.Body.Close()
-	c.saw(node, resp)
-	raw, err := held.read(req.Context(), r, resp)
+	c.peers.Store(node.String(), wire.PeerOf(resp, c.Now()))
+	raw, err := reading.Read(req.Context(), resp, r.limit(resp.StatusCode))
 	switch {
-	case errors.Is(err, errTooLarge) && resp.StatusCode < 300:
+	case errors.Is(err, wire.ErrTooLarge) && resp.StatusCode < 300:
 		return nil, nil, c.tooLarge(r, node)
-	case err != nil && !errors.Is(err, errTooLarge):
+	case err != nil && !errors.Is(err, wire.ErrTooLarge):
 		return nil, nil, c.unreachable(ctx, r, node, err)
 	case resp.StatusCode >= 400:
 		return raw, nil, c.refused(ctx, r, node, resp, raw)
@@ -217,7 +218,7 @@ func (c *Client) sentAway(r Request, node *url.URL, to redirect) error {
 		Message: "the server " + keyturn.Clean(node.Host) + " sends us elsewhere, to no address of this mount",
 		Hint:    "name all servers of the cluster in the operator's configuration of the mount: addresses: [\"https://…\"]; 'keyturn vault status' tells which one is active"}
 	if to.to < 0 {
-		e.Err = final{errors.New("a redirect to no address of the mount")}
+		e.Err = wire.Final(errors.New("a redirect to no address of the mount"))
 	} else {
 		e.Message = "the servers of this mount send us from one to another, and none answers"
 		e.Hint = "is one of them active? 'keyturn status' tells"

@@ -2,29 +2,23 @@ package api
 
 import (
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform/wire"
 )
 
-// Settings are what a mount may set, each with the variable that Vault's own command
-// line takes it from, "" for none. Addresses are several, parted by ", "
+// Settings are the settings of a mount, each with the variable of Vault's own command
+// line, "" for none. The value of addresses is a list, separated by ", "
 // (https://developer.hashicorp.com/vault/docs/commands#environment-variables).
 var Settings = []struct{ Key, Variable string }{
 	{"address", "VAULT_ADDR"}, {"addresses", ""}, {"namespace", "VAULT_NAMESPACE"}, {"ca_cert", "VAULT_CACERT"}, {"ca_path", "VAULT_CAPATH"}, {"client_cert", "VAULT_CLIENT_CERT"},
 	{"client_key", "VAULT_CLIENT_KEY"}, {"server_name", "VAULT_TLS_SERVER_NAME"}, {"proxy", "VAULT_PROXY_ADDR"}, {"insecure", ""},
 }
 
-// Files are those of Settings that name a file or a folder.
+// Files lists the settings that name a file or a folder.
 var Files = []string{"ca_cert", "ca_path", "client_cert", "client_key"}
-
-// What is said of a proxy that is none.
-const (
-	badProxy  = "the proxy of this mount is not one"
-	proxyHint = "write proxy: http://HOST:PORT, or socks5://HOST:PORT, without user and password"
-)
 
 // BadSetting is the cause of an error about one setting, named by its key.
 type BadSetting string
@@ -32,9 +26,9 @@ type BadSetting string
 // Error implements error.
 func (b BadSetting) Error() string { return "setting " + string(b) }
 
-// Configure makes a Config of a mount's settings by their keys; "" is as good as not
-// set. Invalid, with a BadSetting, for one that there is none of or that cannot be
-// meant. No file is read and nothing is sent.
+// Configure makes a Config of a mount's settings by their keys; "" counts as not set. It
+// returns Invalid, caused by a BadSetting, for an unknown setting and for a wrong value.
+// It reads no file and sends nothing.
 func Configure(mount string, set map[string]string) (Config, error) {
 	var known []string
 	for _, k := range Settings {
@@ -65,16 +59,15 @@ func Configure(mount string, set map[string]string) (Config, error) {
 		}
 	}
 	if v := set["proxy"]; v != "" {
-		u, err := url.Parse(v)
-		if err != nil || u.Scheme != "http" && u.Scheme != "socks5" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-			return bad("proxy", badProxy, proxyHint)
+		if err := wire.CheckProxy(v); err != nil {
+			return Config{}, keyturn.AsError(err).Because(BadSetting("proxy"))
 		}
 		if strings.HasPrefix(strings.ToLower(set["address"]), "http:") && set["insecure"] != "true" {
 			return bad("proxy", "the mount '"+mount+"' is reached without encryption, and by way of a proxy", "write https://, or leave the proxy out")
 		}
 	}
 	c := Config{Address: set["address"], Namespace: set["namespace"], Insecure: set["insecure"] == "true", Mount: mount, Proxy: set["proxy"],
-		TLS: TLS{CACert: set["ca_cert"], CAPath: set["ca_path"], ServerName: set["server_name"], ClientCert: set["client_cert"], ClientKey: set["client_key"]}}
+		TLS: wire.TLS{CACert: set["ca_cert"], CAPath: set["ca_path"], ServerName: set["server_name"], ClientCert: set["client_cert"], ClientKey: set["client_key"]}}
 	if set["addresses"] != "" {
 		c.Others = strings.Split(set["addresses"], ", ")
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/keyturn/keyturn"
 )
@@ -83,58 +82,4 @@ func TestLargeAnswers(t *testing.T) {
 func isFinal(e *keyturn.Error) bool {
 	f, ok := e.Err.(interface{ Final() bool })
 	return ok && f.Final()
-}
-
-// TestOneLargeAtATime: a large answer is read while no other is; small ones are not held up.
-func TestOneLargeAtATime(t *testing.T) {
-	begun, release := make(chan struct{}), make(chan struct{})
-	large := `{"data":{"a":"` + strings.Repeat("a", 2*freely)
-	n := newNode(t, func(w http.ResponseWriter, r *http.Request) {
-		text := large
-		if strings.HasSuffix(r.URL.Path, "/small") {
-			text = `{"data":{"a":"`
-		}
-		_, _ = io.WriteString(w, text)
-		if strings.HasSuffix(r.URL.Path, "/first") {
-			w.(http.Flusher).Flush()
-			close(begun)
-			<-release
-		}
-		_, _ = io.WriteString(w, `"}}`)
-	})
-	c := clusterOf(t, n.URL)
-	ask := func(path string) chan error {
-		done := make(chan error, 1)
-		go func() {
-			var v struct{ A string }
-			done <- c.Do(t.Context(), keyturn.Ref{}, http.MethodGet, path, "", nil, &v)
-		}()
-		return done
-	}
-	first := ask("first")
-	<-begun
-	for end := time.Now().Add(10 * time.Second); len(c.turn) == 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			close(release)
-			t.Fatal("a large answer is read without the turn")
-		}
-	}
-	second := ask("second")
-	if err := <-ask("small"); err != nil {
-		t.Errorf("a small one: %v", err)
-	}
-	select {
-	case err := <-second:
-		t.Errorf("a second large one was read beside the first (%v)", err)
-	case <-time.After(50 * time.Millisecond):
-	}
-	close(release)
-	for _, done := range []chan error{first, second} {
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}
-	if len(c.turn) > 0 {
-		t.Error("the turn was not given back")
-	}
 }

@@ -2,13 +2,12 @@ package api
 
 import (
 	"context"
-	"crypto/tls"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/platform/wire"
 )
 
 // State is what one server tells of itself to anybody
@@ -32,7 +31,7 @@ type State struct {
 	ActiveAt string    // the address of the active one; "" where none is known
 	Since    time.Time // that Active has been
 
-	Wire Wire // how it was reached
+	Peer wire.Peer // of the last answer
 
 	Node string // the address of the mount that was asked
 	Err  error  // why it could not be asked: nothing else is known then
@@ -44,8 +43,8 @@ func (c *Client) State(ctx context.Context, node string) (State, error) {
 	if err := c.Ask(ctx, Request{Method: http.MethodGet, Path: "sys/seal-status", Anonymous: true, Node: node}, &s); err != nil {
 		return State{Node: node, Err: err}, err
 	}
-	if w, ok := c.seen.Load(node); ok {
-		s.Wire = w.(Wire)
+	if p, ok := c.peers.Load(node); ok {
+		s.Peer = p.(wire.Peer)
 	}
 	if s.Sealed || !s.Initialized {
 		return s, nil
@@ -64,36 +63,6 @@ func (c *Client) State(ctx context.Context, node string) (State, error) {
 		}
 	}
 	return s, nil
-}
-
-// Wire is what the last answer of a server told beside what it said.
-type Wire struct {
-	TLS  keyturn.TLSInfo
-	Date time.Time // by the server's clock, to the second; zero where it did not say
-	At   time.Time // when that came
-}
-
-// Ahead is how far the server's clock is ahead of ours, to the second; nil where it
-// is not known.
-func (w Wire) Ahead() *time.Duration {
-	if w.Date.IsZero() {
-		return nil
-	}
-	d := w.Date.Add(time.Second / 2).Sub(w.At).Round(time.Second) // its seconds are cut off
-	return &d
-}
-
-// saw keeps what an answer of a node tells beside what it says.
-func (c *Client) saw(node *url.URL, resp *http.Response) {
-	w := Wire{TLS: keyturn.TLSInfo{Version: "none"}, At: c.Now()}
-	if t := resp.TLS; t != nil {
-		w.TLS.Version = tls.VersionName(t.Version)
-		if len(t.PeerCertificates) > 0 {
-			w.TLS.Ends = t.PeerCertificates[0].NotAfter.UTC()
-		}
-	}
-	w.Date, _ = http.ParseTime(resp.Header.Get("Date"))
-	c.seen.Store(node.String(), w)
 }
 
 // States asks all of Nodes at once, and answers in their order.

@@ -17,6 +17,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
+	"github.com/keyturn/keyturn/internal/platform/wire"
 )
 
 // callbackAddress is where the browser comes back to: what Vault's own command
@@ -78,7 +79,7 @@ func browser(ctx context.Context, c *api.Client, path, role string, r Request) (
 // isPage reports whether u can be shown to a person as the login page: one on the web that
 // comes back to us, and nothing that a browser does something else with.
 func isPage(u *url.URL, redirect string) bool {
-	secure := u.Scheme == "https" || u.Scheme == "http" && api.Loopback(u.Hostname())
+	secure := u.Scheme == "https" || u.Scheme == "http" && wire.Loopback(u.Hostname())
 	q := u.Query()
 	return secure && u.Hostname() != "" && u.User == nil && q.Get("state") != "" && slices.Equal(q["redirect_uri"], []string{redirect})
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/platform/vault/api"
+	"github.com/keyturn/keyturn/internal/platform/wire"
 )
 
 const (
@@ -28,7 +28,7 @@ func GitHub(ctx context.Context, address string, token keyturn.Value, audience s
 			"the job needs permissions: id-token: write").Because(cause)
 	}
 	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && api.Loopback(u.Hostname())) {
+	if err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && wire.Loopback(u.Hostname())) {
 		return keyturn.Value{}, keyturn.E(keyturn.Invalid, "ACTIONS_ID_TOKEN_REQUEST_URL is not an address of GitHub Actions", "")
 	}
 	if audience != "" {
@@ -43,10 +43,10 @@ func GitHub(ctx context.Context, address string, token keyturn.Value, audience s
 		return failed(nil)
 	}
 	req.Header.Set("Authorization", "bearer "+string(token.Reveal()))
-	client := &http.Client{Transport: api.Transport(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Transport: wire.Transport(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req)
 	if err != nil {
-		return failed(api.Cause(err))
+		return failed(wire.Cause(err))
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxSigned))

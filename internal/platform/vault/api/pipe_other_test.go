@@ -1,8 +1,0 @@
-//go:build !unix
-
-package api
-
-import "testing"
-
-// pipe is nothing where there are no named pipes among files.
-func pipe(_ *testing.T, path string) string { return path }

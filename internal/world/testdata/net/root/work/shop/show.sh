@@ -1,0 +1,2 @@
+#!/bin/sh
+echo "user $SHOP_USER, password $SHOP_PASSWORD"
