@@ -48,7 +48,7 @@ func TestCopyBetweenShapes(t *testing.T) {
 		op := keyturn.CopySecret{From: db, To: ref("blob/x")}
 		n := w.mark()
 		e := w.no(keyturn.Conflict, op)
-		if !strings.Contains(e.Message, "one JSON object") || !strings.HasPrefix(e.Hint, "--yes ") {
+		if e.Reason != keyturn.WouldLose || !strings.Contains(e.Message, "one JSON object") || !strings.HasPrefix(e.Hint, "--yes ") {
 			t.Errorf("%s (%s)", e.Message, e.Hint)
 		}
 		if calls := w.since(n); calledGet(calls) || calledPut(calls) {
