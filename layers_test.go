@@ -53,7 +53,7 @@ var floors = []floor{
 		name: "platforms", packages: []string{"platform/local", "platform/vault"}, may: []string{"=platform", "platform/wire"},
 		because: "a platform knows its vendor and what a platform must do; rules, approvals and the log are decided before it is asked",
 	}, {
-		name: "the one door", packages: []string{"broker"}, may: append([]string{"=platform", "journal", "=audit", "durable"}, pure...),
+		name: "the one door", packages: []string{"broker"}, may: append([]string{"=platform", "journal", "=audit", "backup", "durable"}, pure...),
 		because: "broker takes organs by their interfaces: it knows no store, no vendor, no command line",
 	}, {
 		name: "rooms that doors share", packages: rooms, may: slices.Concat(rooms, tools, pure),

@@ -2,7 +2,6 @@ package access
 
 import (
 	"context"
-	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +49,7 @@ A token in VAULT_TOKEN or ~/.vault-token is not keyturn's, and stays.`,
 
 func logout(ctx context.Context, c *command.Command, s *session.Session, op keyturn.Logout) error {
 	res, err := session.Ask[*keyturn.LoggedOut](ctx, s, op)
-	if errors.Is(err, keyturn.Conflict) && !op.Given && s.Actor.Kind == keyturn.Person && !c.JSON() && c.Prompt().Possible() {
+	if keyturn.ReasonOf(err) == keyturn.GivenToken && !op.Given && s.Actor.Kind == keyturn.Person && !c.JSON() && c.Prompt().Possible() {
 		yes, askErr := c.Prompt().Confirm(ctx, keyturn.Clean(keyturn.AsError(err).Message)+". Revoke it, with all that was made by it?")
 		if askErr != nil {
 			return askErr

@@ -75,11 +75,11 @@ func copySecret(ctx context.Context, c *command.Command, s *session.Session, op 
 	for err != nil && c.Prompt().Possible() && !c.JSON() {
 		e := keyturn.AsError(err)
 		switch {
-		case command.Vanish(e) && op.Mode == "":
+		case e.Reason == keyturn.WouldVanish && op.Mode == "":
 			if op.Mode, err = c.WhichMode(ctx, e); err != nil {
 				return err
 			}
-		case loses(e) && !op.Lossy:
+		case e.Reason == keyturn.WouldLose && !op.Lossy:
 			c.Say("%s", keyturn.CleanLines(e.Message))
 			yes, err := c.Prompt().Confirm(ctx, "Copy the rest?")
 			if err != nil {
@@ -106,12 +106,6 @@ func staysBehind(ctx context.Context, c *command.Command, s *session.Session, op
 	if err == nil && res.Secret.Versions > 1 { // an error is told by the copy itself
 		c.Say("one of %d versions is copied; the others and their history stay at %s", res.Secret.Versions, keyturn.Clean(op.From.Secret().Short()))
 	}
-}
-
-// loses reports whether a copy was refused because something would be left behind:
-// the one conflict that --yes answers.
-func loses(e *keyturn.Error) bool {
-	return e.Code == keyturn.Conflict && strings.HasPrefix(e.Hint, "--yes ")
 }
 
 func copied(c *command.Command, op keyturn.CopySecret, res *keyturn.Copied) error {

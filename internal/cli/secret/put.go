@@ -144,8 +144,8 @@ func putSecret(ctx context.Context, c *command.Command, s *session.Session, o pu
 		return session.Ask[*keyturn.Changed](ctx, s, op)
 	}
 	res, err := put()
-	if e := keyturn.AsError(err); err != nil && op.Mode == "" && command.Vanish(e) && c.Prompt().Possible() && !c.JSON() {
-		if op.Mode, err = c.WhichMode(ctx, e); err != nil {
+	if op.Mode == "" && keyturn.ReasonOf(err) == keyturn.WouldVanish && c.Prompt().Possible() && !c.JSON() {
+		if op.Mode, err = c.WhichMode(ctx, keyturn.AsError(err)); err != nil {
 			return err
 		}
 		res, err = put()

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -218,12 +217,12 @@ func fetch(ctx context.Context, c *command.Command, s *session.Session, r *runni
 		}
 	}
 	d, err := session.Ask[*keyturn.Delivery](ctx, s, op)
-	if !untrusted(err) || s.Actor.Kind != keyturn.Person || c.JSON() || !c.Prompt().Possible() {
+	if keyturn.ReasonOf(err) != keyturn.Untrusted || s.Actor.Kind != keyturn.Person || c.JSON() || !c.Prompt().Possible() {
 		return d, err
 	}
 	e := keyturn.AsError(err)
 	c.Say("%s", keyturn.Clean(e.Message))
-	for _, l := range differenceIn(e) {
+	for _, l := range e.Asks.Lines() {
 		c.Say("  %s", keyturn.Clean(l))
 	}
 	yes, askErr := c.Prompt().Confirm(ctx, "Trust it, and go on?")
@@ -422,27 +421,6 @@ func report(c *command.Command, r *running, failure *keyturn.Error) error {
 	}
 	_, err := replaceFile(c, c.Abs(r.report), b.Bytes()) // a pipe too
 	return err
-}
-
-// untrusted reports whether a run was refused because nobody trusts the
-// project's file: the one refusal that 'keyturn trust' answers.
-func untrusted(err error) bool {
-	if err == nil {
-		return false
-	}
-	e := keyturn.AsError(err)
-	return e.Code == keyturn.Denied && e.Approval == nil && strings.Contains(e.Hint, "keyturn trust")
-}
-
-// differenceIn are the lines of such a refusal that name references.
-func differenceIn(e *keyturn.Error) []string {
-	var out []string
-	for l := range strings.SplitSeq(e.Hint, "\n") {
-		if strings.HasPrefix(l, "+ ") || strings.HasPrefix(l, "- ") {
-			out = append(out, l)
-		}
-	}
-	return out
 }
 
 // interrupted reports whether somebody ended it before it had changed anything.
