@@ -97,25 +97,6 @@ type Secret struct {
 	Labels  any      `json:"labels,omitempty"` // {} where there could be some
 }
 
-// Approval is a request that a person can say yes to.
-type Approval struct {
-	ID          string `json:"id"`
-	Fingerprint string `json:"fingerprint"`
-	URL         string `json:"url,omitempty"`
-	Expires     string `json:"expires"`
-}
-
-// Error tells of a failure, with a code for programs.
-type Error struct {
-	Ref     string       `json:"ref,omitempty"`
-	Code    keyturn.Code `json:"code"`
-	Message string       `json:"message"`
-	Hint    string       `json:"hint,omitempty"`
-	By      string       `json:"by,omitempty"`
-	Outcome string       `json:"outcome,omitempty"` // "unknown": a change may have happened
-	Cause   string       `json:"cause,omitempty"`   // with -v
-}
-
 // Version tells which keyturn this is.
 type Version struct {
 	Version string `json:"version"`
