@@ -185,7 +185,7 @@ What the platform refuses stays in 'keyturn lease list', and is tried again. Wit
 			return c.Do(cmd, func(ctx context.Context, s *session.Session) error {
 				l, err := find(ctx, c, s, args[0])
 				if err != nil {
-					return foreign(s, args[0], err)
+					return foreign(c, s, args[0], err)
 				}
 				op := keyturn.RevokeLease{Ref: l.Ref, ID: l.ID, Forget: forget}
 				res, err := session.Ask[*keyturn.Leased](ctx, s, op)
@@ -250,17 +250,25 @@ func find(ctx context.Context, c *command.Command, s *session.Session, word stri
 
 // foreign is err; where the word looks like a platform's name of a lease that keyturn
 // did not take, it says how an administrator ends that one.
-func foreign(s *session.Session, word string, err error) error {
+func foreign(c *command.Command, s *session.Session, word string, err error) error {
+	const revoke = "lease revoke"
+	i := slices.IndexFunc(c.Actions, func(list keyturn.Administration) bool {
+		return slices.ContainsFunc(list.Actions, func(a keyturn.Action) bool { return a.Name == revoke })
+	})
+	if i < 0 {
+		return err
+	}
+	platform := c.Actions[i].Platform
 	mount, id, of := strings.Cut(word, "/")
 	if !of || !slices.Contains(s.Mounts, mount) {
-		mount, id = "vault", word
+		mount, id = platform, word
 	}
 	if !errors.Is(err, keyturn.NotFound) || strings.Count(id, "/") < 2 {
 		return err
 	}
 	e := *keyturn.AsError(err)
-	e.Hint += "\none that keyturn did not take is ended by: keyturn vault lease revoke " + keyturn.Quote(keyturn.Clean(id))
-	if mount != "vault" {
+	e.Hint += "\none that keyturn did not take is ended by: keyturn " + platform + " " + revoke + " " + keyturn.Quote(keyturn.Clean(id))
+	if mount != platform {
 		e.Hint += " --mount " + mount
 	}
 	return &e

@@ -75,7 +75,7 @@ whether it still opens a backup: 'keyturn store restore FILE --check'.`,
 // recipientsOf reads public keys, one on each line, with comments that begin
 // with '#'.
 func recipientsOf(path string) ([]string, error) {
-	text, err := command.ReadFile(path)
+	text, err := session.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -172,12 +171,11 @@ func checkWritable(c *command.Command, path string) error {
 	if err != nil || through {
 		return err
 	}
-	f, err := durable.Temp(filepath.Dir(path))
+	f, err := durable.Begin(path)
 	if err != nil {
 		return cannotWrite("'"+keyturn.Clean(path)+"'", err)
 	}
-	_ = f.Close()
-	_ = os.Remove(f.Name())
+	f.Drop()
 	return nil
 }
 
