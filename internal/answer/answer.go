@@ -79,29 +79,6 @@ func Stamp(t time.Time) string {
 	return t.UTC().Truncate(time.Second).Format(time.RFC3339)
 }
 
-// ErrorOf is an error in words that are safe to show; its cause with -v only.
-func ErrorOf(e *keyturn.Error, verbose bool) Error {
-	d := Error{Code: e.Code, Message: keyturn.CleanLines(e.Message), Hint: keyturn.CleanLines(e.Hint), By: e.By}
-	if !e.Ref.IsZero() {
-		d.Ref = e.Ref.String()
-	}
-	if e.Unknown {
-		d.Outcome = "unknown"
-	}
-	if verbose && e.Err != nil {
-		d.Cause = keyturn.CleanLines(e.Err.Error())
-	}
-	return d
-}
-
-// ApprovalOf is the request that an error or a record speaks of; nil for none.
-func ApprovalOf(a *keyturn.Approval) *Approval {
-	if a == nil {
-		return nil
-	}
-	return &Approval{ID: a.ID, Fingerprint: a.Fingerprint, URL: a.URL, Expires: Stamp(a.Expires)}
-}
-
 // MountOf is a mount and, where it was asked, how it is.
 func MountOf(m keyturn.MountInfo, verbose bool) Mount {
 	d := Mount{Mount: m.Mount, Platform: m.Platform, Target: m.Target}

@@ -1,16 +1,25 @@
-// Package answer is the one JSON form of every result and error, the same from every
-// door. It has no place for a value: the command line adds those that 'get --reveal' shows.
+// Package answer makes the one JSON form of every result and error, the same from every
+// door. No document of this package has a place for a value or a token. The command line
+// has documents of its own for the few answers that show one, such as 'get --reveal'.
 package answer
 
-import "github.com/keyturn/keyturn"
+import (
+	"reflect"
+
+	"github.com/keyturn/keyturn"
+)
 
 // Document is a whole answer. Members that do not apply are left out.
-type Document struct {
+type Document = DocumentOf[Secret, Wrapped]
+
+// DocumentOf is a document whose secret is an S and whose wrapped secret is a W. A door
+// that shows values has its own S and W for them; see Show.
+type DocumentOf[S, W any] struct {
 	Operation  string            `json:"operation"`
 	Platform   string            `json:"platform,omitempty"`
 	Mount      string            `json:"mount,omitempty"`
 	Status     string            `json:"status"`
-	Secret     *Secret           `json:"secret,omitempty"`
+	Secret     *S                `json:"secret,omitempty"`
 	Secrets    *[]Secret         `json:"secrets,omitempty"`
 	Folders    []string          `json:"folders,omitempty"` // of a shallow listing
 	Mounts     *[]Mount          `json:"mounts,omitempty"`
@@ -44,7 +53,7 @@ type Document struct {
 	Change     []string          `json:"change,omitempty"` // lines of a document, each with "  ", "- " or "+ " before it
 	Text       string            `json:"text,omitempty"`   // a document
 	Policy     *Policy           `json:"policy,omitempty"`
-	Wrapped    *Wrapped          `json:"wrapped,omitempty"`
+	Wrapped    *W                `json:"wrapped,omitempty"`
 	Steps      []Step            `json:"steps,omitempty"`
 	Next       []string          `json:"next,omitempty"`
 	Approval   *Approval         `json:"approval,omitempty"`
@@ -59,39 +68,33 @@ type Document struct {
 	Errors     []Error           `json:"errors,omitempty"`
 }
 
+// Show returns doc with another form of its secret and of its wrapped secret: one that
+// holds values. Nil leaves the member out.
+func Show[S, W any](doc Document, secret *S, wrapped *W) DocumentOf[S, W] {
+	var out DocumentOf[S, W]
+	from, to := reflect.ValueOf(doc), reflect.ValueOf(&out).Elem()
+	for i := range from.NumField() {
+		if f := from.Field(i); f.Type() == to.Field(i).Type() {
+			to.Field(i).Set(f)
+		}
+	}
+	out.Secret, out.Wrapped = secret, wrapped
+	return out
+}
+
 // Secret is a secret, or one version of it, as far as it is known.
 type Secret struct {
-	Ref     string         `json:"ref"`
-	Path    string         `json:"path,omitempty"`
-	Version any            `json:"version,omitempty"` // a number where the platform counts
-	Created string         `json:"created_time,omitempty"`
-	State   string         `json:"state,omitempty"` // left out while live
-	Current bool           `json:"current,omitempty"`
-	Expires string         `json:"expires,omitempty"`
-	Ends    string         `json:"deletion_time,omitempty"` // when the platform deletes it by itself
-	Fields  []string       `json:"fields,omitempty"`
-	Public  []string       `json:"public,omitempty"`
-	Labels  any            `json:"labels,omitempty"` // {} where there could be some
-	Values  map[string]any `json:"values,omitempty"`
-}
-
-// Approval is a request that a person can say yes to.
-type Approval struct {
-	ID          string `json:"id"`
-	Fingerprint string `json:"fingerprint"`
-	URL         string `json:"url,omitempty"`
-	Expires     string `json:"expires"`
-}
-
-// Error tells of a failure, with a code for programs.
-type Error struct {
-	Ref     string       `json:"ref,omitempty"`
-	Code    keyturn.Code `json:"code"`
-	Message string       `json:"message"`
-	Hint    string       `json:"hint,omitempty"`
-	By      string       `json:"by,omitempty"`
-	Outcome string       `json:"outcome,omitempty"` // "unknown": a change may have happened
-	Cause   string       `json:"cause,omitempty"`   // with -v
+	Ref     string   `json:"ref"`
+	Path    string   `json:"path,omitempty"`
+	Version any      `json:"version,omitempty"` // a number where the platform counts
+	Created string   `json:"created_time,omitempty"`
+	State   string   `json:"state,omitempty"` // left out while live
+	Current bool     `json:"current,omitempty"`
+	Expires string   `json:"expires,omitempty"`
+	Ends    string   `json:"deletion_time,omitempty"` // when the platform deletes it by itself
+	Fields  []string `json:"fields,omitempty"`
+	Public  []string `json:"public,omitempty"`
+	Labels  any      `json:"labels,omitempty"` // {} where there could be some
 }
 
 // Version tells which keyturn this is.
@@ -232,9 +235,8 @@ type Policy struct {
 	Applied bool   `json:"applied"`
 }
 
-// Wrapped is a token that opens a secret once.
+// Wrapped tells of a token that opens a secret once, and not the token itself.
 type Wrapped struct {
-	Token    string `json:"token"`
 	Accessor string `json:"accessor"`
 	Seconds  int64  `json:"ttl_seconds"`
 }

@@ -74,10 +74,8 @@ func tellTaken(c *command.Command, res *keyturn.Leased) error {
 		d := answer.LeaseOf(res.Lease)
 		doc.Lease = &d
 		if res.Values != nil {
-			doc.Secret = &answer.Secret{Ref: res.Lease.Ref.String(), Fields: res.Lease.Fields, Values: map[string]any{}}
-			for f, v := range res.Values {
-				doc.Secret.Values[f] = command.ValueDoc(v)
-			}
+			doc.Secret = &answer.Secret{Ref: res.Lease.Ref.String(), Fields: res.Lease.Fields}
+			return c.PrintRevealed(doc, res.Values)
 		}
 		return c.Print(doc)
 	}

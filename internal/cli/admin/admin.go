@@ -12,6 +12,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/parse"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -338,7 +339,7 @@ func (o *options) destination(c *command.Command, op *keyturn.PlatformAction) er
 			return keyturn.E(keyturn.Conflict, keyturn.Clean(o.toFile)+" exists already", "name another file, or remove it")
 		}
 	default:
-		d, err := command.ParseAge(o.wrap)
+		d, err := parse.Age(o.wrap)
 		if err != nil {
 			return err
 		}

@@ -4,11 +4,18 @@ import (
 	"path/filepath"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/durable"
 )
 
-// opened is a wrapping token in the open, for the answer.
+// opened returns a wrapping token in the open, for the answer.
 func opened(w *keyturn.Wrapped) string { return string(w.Token.Reveal()) }
+
+// wrapped is the JSON of a wrapping token, which no document of package answer holds.
+type wrapped struct {
+	Token string `json:"token"`
+	answer.Wrapped
+}
 
 // pending is a file that gets a secret: it is there, empty, before the secret is
 // made, so that a folder that cannot be written fails first.

@@ -35,7 +35,7 @@ func (o *options) document(op keyturn.PlatformAction, res *keyturn.Performed, ar
 		doc.Change = difference(res.Change.Before, res.Change.After)
 	}
 	if w := res.Wrapped; w != nil {
-		doc.Wrapped = &answer.Wrapped{Token: opened(w), Accessor: w.Accessor, Seconds: w.Seconds}
+		doc.Wrapped = &answer.Wrapped{Accessor: w.Accessor, Seconds: w.Seconds}
 	}
 	if !op.To.IsZero() {
 		stored := answer.SecretOf(res.Stored)

@@ -86,19 +86,12 @@ func (c *Command) TellError(e *keyturn.Error) {
 		op = unnamed
 	}
 	if c.JSON() {
-		doc := answer.Document{Operation: op, Status: "error", AuditID: e.AuditID, Approval: answer.ApprovalOf(e.Approval)}
-		if !e.Ref.IsZero() {
-			doc.Mount, doc.Platform = e.Ref.Mount(), c.platformOf(e.Ref.Mount())
-		} else if c.Mount != "" {
-			doc.Mount, doc.Platform = c.Mount, c.platformOf(c.Mount)
+		doc := answer.OfError(op, e, c.Verbose())
+		if doc.Mount == "" {
+			doc.Mount = c.Mount
 		}
-		if e.Code == keyturn.Pending {
-			doc.Status = "pending"
-		}
-		d := answer.ErrorOf(e, c.Verbose())
-		doc.Error = &d
-		for _, each := range e.Each {
-			doc.Errors = append(doc.Errors, answer.ErrorOf(each, c.Verbose()))
+		if doc.Mount != "" {
+			doc.Platform = c.platformOf(doc.Mount)
 		}
 		if c.Print(doc) == nil {
 			return

@@ -3,9 +3,6 @@ package command
 import (
 	"bytes"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/session"
@@ -41,17 +38,4 @@ func (c *Command) Abs(path string) string {
 		return filepath.Clean(path)
 	}
 	return filepath.Join(c.Dir, path)
-}
-
-// ParseAge reads a duration in days, hours or minutes: 90d, 12h, 30m.
-func ParseAge(s string) (time.Duration, error) {
-	if n, ok := strings.CutSuffix(s, "d"); ok {
-		days, err := strconv.Atoi(n)
-		if err == nil && days > 0 && days <= 36500 {
-			return time.Duration(days) * 24 * time.Hour, nil
-		}
-	} else if d, err := time.ParseDuration(s); err == nil && d > 0 {
-		return d, nil
-	}
-	return 0, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(s)+"' is not a duration", "write 90d, 12h or 30m")
 }

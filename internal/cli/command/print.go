@@ -125,13 +125,25 @@ func (c *Command) Print(doc any) error {
 	return c.Write(b)
 }
 
-// ValueDoc is a string, or {"base64": "…"} for what is not text.
-func ValueDoc(v keyturn.Value) any {
-	b := v.Reveal()
-	if utf8.Valid(b) {
-		return string(b)
+// revealed is a secret with its values, which no document of package answer holds.
+type revealed struct {
+	answer.Secret
+	Values map[string]any `json:"values,omitempty"`
+}
+
+// PrintRevealed prints doc with the values of its secret: each a string, or
+// {"base64": "…"} where the value is not text.
+func (c *Command) PrintRevealed(doc answer.Document, values map[string]keyturn.Value) error {
+	r := revealed{Secret: *doc.Secret, Values: map[string]any{}}
+	for field, v := range values {
+		b := v.Reveal()
+		if utf8.Valid(b) {
+			r.Values[field] = string(b)
+		} else {
+			r.Values[field] = map[string][]byte{"base64": b} // encoding/json writes bytes in base64
+		}
 	}
-	return map[string][]byte{"base64": b} // encoding/json writes bytes in base64
+	return c.Print(answer.Show(doc, &r, doc.Wrapped))
 }
 
 // Verbose reports whether causes of errors are shown.

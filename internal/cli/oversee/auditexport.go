@@ -17,6 +17,7 @@ import (
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/durable"
+	"github.com/keyturn/keyturn/internal/parse"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -74,7 +75,7 @@ func (o *exportOptions) complete(c *command.Command, now time.Time) (err error) 
 	if c.JSON() && o.out == "" {
 		return keyturn.E(keyturn.Invalid, "with -o json standard output holds one document, and not the log", "say where the log goes: --out FILE")
 	}
-	o.op.Since, err = parseMoment(o.since, now, false)
+	o.op.Since, err = parse.Moment(o.since, now, false)
 	return err
 }
 
@@ -237,7 +238,7 @@ It asks on a terminal, needs --yes elsewhere, is recorded, and is for people onl
 			if o.older == "" {
 				return keyturn.E(keyturn.Invalid, "it is not said how old records must be", "for instance: keyturn audit prune --older-than 400d")
 			}
-			age, err := command.ParseAge(o.older)
+			age, err := parse.Age(o.older)
 			if err != nil {
 				return err
 			}

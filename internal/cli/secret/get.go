@@ -173,12 +173,8 @@ func revealSecret(ctx context.Context, c *command.Command, s *session.Session, o
 	if c.JSON() {
 		doc := answer.Success(keyturn.GetSecret{}.Kind(), res.Receipt)
 		d := answer.SecretOf(res.Secret.Info)
-		d.Values = map[string]any{}
-		for f, v := range values {
-			d.Values[f] = command.ValueDoc(v)
-		}
 		doc.Secret = &d
-		return c.Print(doc)
+		return c.PrintRevealed(doc, values)
 	}
 	field, err := oneField(o.ref, values, "--reveal", "\nor take all: keyturn get "+keyturn.Quote(o.ref.Short())+" --reveal -o json")
 	if err != nil {

@@ -1,4 +1,4 @@
-package secret
+package parse
 
 import (
 	"path"
@@ -7,15 +7,16 @@ import (
 	"github.com/keyturn/keyturn"
 )
 
-// glob is a pattern of names: the segments as path.Match takes them, and "**"
-// for any number of segments.
-type glob []string
+// Pattern is a pattern for names, by segments: each is a pattern of path.Match, or "**",
+// which stands for any number of segments.
+type Pattern []string
 
-const maxGlob = 64 // segments
+const maxGlob = 64 // segments of a pattern
 
-func parseGlob(s string) (glob, error) {
-	g := glob(strings.Split(s, "/"))
-	bad := func(why string) (glob, error) {
+// Glob reads a pattern: "*/db", "**/prod-?".
+func Glob(s string) (Pattern, error) {
+	g := Pattern(strings.Split(s, "/"))
+	bad := func(why string) (Pattern, error) {
 		return nil, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(s)+"' is not a pattern: "+why,
 			"for instance --match '*/db' or --match '**/prod-?'; it takes the name below the mount")
 	}
@@ -36,8 +37,9 @@ func parseGlob(s string) (glob, error) {
 	return g, nil
 }
 
-// match takes time in the product of both lengths, whatever the pattern.
-func (g glob) match(name string) bool {
+// Match reports whether the pattern matches the whole name. It takes time in the product
+// of both lengths, whatever the pattern.
+func (g Pattern) Match(name string) bool {
 	segments := strings.Split(name, "/")
 	// from[i] tells whether the segments from i on match what is left of g.
 	from := make([]bool, len(segments)+1)
