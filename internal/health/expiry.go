@@ -1,4 +1,4 @@
-package command
+package health
 
 import (
 	"context"
@@ -11,17 +11,17 @@ import (
 	"github.com/keyturn/keyturn/internal/session"
 )
 
-// SoonExpired is how long before its day a secret that expires is spoken of.
-const SoonExpired = 7 * 24 * time.Hour
+// soonExpired is how long before a secret expires there is a notice of it.
+const soonExpired = 7 * 24 * time.Hour
 
-// maxExpiring is how many secrets are named at once.
+// maxExpiring is how many secrets one notice names.
 const maxExpiring = 3
 
-// ExpiryNotice is what is said of a secret that has passed its day, or soon will;
-// "" where there is nothing to say. It is a notice: nothing is locked.
+// ExpiryNotice returns a notice of a secret that has expired or will within a week; "" for
+// any other. It is only a notice: an expired secret can still be used.
 func ExpiryNotice(ref keyturn.Ref, expires, now time.Time) string {
 	left := expires.Sub(now)
-	if expires.IsZero() || left > SoonExpired {
+	if expires.IsZero() || left > soonExpired {
 		return ""
 	}
 	name := keyturn.Clean(ref.Secret().Short())
@@ -31,6 +31,7 @@ func ExpiryNotice(ref keyturn.Ref, expires, now time.Time) string {
 	return name + " expires in " + days(left)
 }
 
+// days is a duration in days, or in hours where it is shorter than a day.
 func days(d time.Duration) string {
 	for _, unit := range []struct {
 		name string
@@ -45,9 +46,9 @@ func days(d time.Duration) string {
 	return "less than an hour"
 }
 
-// Expiring names the secrets in mounts that have passed their day or soon will,
-// of those that the caller may list, the most urgent first. What takes longer than
-// limit is left out: it is a by-the-way notice. It is one line, or "".
+// Expiring returns a notice of the secrets in mounts that have expired or soon will, the
+// most urgent first, of those that the caller may list; "" where there are none. It names
+// only the secrets that it finds within limit.
 func Expiring(ctx context.Context, s *session.Session, mounts []string, limit time.Duration) string {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
