@@ -11,17 +11,17 @@ import (
 	"github.com/keyturn/keyturn/internal/session"
 )
 
-// soonExpired is how long before a secret expires there is a notice of it.
-const soonExpired = 7 * 24 * time.Hour
+// SoonExpired is how long before the day that a secret expires notices name it.
+const SoonExpired = 7 * 24 * time.Hour
 
-// maxExpiring is how many secrets one notice names.
+// maxExpiring is how many secrets Expiring names.
 const maxExpiring = 3
 
-// ExpiryNotice returns a notice of a secret that has expired or will within a week; "" for
-// any other. It is only a notice: an expired secret can still be used.
+// ExpiryNotice returns a notice about a secret that has expired, or soon will; "" for
+// others. It is a notice only: an expired secret can still be used.
 func ExpiryNotice(ref keyturn.Ref, expires, now time.Time) string {
 	left := expires.Sub(now)
-	if expires.IsZero() || left > soonExpired {
+	if expires.IsZero() || left > SoonExpired {
 		return ""
 	}
 	name := keyturn.Clean(ref.Secret().Short())
@@ -31,7 +31,6 @@ func ExpiryNotice(ref keyturn.Ref, expires, now time.Time) string {
 	return name + " expires in " + days(left)
 }
 
-// days is a duration in days, or in hours where it is shorter than a day.
 func days(d time.Duration) string {
 	for _, unit := range []struct {
 		name string
@@ -46,9 +45,9 @@ func days(d time.Duration) string {
 	return "less than an hour"
 }
 
-// Expiring returns a notice of the secrets in mounts that have expired or soon will, the
-// most urgent first, of those that the caller may list; "" where there are none. It names
-// only the secrets that it finds within limit.
+// Expiring returns one line that names the secrets in mounts that have expired or soon
+// will, of those that the caller may list, the most urgent first; "" for none. Secrets
+// whose listing takes longer than limit are left out.
 func Expiring(ctx context.Context, s *session.Session, mounts []string, limit time.Duration) string {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -15,7 +15,7 @@ func TestExpiryNotice(t *testing.T) {
 		want string
 	}{
 		{8 * 24 * time.Hour, ""},
-		{soonExpired, "local/x expires in 7 days"},
+		{SoonExpired, "local/x expires in 7 days"},
 		{47 * time.Hour, "local/x expires in 1 day"},
 		{5 * time.Hour, "local/x expires in 5 hours"},
 		{time.Minute, "local/x expires in less than an hour"},

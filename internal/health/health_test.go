@@ -58,8 +58,10 @@ func TestCheckOfWhatDoesNotOpen(t *testing.T) {
 		"configuration": keyturn.E(keyturn.Denied, "not yours to choose", ""), "project": keyturn.E(keyturn.Conflict, "another mount", ""), "root key": errors.New("no keychain"),
 	} {
 		p := &session.Program{
-			Inspect: func(context.Context, session.How) (session.Inspection, error) { return session.Inspection{Free: -1}, nil },
-			Facts:   func(session.How) (session.Facts, error) { return session.Facts{Rules: set}, nil },
+			Inspect: func(context.Context, session.How) (session.Inspection, error) {
+				return session.Inspection{Free: -1}, nil
+			},
+			Facts: func(session.How) (session.Facts, error) { return session.Facts{Rules: set}, nil },
 		}
 		report, err := Check(t.Context(), Door{Program: p, Do: func(func(context.Context, *session.Session) error) error { return cause }})
 		if err != nil {

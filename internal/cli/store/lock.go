@@ -41,7 +41,7 @@ that KEYTURN_PASSPHRASE_FILE names is read, which only you may be able to read.`
 				if c.JSON() {
 					return c.Print(lockDoc(op.Kind(), s, res))
 				}
-				return c.Line("unlocked until %s; 'keyturn store lock' ends that", command.When(res.Until))
+				return c.Line("unlocked until %s; 'keyturn store lock' ends that", describe.When(res.Until))
 			})
 		},
 	}

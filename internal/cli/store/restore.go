@@ -96,7 +96,7 @@ func restore(ctx context.Context, c *command.Command, o session.RestoreOptions) 
 		return command.Done(done, c.Print(doc))
 	}
 	lines := []string{
-		"restored the store of " + command.When(res.Made) + "  " + c.Dim("→ local "+keyturn.Clean(res.Path)),
+		"restored the store of " + describe.When(res.Made) + "  " + c.Dim("→ local "+keyturn.Clean(res.Path)),
 		"its new root key is in " + keyturn.Clean(res.KeyAt),
 	}
 	if res.Aside != "" {
@@ -123,7 +123,7 @@ func checked(c *command.Command, o session.RestoreOptions, res session.Restored)
 	if c.JSON() {
 		return c.Print(backupDoc(o, res))
 	}
-	if err := c.Line("the backup is whole: store %s as of %s, made by keyturn %s", keyturn.Clean(res.ID), command.When(res.Made), keyturn.Clean(res.Writer)); err != nil {
+	if err := c.Line("the backup is whole: store %s as of %s, made by keyturn %s", keyturn.Clean(res.ID), describe.When(res.Made), keyturn.Clean(res.Writer)); err != nil {
 		return err
 	}
 	if err := c.Line("%d records of the log, verified; head %s", res.Log.Size, keyturn.Clean(res.Log.Root)); err != nil {
