@@ -10,6 +10,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/health"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -77,7 +78,7 @@ func status(ctx context.Context, c *command.Command, s *session.Session) error {
 			local = append(local, m.Mount)
 		}
 	}
-	expiring := command.Expiring(ctx, s, local, expiryLimit)
+	expiring := health.Expiring(ctx, s, local, expiryLimit)
 	if c.JSON() {
 		doc := answer.Success("check-status", res.Receipt)
 		list := []answer.Mount{}

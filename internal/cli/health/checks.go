@@ -12,6 +12,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/health"
 	"github.com/keyturn/keyturn/internal/migrate"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -274,7 +275,7 @@ func (d *doctor) unfinished(ctx context.Context, s *session.Session) {
 }
 
 func (d *doctor) expiring(ctx context.Context, s *session.Session, mounts []string) {
-	if line := command.Expiring(ctx, s, mounts, listLimit); line != "" {
+	if line := health.Expiring(ctx, s, mounts, listLimit); line != "" {
 		d.warn("expiry", "put a new version: keyturn put REF --expires DATE", "%s", line)
 	}
 }
