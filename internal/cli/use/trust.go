@@ -57,7 +57,7 @@ func trust(ctx context.Context, c *command.Command, s *session.Session, args []s
 	if project == nil {
 		return keyturn.E(keyturn.NotFound, "no "+config.FileName+" in "+keyturn.Clean(folder)+" or above it", "'keyturn init --project' makes one")
 	}
-	op := keyturn.TrustProject{Path: realPath(project.File), Pinned: project.Bindings()}
+	op := session.TrustOf(project)
 	now, err := session.Ask[*keyturn.Trusted](ctx, s, keyturn.ShowTrust{Path: op.Path})
 	if err != nil {
 		return err
