@@ -15,6 +15,9 @@ type Administration struct {
 	Long     string
 	Groups   []ActionGroup // words that several actions begin with
 	Actions  []Action
+	// Variable names the server of the mount that is there without configuration; "" for
+	// none.
+	Variable string
 }
 
 // ActionGroup says what actions with the same first word have in common.

@@ -35,7 +35,7 @@ func (m mounts) Mount(string) (*platform.Mount, error) { return m.local, nil }
 func gets(t *testing.T) {
 	ctx := context.Background()
 	dir := filepath.Join(t.TempDir(), "store")
-	db, err := state.Create(ctx, dir, [32]byte{1}, state.Options{Tree: verify.Append})
+	db, err := state.Create(ctx, dir, [32]byte{1}, state.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,10 +14,12 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/app/mounted"
 	"github.com/keyturn/keyturn/internal/cli"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/home"
 	"github.com/keyturn/keyturn/internal/launch"
+	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/platform/local"
 	"github.com/keyturn/keyturn/internal/rules"
 	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/whois"
@@ -61,7 +63,7 @@ func Main(o Options) (status int) {
 
 // program is what doors open sessions with.
 func (m machine) program() session.Program {
-	return session.Program{Version: version(), Environ: m.Environ, Dir: m.Dir, Actions: mounted.Actions(),
+	return session.Program{Version: version(), Environ: m.Environ, Dir: m.Dir, Actions: Actions(),
 		Open: m.open, Create: m.create, Restore: m.restore, Peek: m.peek, Facts: m.facts, Inspect: m.inspect}
 }
 
@@ -113,49 +115,6 @@ func (m machine) env(name string) string {
 	return ""
 }
 
-// home is keyturn's own folder: the store and, where it is kept in a file, the
-// root key.
-func (m machine) home(how session.How) (string, error) {
-	dir := how.Home
-	if dir == "" {
-		dir = m.env("KEYTURN_HOME")
-	}
-	if dir == "" {
-		base, err := m.dataFolder()
-		if err != nil {
-			return "", err
-		}
-		dir = filepath.Join(base, "keyturn")
-	}
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(m.Dir, dir)
-	}
-	return filepath.Clean(dir), nil
-}
-
-// dataFolder is where programs of this system keep a user's data.
-func (m machine) dataFolder() (string, error) {
-	user := m.env("HOME")
-	switch runtime.GOOS {
-	case "windows":
-		if d := m.env("LocalAppData"); d != "" {
-			return d, nil
-		}
-	case "darwin":
-		if user != "" {
-			return filepath.Join(user, "Library", "Application Support"), nil
-		}
-	default:
-		if d := m.env("XDG_DATA_HOME"); filepath.IsAbs(d) {
-			return d, nil
-		}
-		if user != "" {
-			return filepath.Join(user, ".local", "share"), nil
-		}
-	}
-	return "", keyturn.E(keyturn.Invalid, "no home folder is known", "set KEYTURN_HOME to the folder that keyturn may use")
-}
-
 // locations says where the operator's configuration may be.
 func (m machine) locations(how session.How) config.Locations {
 	if how.Home != "" {
@@ -176,11 +135,16 @@ func (m machine) locations(how session.How) config.Locations {
 	return loc
 }
 
+// driverEnv is what drivers get from outside.
+func (m machine) driverEnv(caller keyturn.Actor) platform.Env {
+	return platform.Env{Lookup: m.env, Now: m.Now, Caller: caller.Kind}
+}
+
 // facts reads the configuration and finds out who is calling.
 func (m machine) facts(how session.How) (session.Facts, error) {
 	var f session.Facts
 	var err error
-	if f.Home, err = m.home(how); err != nil {
+	if f.Home, err = home.Path(how, m.env, m.Dir); err != nil {
 		return f, err
 	}
 	f.Actor = m.Who.Actor()
@@ -190,7 +154,7 @@ func (m machine) facts(how session.How) (session.Facts, error) {
 	if f.Operator, err = config.LoadOperator(m.locations(how)); err != nil {
 		return f, err
 	}
-	if err := mounted.Check(f.Operator); err != nil {
+	if err := checkMounts(drivers(nil), f.Operator); err != nil {
 		return f, err
 	}
 	operatorFile := ""
@@ -202,8 +166,11 @@ func (m machine) facts(how session.How) (session.Facts, error) {
 			return f, err
 		}
 	}
-	// An agent could set a variable: for it there is no mount of the environment.
-	f.Mounts = mounted.Names(f.Operator, how.Home == "" && f.Actor.Kind == keyturn.Person && m.env("VAULT_ADDR") != "")
+	env := m.driverEnv(f.Actor)
+	if how.Home != "" { // quickstart touches nothing of yours
+		env.Lookup = func(string) string { return "" }
+	}
+	f.Mounts = mountNames(drivers(nil), f.Operator, env)
 	f.Rules, err = rules.New(ruleInput(f.Operator, f.Project))
 	return f, err
 }
@@ -237,8 +204,8 @@ func expected(f session.Facts) error {
 		for _, s := range e.Settings {
 			have := mount.Setting(s.Key)
 			if s.Key == "platform" {
-				if have = mount.Platform; e.Mount == mounted.Local && !known {
-					have = mounted.Local
+				if have = mount.Platform; e.Mount == local.Name && !known {
+					have = local.Name
 				}
 			}
 			if have != s.Value {

@@ -10,12 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/journal"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/platformtest"
 	"github.com/keyturn/keyturn/internal/rules"
-	"pgregory.net/rapid"
 )
 
 // blobs is a platform that keeps one small value and nothing else.

@@ -9,10 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/broker"
 	"github.com/keyturn/keyturn/internal/rules"
-	"pgregory.net/rapid"
 )
 
 func prefix(s string) keyturn.Prefix {

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"filippo.io/age"
+
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/broker"
 )

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -46,8 +47,6 @@ var arguments = map[string][]kind{
 	"restore": {aDeleted, other}, "destroy": {aSecret, other},
 	"copy": {aField, aSecret, other}, "diff": {aField, aField, other},
 	"lease create": {aSecret, other}, "lease renew": {aSecret, other}, "lease revoke": {aSecret, other}, "lease list": {aFolder, other},
-	"vault policy for": {aSecret, other}, "vault policy least": {aSecret, other}, "vault kv settings": {aSecret, other}, "vault kv tune": {aSecret, other},
-	"vault policy grant": {other, aSecret, other}, "vault policy check-grant": {other, aSecret, other},
 	"rules explain": {other, aVerb, aSecret, other},
 	"login":         {aMount, other}, "logout": {aMount, other},
 }
@@ -62,11 +61,40 @@ type flagWord struct {
 var flagWords = map[string]map[string]flagWord{
 	"run":     {"env": {kind: aField, named: true}, "env-from": {kind: aSecret}, "file": {kind: aField, named: true, file: true}},
 	"migrate": {"to": {kind: aSecret}}, "audit list": {"ref": {kind: aSecret}},
-	"vault approle secret-id": {"to": {kind: aSecret}}, "vault database connect": {"password": {kind: aField}}, "vault unseal": {"share": {kind: aField}},
+}
+
+// actionWords says what the arguments and flags of an action of a platform are.
+func actionWords(a keyturn.Action) (kinds []kind, flags map[string]flagWord) {
+	flags = map[string]flagWord{}
+	about := false // a secret is among the arguments
+	for _, in := range a.Inputs {
+		switch {
+		case in.Kind == keyturn.InputSecret:
+			flags[in.Name] = flagWord{kind: aField}
+		case in.Place && in.Kind == keyturn.InputOn:
+			kinds, about = append(kinds, aSecret), true
+		case in.Place:
+			kinds = append(kinds, other)
+		}
+	}
+	if a.Secret != "" {
+		flags["to"] = flagWord{kind: aSecret}
+	}
+	if !about {
+		return nil, flags
+	}
+	return append(kinds, other), flags
 }
 
 // completeWords teaches the commands of the tree to complete what they are about.
 func completeWords(c *command.Command, root *cobra.Command) {
+	arguments, flagWords := maps.Clone(arguments), maps.Clone(flagWords)
+	for _, list := range c.Actions {
+		for _, a := range list.Actions {
+			path := list.Platform + " " + a.Name
+			arguments[path], flagWords[path] = actionWords(a)
+		}
+	}
 	eachCommand(root, func(cmd *cobra.Command) {
 		path := command.PathOf(cmd)
 		if kinds := arguments[path]; kinds != nil {

@@ -11,7 +11,7 @@ import (
 	"filippo.io/age"
 	"github.com/spf13/cobra"
 
-	"github.com/keyturn/keyturn/internal/app/mounted"
+	"github.com/keyturn/keyturn/internal/app"
 	"github.com/keyturn/keyturn/internal/cli"
 	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/world"
@@ -47,7 +47,7 @@ var notRun = map[string]string{
 
 // tree is the tree of commands with those about one platform.
 func tree() *cobra.Command {
-	return cli.Tree(&cli.Program{Program: session.Program{Actions: mounted.Actions()}})
+	return cli.Tree(&cli.Program{Program: session.Program{Actions: app.Actions()}})
 }
 
 // walk visits every command but the root, help and what is hidden.

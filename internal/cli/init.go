@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/session"
@@ -46,8 +47,8 @@ for 'keyturn run' to find.`,
 	return cmd
 }
 
-func storeOf(f session.StoreFacts) *command.StoreDoc {
-	return &command.StoreDoc{ID: f.ID, Path: f.Path, RootKey: f.RootKey, KeyAt: f.KeyAt, Protects: command.Protects(f.RootKey)}
+func storeOf(f session.StoreFacts) *answer.Store {
+	return &answer.Store{ID: f.ID, Path: f.Path, RootKey: f.RootKey, KeyAt: f.KeyAt, Protects: command.Protects(f.RootKey)}
 }
 
 func initStore(ctx context.Context, c *command.Command, o initOptions) error {
@@ -74,7 +75,7 @@ func initStore(ctx context.Context, c *command.Command, o initOptions) error {
 	done := strings.TrimPrefix(keyturn.Clean(made.Path)+", "+keyturn.Clean(project), ", ")
 	done = "made " + strings.TrimSuffix(done, ", ")
 	if c.JSON() {
-		doc := command.Answer{Operation: keyturn.CreateStore{}.Kind(), Platform: "local", Mount: "local", Status: "success", AuditID: made.AuditID}
+		doc := answer.Document{Operation: keyturn.CreateStore{}.Kind(), Platform: "local", Mount: "local", Status: "success", AuditID: made.AuditID}
 		if err == nil {
 			doc.Store, doc.Target = storeOf(made.StoreFacts), "local "+made.Path
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -49,7 +50,7 @@ type demo struct {
 	*command.Command
 	dir, env string   // the folder, and the sample .env in it
 	values   []string // of the sample
-	steps    []command.StepDoc
+	steps    []answer.Step
 }
 
 func quickstart(ctx context.Context, c *command.Command) (err error) {
@@ -79,7 +80,7 @@ func quickstart(ctx context.Context, c *command.Command) (err error) {
 	}
 	next := []string{"keyturn init", "keyturn migrate .env --to local/myapp", "keyturn run --env-file .env -- COMMAND"}
 	if c.JSON() {
-		return c.Print(command.Answer{Operation: "quickstart", Platform: "local", Mount: "local", Status: "success", Steps: d.steps, Next: next})
+		return c.Print(answer.Document{Operation: "quickstart", Platform: "local", Mount: "local", Status: "success", Steps: d.steps, Next: next})
 	}
 	if err := c.Line("%s", c.Bold("That was it: nothing is left of it. Next, with secrets of your own:")); err != nil {
 		return err
@@ -160,7 +161,7 @@ func (d *demo) play(s step) error {
 			return err
 		}
 	}
-	done := command.StepDoc{Says: s.says, Command: s.line}
+	done := answer.Step{Says: s.says, Command: s.line}
 	var err error
 	if s.args == nil {
 		var text []byte

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -42,8 +43,8 @@ func locked(ctx context.Context, c *command.Command, e *keyturn.Error) error {
 		return e
 	}
 	if c.JSON() {
-		told := c.ErrorDoc(e)
-		doc := command.Answer{Operation: "check-status", Status: "error", Store: storeOf(facts), Error: &told}
+		told := answer.ErrorOf(e, c.Verbose())
+		doc := answer.Document{Operation: "check-status", Status: "error", Store: storeOf(facts), Error: &told}
 		if err := c.Print(doc); err != nil {
 			return err
 		}
@@ -78,20 +79,20 @@ func status(ctx context.Context, c *command.Command, s *session.Session) error {
 	}
 	expiring := command.Expiring(ctx, s, local, expiryLimit)
 	if c.JSON() {
-		doc := command.Success("check-status", res.Receipt)
-		list := []command.MountDoc{}
+		doc := answer.Success("check-status", res.Receipt)
+		list := []answer.Mount{}
 		for _, m := range res.Mounts {
-			list = append(list, c.MountDoc(m))
+			list = append(list, answer.MountOf(m, c.Verbose()))
 		}
 		doc.Mounts, doc.Store, doc.Caller, doc.Notices = &list, storeOf(s.Store), &s.Actor, standing(s.Actor)
-		doc.Store.Unlocked, doc.Store.Unfinished, doc.Store.Copies = command.Stamp(keys.Unlocked), keys.Unfinished, keys.Copies
+		doc.Store.Unlocked, doc.Store.Unfinished, doc.Store.Copies = answer.Stamp(keys.Unlocked), keys.Unfinished, keys.Copies
 		if expiring != "" {
 			doc.Notices = append(doc.Notices, expiring)
 		}
 		if len(failed) > 0 {
 			doc.Status = "partial"
 			for _, e := range failed {
-				doc.Errors = append(doc.Errors, c.ErrorDoc(e))
+				doc.Errors = append(doc.Errors, answer.ErrorOf(e, c.Verbose()))
 			}
 		}
 		if err := c.Print(doc); err != nil {

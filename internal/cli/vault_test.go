@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/keyturn/keyturn/internal/app/mounted"
+	"github.com/keyturn/keyturn/internal/app"
 	"github.com/keyturn/keyturn/internal/world"
 	"github.com/keyturn/keyturn/internal/world/servers"
 )
@@ -103,7 +103,7 @@ func TestVaultDocs(t *testing.T) {
 	if !ok || len(rows) == 0 {
 		t.Fatal("the page has no table of actions")
 	}
-	for _, list := range mounted.Actions() {
+	for _, list := range app.Actions() {
 		for _, a := range list.Actions {
 			row := "| `keyturn " + list.Platform + " " + a.Name + "` | " + a.Short + " |"
 			if !rows[row] {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 )
 
@@ -15,9 +16,9 @@ func versionCommand(c *command.Command) *cobra.Command {
 		Example: "  keyturn version\n  keyturn version -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			v := &command.VersionDoc{Version: c.Version, Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH}
+			v := &answer.Version{Version: c.Version, Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH}
 			if c.JSON() {
-				return c.Print(command.Answer{Operation: "show-version", Status: "success", Version: v})
+				return c.Print(answer.Document{Operation: "show-version", Status: "success", Version: v})
 			}
 			return c.Line("keyturn %s (%s, %s)", v.Version, v.System, v.Go)
 		},

@@ -11,9 +11,10 @@ import (
 	"strings"
 	"sync"
 
+	yaml "go.yaml.in/yaml/v3"
+
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/durable"
-	yaml "go.yaml.in/yaml/v3"
 )
 
 var remembering sync.Mutex
@@ -181,35 +182,26 @@ func withoutLines(o *Operator, n int) Operator {
 	return c
 }
 
-// replace puts now in the place of target, which must still hold old. info is
-// what target was; nil if it was not there.
-func replace(path, target string, old, now []byte, info fs.FileInfo) (err error) {
-	folder := filepath.Dir(target)
-	tmp, err := os.CreateTemp(folder, ".keyturn-*.tmp") // 0600
+// replace puts now in the place of target, which must still hold old. info is that of
+// target; nil if it was not there.
+func replace(path, target string, old, now []byte, info fs.FileInfo) error {
+	f, err := durable.Begin(target)
 	if err != nil {
 		return unwritable(path, err)
 	}
-	defer func() {
-		if err != nil {
-			_ = tmp.Close()
-			_ = os.Remove(tmp.Name())
-		}
-	}()
+	defer f.Drop()
 	if info != nil {
-		if err := durable.KeepOwner(tmp, info); err != nil {
+		if err := durable.KeepOwner(f.File, info); err != nil {
 			return unwritable(path, err)
 		}
-		if err := tmp.Chmod(info.Mode().Perm()); err != nil {
+		if err := f.Chmod(info.Mode().Perm()); err != nil {
 			return unwritable(path, err)
 		}
 	}
-	if _, err := tmp.Write(now); err != nil {
+	if _, err := f.Write(now); err != nil {
 		return unwritable(path, err)
 	}
-	if err := tmp.Sync(); err != nil {
-		return unwritable(path, err)
-	}
-	if err := tmp.Close(); err != nil {
+	if err := f.Sync(); err != nil { // so that little time is left between the look and the new name
 		return unwritable(path, err)
 	}
 	if still, err := holds(target, old, info != nil); err != nil {
@@ -217,13 +209,9 @@ func replace(path, target string, old, now []byte, info fs.FileInfo) (err error)
 	} else if !still {
 		return keyturn.E(keyturn.Conflict, keyturn.Clean(path)+" was changed meanwhile", "try again")
 	}
-	if err := os.Rename(tmp.Name(), target); err != nil {
-		return unwritable(path, err)
-	}
-	if syncErr := durable.SyncFolder(folder); syncErr != nil {
-		// The rule is there, and may be gone after a loss of power.
-		e := keyturn.AsError(unwritable(path, syncErr))
-		e.Unknown = true
+	if err := f.Replace(); err != nil {
+		e := keyturn.AsError(unwritable(path, err))
+		e.Unknown = f.InPlace // the rule is there, and may be gone after a loss of power
 		return e
 	}
 	return nil

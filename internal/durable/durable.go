@@ -1,5 +1,9 @@
-// Package durable writes files so that a crash or a loss of power leaves the old file
-// or the new one, and never a half.
+// Package durable writes files so that a crash or a loss of power leaves the old file,
+// the new one, or none, and never a half.
+//
+// A file that a person names is written as a File: a temporary file in the same folder,
+// which Replace or Create gives its name. A file that must be made under a name of its
+// own, as SQLite makes a database, is made at TempName, and gets its name by Publish.
 package durable
 
 import (
@@ -12,44 +16,91 @@ import (
 )
 
 // Replace makes the file at path, or puts it in the place of the one there, with what
-// fill writes: it goes to a temporary file beside it, to the disk, and then to its
-// name. It is only its owner's, unless fill gives it another mode. An error of fill
-// comes back as it is; after an error the old file is there, or, where only the folder
-// could not be synced, the new one, and no temporary file. The name itself is durable
-// on return, but in a folder that this user may not read.
+// fill writes. The file is for its owner only, unless fill gives it another mode. An
+// error of fill is returned as it is. After an error the old file is there, or, where
+// only the folder could not be synced, the new one; no temporary file is left.
 func Replace(path string, fill func(*os.File) error) error {
-	f, err := Temp(filepath.Dir(path))
+	return write(path, fill, (*File).Replace)
+}
+
+// Create is Replace of a file that must not be there: where there is one, it stays as
+// it is, and the error is fs.ErrExist.
+func Create(path string, fill func(*os.File) error) error {
+	return write(path, fill, (*File).Create)
+}
+
+func write(path string, fill func(*os.File) error, finish func(*File) error) error {
+	f, err := Begin(path)
 	if err != nil {
 		return err
 	}
-	err = fill(f)
-	if err == nil {
-		err = f.Sync()
+	defer f.Drop()
+	if err := fill(f.File); err != nil {
+		return err
 	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
+	return finish(f)
+}
+
+// File is a file that is being written beside its final name. End it with Replace or
+// with Create, and call Drop in any case.
+type File struct {
+	*os.File
+	path string
+	// InPlace is set once the file has its name, also where its folder could then not be
+	// synced.
+	InPlace bool
+}
+
+// Begin makes a temporary file for path, in the same folder and for its owner only. It
+// removes the temporary files that killed programs left in the folder a day ago or
+// longer.
+func Begin(path string) (*File, error) {
+	folder := filepath.Dir(path)
+	sweepTemporary(folder)
+	f, err := os.CreateTemp(folder, prefix+"*") // 0600, digits
 	if err != nil {
+		return nil, err
+	}
+	return &File{File: f, path: path}, nil
+}
+
+// Replace writes the file to the disk and gives it its name, also where another file
+// has that name. The name is durable on return, but in a folder that this user may not
+// read.
+func (f *File) Replace() error { return f.finish(system.Rename) }
+
+// Create is Replace where no file has the name. Else it returns fs.ErrExist.
+func (f *File) Create() error { return f.finish(claim) }
+
+func (f *File) finish(place func(temp, path string) error) error {
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := place(f.Name(), f.path); err != nil {
+		return err
+	}
+	f.InPlace = true
+	if err := SyncFolder(filepath.Dir(f.path)); !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return nil
+}
+
+// Drop closes the file, and removes it if it did not get its name.
+func (f *File) Drop() {
+	_ = f.Close()
+	if !f.InPlace {
 		_ = os.Remove(f.Name())
-		return err
 	}
-	if err = SyncFolder(filepath.Dir(path)); errors.Is(err, fs.ErrPermission) {
-		return nil
-	}
-	return err
 }
 
 const prefix = ".keyturn-"
 
-// leftAfter is how old a temporary file is whose maker was killed for sure.
+// leftAfter is the age of a temporary file whose maker was killed for sure.
 const leftAfter = 24 * time.Hour
 
-// Temp makes a temporary file in a folder, for its owner only, and removes those that
-// others made by it, who were killed, a day ago or longer.
-func Temp(folder string) (*os.File, error) {
+// sweepTemporary removes what Begin made in a folder and nobody ended.
+func sweepTemporary(folder string) {
 	files, _ := os.ReadDir(folder) // in vain: they stay
 	for _, f := range files {
 		digits, ours := strings.CutPrefix(f.Name(), prefix)
@@ -60,26 +111,4 @@ func Temp(folder string) (*os.File, error) {
 			_ = os.Remove(filepath.Join(folder, f.Name()))
 		}
 	}
-	return os.CreateTemp(folder, prefix+"*") // 0600, digits
-}
-
-// Claim gives a file the name path, unless that is taken: then it is fs.ErrExist, and
-// the file at path stays as it is. The file keeps its old name too, where the file
-// system has links. Neither file nor name is durable by it.
-func Claim(temp, path string) error {
-	err := os.Link(temp, path)
-	if err == nil || errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	// A file system without links. Two at once could both come here: the name is
-	// taken first, by an empty file.
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_ = f.Close()
-	if err = os.Rename(temp, path); err != nil {
-		_ = os.Remove(path)
-	}
-	return err
 }

@@ -140,7 +140,7 @@ func TestTempSweeps(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f, err := durable.Temp(dir)
+	f, err := durable.Begin(filepath.Join(dir, "file"))
 	if err != nil {
 		t.Fatal(err)
 	}

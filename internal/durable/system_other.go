@@ -7,8 +7,11 @@ import (
 	"os"
 )
 
-// SyncFolder is nothing here: this system makes names durable by itself, or not at all.
-func SyncFolder(string) error { return nil }
+// syncFolder does nothing: this system makes names durable by itself, or not at all.
+func syncFolder(string) error { return nil }
 
-// KeepOwner is nothing here: who owns a file is not looked at.
+// KeepOwner does nothing: who owns a file is not looked at.
 func KeepOwner(*os.File, fs.FileInfo) error { return nil }
+
+// Foreign reports false: who owns a file is not looked at.
+func Foreign(fs.FileInfo) bool { return false }

@@ -9,9 +9,7 @@ import (
 	"syscall"
 )
 
-// SyncFolder makes the names in a folder durable, as far as its file system has
-// something for it.
-func SyncFolder(folder string) error {
+func syncFolder(folder string) error {
 	f, err := os.Open(folder)
 	if err != nil {
 		return err
@@ -23,7 +21,7 @@ func SyncFolder(folder string) error {
 	return nil
 }
 
-// KeepOwner gives f the owner and group that info tells.
+// KeepOwner gives f the owner and group of info.
 func KeepOwner(f *os.File, info fs.FileInfo) error {
 	want, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -37,4 +35,11 @@ func KeepOwner(f *os.File, info fs.FileInfo) error {
 		return nil
 	}
 	return f.Chown(int(want.Uid), int(want.Gid))
+}
+
+// Foreign reports whether a file belongs to another user than the one this process runs
+// as.
+func Foreign(fi fs.FileInfo) bool {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) != os.Geteuid()
 }

@@ -1,8 +1,12 @@
 package platform
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -45,6 +49,9 @@ type Input struct {
 	Signed   bool   // a token that CI systems sign for their jobs
 	Optional bool   // the server may do without
 	Typed    bool   // it is good for one login: a person types it, and it comes from nowhere else
+	// Foreign is a variable that is not read for this input, even where Env or the caller
+	// names it: its token belongs to another server, or does not count for the caller.
+	Foreign string
 }
 
 // Login is what a caller wants.
@@ -127,6 +134,20 @@ func (l Login) Words() string {
 	return strings.TrimPrefix(out, " ")
 }
 
+// Attender keeps a login alive.
+type Attender interface {
+	// Attend keeps the token that is used now alive until ctx ends. Where that is not
+	// possible, it calls tell once, with when the token ends and why, when the token has
+	// less than need left, or less than an hour.
+	Attend(ctx context.Context, need time.Duration, tell func(end time.Time, why string))
+}
+
+// Closer has work that goes on beside requests.
+type Closer interface {
+	// Close waits for that work, up to limit, or longer where much depends on it.
+	Close(limit time.Duration)
+}
+
 // Keeper keeps the token of one server, as one namespace or account of it sees
 // it. It is safe for concurrent use.
 type Keeper interface {
@@ -192,6 +213,21 @@ func (m *Mount) Logout(ctx context.Context, o Logout) (Ended, error) {
 	return e, nil
 }
 
+// Attend keeps the login of the platform alive; see Attender. Nothing where the platform
+// needs none.
+func (m *Mount) Attend(ctx context.Context, need time.Duration, tell func(end time.Time, why string)) {
+	if m.able.attender != nil {
+		m.able.attender.Attend(ctx, need, tell)
+	}
+}
+
+// Close waits for work that goes on beside requests; see Closer.
+func (m *Mount) Close(limit time.Duration) {
+	if m.able.closer != nil {
+		m.able.closer.Close(limit)
+	}
+}
+
 // settled is err without doubt about its outcome: a login of which nobody heard
 // again made at most a token that nobody knows.
 func settled(err error) error {
@@ -217,4 +253,33 @@ func (s Session) clean() Session {
 	}
 	s.Policies = policies
 	return s
+}
+
+// maxTokenFile is the most bytes of a token in a file.
+const maxTokenFile = 64 << 10
+
+// ReadTokenFile reads a token from a file; an empty Value where there is no such file. It
+// does not open anything but a regular file: reading a pipe could wait for ever.
+func ReadTokenFile(path string) (keyturn.Value, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		return keyturn.Value{}, noToken(path)
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return keyturn.Value{}, nil
+	}
+	if err != nil {
+		return keyturn.Value{}, keyturn.E(keyturn.Unavailable, "the file '"+keyturn.Clean(path)+"' cannot be read", "it must be readable by whoever runs keyturn").Because(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxTokenFile+1))
+	if err != nil || len(data) > maxTokenFile {
+		return keyturn.Value{}, noToken(path).Because(err)
+	}
+	return keyturn.NewValue(bytes.TrimSpace(data)), nil
+}
+
+func noToken(path string) *keyturn.Error {
+	return keyturn.E(keyturn.Invalid, "the file '"+keyturn.Clean(path)+"' holds no token", "")
 }

@@ -41,6 +41,8 @@ type able struct {
 	pather        Pather
 	statuser      Statuser
 	authenticator Authenticator
+	attender      Attender
+	closer        Closer
 	issuer        Issuer
 	administrator Administrator
 }
@@ -66,6 +68,8 @@ func NewMount(name string, p Platform, spec Spec, target string) *Mount {
 	m.able.pather, _ = p.(Pather)
 	m.able.administrator, _ = p.(Administrator)
 	m.able.authenticator, _ = p.(Authenticator)
+	m.able.attender, _ = p.(Attender)
+	m.able.closer, _ = p.(Closer)
 	m.able.issuer, _ = p.(Issuer)
 	return m
 }

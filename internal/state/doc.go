@@ -4,7 +4,7 @@
 // SQLite keeps beside it, can be read without the root key.
 //
 // Beneath it, seal has the keys and encrypts, rows has what rows hold, table goes over
-// whole tables, sqlite runs transactions, and disk gives files their names.
+// whole tables, and sqlite runs transactions.
 //
 // # Keys
 //
@@ -65,11 +65,10 @@
 //
 // # Formats
 //
-// The format is the database's user_version, and part of all associated data. Format 2
-// is that of this package. Format 1 had no epochs, no tree, no LogKey, and no kinds in
-// its items; Open copies such a store to keyturn.db.format-1-TIME and writes all rows
-// anew, in one transaction. A newer format is Invalid, and the error says which keyturn
-// wrote it. A frozen store of each older format is in testdata.
+// The format is the database's user_version, and part of all associated data. This
+// package reads and writes format 2. Any other format is Invalid, and the error names
+// the keyturn that made the store. A frozen store of format 2, which every later program
+// must open, is in internal/world/testdata/net.
 package state
 
 // Format is the version of the database's form, kept as its user_version.

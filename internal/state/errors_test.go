@@ -41,6 +41,7 @@ func TestOpenRefused(t *testing.T) {
 		"empty":               {func([]byte) []byte { return nil }, 'R', keyturn.Corrupt, "not a keyturn store"},
 		"another application": {func(b []byte) []byte { b[71]++; return b }, 'R', keyturn.Corrupt, "not a keyturn store"},
 		"newer format":        {func(b []byte) []byte { b[63]++; return b }, 'R', keyturn.Invalid, "1.2.3"},
+		"older format":        {func(b []byte) []byte { b[63]--; return b }, 'R', keyturn.Invalid, "has format 1, made by keyturn 1.2.3"},
 		"no format":           {func(b []byte) []byte { b[63] = 0; return b }, 'R', keyturn.Corrupt, ""},
 		"header only":         {func(b []byte) []byte { return b[:100] }, 'R', keyturn.Corrupt, ""},
 		"first page":          {func(b []byte) []byte { return b[:4096] }, 'R', keyturn.Corrupt, ""},

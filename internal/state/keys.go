@@ -50,7 +50,7 @@ func (t *tx) use(ctx context.Context, wrapped []byte) error {
 	if err != nil {
 		return err
 	}
-	if t.keys, err = db.unlock(m, (*seal.Root).Unwrap); err != nil {
+	if t.keys, err = db.unlock(m); err != nil {
 		return err
 	}
 	if err := t.openLogKey(m.rows["logkey"]); err != nil {
@@ -66,7 +66,7 @@ func (t *tx) use(ctx context.Context, wrapped []byte) error {
 
 // unlock opens the keys of meta with the root key that was known before, or asks
 // for it.
-func (db *DB) unlock(m meta, unwrap func(o *seal.Root, wrapped []byte, kind, place string) (*seal.Ring, error)) (*keys, error) {
+func (db *DB) unlock(m meta) (*keys, error) {
 	k := &keys{facts: m.facts(db.path), wrapped: m.rows["master"]}
 	f := k.facts
 	if was := db.keys.Load(); was != nil && was.facts.ID != f.ID {
@@ -86,7 +86,7 @@ func (db *DB) unlock(m meta, unwrap func(o *seal.Root, wrapped []byte, kind, pla
 		}
 	}
 	var err error
-	if k.Ring, err = unwrap(k.root, m.rows["master"], f.Kind, f.Place); err != nil {
+	if k.Ring, err = k.root.Unwrap(m.rows["master"], f.Kind, f.Place); err != nil {
 		return nil, db.damaged("its master key cannot be unwrapped")
 	}
 	db.root = k.root

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/state/disk"
+	"github.com/keyturn/keyturn/internal/durable"
 	"github.com/keyturn/keyturn/internal/state/rows"
 	"github.com/keyturn/keyturn/internal/state/seal"
 	"github.com/keyturn/keyturn/internal/state/sqlite"
@@ -32,7 +32,7 @@ type Options struct {
 	// down for Peek and for Open's keyfunc.
 	Kind, Place string
 	// Writer is this keyturn's version, for the message of an older one that
-	// cannot read the store; whoever makes or upgrades the store writes it down.
+	// cannot read the store; whoever makes the store writes it down.
 	Writer string
 	// Now is the clock; time.Now where nil.
 	Now func() time.Time
@@ -41,9 +41,6 @@ type Options struct {
 	// VFS names a file system that was registered with SQLite, for tests: Open
 	// then asks it alone for the database.
 	VFS string
-	// Tree makes the rows of records that follow the log's end, and the tree with
-	// them. Audit has it; Open needs it for a store of format 1.
-	Tree func(top keyturn.LogTop, records [][]byte) (add []keyturn.LogEntry, tree []byte, err error)
 
 	maxPages int  // of the database, for tests of a full disk
 	readOnly bool // for tests
@@ -77,9 +74,6 @@ type DB struct {
 	changed atomic.Bool
 	// doubt tells that a sync has failed since the WAL was last empty: see trust.
 	doubt atomic.Bool
-
-	upgradedFrom int
-	copied       string
 }
 
 // Facts is what can be known of a store without its root key.
@@ -89,7 +83,7 @@ type Facts struct {
 	Kind   string // of root key
 	Place  string // of the root key
 	Format int
-	Writer string // version of the keyturn that made or upgraded the store
+	Writer string // version of the keyturn that made the store
 	Size   int64  // in bytes, of the database and its WAL
 }
 
@@ -130,12 +124,12 @@ func place(ctx context.Context, dir string, build func(temp string) error) error
 	if _, err := os.Lstat(path); err == nil {
 		return exists(nil)
 	}
-	disk.Sweep(path)
-	temp := disk.Temp(path)
+	durable.Sweep(path)
+	temp := durable.TempName(path)
 	defer removeAll(temp)
 	err := build(temp)
 	if err == nil {
-		err = disk.Publish(temp, path)
+		err = durable.Publish(temp, path)
 	}
 	if errors.Is(err, fs.ErrExist) {
 		return exists(err)
@@ -143,7 +137,7 @@ func place(ctx context.Context, dir string, build func(temp string) error) error
 	if err != nil {
 		return sqlite.Fail(ctx, path, err)
 	}
-	_ = disk.SyncDir(filepath.Dir(dir)) // may not be ours to read
+	_ = durable.SyncFolder(filepath.Dir(dir)) // may not be ours to read
 	return nil
 }
 
@@ -155,7 +149,7 @@ func removeAll(path string) {
 
 // build makes the database and closes it: then it is one file.
 func build(ctx context.Context, path string, root []byte, o Options) error {
-	if err := disk.New(path); err != nil {
+	if err := durable.New(path); err != nil {
 		return err
 	}
 	k := &keys{facts: Facts{ID: o.ID, Kind: o.Kind, Place: o.Place}}
@@ -199,33 +193,24 @@ func build(ctx context.Context, path string, root []byte, o Options) error {
 // Open opens the store in dir with the root key that keyfunc returns. Keyfunc is
 // asked again later where another process has given the store another root key.
 //
-// A store of an older format is copied beside itself, and then brought to this one:
-// see Upgraded.
-//
 // NotFound where there is no store; Sealed where the root key is not this store's;
-// Corrupt where the file is something else or is damaged; Invalid where a newer
-// keyturn made it; Unavailable where it cannot be read.
+// Corrupt where the file is something else or is damaged; Invalid where its
+// format is not this keyturn's; Unavailable where it cannot be read.
 func Open(ctx context.Context, dir string, keyfunc Keyfunc, o Options) (*DB, error) {
-	db, meta, err := peek(ctx, dir, o)
+	db, _, err := peek(ctx, dir, o)
 	if err != nil {
 		return nil, err
 	}
 	db.keyfunc = keyfunc
-	if meta.format < Format {
-		err = db.upgrade(ctx, meta)
-	}
-	if err == nil {
-		err = db.read(ctx, func(*tx) error { return nil }) // has the keys loaded
-	}
-	if err != nil {
+	if err := db.read(ctx, func(*tx) error { return nil }); err != nil { // has the keys loaded
 		_ = db.pool.Close()
 		return nil, db.fail(ctx, err)
 	}
 	return db, nil
 }
 
-// Peek returns what can be known of the store in dir without its root key, of an
-// older format too. Its errors are those of Open.
+// Peek returns what can be known of the store in dir without its root key. Its errors
+// are those of Open.
 func Peek(ctx context.Context, dir string, o Options) (Facts, error) {
 	db, meta, err := peek(ctx, dir, o)
 	if err != nil {
@@ -329,9 +314,12 @@ func readMeta(ctx context.Context, q sqlite.Querier, path string) (meta, error) 
 	}
 	shown := "'" + keyturn.Clean(path) + "'"
 	switch {
-	case m.format > Format:
-		return m, keyturn.E(keyturn.Invalid, fmt.Sprintf("the store %s has format %d, made by keyturn %s: this keyturn reads format %d", shown, m.format, keyturn.Clean(string(m.rows["writer"])), Format),
-			"use that keyturn, or a newer one")
+	case m.format > 0 && m.format != Format:
+		hint := "use that keyturn"
+		if m.format > Format {
+			hint += ", or a newer one"
+		}
+		return m, keyturn.E(keyturn.Invalid, fmt.Sprintf("the store %s has format %d, made by keyturn %s: this keyturn reads format %d", shown, m.format, keyturn.Clean(string(m.rows["writer"])), Format), hint)
 	case m.format < 1 || len(m.rows["store"]) == 0:
 		return m, keyturn.E(keyturn.Corrupt, shown+" is not a keyturn store", sqlite.HintRestore)
 	}

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,14 +37,6 @@ func check(err error) {
 // new keys again and again.
 func write(dir, mode string) {
 	ctx := context.Background()
-	if name, ok := strings.CutPrefix(mode, "upgrade "); ok {
-		key, err := os.ReadFile(filepath.Join("testdata", "format-1", name, "root.key"))
-		check(err)
-		fmt.Println("begin")
-		_, err = Open(ctx, dir, keyOf(key), Options{Tree: tree, Writer: "2.0.0"})
-		check(err)
-		return
-	}
 	db, err := Open(ctx, dir, rootOf, Options{})
 	check(err)
 	if mode == "short" { // as many short processes

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/state/disk"
+	"github.com/keyturn/keyturn/internal/durable"
 	"github.com/keyturn/keyturn/internal/state/sqlite"
 )
 
@@ -19,16 +19,16 @@ func writeCopy(ctx context.Context, conn sqlite.Conn, path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return fs.ErrExist
 	}
-	disk.Sweep(path)
-	temp := disk.Temp(path)
+	durable.Sweep(path)
+	temp := durable.TempName(path)
 	defer removeAll(temp)
-	if err := disk.New(temp); err != nil {
+	if err := durable.New(temp); err != nil {
 		return err
 	}
 	if err := sqlite.Copy(ctx, conn, temp, ""); err != nil {
 		return err
 	}
-	return disk.Publish(temp, path)
+	return durable.Publish(temp, path)
 }
 
 // Snapshot writes the whole store as it is at one moment to a new file, which is a
@@ -79,7 +79,7 @@ func Restore(ctx context.Context, dir, from string, o Options) error {
 		return err
 	}
 	return place(ctx, dir, func(temp string) error {
-		if err := disk.Copy(from, temp); err != nil {
+		if err := durable.Copy(from, temp); err != nil {
 			return err
 		}
 		err := sound(ctx, temp, o)

@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
-	"net/url"
 	"strings"
 	"time"
 
@@ -108,23 +107,10 @@ var _ platform.Keeper = (*Shelf)(nil)
 // sees it. Addresses that differ only in the case of the host or a slash at the end are
 // one.
 func At(items Items, mount, platformName, address, namespace string) *Shelf {
-	p := place{Mount: mount, Platform: platformName, Address: canonical(address), Namespace: strings.Trim(namespace, "/")}
+	p := place{Mount: mount, Platform: platformName, Address: platform.CanonicalAddress(address), Namespace: strings.Trim(namespace, "/")}
 	id, _ := json.Marshal(p) // plain members only
 	return &Shelf{items: items, place: p, id: string(id)}
 }
-
-// canonical is one spelling of an address.
-func canonical(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return address
-	}
-	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
-	return strings.TrimRight(u.String(), "/")
-}
-
-// Same reports whether two addresses are one server's.
-func Same(a, b string) bool { return canonical(a) == canonical(b) }
 
 // Load implements platform.Keeper.
 func (s *Shelf) Load(ctx context.Context) (platform.Token, error) {

@@ -213,17 +213,3 @@ func TestShelfFails(t *testing.T) {
 		t.Errorf("a token has a form with its value: %s", b)
 	}
 }
-
-func TestSame(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		same bool
-	}{
-		{"https://a:8200", "HTTPS://A:8200/", true}, {"https://a", "http://a", false}, {"https://a:8200", "https://a", false},
-		{"https://a/x", "https://a/X", false}, {"https://a", "https://b@a", false}, {"://", "://", true}, {"://", "https://a", false},
-	} {
-		if Same(c.a, c.b) != c.same {
-			t.Errorf("%s and %s", c.a, c.b)
-		}
-	}
-}

@@ -128,7 +128,7 @@ func OpenCheckpoint(msg []byte, vkey string) (Checkpoint, error) {
 			"take another copy of the checkpoint; this one shows nothing")
 	case errors.As(err, &unknown):
 		return Checkpoint{}, keyturn.E(keyturn.Corrupt, "the checkpoint is of another log: its signature is of "+keyturn.Clean(signers(unknown.Note))+
-			", and this log's key is "+keyturn.Clean(v.Name()), "take the checkpoint of this log, or the log of this checkpoint; a store from before an upgrade of its format, put back, has another key too")
+			", and this log's key is "+keyturn.Clean(v.Name()), "take the checkpoint of this log, or the log of this checkpoint")
 	case err != nil:
 		return Checkpoint{}, notCheckpoint(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -69,14 +70,12 @@ program that needs one is better started with 'keyturn run'.`,
 
 func tellTaken(c *command.Command, res *keyturn.Leased) error {
 	if c.JSON() {
-		doc := command.Success(keyturn.TakeLease{}.Kind(), res.Receipt)
-		d := command.LeaseDocOf(res.Lease)
+		doc := answer.Success(keyturn.TakeLease{}.Kind(), res.Receipt)
+		d := answer.LeaseOf(res.Lease)
 		doc.Lease = &d
 		if res.Values != nil {
-			doc.Secret = &command.SecretDoc{Ref: res.Lease.Ref.String(), Fields: res.Lease.Fields, Values: map[string]any{}}
-			for f, v := range res.Values {
-				doc.Secret.Values[f] = command.ValueDoc(v)
-			}
+			doc.Secret = &answer.Secret{Ref: res.Lease.Ref.String(), Fields: res.Lease.Fields}
+			return c.PrintRevealed(doc, res.Values)
 		}
 		return c.Print(doc)
 	}
@@ -162,9 +161,9 @@ there is only one lease of it.`,
 	return cmd
 }
 
-func leaseAnswer(op keyturn.Op, res *keyturn.Leased) command.Answer {
-	doc := command.Success(op.Kind(), res.Receipt)
-	d := command.LeaseDocOf(res.Lease)
+func leaseAnswer(op keyturn.Op, res *keyturn.Leased) answer.Document {
+	doc := answer.Success(op.Kind(), res.Receipt)
+	d := answer.LeaseOf(res.Lease)
 	doc.Lease = &d
 	return doc
 }
@@ -186,7 +185,7 @@ What the platform refuses stays in 'keyturn lease list', and is tried again. Wit
 			return c.Do(cmd, func(ctx context.Context, s *session.Session) error {
 				l, err := find(ctx, c, s, args[0])
 				if err != nil {
-					return foreign(s, args[0], err)
+					return foreign(c, s, args[0], err)
 				}
 				op := keyturn.RevokeLease{Ref: l.Ref, ID: l.ID, Forget: forget}
 				res, err := session.Ask[*keyturn.Leased](ctx, s, op)
@@ -251,17 +250,25 @@ func find(ctx context.Context, c *command.Command, s *session.Session, word stri
 
 // foreign is err; where the word looks like a platform's name of a lease that keyturn
 // did not take, it says how an administrator ends that one.
-func foreign(s *session.Session, word string, err error) error {
+func foreign(c *command.Command, s *session.Session, word string, err error) error {
+	const revoke = "lease revoke"
+	i := slices.IndexFunc(c.Actions, func(list keyturn.Administration) bool {
+		return slices.ContainsFunc(list.Actions, func(a keyturn.Action) bool { return a.Name == revoke })
+	})
+	if i < 0 {
+		return err
+	}
+	platform := c.Actions[i].Platform
 	mount, id, of := strings.Cut(word, "/")
 	if !of || !slices.Contains(s.Mounts, mount) {
-		mount, id = "vault", word
+		mount, id = platform, word
 	}
 	if !errors.Is(err, keyturn.NotFound) || strings.Count(id, "/") < 2 {
 		return err
 	}
 	e := *keyturn.AsError(err)
-	e.Hint += "\none that keyturn did not take is ended by: keyturn vault lease revoke " + keyturn.Quote(keyturn.Clean(id))
-	if mount != "vault" {
+	e.Hint += "\none that keyturn did not take is ended by: keyturn " + platform + " " + revoke + " " + keyturn.Quote(keyturn.Clean(id))
+	if mount != platform {
 		e.Hint += " --mount " + mount
 	}
 	return &e
@@ -303,8 +310,8 @@ yours, and those of secrets that you may list. The states:
 
 func tellLeases(c *command.Command, res *keyturn.Leases) error {
 	if c.JSON() {
-		doc := command.Success(keyturn.ListLeases{}.Kind(), res.Receipt)
-		doc.Leases = command.LeaseDocs(res.Leases)
+		doc := answer.Success(keyturn.ListLeases{}.Kind(), res.Receipt)
+		doc.Leases = answer.LeasesOf(res.Leases)
 		return c.Print(doc)
 	}
 	if len(res.Leases) == 0 {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -112,9 +113,9 @@ func login(ctx context.Context, c *command.Command, s *session.Session, op keytu
 		notices = append(notices, "the token of the login before this one was not revoked: "+keyturn.Clean(res.Left.Message))
 	}
 	if c.JSON() {
-		doc := command.Success(op.Kind(), res.Receipt)
+		doc := answer.Success(op.Kind(), res.Receipt)
 		doc.Target = res.Target
-		doc.Login = &command.LoginDoc{Method: op.Method, Identity: res.Identity, Policies: res.Policies, Expires: command.Stamp(res.Expires), Renewable: &res.Renewable}
+		doc.Login = &answer.Login{Method: op.Method, Identity: res.Identity, Policies: res.Policies, Expires: answer.Stamp(res.Expires), Renewable: &res.Renewable}
 		doc.Notices = notices
 		return c.Print(doc)
 	}

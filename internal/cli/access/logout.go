@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -72,14 +73,14 @@ func logout(ctx context.Context, c *command.Command, s *session.Session, op keyt
 		notice = "the mount now uses the token of " + res.Instead
 	}
 	if c.JSON() {
-		doc := command.Success(op.Kind(), res.Receipt)
+		doc := answer.Success(op.Kind(), res.Receipt)
 		doc.Target = res.Target
-		doc.Login = &command.LoginDoc{Identity: res.Identity, Revoked: &res.Revoked}
+		doc.Login = &answer.Login{Identity: res.Identity, Revoked: &res.Revoked}
 		if failed {
-			doc.Status, doc.Errors = "partial", []command.ErrorDoc{c.ErrorDoc(res.Err)}
+			doc.Status, doc.Errors = "partial", []answer.Error{answer.ErrorOf(res.Err, c.Verbose())}
 		}
 		if !res.Revoked {
-			doc.Login.Expires = command.Stamp(res.Expires)
+			doc.Login.Expires = answer.Stamp(res.Expires)
 		}
 		if notice != "" {
 			doc.Notices = []string{notice}

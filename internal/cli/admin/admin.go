@@ -12,6 +12,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/parse"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -60,6 +61,7 @@ func cut(name string) (group, last string) {
 type options struct {
 	act       keyturn.Action
 	platform  string
+	variable  string // names the server of the mount that is there without configuration; "" for none
 	mount     string
 	texts     map[string]*once // by input
 	lists     map[string]*[]string
@@ -91,7 +93,7 @@ func (o *once) String() string { return o.text }
 func (*once) Type() string { return "string" }
 
 func actionCommand(c *command.Command, list keyturn.Administration, a keyturn.Action, use string) *cobra.Command {
-	o := &options{act: a, platform: list.Platform, texts: map[string]*once{}, lists: map[string]*[]string{}, yes: map[string]*bool{}}
+	o := &options{act: a, platform: list.Platform, variable: list.Variable, texts: map[string]*once{}, lists: map[string]*[]string{}, yes: map[string]*bool{}}
 	least, most := 0, 0
 	for _, in := range a.Inputs {
 		if !in.Place {
@@ -246,11 +248,15 @@ func (o *options) op(c *command.Command, cmd *cobra.Command, s *session.Session,
 	if op.Mount == "" {
 		op.Mount = o.platform
 	}
-	withheld := op.Mount == o.platform && s.Actor.Kind != keyturn.Person && c.Env("VAULT_ADDR") != "" // which the answer says
+	named := o.variable != "" && c.Env(o.variable) != ""
+	withheld := op.Mount == o.platform && s.Actor.Kind != keyturn.Person && named // which the answer says
 	if !slices.Contains(s.Mounts, op.Mount) && !withheld {
-		hint := "set VAULT_ADDR, or name a mount of your configuration: --mount NAME"
-		if c.Env("VAULT_ADDR") != "" {
+		hint := "name a mount of your configuration: --mount NAME"
+		switch {
+		case named:
 			hint = "the mounts are " + strings.Join(s.Mounts, ", ")
+		case o.variable != "":
+			hint = "set " + o.variable + ", or " + hint
 		}
 		return op, keyturn.E(keyturn.NotFound, "no mount '"+keyturn.Clean(op.Mount)+"'", hint)
 	}
@@ -333,7 +339,7 @@ func (o *options) destination(c *command.Command, op *keyturn.PlatformAction) er
 			return keyturn.E(keyturn.Conflict, keyturn.Clean(o.toFile)+" exists already", "name another file, or remove it")
 		}
 	default:
-		d, err := command.ParseAge(o.wrap)
+		d, err := parse.Age(o.wrap)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -133,7 +134,11 @@ func (o *options) artifacts(c *command.Command, res *keyturn.Performed) ([]strin
 // show prints the answer.
 func (o *options) show(c *command.Command, op keyturn.PlatformAction, res *keyturn.Performed, artifacts []string) error {
 	if c.JSON() {
-		return c.Print(o.document(op, res, artifacts))
+		doc := o.document(op, res, artifacts)
+		if res.Wrapped != nil {
+			return c.Print(answer.Show(doc, doc.Secret, &wrapped{opened(res.Wrapped), *doc.Wrapped}))
+		}
+		return c.Print(doc)
 	}
 	for _, n := range res.Notices {
 		c.Say("%s", keyturn.Clean(n))

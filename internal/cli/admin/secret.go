@@ -1,28 +1,34 @@
 package admin
 
 import (
-	"os"
 	"path/filepath"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/durable"
 )
 
-// opened is a wrapping token in the open, for the answer.
+// opened returns a wrapping token in the open, for the answer.
 func opened(w *keyturn.Wrapped) string { return string(w.Token.Reveal()) }
+
+// wrapped is the JSON of a wrapping token, which no document of package answer holds.
+type wrapped struct {
+	Token string `json:"token"`
+	answer.Wrapped
+}
 
 // pending is a file that gets a secret: it is there, empty, before the secret is
 // made, so that a folder that cannot be written fails first.
 type pending struct {
 	path string
-	f    *os.File
+	f    *durable.File
 }
 
 func newFile(path string) (*pending, error) {
 	if path == "" {
 		return nil, nil
 	}
-	f, err := durable.Temp(filepath.Dir(path))
+	f, err := durable.Begin(path)
 	if err != nil {
 		return nil, keyturn.E(keyturn.Invalid, "no file can be made in "+keyturn.Clean(filepath.Dir(path)), "nothing was done; name another folder").Because(err)
 	}
@@ -31,8 +37,7 @@ func newFile(path string) (*pending, error) {
 
 func (p *pending) drop() {
 	if p != nil {
-		_ = p.f.Close()
-		_ = os.Remove(p.f.Name())
+		p.f.Drop()
 	}
 }
 
@@ -45,13 +50,7 @@ func (p *pending) keep(res *keyturn.Performed, back func(op keyturn.PlatformActi
 	defer p.drop()
 	_, err := p.f.Write(append(res.Secret[res.Main].Reveal(), '\n'))
 	if err == nil {
-		err = p.f.Sync()
-	}
-	if err == nil {
-		err = os.Link(p.f.Name(), p.path) // never over another file
-	}
-	if err == nil {
-		err = durable.SyncFolder(filepath.Dir(p.path))
+		err = p.f.Create() // never over another file
 	}
 	if err == nil {
 		return nil

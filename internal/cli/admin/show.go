@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 )
 
 // document is the answer in JSON.
-func (o *options) document(op keyturn.PlatformAction, res *keyturn.Performed, artifacts []string) command.Answer {
-	doc := command.Success(o.act.Operation, res.Receipt)
+func (o *options) document(op keyturn.PlatformAction, res *keyturn.Performed, artifacts []string) answer.Document {
+	doc := answer.Success(o.act.Operation, res.Receipt)
 	doc.Notices, doc.Artifacts, doc.Text = res.Notices, artifacts, res.Text
 	if !o.act.Reads {
 		doc.Target = res.Platform + " " + res.Target
@@ -28,16 +29,16 @@ func (o *options) document(op keyturn.PlatformAction, res *keyturn.Performed, ar
 		doc.Items = &items
 	}
 	if res.Policy != nil {
-		doc.Policy = &command.PolicyDoc{Name: res.Policy.Name, Applied: res.Policy.Applied}
+		doc.Policy = &answer.Policy{Name: res.Policy.Name, Applied: res.Policy.Applied}
 	}
 	if res.Change != nil {
 		doc.Change = difference(res.Change.Before, res.Change.After)
 	}
 	if w := res.Wrapped; w != nil {
-		doc.Wrapped = &command.WrappedDoc{Token: opened(w), Accessor: w.Accessor, Seconds: w.Seconds}
+		doc.Wrapped = &answer.Wrapped{Accessor: w.Accessor, Seconds: w.Seconds}
 	}
 	if !op.To.IsZero() {
-		stored := command.InfoDoc(res.Stored)
+		stored := answer.SecretOf(res.Stored)
 		doc.Secret = &stored
 	}
 	if op.Out != "" {

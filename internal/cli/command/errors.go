@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 )
 
 // ErrInterrupted ends a command at a prompt or by a signal: exit status 130.
@@ -85,19 +86,12 @@ func (c *Command) TellError(e *keyturn.Error) {
 		op = unnamed
 	}
 	if c.JSON() {
-		doc := Answer{Operation: op, Status: "error", AuditID: e.AuditID, Approval: ApprovalOf(e.Approval)}
-		if !e.Ref.IsZero() {
-			doc.Mount, doc.Platform = e.Ref.Mount(), c.platformOf(e.Ref.Mount())
-		} else if c.Mount != "" {
-			doc.Mount, doc.Platform = c.Mount, c.platformOf(c.Mount)
+		doc := answer.OfError(op, e, c.Verbose())
+		if doc.Mount == "" {
+			doc.Mount = c.Mount
 		}
-		if e.Code == keyturn.Pending {
-			doc.Status = "pending"
-		}
-		d := c.ErrorDoc(e)
-		doc.Error = &d
-		for _, each := range e.Each {
-			doc.Errors = append(doc.Errors, c.ErrorDoc(each))
+		if doc.Mount != "" {
+			doc.Platform = c.platformOf(doc.Mount)
 		}
 		if c.Print(doc) == nil {
 			return

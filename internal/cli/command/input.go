@@ -2,47 +2,18 @@ package command
 
 import (
 	"bytes"
-	"fmt"
-	"io"
-	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/session"
 )
-
-const maxInput = 4 << 20 // bytes of a file or pipe that values are read from
 
 // Input reads a file, or standard input for "-".
 func (c *Command) Input(path string) ([]byte, error) {
 	if path == "-" {
-		return readLimited(c.In, "standard input", maxInput)
+		return session.ReadInput(c.In, "standard input")
 	}
-	return ReadFile(path)
-}
-
-// ReadFile reads a file that a person named, if it is not too large.
-func ReadFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' cannot be read", "check that it exists and that you may read it").Because(err)
-	}
-	defer f.Close()
-	return readLimited(f, path, maxInput)
-}
-
-// readLimited reads all of r, up to limit bytes; more is Invalid.
-func readLimited(r io.Reader, what string, limit int) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
-	if err != nil {
-		return nil, keyturn.E(keyturn.Invalid, keyturn.Clean(what)+" cannot be read", "check what it leads to").Because(err)
-	}
-	if len(b) > limit {
-		return nil, keyturn.E(keyturn.Invalid, fmt.Sprintf("%s is larger than %d MiB", keyturn.Clean(what), limit>>20), "a value may have 1 MiB, what holds several values 4 MiB")
-	}
-	return b, nil
+	return session.ReadFile(path)
 }
 
 const maxPiped = 64 << 10 // bytes of a token or password
@@ -67,17 +38,4 @@ func (c *Command) Abs(path string) string {
 		return filepath.Clean(path)
 	}
 	return filepath.Join(c.Dir, path)
-}
-
-// ParseAge reads a duration in days, hours or minutes: 90d, 12h, 30m.
-func ParseAge(s string) (time.Duration, error) {
-	if n, ok := strings.CutSuffix(s, "d"); ok {
-		days, err := strconv.Atoi(n)
-		if err == nil && days > 0 && days <= 36500 {
-			return time.Duration(days) * 24 * time.Hour, nil
-		}
-	} else if d, err := time.ParseDuration(s); err == nil && d > 0 {
-		return d, nil
-	}
-	return 0, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(s)+"' is not a duration", "write 90d, 12h or 30m")
 }

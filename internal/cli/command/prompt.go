@@ -95,7 +95,7 @@ func readUnseen(r io.Reader) ([]byte, error) {
 			line = line[:n]
 		case start, stop, redo, bye:
 		default:
-			if len(line) > maxInput {
+			if len(line) > session.MaxInput {
 				continue
 			}
 			if len(line) == cap(line) { // leave no copy behind

@@ -301,7 +301,7 @@ func (d *doctor) completion() {
 		}
 	}
 	for _, path := range places.starts {
-		if text, err := command.ReadFile(path); err == nil && strings.Contains(string(text), "keyturn completion") {
+		if text, err := session.ReadFile(path); err == nil && strings.Contains(string(text), "keyturn completion") {
 			d.ok("completion", "%s: %s", shell, path)
 			return
 		}

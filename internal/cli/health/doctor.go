@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -54,7 +55,7 @@ type doctor struct {
 	c        *command.Command
 	protects func(kind string) []string
 	actor    keyturn.Actor
-	checks   []command.CheckDoc
+	checks   []answer.Check
 	failed   []*keyturn.Error
 	receipt  keyturn.Receipt
 }
@@ -67,7 +68,7 @@ const (
 )
 
 func (d *doctor) add(check, state, message, next string) {
-	d.checks = append(d.checks, command.CheckDoc{Check: check, State: state, Message: keyturn.CleanLines(message), Next: keyturn.CleanLines(next)})
+	d.checks = append(d.checks, answer.Check{Check: check, State: state, Message: keyturn.CleanLines(message), Next: keyturn.CleanLines(next)})
 }
 
 func (d *doctor) ok(check, format string, args ...any) {
@@ -159,11 +160,11 @@ func (d *doctor) inside(ctx context.Context, s *session.Session) error {
 // tell shows what was found, for people or as JSON.
 func (d *doctor) tell() error {
 	if d.c.JSON() {
-		doc := command.Success("check-health", d.receipt)
+		doc := answer.Success("check-health", d.receipt)
 		if len(d.failed) > 0 {
 			doc.Status = "partial"
 			for _, e := range d.failed {
-				doc.Errors = append(doc.Errors, d.c.ErrorDoc(e))
+				doc.Errors = append(doc.Errors, answer.ErrorOf(e, d.c.Verbose()))
 			}
 		}
 		doc.Checks = &d.checks

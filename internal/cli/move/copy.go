@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -118,9 +119,9 @@ func copied(c *command.Command, op keyturn.CopySecret, res *keyturn.Copied) erro
 		said += ", its version " + keyturn.Clean(res.From.Version)
 	}
 	if c.JSON() {
-		doc := command.Success(op.Kind(), res.Receipt)
-		made, read := command.InfoDoc(res.To), compared(op.From, res.From)
-		doc.Secret, doc.Source, doc.Before, doc.Left = &made, &read, command.VersionOf(res.Before), res.Left
+		doc := answer.Success(op.Kind(), res.Receipt)
+		made, read := answer.SecretOf(res.To), compared(op.From, res.From)
+		doc.Secret, doc.Source, doc.Before, doc.Left = &made, &read, answer.VersionOf(res.Before), res.Left
 		doc.Target = strings.TrimPrefix(arrow(res.Receipt, res.Target), "→ ")
 		if op.Verify {
 			doc.Verified = &res.Verified

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -60,12 +61,12 @@ func diffSecrets(ctx context.Context, c *command.Command, s *session.Session, op
 
 func shownDifferences(c *command.Command, op keyturn.DiffSecrets, res *keyturn.Differences) error {
 	if c.JSON() {
-		doc := command.Success(op.Kind(), res.Receipt)
-		same, fields := res.Same(), []command.DifferenceDoc{}
+		doc := answer.Success(op.Kind(), res.Receipt)
+		same, fields := res.Same(), []answer.Difference{}
 		for _, f := range res.Fields {
-			fields = append(fields, command.DifferenceDoc{Field: f.Field, Is: f.Is})
+			fields = append(fields, answer.Difference{Field: f.Field, Is: f.Is})
 		}
-		doc.Secrets, doc.Same, doc.Fields = &[]command.SecretDoc{compared(op.A, res.A), compared(op.B, res.B)}, &same, &fields
+		doc.Secrets, doc.Same, doc.Fields = &[]answer.Secret{compared(op.A, res.A), compared(op.B, res.B)}, &same, &fields
 		return c.Print(doc)
 	}
 	says := map[string]string{keyturn.Same: "same", keyturn.Different: "different",
@@ -79,6 +80,6 @@ func shownDifferences(c *command.Command, op keyturn.DiffSecrets, res *keyturn.D
 
 // compared is one side of a comparison: the reference as it was given, and the
 // version that it meant.
-func compared(ref keyturn.Ref, info keyturn.Info) command.SecretDoc {
-	return command.SecretDoc{Ref: ref.String(), Version: command.VersionOf(info.Version)}
+func compared(ref keyturn.Ref, info keyturn.Info) answer.Secret {
+	return answer.Secret{Ref: ref.String(), Version: answer.VersionOf(info.Version)}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/migrate"
 	"github.com/keyturn/keyturn/internal/session"
@@ -227,7 +228,7 @@ func (m *migrator) tell(p *migrate.Plan, notices []string) {
 // planned prints the end where nothing is to be done: a dry run, or nothing to move.
 func (m *migrator) planned(p *migrate.Plan) error {
 	if m.JSON() {
-		doc := command.Answer{Operation: keyturn.MigrateSecrets{}.Kind(), Mount: p.To.Mount(), Status: "success", Notices: p.Notices}
+		doc := answer.Document{Operation: keyturn.MigrateSecrets{}.Kind(), Mount: p.To.Mount(), Status: "success", Notices: p.Notices}
 		d := planDoc(p, "planned")
 		doc.Migration = &d
 		return m.Print(doc)
@@ -262,13 +263,13 @@ func namesOf(p *migrate.Plan, before string) string {
 func (m *migrator) done(p *migrate.Plan, out *migrate.Outcome) error {
 	said := stored(p, out)
 	if m.JSON() {
-		doc := command.Success(keyturn.MigrateSecrets{}.Kind(), out.Receipt)
+		doc := answer.Success(keyturn.MigrateSecrets{}.Kind(), out.Receipt)
 		d := planDoc(p, keyturn.MigrationEnded)
-		d.ID, d.By, d.Began, d.Ended = out.Migration.ID, out.Migration.By, command.Stamp(out.Migration.Began), command.Stamp(out.Migration.Ended)
+		d.ID, d.By, d.Began, d.Ended = out.Migration.ID, out.Migration.By, answer.Stamp(out.Migration.Began), answer.Stamp(out.Migration.Ended)
 		doc.Migration, doc.Next, doc.Notices = &d, p.Next, slices.Concat(out.Notices, out.Todo)
 		if len(p.Fields()) > 0 {
-			info := command.InfoDoc(out.Secret)
-			doc.Secret, doc.Before = &info, command.VersionOf(out.Before)
+			info := answer.SecretOf(out.Secret)
+			doc.Secret, doc.Before = &info, answer.VersionOf(out.Before)
 		}
 		doc.Target = strings.TrimPrefix(arrow(out.Receipt, out.Target), "→ ")
 		for _, f := range p.Files {
@@ -319,13 +320,13 @@ func wrote(files string, out *migrate.Outcome) string {
 }
 
 // planDoc is a plan in JSON.
-func planDoc(p *migrate.Plan, phase string) command.MigrationDoc {
-	d := command.MigrationDoc{Phase: phase, Ref: p.To.String(), Files: []command.MigratedFileDoc{}, Moved: &[]command.MigratedDoc{}, Kept: &[]command.MigratedDoc{}}
+func planDoc(p *migrate.Plan, phase string) answer.Migration {
+	d := answer.Migration{Phase: phase, Ref: p.To.String(), Files: []answer.MigratedFile{}, Moved: &[]answer.Migrated{}, Kept: &[]answer.Migrated{}}
 	for _, f := range p.Files {
-		d.Files = append(d.Files, command.MigratedFileDoc{Path: f.Path(), New: f.New()})
+		d.Files = append(d.Files, answer.MigratedFile{Path: f.Path(), New: f.New()})
 	}
 	for _, x := range p.Values {
-		row := command.MigratedDoc{File: x.File, Line: x.Line, Name: x.Name, Why: x.Why}
+		row := answer.Migrated{File: x.File, Line: x.Line, Name: x.Name, Why: x.Why}
 		if x.Ref.IsZero() {
 			*d.Kept = append(*d.Kept, row)
 			continue
@@ -343,10 +344,10 @@ func (m *migrator) list(ctx context.Context) error {
 		return err
 	}
 	if m.JSON() {
-		doc := command.Success(keyturn.ListMigrations{}.Kind(), all.Receipt)
-		list := []command.MigrationDoc{}
+		doc := answer.Success(keyturn.ListMigrations{}.Kind(), all.Receipt)
+		list := []answer.Migration{}
 		for _, x := range all.Migrations {
-			list = append(list, command.JournalDoc(x))
+			list = append(list, answer.MigrationOf(x))
 		}
 		doc.Migrations = &list
 		return m.Print(doc)
@@ -405,8 +406,8 @@ func (m *migrator) extract(ctx context.Context) error {
 		return err
 	}
 	if m.JSON() {
-		doc := command.Success(keyturn.RevertMigration{}.Kind(), out.Receipt)
-		d := command.JournalDoc(out.Migration)
+		doc := answer.Success(keyturn.RevertMigration{}.Kind(), out.Receipt)
+		d := answer.MigrationOf(out.Migration)
 		doc.Migration, doc.Artifacts = &d, out.Wrote
 		return m.Print(doc)
 	}
@@ -430,9 +431,9 @@ func (m *migrator) forget(ctx context.Context) error {
 // ended prints the answer of an operation on an earlier migration.
 func (m *migrator) ended(out *migrate.Outcome, kind, said string, next ...string) error {
 	if m.JSON() {
-		doc := command.Success(kind, out.Receipt)
+		doc := answer.Success(kind, out.Receipt)
 		doc.Mount = out.Migration.Ref.Mount()
-		d := command.JournalDoc(out.Migration)
+		d := answer.MigrationOf(out.Migration)
 		doc.Migration = &d
 		if kind != (keyturn.ForgetMigration{}).Kind() {
 			for _, f := range out.Migration.Files {

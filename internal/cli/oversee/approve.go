@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -48,9 +49,9 @@ first.`,
 	return cmd
 }
 
-func requestOf(r keyturn.Request) command.RequestDoc {
-	d := command.RequestDoc{ApprovalDoc: *command.ApprovalOf(&r.Approval), Caller: r.Actor, Operation: r.Op.Kind(), Summary: sentence(r.Op), Refs: []string{},
-		Created: command.Stamp(r.Created), Reason: keyturn.Clean(r.Reason), Opens: keyturn.Clean(r.Opens), Ends: keyturn.Clean(r.Ends), Needs: r.Needs, Given: r.Given}
+func requestOf(r keyturn.Request) answer.Request {
+	d := answer.Request{Approval: *answer.ApprovalOf(&r.Approval), Caller: r.Actor, Operation: r.Op.Kind(), Summary: sentence(r.Op), Refs: []string{},
+		Created: answer.Stamp(r.Created), Reason: keyturn.Clean(r.Reason), Opens: keyturn.Clean(r.Opens), Ends: keyturn.Clean(r.Ends), Needs: r.Needs, Given: r.Given}
 	for _, ref := range r.Op.Refs() {
 		d.Refs = append(d.Refs, ref.String())
 	}
@@ -66,8 +67,8 @@ func listRequests(ctx context.Context, c *command.Command, s *session.Session) e
 		return err
 	}
 	if c.JSON() {
-		doc := command.Success(keyturn.ListRequests{}.Kind(), res.Receipt)
-		list := []command.RequestDoc{}
+		doc := answer.Success(keyturn.ListRequests{}.Kind(), res.Receipt)
+		list := []answer.Request{}
 		for _, r := range res.Requests {
 			list = append(list, requestOf(r))
 		}
@@ -134,7 +135,7 @@ func approve(ctx context.Context, c *command.Command, s *session.Session, op key
 		return err
 	}
 	if c.JSON() {
-		doc := command.Success(op.Kind(), res.Receipt)
+		doc := answer.Success(op.Kind(), res.Receipt)
 		d := requestOf(res.Request)
 		doc.Request, doc.Rule = &d, res.Rule
 		return c.Print(doc)

@@ -12,7 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/parse"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -114,31 +116,11 @@ func (o *auditOptions) complete(now time.Time) (err error) {
 			return err
 		}
 	}
-	if o.filter.Since, err = parseMoment(o.since, now, false); err != nil {
+	if o.filter.Since, err = parse.Moment(o.since, now, false); err != nil {
 		return err
 	}
-	o.end, err = parseMoment(o.until, now, true)
+	o.end, err = parse.Moment(o.until, now, true)
 	return err
-}
-
-// parseMoment reads an age, a date of the place where it is asked, or a time.
-func parseMoment(s string, now time.Time, wholeDay bool) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if d, err := command.ParseAge(s); err == nil {
-		return now.Add(-d).UTC(), nil
-	}
-	if t, err := time.ParseInLocation(time.DateOnly, s, time.Local); err == nil {
-		if wholeDay {
-			t = t.AddDate(0, 0, 1)
-		}
-		return t.UTC(), nil
-	}
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t.UTC(), nil
-	}
-	return time.Time{}, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(s)+"' is not a time", "write 24h, 2026-01-31 or 2026-01-31T12:00:00Z")
 }
 
 // deed is one operation as the log tells it.
@@ -247,7 +229,7 @@ func listRecords(ctx context.Context, c *command.Command, s *session.Session, o 
 		notice = fmt.Sprintf("%d older records are pruned: only their hashes are kept", *res.Pruned)
 	}
 	if c.JSON() {
-		doc := command.Success(keyturn.ListRecords{}.Kind(), res.Receipt)
+		doc := answer.Success(keyturn.ListRecords{}.Kind(), res.Receipt)
 		list := inOrder(deeds)
 		doc.Records = &list
 		if notice != "" {

@@ -14,8 +14,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/durable"
+	"github.com/keyturn/keyturn/internal/parse"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -73,7 +75,7 @@ func (o *exportOptions) complete(c *command.Command, now time.Time) (err error) 
 	if c.JSON() && o.out == "" {
 		return keyturn.E(keyturn.Invalid, "with -o json standard output holds one document, and not the log", "say where the log goes: --out FILE")
 	}
-	o.op.Since, err = parseMoment(o.since, now, false)
+	o.op.Since, err = parse.Moment(o.since, now, false)
 	return err
 }
 
@@ -108,7 +110,7 @@ func export(ctx context.Context, c *command.Command, s *session.Session, o expor
 	}
 	records := lines - 2 // beside header and checkpoint
 	if c.JSON() {
-		doc := command.Success(o.op.Kind(), res.Receipt)
+		doc := answer.Success(o.op.Kind(), res.Receipt)
 		doc.Count, doc.Artifacts = &records, []string{c.Abs(o.out)}
 		return c.Print(doc)
 	}
@@ -191,7 +193,7 @@ func checkpoint(ctx context.Context, c *command.Command, s *session.Session, out
 	if err != nil {
 		return err
 	}
-	answer := command.Success(keyturn.MakeCheckpoint{}.Kind(), res.Receipt)
+	answer := answer.Success(keyturn.MakeCheckpoint{}.Kind(), res.Receipt)
 	if out != "" {
 		err := writeFile(c.Abs(out), out, func(w io.Writer) error {
 			_, err := io.WriteString(w, res.Signed)
@@ -236,7 +238,7 @@ It asks on a terminal, needs --yes elsewhere, is recorded, and is for people onl
 			if o.older == "" {
 				return keyturn.E(keyturn.Invalid, "it is not said how old records must be", "for instance: keyturn audit prune --older-than 400d")
 			}
-			age, err := command.ParseAge(o.older)
+			age, err := parse.Age(o.older)
 			if err != nil {
 				return err
 			}
@@ -270,7 +272,7 @@ func prune(ctx context.Context, c *command.Command, s *session.Session, o pruneO
 		return err
 	}
 	if c.JSON() {
-		doc := command.Success(o.op.Kind(), res.Receipt)
+		doc := answer.Success(o.op.Kind(), res.Receipt)
 		doc.Count = &res.Records
 		return command.Done("pruned", c.Print(doc))
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
@@ -84,11 +85,11 @@ func verifyLog(ctx context.Context, c *command.Command, s *session.Session, o ve
 	if err != nil {
 		return err
 	}
-	doc := command.LogDoc{Size: res.Size, Head: res.Head, Pruned: res.Pruned, Consistent: true, Restored: restoredDocs(res.Restored)}
+	doc := answer.Log{Size: res.Size, Head: res.Head, Pruned: res.Pruned, Consistent: true, Restored: restoredDocs(res.Restored)}
 	if res.Held != nil {
 		doc.Checkpoint = checkpointDoc(*res.Held)
 	}
-	return sound(c, command.Success(keyturn.VerifyLog{}.Kind(), res.Receipt), doc)
+	return sound(c, answer.Success(keyturn.VerifyLog{}.Kind(), res.Receipt), doc)
 }
 
 // verifyFile needs nothing but the file: no store is opened and nothing is recorded.
@@ -109,7 +110,7 @@ func verifyFile(c *command.Command, o verifyOptions) error {
 	if err != nil {
 		return err
 	}
-	doc := command.LogDoc{Size: r.Size, Head: hex.EncodeToString(r.Root[:]), Pruned: r.Pruned, Consistent: true,
+	doc := answer.Log{Size: r.Size, Head: hex.EncodeToString(r.Root[:]), Pruned: r.Pruned, Consistent: true,
 		Key: r.Key, Signed: checkpointDoc(toldBy(*r.Made)), Restored: restoredDocs(r.Restored)}
 	if doc.First = r.First; r.First == 0 && r.Size > 0 {
 		doc.First = r.Size + 1
@@ -120,19 +121,19 @@ func verifyFile(c *command.Command, o verifyOptions) error {
 	if r.Against != nil {
 		doc.Checkpoint = checkpointDoc(toldBy(*r.Against))
 	}
-	return sound(c, command.Answer{Operation: keyturn.VerifyLog{}.Kind(), Status: "success"}, doc)
+	return sound(c, answer.Document{Operation: keyturn.VerifyLog{}.Kind(), Status: "success"}, doc)
 }
 
 func toldBy(v verify.Checkpoint) keyturn.Checkpoint {
 	return keyturn.Checkpoint{Origin: v.Origin, Size: v.Size, Head: hex.EncodeToString(v.Root[:]), Generation: v.Generation, Time: v.Time, Pruned: v.Pruned}
 }
 
-func checkpointDoc(k keyturn.Checkpoint) *command.CheckpointDoc {
-	return &command.CheckpointDoc{Origin: k.Origin, Size: k.Size, Head: k.Head, Generation: k.Generation, Time: command.Stamp(k.Time), Pruned: k.Pruned}
+func checkpointDoc(k keyturn.Checkpoint) *answer.Checkpoint {
+	return &answer.Checkpoint{Origin: k.Origin, Size: k.Size, Head: k.Head, Generation: k.Generation, Time: answer.Stamp(k.Time), Pruned: k.Pruned}
 }
 
 // sound tells what was found of a log that is whole as far as it can be seen.
-func sound(c *command.Command, answer command.Answer, doc command.LogDoc) error {
+func sound(c *command.Command, answer answer.Document, doc answer.Log) error {
 	if doc.Checkpoint != nil {
 		if doc.UnchangedTo = doc.Checkpoint.Size; doc.First == 0 && doc.Pruned == 0 {
 			doc.CompleteTo = doc.UnchangedTo
@@ -170,7 +171,7 @@ func sound(c *command.Command, answer command.Answer, doc command.LogDoc) error 
 
 // verdict is how far the log is what the verifier's checkpoint says. It is called
 // complete only where every record was seen with its content.
-func verdict(doc command.LogDoc) string {
+func verdict(doc answer.Log) string {
 	k := doc.Checkpoint
 	if k == nil {
 		return "consistent, not complete: no checkpoint was given"

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/session"
@@ -50,11 +51,11 @@ func checkConfig(c *command.Command) error {
 		notices = append(notices, facts.Operator.Unchecked)
 	}
 	if c.JSON() {
-		list := []command.SettingDoc{}
+		list := []answer.Setting{}
 		for _, e := range entries {
-			list = append(list, command.SettingDoc(e))
+			list = append(list, answer.Setting(e))
 		}
-		return c.Print(command.Answer{Operation: "check-config", Status: "success", Settings: &list, Notices: notices})
+		return c.Print(answer.Document{Operation: "check-config", Status: "success", Settings: &list, Notices: notices})
 	}
 	return configText(c, facts, entries, notices)
 }

@@ -4,14 +4,14 @@ import (
 	"fmt"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/answer"
 )
 
 // restoredDocs tell of backups that were restored, from what the log says.
-func restoredDocs(list []keyturn.Restoration) []command.RestoredDoc {
-	var docs []command.RestoredDoc
+func restoredDocs(list []keyturn.Restoration) []answer.Restored {
+	var docs []answer.Restored
 	for _, r := range list {
-		d := command.RestoredDoc{Record: r.Record, Made: command.Stamp(r.Made), Backup: r.Backup, Replaced: r.Replaced, Unread: r.Unread, Earlier: restoredDocs(r.Earlier)}
+		d := answer.Restored{Record: r.Record, Made: answer.Stamp(r.Made), Backup: r.Backup, Replaced: r.Replaced, Unread: r.Unread, Earlier: restoredDocs(r.Earlier)}
 		if r.Replaced != nil {
 			d.Lost = max(0, r.Replaced.Size-r.Backup.Size)
 		}
@@ -21,7 +21,7 @@ func restoredDocs(list []keyturn.Restoration) []command.RestoredDoc {
 }
 
 // restoredLine says it to people: what of an earlier log is not in this one.
-func restoredLine(d command.RestoredDoc) string {
+func restoredLine(d answer.Restored) string {
 	line := fmt.Sprintf("record %d: restored from a backup of %s", d.Record, d.Made) + instead(d)
 	for _, e := range d.Earlier {
 		line += fmt.Sprintf("\n  the log that it replaced told of another: record %d, restored from a backup of %s", e.Record, e.Made) + instead(e)
@@ -30,7 +30,7 @@ func restoredLine(d command.RestoredDoc) string {
 }
 
 // instead says in whose place a backup was put.
-func instead(d command.RestoredDoc) string {
+func instead(d answer.Restored) string {
 	line := ""
 	switch {
 	case d.Unread:

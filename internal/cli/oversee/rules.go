@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/rules"
 )
@@ -93,8 +94,8 @@ func explainRules(c *command.Command, o explainOptions) error {
 			}
 		}
 		if c.JSON() {
-			return c.Print(command.Answer{Operation: "explain-rules", Status: "success",
-				Decision: &command.DecisionDoc{Who: o.who, Verb: o.verb, Path: ref.Path(), Effect: d.Effect.String(), Rule: d.Where(), Because: lines}})
+			return c.Print(answer.Document{Operation: "explain-rules", Status: "success",
+				Decision: &answer.Decision{Who: o.who, Verb: o.verb, Path: ref.Path(), Effect: d.Effect.String(), Rule: d.Where(), Because: lines}})
 		}
 		if i > 0 {
 			lines = append([]string{""}, lines...)

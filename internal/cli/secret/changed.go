@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 )
 
@@ -30,10 +31,10 @@ func wrote(c *command.Command, res *keyturn.Changed, kind, said string, next ...
 	return nil
 }
 
-func changeDoc(res *keyturn.Changed, kind string) command.Answer {
-	doc := command.Success(kind, res.Receipt)
-	d := command.InfoDoc(res.Secret)
-	doc.Secret, doc.Target, doc.Before, doc.Until = &d, targetOf(res), command.VersionOf(res.Before), command.Stamp(res.Until)
+func changeDoc(res *keyturn.Changed, kind string) answer.Document {
+	doc := answer.Success(kind, res.Receipt)
+	d := answer.SecretOf(res.Secret)
+	doc.Secret, doc.Target, doc.Before, doc.Until = &d, targetOf(res), answer.VersionOf(res.Before), answer.Stamp(res.Until)
 	if res.Unseen {
 		doc.Notices = []string{unseen}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/launch/clipboard"
 	"github.com/keyturn/keyturn/internal/session"
@@ -59,8 +60,8 @@ func copySecret(c *command.Command, cmd *cobra.Command, o getOptions) error {
 	}
 	err = onClipboard(cmd.Context(), c, clip, name, text, stay)
 	if err == nil && c.JSON() {
-		doc := command.Success(keyturn.GetSecret{}.Kind(), revealed.Receipt)
-		d := command.InfoDoc(revealed.Secret.Info)
+		doc := answer.Success(keyturn.GetSecret{}.Kind(), revealed.Receipt)
+		d := answer.SecretOf(revealed.Secret.Info)
 		doc.Secret, doc.Notices = &d, []string{"the value was on the clipboard, and was taken off"}
 		return c.Print(doc)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -86,9 +87,9 @@ func destroySecret(ctx context.Context, c *command.Command, s *session.Session, 
 		doc := changeDoc(res, keyturn.DestroySecret{}.Kind())
 		if len(o.versions) > 0 { // the secret itself is still there
 			doc.Secret.State = ""
-			doc.Secrets = &[]command.SecretDoc{}
+			doc.Secrets = &[]answer.Secret{}
 			for _, v := range o.versions {
-				*doc.Secrets = append(*doc.Secrets, command.SecretDoc{Ref: doc.Secret.Ref, Version: command.VersionOf(v), State: string(keyturn.Destroyed)})
+				*doc.Secrets = append(*doc.Secrets, answer.Secret{Ref: doc.Secret.Ref, Version: answer.VersionOf(v), State: string(keyturn.Destroyed)})
 			}
 		}
 		return command.Done("destroyed "+o.what(), c.Print(doc))

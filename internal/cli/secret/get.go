@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -81,8 +82,8 @@ func getSecret(ctx context.Context, c *command.Command, s *session.Session, o ge
 			"its fields are "+strings.Join(cleanAll(info.Fields), ", ")).About(o.ref)
 	}
 	if c.JSON() {
-		doc := command.Success(keyturn.GetSecret{}.Kind(), res.Receipt)
-		d := command.InfoDoc(info)
+		doc := answer.Success(keyturn.GetSecret{}.Kind(), res.Receipt)
+		d := answer.SecretOf(info)
 		doc.Secret = &d
 		return c.Print(doc)
 	}
@@ -170,14 +171,10 @@ func revealSecret(ctx context.Context, c *command.Command, s *session.Session, o
 	}
 	values := res.Secret.Values
 	if c.JSON() {
-		doc := command.Success(keyturn.GetSecret{}.Kind(), res.Receipt)
-		d := command.InfoDoc(res.Secret.Info)
-		d.Values = map[string]any{}
-		for f, v := range values {
-			d.Values[f] = command.ValueDoc(v)
-		}
+		doc := answer.Success(keyturn.GetSecret{}.Kind(), res.Receipt)
+		d := answer.SecretOf(res.Secret.Info)
 		doc.Secret = &d
-		return c.Print(doc)
+		return c.PrintRevealed(doc, values)
 	}
 	field, err := oneField(o.ref, values, "--reveal", "\nor take all: keyturn get "+keyturn.Quote(o.ref.Short())+" --reveal -o json")
 	if err != nil {

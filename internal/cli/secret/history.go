@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -57,10 +58,10 @@ func history(ctx context.Context, c *command.Command, s *session.Session, ref ke
 		return err
 	}
 	if c.JSON() {
-		doc := command.Success(keyturn.ListVersions{}.Kind(), res.Receipt)
-		list := []command.SecretDoc{}
+		doc := answer.Success(keyturn.ListVersions{}.Kind(), res.Receipt)
+		list := []answer.Secret{}
 		for _, v := range res.Versions {
-			d := command.InfoDoc(v)
+			d := answer.SecretOf(v)
 			d.Current = v.Current
 			list = append(list, d)
 		}

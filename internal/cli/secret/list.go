@@ -10,18 +10,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/parse"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
 type listOptions struct {
-	under     keyturn.Prefix // zero: the mounts
-	shallow   bool
-	match     string
-	labels    []string
-	olderThan string
-	expiring  string
-	pick      bool
+	under   keyturn.Prefix // zero: the mounts
+	shallow bool
+	filter  parse.Filter
+	pick    bool
 }
 
 // List returns the command 'keyturn list'.
@@ -57,7 +56,7 @@ reference: keyturn run --env PASSWORD="$(keyturn list local/ --pick)" -- …`,
   keyturn list --pick`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			keep, err := o.filter(time.Now())
+			keep, err := o.filter.Test(time.Now())
 			if err != nil {
 				return err
 			}
@@ -84,62 +83,12 @@ reference: keyturn run --env PASSWORD="$(keyturn list local/ --pick)" -- …`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.shallow, "shallow", false, "stop at the next segment, and show what is deeper as folders")
-	f.StringVar(&o.match, "match", "", "only names that match the pattern `GLOB`")
-	f.StringArrayVar(&o.labels, "label", nil, "only those with this label, `KEY=VALUE`")
-	f.StringVar(&o.olderThan, "older-than", "", "only those whose newest version is older than `AGE` (90d)")
-	f.StringVar(&o.expiring, "expiring", "", "only those that expire within `AGE` (30d), have expired, or are deleted by their platform within it")
+	f.StringVar(&o.filter.Match, "match", "", "only names that match the pattern `GLOB`")
+	f.StringArrayVar(&o.filter.Labels, "label", nil, "only those with this label, `KEY=VALUE`")
+	f.StringVar(&o.filter.OlderThan, "older-than", "", "only those whose newest version is older than `AGE` (90d)")
+	f.StringVar(&o.filter.Expiring, "expiring", "", "only those that expire within `AGE` (30d), have expired, or are deleted by their platform within it")
 	f.BoolVar(&o.pick, "pick", false, "choose one on the screen")
 	return cmd
-}
-
-// filter returns what decides which secrets are listed; nil for all.
-func (o listOptions) filter(now time.Time) (func(keyturn.Info) bool, error) {
-	var tests []func(keyturn.Info) bool
-	if o.match != "" {
-		g, err := parseGlob(o.match)
-		if err != nil {
-			return nil, err
-		}
-		tests = append(tests, func(i keyturn.Info) bool { return g.match(i.Ref.Name()) })
-	}
-	for _, l := range o.labels {
-		k, v, ok := strings.Cut(l, "=")
-		if !ok || k == "" {
-			return nil, keyturn.E(keyturn.Invalid, "a label is KEY=VALUE", "for instance --label team=web")
-		}
-		tests = append(tests, func(i keyturn.Info) bool {
-			have, ok := i.Labels[k]
-			return ok && have == v
-		})
-	}
-	if o.olderThan != "" {
-		age, err := command.ParseAge(o.olderThan)
-		if err != nil {
-			return nil, err
-		}
-		tests = append(tests, func(i keyturn.Info) bool { return i.Created.Before(now.Add(-age)) })
-	}
-	if o.expiring != "" {
-		age, err := command.ParseAge(o.expiring)
-		if err != nil {
-			return nil, err
-		}
-		tests = append(tests, func(i keyturn.Info) bool {
-			soon := func(t time.Time) bool { return !t.IsZero() && t.Before(now.Add(age)) }
-			return i.State == keyturn.Live && (soon(i.Expires) || soon(i.Ends))
-		})
-	}
-	if tests == nil {
-		return nil, nil
-	}
-	return func(i keyturn.Info) bool {
-		for _, ok := range tests {
-			if i.Ref.IsZero() || !ok(i) {
-				return false
-			}
-		}
-		return true
-	}, nil
 }
 
 func listMounts(ctx context.Context, c *command.Command, s *session.Session) error {
@@ -148,10 +97,10 @@ func listMounts(ctx context.Context, c *command.Command, s *session.Session) err
 		return err
 	}
 	if c.JSON() {
-		doc := command.Success(keyturn.ListMounts{}.Kind(), res.Receipt)
-		list := []command.MountDoc{}
+		doc := answer.Success(keyturn.ListMounts{}.Kind(), res.Receipt)
+		list := []answer.Mount{}
 		for _, m := range res.Mounts {
-			list = append(list, c.MountDoc(m))
+			list = append(list, answer.MountOf(m, c.Verbose()))
 		}
 		doc.Mounts = &list
 		return c.Print(doc)
@@ -197,7 +146,7 @@ func noPattern(under keyturn.Prefix, err error) error {
 
 // names reports whether nothing but names is asked for: by a pipe, and by no filter.
 func (o listOptions) names(c *command.Command) bool {
-	return !c.OnTerminal() && !c.JSON() && len(o.labels) == 0 && o.olderThan == "" && o.expiring == ""
+	return !c.OnTerminal() && !c.JSON() && o.filter.OnlyNames()
 }
 
 // filtered yields what passes keep, and the error that ends a listing.
@@ -229,13 +178,13 @@ func unnamedNote(n int) string {
 }
 
 func listDoc(c *command.Command, r keyturn.Receipt, under keyturn.Prefix, found iter.Seq2[keyturn.Info, error]) error {
-	doc := command.Success(keyturn.ListSecrets{}.Kind(), r)
-	list, folders, unnamed := []command.SecretDoc{}, []string{}, 0
+	doc := answer.Success(keyturn.ListSecrets{}.Kind(), r)
+	list, folders, unnamed := []answer.Secret{}, []string{}, 0
 	var failed []*keyturn.Error
 	for info, err := range found {
 		if err != nil && info.IsFolder() {
 			failed = append(failed, keyturn.AsError(err))
-			doc.Errors = append(doc.Errors, c.ErrorDoc(keyturn.AsError(err)))
+			doc.Errors = append(doc.Errors, answer.ErrorOf(keyturn.AsError(err), c.Verbose()))
 			continue
 		}
 		if err != nil {
@@ -246,7 +195,7 @@ func listDoc(c *command.Command, r keyturn.Receipt, under keyturn.Prefix, found 
 		} else if info.Ref.IsZero() {
 			unnamed++
 		} else {
-			list = append(list, command.InfoDoc(info))
+			list = append(list, answer.SecretOf(info))
 		}
 	}
 	doc.Secrets = &list

@@ -5,14 +5,15 @@ package secret
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/parse"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -168,7 +169,7 @@ func (o putOptions) granted(c *command.Command, res *keyturn.Changed, said strin
 	doc := changeDoc(res, putKind(res))
 	failed, but := res.Failed, keyturn.Clean(o.reader)+" may not read it: "
 	if res.Granted != nil && res.Granted.Policy != nil {
-		doc.Policy = &command.PolicyDoc{Name: res.Granted.Policy.Name, Applied: res.Granted.Policy.Applied}
+		doc.Policy = &answer.Policy{Name: res.Granted.Policy.Name, Applied: res.Granted.Policy.Applied}
 		doc.Notices = append(doc.Notices, cleanAll(res.Granted.Notices)...)
 		if o.policyOut != "" {
 			if err := c.Keep(c.Abs(o.policyOut), []byte(res.Granted.Policy.Text), 0o644); err != nil {
@@ -180,7 +181,7 @@ func (o putOptions) granted(c *command.Command, res *keyturn.Changed, said strin
 	}
 	var end error
 	if failed != nil {
-		doc.Status, doc.Errors = "partial", []command.ErrorDoc{c.ErrorDoc(failed)}
+		doc.Status, doc.Errors = "partial", []answer.Error{answer.ErrorOf(failed, c.Verbose())}
 		end = command.ExitStatus(failed.Code.Exit())
 	}
 	if c.JSON() {
@@ -230,94 +231,17 @@ func (o putOptions) operation() (keyturn.PutSecret, error) {
 	slices.Sort(op.Public)
 	op.Public = slices.Compact(op.Public)
 	for i, g := range o.generate {
-		gen, err := parseGenerate(g, i+1)
+		gen, err := parse.Generate(g, i+1)
 		if err != nil {
 			return op, err
 		}
 		op.Generate = append(op.Generate, gen)
 	}
 	slices.SortFunc(op.Generate, func(a, b keyturn.Generate) int { return strings.Compare(a.Field, b.Field) })
-	err := o.label(&op)
-	if err != nil {
+	var err error
+	if op.Labels, op.Unlabel, err = parse.Labels(o.labels, o.merge); err != nil {
 		return op, err
 	}
-	op.Expires, err = parseExpiry(o.expires, time.Now())
+	op.Expires, err = parse.Expiry(o.expires, time.Now())
 	return op, err
-}
-
-// label reads KEY=VALUE, and KEY- for one that goes.
-func (o putOptions) label(op *keyturn.PutSecret) error {
-	for _, l := range o.labels {
-		k, v, set := strings.Cut(l, "=")
-		gone := !set && strings.HasSuffix(k, "-")
-		if gone {
-			k = strings.TrimSuffix(k, "-")
-		}
-		switch _, dup := op.Labels[k]; {
-		case !set && !gone || k == "":
-			return keyturn.E(keyturn.Invalid, "a label is KEY=VALUE", "for instance --label team=web; --merge --label team- takes one away")
-		case gone && !o.merge:
-			return keyturn.E(keyturn.Invalid, "a label is taken away from those that are there", "say --merge; without it --label names all of them")
-		case dup || slices.Contains(op.Unlabel, k):
-			return keyturn.E(keyturn.Invalid, "the label '"+keyturn.Clean(k)+"' is given twice", "give it once")
-		case gone:
-			op.Unlabel = append(op.Unlabel, k)
-		case op.Labels == nil:
-			op.Labels = map[string]string{k: v}
-		default:
-			op.Labels[k] = v
-		}
-	}
-	slices.Sort(op.Unlabel)
-	return nil
-}
-
-// parseGenerate reads FIELD[:LENGTH[:CHARSET]] and FIELD:uuid. A field's name with
-// a colon in it cannot be written so. An error does not repeat it: it may be a value.
-func parseGenerate(s string, n int) (keyturn.Generate, error) {
-	bad := keyturn.E(keyturn.Invalid, "--generate number "+strconv.Itoa(n)+" does not say what to generate",
-		"write FIELD[:LENGTH[:CHARSET]] or FIELD:uuid, for instance --generate password:40:alnum")
-	parts := strings.Split(s, ":")
-	g := keyturn.Generate{Field: parts[0]}
-	switch len(parts) {
-	case 1:
-	case 2, 3:
-		if len(parts) == 2 && parts[1] == "uuid" {
-			g.Charset = "uuid"
-			break
-		}
-		n, err := strconv.Atoi(parts[1])
-		if err != nil || n <= 0 {
-			return g, bad
-		}
-		g.Length = n
-		if len(parts) == 3 {
-			g.Charset = parts[2]
-			if g.Charset == "" || g.Charset == "uuid" {
-				return g, bad
-			}
-		}
-	default:
-		return g, bad
-	}
-	if g.Field == "" {
-		return g, bad
-	}
-	return g, nil
-}
-
-// parseExpiry reads a date, a time, or a number of days from now.
-func parseExpiry(s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if d, err := command.ParseAge(s); err == nil {
-		return now.UTC().Add(d).Truncate(time.Second), nil
-	}
-	for _, layout := range []string{time.DateOnly, time.RFC3339} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	return time.Time{}, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(s)+"' is not a date", "write 2026-12-31, 2026-12-31T12:00:00Z or 90d")
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/document"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // collect gathers what the words and files say.
@@ -162,7 +163,7 @@ func valueOf(ctx context.Context, c *command.Command, o putOptions, field, text 
 		}
 		return trimmed(c, o, field, b), false, nil
 	case strings.HasPrefix(text, "@"):
-		b, err := command.ReadFile(text[1:])
+		b, err := session.ReadFile(text[1:])
 		if err != nil {
 			// What follows the @ may be a value that happens to begin so.
 			what, cause := "' cannot be read", errors.Unwrap(err)

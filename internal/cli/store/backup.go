@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -74,7 +75,7 @@ whether it still opens a backup: 'keyturn store restore FILE --check'.`,
 // recipientsOf reads public keys, one on each line, with comments that begin
 // with '#'.
 func recipientsOf(path string) ([]string, error) {
-	text, err := command.ReadFile(path)
+	text, err := session.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -128,9 +129,9 @@ func backup(ctx context.Context, c *command.Command, s *session.Session, op keyt
 	}
 	done := "wrote " + keyturn.Clean(res.Path)
 	if c.JSON() {
-		doc := command.Success(op.Kind(), res.Receipt)
+		doc := answer.Success(op.Kind(), res.Receipt)
 		doc.Platform, doc.Mount, doc.Target, doc.Artifacts = "local", "local", res.Path, []string{res.Path}
-		doc.Backup = &command.BackupDoc{Path: res.Path, Store: s.Store.ID, Size: res.Size, Log: res.Log}
+		doc.Backup = &answer.Backup{Path: res.Path, Store: s.Store.ID, Size: res.Size, Log: res.Log}
 		return command.Done(done, c.Print(doc))
 	}
 	who := "for whoever knows its passphrase"

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -71,7 +72,7 @@ go on with what they have.`,
 			}
 			if c.JSON() {
 				if already {
-					return c.Print(command.Answer{Operation: op.Kind(), Platform: "local", Mount: "local", Status: "success"})
+					return c.Print(answer.Document{Operation: op.Kind(), Platform: "local", Mount: "local", Status: "success"})
 				}
 				return c.Print(lockDoc(op.Kind(), at, res))
 			}
@@ -83,11 +84,11 @@ go on with what they have.`,
 	}
 }
 
-func lockDoc(kind string, s *session.Session, res *keyturn.Unlocked) command.Answer {
-	doc := command.Success(kind, res.Receipt)
+func lockDoc(kind string, s *session.Session, res *keyturn.Unlocked) answer.Document {
+	doc := answer.Success(kind, res.Receipt)
 	f := s.Store
 	doc.Platform, doc.Mount = "local", "local"
-	doc.Store = &command.StoreDoc{ID: f.ID, Path: f.Path, RootKey: f.RootKey, KeyAt: f.KeyAt,
-		Protects: command.Protects(f.RootKey), Unlocked: command.Stamp(res.Until)}
+	doc.Store = &answer.Store{ID: f.ID, Path: f.Path, RootKey: f.RootKey, KeyAt: f.KeyAt,
+		Protects: command.Protects(f.RootKey), Unlocked: answer.Stamp(res.Until)}
 	return doc
 }

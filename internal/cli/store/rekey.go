@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -71,9 +72,9 @@ func rekey(ctx context.Context, c *command.Command, s *session.Session, op keytu
 	f.RootKey, f.KeyAt = res.RootKey, res.KeyAt
 	const done = "all keys of the store were replaced"
 	if c.JSON() {
-		doc := command.Success(op.Kind(), res.Receipt)
+		doc := answer.Success(op.Kind(), res.Receipt)
 		doc.Platform, doc.Mount, doc.Target = "local", "local", "local "+f.Path
-		doc.Store = &command.StoreDoc{ID: f.ID, Path: f.Path, RootKey: f.RootKey, KeyAt: f.KeyAt, Protects: command.Protects(f.RootKey)}
+		doc.Store = &answer.Store{ID: f.ID, Path: f.Path, RootKey: f.RootKey, KeyAt: f.KeyAt, Protects: command.Protects(f.RootKey)}
 		return command.Done(done, c.Print(doc))
 	}
 	told := "replaced all keys"

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -90,7 +91,7 @@ func restore(ctx context.Context, c *command.Command, o session.RestoreOptions) 
 	if c.JSON() {
 		doc := backupDoc(o, res)
 		doc.AuditID, doc.Target = res.AuditID, "local "+res.Path
-		doc.Store = &command.StoreDoc{ID: res.ID, Path: res.Path, RootKey: res.RootKey, KeyAt: res.KeyAt, Protects: command.Protects(res.RootKey)}
+		doc.Store = &answer.Store{ID: res.ID, Path: res.Path, RootKey: res.RootKey, KeyAt: res.KeyAt, Protects: command.Protects(res.RootKey)}
 		return command.Done(done, c.Print(doc))
 	}
 	lines := []string{
@@ -111,9 +112,9 @@ func restore(ctx context.Context, c *command.Command, o session.RestoreOptions) 
 	return nil
 }
 
-func backupDoc(o session.RestoreOptions, res session.Restored) command.Answer {
-	return command.Answer{Operation: keyturn.RestoreStore{}.Kind(), Platform: "local", Mount: "local", Status: "success",
-		Backup: &command.BackupDoc{Path: o.File, Store: res.ID, Made: command.Stamp(res.Made), Writer: res.Writer, Log: res.Log,
+func backupDoc(o session.RestoreOptions, res session.Restored) answer.Document {
+	return answer.Document{Operation: keyturn.RestoreStore{}.Kind(), Platform: "local", Mount: "local", Status: "success",
+		Backup: &answer.Backup{Path: o.File, Store: res.ID, Made: answer.Stamp(res.Made), Writer: res.Writer, Log: res.Log,
 			VerifierKey: res.VerifierKey, Forgotten: res.Forgotten, Checked: o.Check, Replaced: res.Replaced, Aside: res.Aside}}
 }
 

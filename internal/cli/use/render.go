@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/document"
 	"github.com/keyturn/keyturn/internal/durable"
@@ -102,10 +102,10 @@ func render(c *command.Command, cmd *cobra.Command, o renderOptions) error {
 
 func rendered(c *command.Command, o renderOptions, op keyturn.RenderTemplate, res *keyturn.Filling, replaced bool) error {
 	if c.JSON() {
-		doc := command.Success(op.Kind(), res.Receipt)
-		list := []command.SecretDoc{}
+		doc := answer.Success(op.Kind(), res.Receipt)
+		list := []answer.Secret{}
 		for _, r := range op.Secrets {
-			list = append(list, command.SecretDoc{Ref: r.String()})
+			list = append(list, answer.Secret{Ref: r.String()})
 		}
 		doc.Secrets, doc.Artifacts = &list, []string{c.Abs(o.out)}
 		return c.Print(doc)
@@ -171,12 +171,11 @@ func checkWritable(c *command.Command, path string) error {
 	if err != nil || through {
 		return err
 	}
-	f, err := durable.Temp(filepath.Dir(path))
+	f, err := durable.Begin(path)
 	if err != nil {
 		return cannotWrite("'"+keyturn.Clean(path)+"'", err)
 	}
-	_ = f.Close()
-	_ = os.Remove(f.Name())
+	f.Drop()
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/launch"
 	"github.com/keyturn/keyturn/internal/leak"
@@ -148,7 +149,7 @@ func failureOf(c *command.Command, err error) *keyturn.Error {
 		return nil
 	}
 	e := *c.Explain(err)
-	e.Op = command.RunKind
+	e.Op = keyturn.RunCommand{}.Kind()
 	return &e
 }
 
@@ -375,8 +376,8 @@ func (nowhere) Close() error                { return nil }
 // report writes the JSON document of --report. Its status tells how keyturn
 // fared; how the command did is in command.exit.
 func report(c *command.Command, r *running, failure *keyturn.Error) error {
-	doc := command.Answer{Operation: command.RunKind, Status: "success", Caller: &r.actor}
-	doc.Command = &command.CommandDoc{Started: r.status.Started, Signal: int(r.status.Signal), Output: r.output}
+	doc := answer.Document{Operation: keyturn.RunCommand{}.Kind(), Status: "success", Caller: &r.actor}
+	doc.Command = &answer.Command{Started: r.status.Started, Signal: int(r.status.Signal), Output: r.output}
 	if r.actor.Kind == "" {
 		doc.Caller = nil
 	}
@@ -384,32 +385,32 @@ func report(c *command.Command, r *running, failure *keyturn.Error) error {
 		doc.Command.Exit = &r.status.Code
 	}
 	if refs := r.plan.op.Refs(); len(refs) > 0 {
-		list := []command.SecretDoc{}
+		list := []answer.Secret{}
 		for _, ref := range refs {
-			list = append(list, command.SecretDoc{Ref: ref.String()})
+			list = append(list, answer.Secret{Ref: ref.String()})
 		}
 		doc.Secrets = &list
 	}
 	if r.delivery != nil {
 		doc.AuditID, doc.Command.Missing = r.delivery.AuditID, r.delivery.Missing
 		if len(r.delivery.Leases) > 0 {
-			doc.Leases = command.LeaseDocs(r.delivery.Leases)
+			doc.Leases = answer.LeasesOf(r.delivery.Leases)
 		}
 		doc.Notices = r.expiring(time.Now())
 	}
 	if failure != nil {
-		doc.Status, doc.AuditID, doc.Approval = "error", failure.AuditID, command.ApprovalOf(failure.Approval)
+		doc.Status, doc.AuditID, doc.Approval = "error", failure.AuditID, answer.ApprovalOf(failure.Approval)
 		if failure.Code == keyturn.Pending {
 			doc.Status = "pending"
 		}
-		d := c.ErrorDoc(failure)
+		d := answer.ErrorOf(failure, c.Verbose())
 		doc.Error = &d
 		for _, each := range failure.Each {
-			doc.Errors = append(doc.Errors, c.ErrorDoc(each))
+			doc.Errors = append(doc.Errors, answer.ErrorOf(each, c.Verbose()))
 		}
 	} else if !r.status.Started {
 		doc.Status = "error"
-		doc.Error = &command.ErrorDoc{Code: keyturn.Unavailable, Message: "interrupted before the command started"}
+		doc.Error = &answer.Error{Code: keyturn.Unavailable, Message: "interrupted before the command started"}
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

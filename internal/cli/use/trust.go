@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/session"
@@ -32,10 +33,10 @@ trust.`,
 	}
 }
 
-func bindingDocs(list []keyturn.Binding) []command.BindingDoc {
-	out := []command.BindingDoc{}
+func bindingDocs(list []keyturn.Binding) []answer.Binding {
+	out := []answer.Binding{}
 	for _, b := range list {
-		out = append(out, command.BindingDoc{Name: b.Name, Ref: b.Ref.String(), Optional: b.Optional})
+		out = append(out, answer.Binding{Name: b.Name, Ref: b.Ref.String(), Optional: b.Optional})
 	}
 	return out
 }
@@ -73,8 +74,8 @@ func trust(ctx context.Context, c *command.Command, s *session.Session, args []s
 		now.Receipt = res.Receipt
 	}
 	if c.JSON() {
-		doc := command.Success(op.Kind(), now.Receipt)
-		doc.Project = &command.ProjectDoc{File: op.Path, Asks: bindingDocs(op.Pinned), Asked: change}
+		doc := answer.Success(op.Kind(), now.Receipt)
+		doc.Project = &answer.Project{File: op.Path, Asks: bindingDocs(op.Pinned), Asked: change}
 		if now.Known && change {
 			doc.Project.Before = bindingDocs(now.Before)
 		}

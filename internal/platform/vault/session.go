@@ -46,6 +46,9 @@ func (p *Platform) Login(ctx context.Context, l platform.Login) (platform.Sessio
 		if !in.Secret || l.Ask == nil {
 			continue
 		}
+		if p.tokens != nil && !p.tokens.own() {
+			in.Foreign = tokenVariable
+		}
 		v, err := l.Ask(ctx, in)
 		if err != nil {
 			return platform.Session{}, err
@@ -77,7 +80,7 @@ func (p *Platform) Login(ctx context.Context, l platform.Login) (platform.Sessio
 	return s, nil
 }
 
-// left gives back a token whose place another one has taken, and returns why it cannot.
+// left revokes the token that a new login has replaced, and returns why it cannot.
 func (p *Platform) left(ctx context.Context, t platform.Token, spare bool) error {
 	if spare {
 		return keyturn.E(keyturn.Conflict, "leases were taken by it, and would end with it", "")
@@ -85,7 +88,7 @@ func (p *Platform) left(ctx context.Context, t platform.Token, spare bool) error
 	return p.revoke(ctx, t)
 }
 
-// revoke gives t back; no error where the server knows it no more.
+// revoke revokes t. It returns no error where the server does not know t any more.
 func (p *Platform) revoke(ctx context.Context, t platform.Token) error {
 	err := login.Revoke(ctx, p.client, t.Value)
 	switch e := keyturn.AsError(err); {
@@ -129,17 +132,31 @@ func (p *Platform) Logout(ctx context.Context, o platform.Logout) (platform.Ende
 
 func (p *Platform) session(t platform.Token, kept bool) platform.Session {
 	s := platform.Session{Identity: t.Identity, Accessor: t.Accessor, Policies: t.Policies, Expires: t.Expires, Renewable: t.Renewable}
-	if p.Instead != nil {
-		s.Instead = p.Instead(kept)
+	if p.tokens != nil {
+		s.Instead = p.tokens.instead(kept)
 	}
 	return s
 }
 
-// notKept tells of a token that is in use though none is kept.
+// Attend implements platform.Attender.
+func (p *Platform) Attend(ctx context.Context, need time.Duration, tell func(end time.Time, why string)) {
+	if p.tokens != nil {
+		p.tokens.attend(ctx, need, func(e login.End) { tell(e.At, e.Why) })
+	}
+}
+
+// Close implements platform.Closer: it waits for a renewal of the kept token.
+func (p *Platform) Close(limit time.Duration) {
+	if p.tokens != nil {
+		p.tokens.kept.Close(limit)
+	}
+}
+
+// notKept completes the error where no login is kept: it names the token that is used.
 func (p *Platform) notKept(err error) error {
 	e := *keyturn.AsError(err)
-	if e.Code == keyturn.NotFound && p.Instead != nil {
-		if used := p.Instead(false); used != "" {
+	if e.Code == keyturn.NotFound && p.tokens != nil {
+		if used := p.tokens.instead(false); used != "" {
 			e.Hint = "the token in " + used + " is not keyturn's: take it away there"
 		} else {
 			e.Hint = "keyturn login " + p.mount
@@ -148,7 +165,7 @@ func (p *Platform) notKept(err error) error {
 	return &e
 }
 
-// forget drops what was seen with another token.
+// forget drops what was found out with another token.
 func (p *Platform) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

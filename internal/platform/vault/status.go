@@ -47,8 +47,8 @@ func (p *Platform) Status(ctx context.Context) keyturn.Health {
 		}
 		err := p.client.Do(ctx, keyturn.Ref{}, http.MethodGet, "auth/token/lookup-self", "", nil, &self)
 		h.Identity, h.Err = self.Name, keyturn.AsError(err)
-		if p.Source != nil {
-			h.Source = p.Source(ctx)
+		if p.tokens != nil {
+			h.Source = p.tokens.source(ctx)
 		}
 		h.Policies, h.Renewable = slices.Concat(self.Policies, self.Identity), self.Renewable
 		if !self.Expires.IsZero() { // by the server's clock, which may not be ours

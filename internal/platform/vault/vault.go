@@ -1,6 +1,8 @@
 // Package vault is the platform of HashiCorp Vault and OpenBao: the secrets of
 // their key/value engines, version 2 and 1, over the HTTP API that both share.
 //
+//	driver.go   how a mount is made of settings, or of Vault's own variables
+//	token.go    which token counts: VAULT_TOKEN, the kept login, the token file
 //	api/        one request: address, token, namespace, errors by their codes
 //	engine.go   which engine a name lies in, and its version
 //	vault.go    what the platform states of itself, reading
@@ -9,6 +11,7 @@
 //	issue.go    credentials that engines make for one asking; see lease/
 //	status.go   sealed or not, active or not
 //	session.go  logging in and out; login/ has the methods
+//	admin/      actions that only Vault has; policy/ its policies
 //
 // A name is the engine's path and the secret's, as people know them:
 // "secret/myapp/config", never "secret/data/myapp/config"; the engine is found by
@@ -100,13 +103,11 @@ func checkField(name string) string {
 
 // Platform is one Vault or OpenBao server as one token sees it.
 type Platform struct {
-	// Keeper keeps the token of a login; nil where none can be kept. Instead names
-	// what Config.Token prefers to one that is kept, such as a variable, or takes
-	// where none is; "" for nothing. Source names where Config.Token has a token from now.
-	// All are set before the first use.
-	Keeper  platform.Keeper
-	Instead func(kept bool) string
-	Source  func(ctx context.Context) string
+	// Keeper keeps the token of a login; nil where none can be kept. It is set before the
+	// first use.
+	Keeper platform.Keeper
+
+	tokens *tokenSource // nil where Config.Token has another source
 
 	client *api.Client
 	mount  string

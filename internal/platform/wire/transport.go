@@ -5,6 +5,7 @@
 //	transport.go  TLS settings, proxies, the transport
 //	size.go       reads answers: one large answer at a time
 //	cause.go      causes of errors
+//	github.go     the signed token of a job on GitHub Actions
 //	peer.go       what an answer tells about its server: TLS, clock
 package wire
 
@@ -138,6 +139,22 @@ func (t TLS) config() (*tls.Config, error) {
 		conf.Certificates = []tls.Certificate{pair}
 	}
 	return conf, nil
+}
+
+// NotByEnvironment returns Denied where variables, and not t, decide which authorities are
+// trusted: an agent could set them (of Go, https://pkg.go.dev/crypto/x509#SystemCertPool)
+// to have anybody be the server.
+func (t TLS) NotByEnvironment(lookup func(name string) string) error {
+	if t.CACert != "" || t.CAPath != "" {
+		return nil
+	}
+	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
+		if lookup(name) != "" {
+			return keyturn.E(keyturn.Denied, name+" is set, and only for people does it say which servers are trusted",
+				"unset it, or name the authority of the server's certificate in the operator's configuration: the mount's ca_cert")
+		}
+	}
+	return nil
 }
 
 // authorities reads the authorities that may sign the server's certificate.

@@ -2,22 +2,16 @@ package crashlab_test
 
 import (
 	"context"
-	"encoding/base64"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/crashlab"
 )
 
@@ -182,106 +176,4 @@ func (n *tally) count(d *crashlab.Disk) {
 	for _, op := range d.Journal() {
 		n.ops[string(op.Kind)+" "+op.Name]++
 	}
-}
-
-// TestCrashUpgrade crashes while a store of format 1 is opened and upgraded: it is
-// of one format or the other then, and the next one to open it goes on.
-func TestCrashUpgrade(t *testing.T) {
-	t.Parallel()
-	began := time.Now()
-	var n tally
-	for _, name := range []string{"closed", "wal"} {
-		l := fixture(t, name)
-		defer l.close()
-		if _, err := l.start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		n.count(l.disk)
-		kept, changed := 0, l.disk.Now()
-		for i, op := range l.disk.Journal() {
-			if strings.HasPrefix(op.Name, state.File+".format-1-") {
-				kept = i
-			} else if op.Kind == crashlab.Write && op.Name == state.File+"-wal" {
-				changed = min(changed, i)
-			}
-		}
-		if kept == 0 || kept > changed {
-			t.Errorf("%s: the copy ends at operation %d, the change begins at %d", name, kept, changed)
-		}
-		plan := crashlab.Plan{Random: 3, Prefixes: 2, Sector: 512}
-		if soak(t, 2) <= 2 {
-			plan.Every = 7
-		}
-		if race {
-			plan.Every = 50
-		}
-		err := l.images(t.Context(), plan, 1, func(crashlab.Image, *lab) error {
-			n.images.Add(1)
-			return nil
-		})
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	n.report(t, time.Since(began))
-}
-
-// fixture is a store of format 1, and a lab on it that knows what is in it.
-func fixture(t *testing.T, name string) *lab {
-	t.Helper()
-	dir, files := filepath.Join("..", "testdata", "format-1", name), crashlab.Files{}
-	for _, f := range []string{state.File, state.File + "-wal"} {
-		data, err := os.ReadFile(filepath.Join(dir, f))
-		if err == nil {
-			files[f] = data
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			t.Fatal(err)
-		}
-	}
-	root, err := os.ReadFile(filepath.Join(dir, "root.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Fields(string(root))
-	root, err = base64.StdEncoding.DecodeString(lines[len(lines)-1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	// What is in it is known once it was upgraded without a crash: that this is
-	// right is tested elsewhere.
-	known, l := newLab(files, 1, crashlab.Faults{}), newLab(files, 1, crashlab.Faults{})
-	known.root, l.root = root, root
-	defer known.close()
-	p, err := known.start(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if from, _ := p.db.Upgraded(); from != 1 {
-		t.Fatalf("%s was not upgraded", name)
-	}
-	if _, err := known.readLog(t.Context(), p, nil); err != nil {
-		t.Fatal(err)
-	}
-	l.records = known.records
-	for info, err := range p.db.Names(t.Context(), "") {
-		if err != nil {
-			t.Fatal(err)
-		}
-		name := "secret " + info.Path
-		is, err := observe(t.Context(), p.db, name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.objects[name] = &object{changes: []change{{state: is}}}
-	}
-	for it, err := range p.db.Items(t.Context(), kindItem) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.objects["item "+it.ID] = &object{changes: []change{{state: string(it.Body)}}}
-	}
-	if len(l.objects) < 3 || len(l.records) < 3 {
-		t.Fatalf("%s holds %d objects and %d records", name, len(l.objects), len(l.records))
-	}
-	return l
 }

@@ -17,7 +17,6 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/audit"
-	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/crashlab"
 )
@@ -131,7 +130,7 @@ func newLab(files crashlab.Files, seed uint64, faults crashlab.Faults) *lab {
 }
 
 func (l *lab) options() state.Options {
-	return state.Options{VFS: crashlab.VFS, Busy: 5 * time.Second, Now: l.now, Tree: follow}
+	return state.Options{VFS: crashlab.VFS, Busy: 5 * time.Second, Now: l.now}
 }
 
 func (l *lab) close() {
@@ -140,17 +139,6 @@ func (l *lab) close() {
 		_ = p.db.Close()
 	}
 	l.disk.Close()
-}
-
-// follow makes the rows of records and the tree with them, for an upgrade.
-func follow(top keyturn.LogTop, records [][]byte) (add []keyturn.LogEntry, tree []byte, err error) {
-	edge, err := verify.ReadEdge(top.Last.Seq, top.Last.Leaf, top.Tree)
-	for _, data := range records {
-		leaf := verify.Leaf(data)
-		edge.Add(leaf)
-		add = append(add, keyturn.LogEntry{Seq: edge.Size(), Data: data, Leaf: leaf})
-	}
-	return add, edge.Bytes(), err
 }
 
 // tap is an audit.Store that tells which records were acknowledged as durable.
@@ -282,7 +270,7 @@ func (l *lab) change(ctx context.Context, p *proc, id, name string, do func() er
 
 const absent = "absent"
 
-// kindItem is that of the lab's items: one that format 1 has too.
+// kindItem is the kind of the lab's items.
 const kindItem = "request"
 
 // observe says what an object is: 'secret NAME' with all versions and values,

@@ -1,8 +1,6 @@
 package rootkey
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
@@ -10,7 +8,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/durable"
@@ -45,7 +42,7 @@ func newFile(dir string) ([]byte, error) {
 	if _, err := os.Lstat(filepath.Join(dir, store)); err == nil {
 		return nil, keyturn.E(keyturn.Conflict, "there is a store already in '"+keyturn.Clean(dir)+"'", "use it, or move it away first, with its root key")
 	}
-	sweep(path)
+	durable.Sweep(path)
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		if err := write(path, Text(generate())); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, unwritable(path, err)
@@ -61,7 +58,7 @@ func makeFile(dir, name, text string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return unwritable(path, err)
 	}
-	sweep(filepath.Join(dir, "*.key"))
+	durable.Sweep(filepath.Join(dir, "*.key"))
 	err := write(path, text)
 	if errors.Is(err, fs.ErrExist) {
 		return keyturn.E(keyturn.Conflict, "there is a root key already in '"+keyturn.Clean(path)+"'", "").Because(err)
@@ -72,31 +69,15 @@ func makeFile(dir, name, text string) error {
 	return nil
 }
 
-// sweep removes what an init that was killed left behind an hour ago or longer: a
-// younger one may still be at work.
-func sweep(path string) {
-	left, _ := filepath.Glob(path + ".new-*")
-	for _, f := range left {
-		if fi, err := os.Lstat(f); err == nil && time.Since(fi.ModTime()) > time.Hour {
-			_ = os.Remove(f)
-		}
-	}
-}
-
 // write makes a file that is complete from its first moment, and durable when
-// write returns.
+// write returns. It returns fs.ErrExist where the name is taken.
 func write(path, text string) error {
-	id := make([]byte, 4)
-	_, _ = rand.Read(id)
-	temp := path + ".new-" + hex.EncodeToString(id)
+	temp := durable.TempName(path)
+	defer os.Remove(temp) // where it does not get its name
 	if err := fill(temp, text); err != nil {
 		return err
 	}
-	defer os.Remove(temp)
-	if err := durable.Claim(temp, path); err != nil {
-		return err
-	}
-	return durable.SyncFolder(filepath.Dir(path))
+	return durable.Publish(temp, path)
 }
 
 func fill(path, text string) error {
@@ -105,10 +86,7 @@ func fill(path, text string) error {
 		return err
 	}
 	_, err = io.WriteString(f, text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		_ = os.Remove(path)
-	}
-	return err
+	return errors.Join(err, f.Close())
 }
 
 func loadFile(dir, name string) ([]byte, error) {
@@ -156,7 +134,7 @@ func private(path, what string, limit int64) ([]byte, error) {
 	if runtime.GOOS != "windows" && fi.Mode().Perm()&0o077 != 0 {
 		return nil, keyturn.E(keyturn.Invalid, "others can use "+shown, "chmod 600 "+keyturn.Quote(path))
 	}
-	if !ours(fi) {
+	if durable.Foreign(fi) {
 		return nil, keyturn.E(keyturn.Invalid, shown+" belongs to another user", "chown it to yourself, if you trust where it comes from")
 	}
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))

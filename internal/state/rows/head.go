@@ -80,8 +80,8 @@ func (s Sum) Encode(e *codec.Encoder) {
 	e.Bytes(b)
 }
 
-// DecodeSum reads a sum.
-func DecodeSum(d *codec.Decoder) (s Sum) {
+// decodeSum reads a sum.
+func decodeSum(d *codec.Decoder) (s Sum) {
 	b := d.Bytes()
 	if len(b) != 40 {
 		d.Bad = true
@@ -117,7 +117,7 @@ func (k Keys) OpenTop(sealed []byte) (*Top, error) {
 	h.Last.Seq, h.Pruned, h.Generation = int64(d.Num()), int64(d.Num()), int64(d.Num())
 	leaf := d.Bytes()
 	h.Tree = bytes.Clone(d.Bytes())
-	h.Items, h.Secrets = DecodeSum(&d), DecodeSum(&d)
+	h.Items, h.Secrets = decodeSum(&d), decodeSum(&d)
 	if err != nil || !d.Done() || len(leaf) != len(h.Last.Leaf) || h.Stage >= stages {
 		return nil, Damage("the end of the audit log is not known")
 	}

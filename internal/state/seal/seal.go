@@ -25,8 +25,7 @@ import (
 	"github.com/keyturn/keyturn/internal/state/codec"
 )
 
-// Format is the version of the form that ciphertexts have now. Those of format 1
-// have no epoch, and can be opened with FormatOne.
+// Format is the version of the form of ciphertexts, and part of their associated data.
 const Format = 2
 
 const (
@@ -56,7 +55,6 @@ var names = [purposes]string{"head", "info", "data", "log", "item"}
 // key is a master key and what is derived of it.
 type key struct {
 	epoch  int
-	format int
 	store  string // id
 	master []byte
 	index  []byte // of HMACs under which rows are looked up
@@ -66,8 +64,8 @@ type key struct {
 	aead [purposes]cipher.AEAD
 }
 
-func newKey(format int, store string, epoch int, master []byte) (*key, error) {
-	k := &key{epoch: epoch, format: format, store: store, master: master}
+func newKey(store string, epoch int, master []byte) (*key, error) {
+	k := &key{epoch: epoch, store: store, master: master}
 	if len(master) != KeySize || epoch < 0 || epoch > 1<<31 {
 		return nil, errors.New("not a master key")
 	}
@@ -97,16 +95,16 @@ func NewAEAD(key []byte) (cipher.AEAD, error) {
 
 func (k *key) hmac(with []byte, parts []string) []byte {
 	h := hmac.New(sha256.New, with)
-	h.Write(place(k.format, k.store, parts))
+	h.Write(place(k.store, parts))
 	return h.Sum(nil)
 }
 
 // place is the associated data of one ciphertext: format, store, and parts that
 // begin with a purpose. Each part has its length in front, so that no two lists
 // give the same bytes.
-func place(format int, store string, parts []string) []byte {
+func place(store string, parts []string) []byte {
 	e := make(codec.Encoder, 0, 128)
-	e.Text("keyturn " + strconv.Itoa(format))
+	e.Text("keyturn " + strconv.Itoa(Format))
 	e.Text(store)
 	for _, p := range parts {
 		e.Text(p)
@@ -128,7 +126,7 @@ type Ring struct {
 
 // NewRing returns the keys of a new store, drawn by chance.
 func NewRing(store string) (*Ring, error) {
-	k, err := newKey(Format, store, 1, Random(KeySize))
+	k, err := newKey(store, 1, Random(KeySize))
 	return &Ring{[]*key{k}}, err
 }
 
@@ -136,13 +134,8 @@ func NewRing(store string) (*Ring, error) {
 // the newest so far.
 func (r *Ring) Next() (*Ring, error) {
 	now := r.keys[0]
-	k, err := newKey(Format, now.store, now.epoch+1, Random(KeySize))
+	k, err := newKey(now.store, now.epoch+1, Random(KeySize))
 	return &Ring{[]*key{k, now}}, err
-}
-
-// Derive returns a key for one purpose, of the newest key.
-func (r *Ring) Derive(purpose string) ([]byte, error) {
-	return Derive(r.keys[0].master, r.keys[0].store, purpose)
 }
 
 // Last returns the ring with its newest key alone.
@@ -161,18 +154,12 @@ func (r *Ring) Prefix() []byte {
 // Overhead is how many bytes stand in front of what was encrypted: with the tag at
 // the end they stand for the whole.
 func (r *Ring) Overhead() int {
-	if r.keys[0].format == 1 {
-		return nonceSize
-	}
 	return epochSize + nonceSize
 }
 
 // of returns the key of a ciphertext, and the rest of it; nil where it is of no
 // epoch of the ring.
 func (r *Ring) of(sealed []byte) (*key, []byte) {
-	if r.keys[0].format == 1 {
-		return r.keys[0], sealed
-	}
 	if len(sealed) < epochSize {
 		return nil, nil
 	}
@@ -191,7 +178,7 @@ func (r *Ring) Seal(p Purpose, plain []byte, parts ...string) []byte {
 	k := r.keys[0]
 	out := make([]byte, epochSize, epochSize+nonceSize+len(plain)+TagSize)
 	binary.BigEndian.PutUint32(out, uint32(k.epoch))
-	return k.aead[p].Seal(out, nil, plain, place(k.format, k.store, parts))
+	return k.aead[p].Seal(out, nil, plain, place(k.store, parts))
 }
 
 // Open decrypts what Seal made, under any key of the ring. An error says only that
@@ -201,7 +188,7 @@ func (r *Ring) Open(p Purpose, sealed []byte, parts ...string) ([]byte, error) {
 	if k == nil {
 		return nil, errors.New("of another epoch")
 	}
-	return k.aead[p].Open(nil, nil, rest, place(k.format, k.store, parts))
+	return k.aead[p].Open(nil, nil, rest, place(k.store, parts))
 }
 
 // OpenNewest is Open of what every change of keys makes anew: what an older epoch
@@ -215,7 +202,7 @@ func (r *Ring) OpenNewest(p Purpose, sealed []byte, parts ...string) ([]byte, er
 
 // Place is the associated data of what is encrypted with a data key.
 func (r *Ring) Place(parts ...string) []byte {
-	return place(r.keys[0].format, r.keys[0].store, parts)
+	return place(r.keys[0].store, parts)
 }
 
 // MAC returns the HMAC under which new rows stand.
@@ -269,12 +256,12 @@ func (o *Root) Wrap(r *Ring, kind, where string) []byte {
 		e.Num(k.epoch)
 		e.Bytes(k.master)
 	}
-	return o.wrap.Seal(nil, nil, e, place(Format, o.store, []string{"master", kind, where}))
+	return o.wrap.Seal(nil, nil, e, place(o.store, []string{"master", kind, where}))
 }
 
 // Unwrap returns the ring that Wrap was given.
 func (o *Root) Unwrap(wrapped []byte, kind, where string) (*Ring, error) {
-	plain, err := o.wrap.Open(nil, nil, wrapped, place(Format, o.store, []string{"master", kind, where}))
+	plain, err := o.wrap.Open(nil, nil, wrapped, place(o.store, []string{"master", kind, where}))
 	if err != nil {
 		return nil, err
 	}
@@ -282,7 +269,7 @@ func (o *Root) Unwrap(wrapped []byte, kind, where string) (*Ring, error) {
 	r := &Ring{}
 	for range d.Count() {
 		epoch, master := d.Num(), d.Bytes()
-		k, err := newKey(Format, o.store, epoch, master)
+		k, err := newKey(o.store, epoch, master)
 		if err != nil || d.Bad {
 			return nil, errors.New("not a ring of keys")
 		}
@@ -292,17 +279,6 @@ func (o *Root) Unwrap(wrapped []byte, kind, where string) (*Ring, error) {
 		return nil, errors.New("not a ring of keys")
 	}
 	return r, nil
-}
-
-// FormatOne unwraps the master key of a store of format 1, which opens and looks up
-// as that format did. Nothing can be sealed with it.
-func (o *Root) FormatOne(wrapped []byte, kind, where string) (*Ring, error) {
-	master, err := o.wrap.Open(nil, nil, wrapped, place(1, o.store, []string{"master", kind, where}))
-	if err != nil {
-		return nil, err
-	}
-	k, err := newKey(1, o.store, 0, master)
-	return &Ring{[]*key{k}}, err
 }
 
 // Derive makes a key for a purpose of another.

@@ -117,7 +117,6 @@ func TestWrap(t *testing.T) {
 		"another kind":  func() (*Ring, error) { return root.Unwrap(w, "keychain", "root.key") },
 		"another place": func() (*Ring, error) { return root.Unwrap(w, "file", "other.key") },
 		"another store": func() (*Ring, error) { return other.Unwrap(w, "file", "root.key") },
-		"format 1":      func() (*Ring, error) { return root.FormatOne(w, "file", "root.key") },
 		"cut":           func() (*Ring, error) { return root.Unwrap(w[:len(w)-1], "file", "root.key") },
 		"nothing":       func() (*Ring, error) { return root.Unwrap(nil, "file", "root.key") },
 	} {

@@ -7,7 +7,7 @@ import (
 	"syscall"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/state/disk"
+	"github.com/keyturn/keyturn/internal/durable"
 	"github.com/ncruces/go-sqlite3"
 )
 
@@ -44,7 +44,7 @@ func Fail(ctx context.Context, path string, err error) error {
 	switch {
 	case is(syscall.ENOTDIR):
 		return e(keyturn.Invalid, shown+" cannot be a store: a part of its path is a file", "KEYTURN_HOME names the folder that keyturn may use")
-	case is(sqlite3.FULL, syscall.ENOSPC), is(sqlite3.CANTOPEN, sqlite3.IOERR) && disk.Full(path):
+	case is(sqlite3.FULL, syscall.ENOSPC), is(sqlite3.CANTOPEN, sqlite3.IOERR) && durable.Full(path):
 		return e(keyturn.Unavailable, "the disk is full: "+shown+" cannot grow", "make room on that disk, then try again; nothing was changed")
 	case is(sqlite3.BUSY, sqlite3.LOCKED):
 		return e(keyturn.Unavailable, "the store "+shown+" is locked by another process", "see which keyturn process is still running, then try again")

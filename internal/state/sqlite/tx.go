@@ -9,7 +9,7 @@ import (
 	"syscall"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/state/disk"
+	"github.com/keyturn/keyturn/internal/durable"
 	"github.com/ncruces/go-sqlite3"
 )
 
@@ -56,7 +56,7 @@ func Write(ctx context.Context, conn Conn, path string, durable bool, do func() 
 // after a crash.
 func uncertain(path string, err error) error {
 	if !errors.Is(err, sqlite3.IOERR) || errors.Is(err, syscall.ENOSPC) ||
-		!errors.Is(err, sqlite3.IOERR_FSYNC) && disk.Full(path) { // the log could not grow: nothing was committed
+		!errors.Is(err, sqlite3.IOERR_FSYNC) && durable.Full(path) { // the log could not grow: nothing was committed
 		return err
 	}
 	return &keyturn.Error{Code: keyturn.Unavailable, Unknown: true, Err: err,

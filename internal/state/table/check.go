@@ -1,6 +1,5 @@
 // Package table works on whole tables of a store: it checks their rows against what
-// the head says of them, encrypts them anew, and brings those of format 1 to this
-// one. It does so in transactions of whoever calls it.
+// the head says of them, and encrypts them anew. It does so in its caller's transactions.
 package table
 
 import (

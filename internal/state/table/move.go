@@ -15,7 +15,6 @@ import (
 type Mover struct {
 	Conn     sqlite.Conn // with a transaction that may write
 	From, To rows.Keys
-	All      bool  // of the rows; else those of old epochs
 	Pruned   int64 // the head's
 	// Sums are changed with the rows.
 	SecretsWere, SecretsAre, ItemsWere, ItemsAre *rows.Sum
@@ -52,8 +51,8 @@ type secretRow struct {
 // Secrets moves rows of secrets.
 func (m *Mover) Secrets(ctx context.Context) (int, error) {
 	var found []secretRow
-	const query = "SELECT id, name, newest, head FROM secret WHERE id > ? AND (? OR substr(head, 1, 4) <> ?) ORDER BY id"
-	err := m.some(ctx, query, []any{m.id, m.All, m.To.Prefix()}, func(r *sql.Rows) (int, error) {
+	const query = "SELECT id, name, newest, head FROM secret WHERE id > ? AND substr(head, 1, 4) <> ? ORDER BY id"
+	err := m.some(ctx, query, []any{m.id, m.To.Prefix()}, func(r *sql.Rows) (int, error) {
 		var s secretRow
 		err := r.Scan(&s.id, &s.mac, &s.newest, &s.head)
 		found = append(found, s)
@@ -91,9 +90,9 @@ func (m *Mover) Versions(ctx context.Context) (int, error) {
 	var found []versionRow
 	const query = `SELECT v.secret, v.number, v.info, v.key, v.data, s.name, coalesce(s.newest, 0), s.head
 		FROM version v LEFT JOIN secret s ON s.id = v.secret
-		WHERE (v.secret, v.number) > (?, ?) AND (? OR substr(v.info, 1, 4) <> ? OR substr(v.key, 1, 4) <> ?) ORDER BY v.secret, v.number`
+		WHERE (v.secret, v.number) > (?, ?) AND (substr(v.info, 1, 4) <> ? OR substr(v.key, 1, 4) <> ?) ORDER BY v.secret, v.number`
 	prefix := m.To.Prefix()
-	err := m.some(ctx, query, []any{m.id, m.number, m.All, prefix, prefix}, func(r *sql.Rows) (int, error) {
+	err := m.some(ctx, query, []any{m.id, m.number, prefix, prefix}, func(r *sql.Rows) (int, error) {
 		var v versionRow
 		s := &v.secret
 		err := r.Scan(&s.id, &v.number, &v.info, &v.key, &v.data, &s.mac, &s.newest, &s.head)
@@ -151,19 +150,15 @@ func (m *Mover) Items(ctx context.Context) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if err := m.moveItem(ctx, r, kind, it); err != nil {
+		m.ItemsWere.Remove(m.From.ItemTagOf(r))
+		if err := sqlite.Exec(ctx, m.Conn, "DELETE FROM item WHERE kind = ? AND id = ?", r.Kind, r.ID); err != nil {
+			return 0, err
+		}
+		if err := PutItem(ctx, m.Conn, m.ItemsAre, m.To.SealItem(kind, it), m.To); err != nil {
 			return 0, err
 		}
 	}
 	return len(found), nil
-}
-
-func (m *Mover) moveItem(ctx context.Context, r rows.Item, kind string, it keyturn.Item) error {
-	m.ItemsWere.Remove(m.From.ItemTagOf(r))
-	if err := sqlite.Exec(ctx, m.Conn, "DELETE FROM item WHERE kind = ? AND id = ?", r.Kind, r.ID); err != nil {
-		return err
-	}
-	return PutItem(ctx, m.Conn, m.ItemsAre, m.To.SealItem(kind, it), m.To)
 }
 
 // PutItem adds a row of an item that is not there, and its tag to the sum.

@@ -1,0 +1,80 @@
+package answer
+
+import "github.com/keyturn/keyturn"
+
+// Approval is a request that a person can approve.
+type Approval struct {
+	ID          string `json:"id"`
+	Fingerprint string `json:"fingerprint"`
+	URL         string `json:"url,omitempty"`
+	Expires     string `json:"expires"`
+}
+
+// Error is a failure, with a code for programs.
+type Error struct {
+	Ref     string       `json:"ref,omitempty"`
+	Code    keyturn.Code `json:"code"`
+	Message string       `json:"message"`
+	Hint    string       `json:"hint,omitempty"`
+	By      string       `json:"by,omitempty"`
+	Outcome string       `json:"outcome,omitempty"` // "unknown": a change may have happened
+	Cause   string       `json:"cause,omitempty"`   // with -v
+}
+
+// OfError returns the document of an operation that failed or waits for an approval. The
+// operation has the name that the door gives it, and err is not nil. The door adds the
+// platform of the mount, where it knows it.
+func OfError(operation string, err error, verbose bool) Document {
+	doc := Document{Operation: operation}
+	e := keyturn.AsError(err)
+	if !e.Ref.IsZero() {
+		doc.Mount = e.Ref.Mount()
+	}
+	doc.Fail(e, verbose)
+	return doc
+}
+
+// Fail makes the document that of a failure: its status, the request that waits for an
+// approval, the error and each of the errors that it joins. Causes are told with verbose.
+func (d *DocumentOf[S, W]) Fail(e *keyturn.Error, verbose bool) {
+	d.Status, d.AuditID, d.Approval = "error", e.AuditID, ApprovalOf(e.Approval)
+	if e.Code == keyturn.Pending {
+		d.Status = "pending"
+	}
+	told := ErrorOf(e, verbose)
+	d.Error, d.Errors = &told, nil
+	for _, each := range e.Each {
+		d.Errors = append(d.Errors, ErrorOf(each, verbose))
+	}
+}
+
+// Partly makes the document that of an operation that was done in part, and adds the errors
+// of what was not done. No errors change nothing.
+func (d *DocumentOf[S, W]) Partly(verbose bool, failed ...*keyturn.Error) {
+	for _, e := range failed {
+		d.Status, d.Errors = "partial", append(d.Errors, ErrorOf(e, verbose))
+	}
+}
+
+// ErrorOf returns an error in words that are safe to show. Its cause is told with verbose.
+func ErrorOf(e *keyturn.Error, verbose bool) Error {
+	d := Error{Code: e.Code, Message: keyturn.CleanLines(e.Message), Hint: keyturn.CleanLines(e.Hint), By: e.By}
+	if !e.Ref.IsZero() {
+		d.Ref = e.Ref.String()
+	}
+	if e.Unknown {
+		d.Outcome = "unknown"
+	}
+	if verbose && e.Err != nil {
+		d.Cause = keyturn.CleanLines(e.Err.Error())
+	}
+	return d
+}
+
+// ApprovalOf returns the request that an error or a record is about; nil for none.
+func ApprovalOf(a *keyturn.Approval) *Approval {
+	if a == nil {
+		return nil
+	}
+	return &Approval{ID: a.ID, Fingerprint: a.Fingerprint, URL: a.URL, Expires: Stamp(a.Expires)}
+}

@@ -1,0 +1,26 @@
+package answer
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+)
+
+type rawJSON string
+
+// MarshalJSON returns the JSON as it is.
+func (r rawJSON) MarshalJSON() ([]byte, error) { return []byte(r), nil }
+
+// compact returns a document on one line, with the order of its members.
+func compact(t *testing.T, doc any) string {
+	t.Helper()
+	b, err := Encode(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := json.Compact(&out, b); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}

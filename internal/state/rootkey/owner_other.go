@@ -1,7 +1,0 @@
-//go:build !unix
-
-package rootkey
-
-import "io/fs"
-
-func ours(fs.FileInfo) bool { return true }
