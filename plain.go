@@ -127,22 +127,32 @@ func plainText(s string) bool {
 // quote behind the word may close a quoted text, "auth/users/password", instead of
 // opening a password.
 func plainDocument(s string) bool {
-	for {
-		m := written.FindStringSubmatchIndex(s)
+	const word = len("password")
+	for at := 0; ; {
+		m := written.FindStringSubmatchIndex(s[at:])
 		if m == nil {
 			return true
 		}
-		const word = len("password")
-		end := m[0] + word // of the word, where it is that one
-		if line := s[strings.LastIndexByte(s[:m[0]], '\n')+1 : m[0]]; strings.EqualFold(s[m[0]:end], "password") && end < len(s) && strings.Count(line, s[end:end+1])%2 == 1 && strings.ContainsRune(`"'`, rune(s[end])) {
+		begin, end := at+m[0], at+m[0]+word // of the word, where it is that one
+		if strings.EqualFold(s[begin:end], "password") && closes(s, begin, end) {
 			if q := quotedMember.FindStringSubmatch(s[end+1:]); q != nil && q[1] != filled {
 				return false
 			}
-		} else if s[m[2]+1:m[3]] != filled {
+		} else if s[at+m[2]+1:at+m[3]] != filled {
 			return false
 		}
-		s = s[end:]
+		at = end
 	}
+}
+
+// closes reports whether a quote follows s[begin:end] and closes a text that begins on
+// the same line.
+func closes(s string, begin, end int) bool {
+	if end == len(s) || s[end] != '"' && s[end] != '\'' {
+		return false
+	}
+	line := s[strings.LastIndexByte(s[:begin], '\n')+1 : begin]
+	return strings.Count(line, s[end:end+1])%2 == 1
 }
 
 // plainWords looks for addresses among the words of a line.

@@ -57,6 +57,7 @@ func TestPlainStatements(t *testing.T) {
 		`CREATE USER '{{name}}'@'%' IDENTIFIED BY 'kt-fake'`:                                                                                                 false,
 		`CREATE USER '{{name}}'@'%' IDENTIFIED WITH mysql_native_password AS "kt-fake"`:                                                                      false,
 		`CREATE USER '{{name}}'@'%' identified by password 'kt-fake'`:                                                                                        false,
+		"{\"user\": \"x\", \"password\": \"{{password}}\", \"password\": \"kt-fake\"}":                                                                       false,
 		`SET PASSWORD = PASSWORD('kt-fake')`:                                                                                                                 false,
 		`{"password": "kt-fake"}`:                                                                                                                            false,
 	} {
@@ -126,6 +127,7 @@ func TestPlainText(t *testing.T) {
 		`CREATE ROLE "{{name}}" PASSWORD '{{password}}'; ALTER ROLE app PASSWORD 'kt-fake'`:                                                                  false,
 		`CREATE USER '{{name}}'@'%' IDENTIFIED BY 'kt-fake'`:                                                                                                 false,
 		`CREATE USER '{{name}}'@'%' identified by password 'kt-fake'`:                                                                                        false,
+		"{\"user\": \"x\", \"password\": \"{{password}}\", \"password\": \"kt-fake\"}":                                                                       false,
 		`SET PASSWORD = PASSWORD('kt-fake')`:                                                                                                                 false,
 		`{"password": "kt-fake"}`:                                                                                                                            false,
 
@@ -133,12 +135,27 @@ func TestPlainText(t *testing.T) {
 		"path \"auth/userpass/users/{{identity.entity.aliases.x.name}}/password\" {\n  capabilities = [\"update\"]\n  allowed_parameters = {\n    \"password\" = []\n  }\n}\n":     true,
 		"path \"secret/data/x\" {\n  capabilities = [\"create\"]\n  required_parameters = [\"password\", \"token\"]\n  denied_parameters = { \"password\" = [\"a\", \"b\"] }\n}\n": true,
 		"# Reset a password, \"reset password\"\n# see https://developer.hashicorp.com/vault/docs/secrets: tokens\npath \"auth/token/create\" { capabilities = [\"update\"] }\n":   true,
-		`path "sys/policies/password/x" { capabilities = ["read"] }`:                                  true,
-		`{"path": {"auth/userpass/users/+/password": {"capabilities": ["update"]}}}`:                  true,
-		"# admin is postgresql://admin:kt-fake@db\npath \"secret/*\" { capabilities = [\"read\"] }\n": false,
+		"path \"secret/data/x\" {\n  required_parameters = [\"password\", \"old_password\", \"password\"]\n}\n":                                                                    true,
+		`path "sys/policies/password/x" { capabilities = ["read"] }`:                                                                                                               true,
+		`{"path": {"auth/userpass/users/+/password": {"capabilities": ["update"]}}}`:                                                                                               true,
+		"# admin is postgresql://admin:kt-fake@db\npath \"secret/*\" { capabilities = [\"read\"] }\n":                                                                              false,
 	} {
 		if keyturn.PlainText(text) != plain {
 			t.Errorf("%s: %v", text, !plain)
 		}
 	}
+}
+
+// Whatever a text is, looking at it ends, and a password in an address on a line of its
+// own is found.
+func FuzzPlainText(f *testing.F) {
+	for _, s := range []string{"", "myapp", "path \"auth/users/password\" {}", "PASSWORD 'x'", "password\"", "identified by '", "a:b@c", "postgresql://", "x\x01", "%2570assword=x", "\n'password'\n"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		keyturn.PlainText(s)
+		if keyturn.PlainText(s + "\npostgresql://admin:kt-fake@db/x\n" + s) {
+			t.Errorf("it hides a password: %q", s)
+		}
+	})
 }
