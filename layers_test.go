@@ -95,7 +95,7 @@ var trades = []trade{
 	{"golang.org/x/crypto/argon2", []string{"journal", "state/rootkey"}, "passphrases are stretched where they are checked, nowhere else"},
 	{"golang.org/x/crypto/chacha20poly1305", []string{"state/rootkey"}, "what is encrypted, state encrypts"},
 	{"golang.org/x/mod/sumdb", []string{"audit/verify"}, "trees, proofs and signed notes are verified by one pure package, and made by the same arithmetic"},
-	{"golang.org/x/term", []string{"cli/command", "cli/pick", "cli/secret", "launch"}, "only a prompt, a choice on the screen and a child's terminal switch echo and modes"},
+	{"golang.org/x/term", []string{"cli/term", "launch"}, "only a prompt, a choice on the screen and a child's terminal switch echo and modes"},
 	{"golang.org/x/sys", []string{"launch", "launch/program", "whois", "durable", "state/rootkey", "filelock"}, "system calls stay in the packages that have a file for each system"},
 	{"os/exec", []string{"launch", "launch/clipboard", "launch/browser"}, "one package starts programs for people, one the tools of a clipboard, and one a browser: without a shell, with the environment it was given"},
 	{"net/http", []string{"platform/wire", "platform/vault", "platform/vault/api", "platform/vault/login", "platform/vault/admin", "platform/vault/lease"}, "a platform asks its server; nothing else in this program speaks to a network"},

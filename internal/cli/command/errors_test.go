@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/term"
 )
 
 // Who interrupts a change that was under way is told that nobody knows whether it
@@ -19,7 +20,7 @@ func TestEndInterrupted(t *testing.T) {
 		err     error
 		unknown bool
 	}{
-		"at a prompt":    {ErrInterrupted, false},
+		"at a prompt":    {term.ErrInterrupted, false},
 		"a read":         {keyturn.E(keyturn.Unavailable, "given up", "").Because(context.Canceled), false},
 		"a change":       {&keyturn.Error{Code: keyturn.Unavailable, Unknown: true, Message: "given up", Err: context.Canceled}, true},
 		"without a code": {context.Canceled, false},

@@ -13,7 +13,7 @@ import (
 func (c *Command) WhichMode(ctx context.Context, e *keyturn.Error) (string, error) {
 	c.Say("%s", keyturn.CleanLines(e.Message))
 	for {
-		answer, err := c.Prompt().Line(ctx, "Keep them (m, merge), let them go (r, replace), or stop (s)?")
+		answer, err := c.Ask(ctx, "Keep them (m, merge), let them go (r, replace), or stop (s)?")
 		if err != nil {
 			return "", err
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -68,11 +69,11 @@ refused, unless a rule or an approval says so.`,
 }
 
 func copySecret(ctx context.Context, c *command.Command, s *session.Session, op keyturn.CopySecret) error {
-	if s.Actor.Kind == keyturn.Person && c.Prompt().Possible() && !c.JSON() {
+	if s.Actor.Kind == keyturn.Person && c.Possible() && !c.JSON() {
 		staysBehind(ctx, c, s, op)
 	}
 	res, err := session.Ask[*keyturn.Copied](ctx, s, op)
-	for err != nil && c.Prompt().Possible() && !c.JSON() {
+	for err != nil && c.Possible() && !c.JSON() {
 		e := keyturn.AsError(err)
 		switch {
 		case e.Reason == keyturn.WouldVanish && op.Mode == "":
@@ -81,7 +82,7 @@ func copySecret(ctx context.Context, c *command.Command, s *session.Session, op 
 			}
 		case e.Reason == keyturn.WouldLose && !op.Lossy:
 			c.Say("%s", keyturn.CleanLines(e.Message))
-			yes, err := c.Prompt().Confirm(ctx, "Copy the rest?")
+			yes, err := c.Confirm(ctx, "Copy the rest?")
 			if err != nil {
 				return err
 			}
@@ -126,7 +127,7 @@ func copied(c *command.Command, op keyturn.CopySecret, res *keyturn.Copied) erro
 		if op.Verify {
 			doc.Verified = &res.Verified
 		}
-		return command.Done(said, c.Print(doc))
+		return term.Done(said, c.Print(doc))
 	}
 	lines := []string{said + "  " + c.Dim(arrow(res.Receipt, res.Target))}
 	for _, l := range res.Left {
@@ -144,7 +145,7 @@ func copied(c *command.Command, op keyturn.CopySecret, res *keyturn.Copied) erro
 	}
 	for _, l := range lines {
 		if err := c.Line("%s", l); err != nil {
-			return command.Done(said, err)
+			return term.Done(said, err)
 		}
 	}
 	return nil

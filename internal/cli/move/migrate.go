@@ -11,6 +11,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/migrate"
 	"github.com/keyturn/keyturn/internal/session"
@@ -191,7 +192,7 @@ func (m *migrator) halfDone(err error) error {
 		return err
 	}
 	m.Say("the migration %s is half done; go on with: keyturn migrate --resume %s", half.ID, half.ID)
-	return command.ErrInterrupted
+	return term.ErrInterrupted
 }
 
 // showPlan prints what moves and what stays, and why.
@@ -276,7 +277,7 @@ func (m *migrator) done(p *migrate.Plan, out *migrate.Outcome) error {
 		for _, f := range p.Files {
 			doc.Artifacts = append(doc.Artifacts, f.Path())
 		}
-		return command.Done(said, m.Print(doc))
+		return term.Done(said, m.Print(doc))
 	}
 	m.tell(p, out.Notices)
 	lines := []string{}
@@ -291,7 +292,7 @@ func (m *migrator) done(p *migrate.Plan, out *migrate.Outcome) error {
 	}
 	for _, l := range lines {
 		if err := m.Line("%s", l); err != nil {
-			return command.Done(said, err)
+			return term.Done(said, err)
 		}
 	}
 	for _, t := range out.Todo {
@@ -441,11 +442,11 @@ func (m *migrator) ended(out *migrate.Outcome, kind, said string, next ...string
 				doc.Artifacts = append(doc.Artifacts, f.Path)
 			}
 		}
-		return command.Done(said, m.Print(doc))
+		return term.Done(said, m.Print(doc))
 	}
 	for _, l := range append([]string{said}, next...) {
 		if err := m.Line("%s", l); err != nil {
-			return command.Done(said, err)
+			return term.Done(said, err)
 		}
 	}
 	return nil

@@ -6,16 +6,17 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/term"
 )
 
 // wrote prints the answer of every change of one secret: what was done, where it
 // went, and what may come next.
 func wrote(c *command.Command, res *keyturn.Changed, kind, said string, next ...string) error {
 	if c.JSON() {
-		return command.Done(said, c.Print(changeDoc(res, kind)))
+		return term.Done(said, c.Print(changeDoc(res, kind)))
 	}
 	if err := c.Line("%s  %s", said, c.Dim(went(res.Receipt, res.Target))); err != nil {
-		return command.Done(said, err)
+		return term.Done(said, err)
 	}
 	if res.Unseen {
 		c.Say("note: %s", unseen)
@@ -25,7 +26,7 @@ func wrote(c *command.Command, res *keyturn.Changed, kind, said string, next ...
 	}
 	for _, l := range next {
 		if err := c.Line("%s", l); err != nil {
-			return command.Done(said, err)
+			return term.Done(said, err)
 		}
 	}
 	return nil

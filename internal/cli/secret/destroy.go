@@ -10,6 +10,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -42,7 +43,7 @@ elsewhere. 'keyturn delete' can be undone.`,
 			if o.ref, err = r.whole(args[0], "destroy", hint); err != nil {
 				return err
 			}
-			if !c.Yes && (c.JSON() || !c.Prompt().Possible()) {
+			if !c.Yes && (c.JSON() || !c.Possible()) {
 				return needsYes(c, o)
 			}
 			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return destroySecret(ctx, c, s, o) })
@@ -92,7 +93,7 @@ func destroySecret(ctx context.Context, c *command.Command, s *session.Session, 
 				*doc.Secrets = append(*doc.Secrets, answer.Secret{Ref: doc.Secret.Ref, Version: answer.VersionOf(v), State: string(keyturn.Destroyed)})
 			}
 		}
-		return command.Done("destroyed "+o.what(), c.Print(doc))
+		return term.Done("destroyed "+o.what(), c.Print(doc))
 	}
 	return wrote(c, res, keyturn.DestroySecret{}.Kind(), "destroyed "+o.what())
 }
@@ -109,7 +110,7 @@ func sure(ctx context.Context, c *command.Command, s *session.Session, o destroy
 			question += fmt.Sprintf(" (%d)", len(res.Versions))
 		}
 	}
-	yes, err := c.Prompt().Confirm(ctx, question+", for ever?")
+	yes, err := c.Confirm(ctx, question+", for ever?")
 	if err != nil {
 		return err
 	}

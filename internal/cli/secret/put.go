@@ -13,6 +13,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/parse"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -144,7 +145,7 @@ func putSecret(ctx context.Context, c *command.Command, s *session.Session, o pu
 		return session.Ask[*keyturn.Changed](ctx, s, op)
 	}
 	res, err := put()
-	if op.Mode == "" && keyturn.ReasonOf(err) == keyturn.WouldVanish && c.Prompt().Possible() && !c.JSON() {
+	if op.Mode == "" && keyturn.ReasonOf(err) == keyturn.WouldVanish && c.Possible() && !c.JSON() {
 		if op.Mode, err = c.WhichMode(ctx, keyturn.AsError(err)); err != nil {
 			return err
 		}
@@ -188,7 +189,7 @@ func (o putOptions) granted(c *command.Command, res *keyturn.Changed, said strin
 		if err := c.Print(doc); err != nil {
 			end = err
 		}
-		return command.Done(said, end)
+		return term.Done(said, end)
 	}
 	var next []string
 	if res.Granted != nil {

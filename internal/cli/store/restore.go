@@ -9,6 +9,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -93,7 +94,7 @@ func restore(ctx context.Context, c *command.Command, o session.RestoreOptions) 
 		doc := backupDoc(o, res)
 		doc.AuditID, doc.Target = res.AuditID, "local "+res.Path
 		doc.Store = &answer.Store{ID: res.ID, Path: res.Path, RootKey: res.RootKey, KeyAt: res.KeyAt, Protects: describe.Protects(res.RootKey)}
-		return command.Done(done, c.Print(doc))
+		return term.Done(done, c.Print(doc))
 	}
 	lines := []string{
 		"restored the store of " + describe.When(res.Made) + "  " + c.Dim("→ local "+keyturn.Clean(res.Path)),
@@ -107,7 +108,7 @@ func restore(ctx context.Context, c *command.Command, o session.RestoreOptions) 
 	}
 	for _, l := range lines {
 		if err := c.Line("%s", l); err != nil {
-			return command.Done(done, err)
+			return term.Done(done, err)
 		}
 	}
 	return nil

@@ -103,7 +103,7 @@ func run(c *command.Command, cmd *cobra.Command, o runOptions) error {
 	for _, s := range o.envFrom {
 		o.EnvFrom = append(o.EnvFrom, source(s))
 	}
-	r := &runner.Runner{Facts: facts, Desk: c.Prompt(), Environ: c.Environ, Dir: c.Dir, Read: c.Input}
+	r := &runner.Runner{Facts: facts, Desk: &c.Terminal, Environ: c.Environ, Dir: c.Dir, Read: c.Input}
 	plan, err := r.Plan(o.Options)
 	if err == nil {
 		err = start(c, cmd, plan, begun)

@@ -109,12 +109,12 @@ func confirmTrust(ctx context.Context, c *command.Command, op keyturn.TrustProje
 	if c.Yes {
 		return nil
 	}
-	if !c.Prompt().Possible() {
+	if !c.Possible() {
 		e := keyturn.E(keyturn.Denied, "there is no terminal to ask at", "say --yes if you have looked at it")
 		e.By = "person"
 		return e
 	}
-	yes, err := c.Prompt().Confirm(ctx, "Trust it?")
+	yes, err := c.Confirm(ctx, "Trust it?")
 	if err != nil {
 		return err
 	}
