@@ -31,7 +31,7 @@ func TestEndInterrupted(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			c := &Command{Program: &Program{Out: f, Err: f}, shared: shared{output: output}}
+			c := &Command{Program: &Program{Terminal: term.Terminal{Out: f, Err: f}}, shared: shared{output: output}}
 			if status := c.End(ctx, x.err); status != 130 {
 				t.Errorf("%s: status %d", name, status)
 			}
