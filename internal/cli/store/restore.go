@@ -10,6 +10,7 @@ import (
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/describe"
+	"github.com/keyturn/keyturn/internal/health"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -92,7 +93,7 @@ func restore(ctx context.Context, c *command.Command, o session.RestoreOptions) 
 	if c.JSON() {
 		doc := backupDoc(o, res)
 		doc.AuditID, doc.Target = res.AuditID, "local "+res.Path
-		doc.Store = &answer.Store{ID: res.ID, Path: res.Path, RootKey: res.RootKey, KeyAt: res.KeyAt, Protects: describe.Protects(res.RootKey)}
+		doc.Store = health.StoreOf(res.StoreFacts)
 		return command.Done(done, c.Print(doc))
 	}
 	lines := []string{
