@@ -72,7 +72,7 @@ func (t *Status) Document(verbose bool) answer.Document {
 	if t.Expiring != "" {
 		doc.Notices = append(doc.Notices, t.Expiring)
 	}
-	partial(&doc, t.failed(), verbose)
+	doc.Partly(verbose, t.failed()...)
 	return doc
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/describe"
+	"github.com/keyturn/keyturn/internal/health"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -87,9 +88,8 @@ go on with what they have.`,
 
 func lockDoc(kind string, s *session.Session, res *keyturn.Unlocked) answer.Document {
 	doc := answer.Success(kind, res.Receipt)
-	f := s.Store
 	doc.Platform, doc.Mount = "local", "local"
-	doc.Store = &answer.Store{ID: f.ID, Path: f.Path, RootKey: f.RootKey, KeyAt: f.KeyAt,
-		Protects: describe.Protects(f.RootKey), Unlocked: answer.Stamp(res.Until)}
+	doc.Store = health.StoreOf(s.Store)
+	doc.Store.Unlocked = answer.Stamp(res.Until)
 	return doc
 }

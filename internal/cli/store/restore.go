@@ -11,6 +11,7 @@ import (
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/describe"
+	"github.com/keyturn/keyturn/internal/health"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -93,7 +94,7 @@ func restore(ctx context.Context, c *command.Command, o session.RestoreOptions) 
 	if c.JSON() {
 		doc := backupDoc(o, res)
 		doc.AuditID, doc.Target = res.AuditID, "local "+res.Path
-		doc.Store = &answer.Store{ID: res.ID, Path: res.Path, RootKey: res.RootKey, KeyAt: res.KeyAt, Protects: describe.Protects(res.RootKey)}
+		doc.Store = health.StoreOf(res.StoreFacts)
 		return term.Done(done, c.Print(doc))
 	}
 	lines := []string{
