@@ -136,15 +136,13 @@ A secret is named MOUNT/NAME, one of its fields MOUNT/NAME#FIELD. The mount
 // commands holds one constructor for each command, in the order of the help.
 func commands() []func(*command.Command) *cobra.Command {
 	return []func(*command.Command) *cobra.Command{
-		quickstartCommand, initCommand, statusCommand, doctorCommand, access.Login, access.Logout, secret.Put, secret.Get,
+		quickstartCommand, initCommand, statusCommand, health.Doctor, access.Login, access.Logout, secret.Put, secret.Get,
 		move.Migrate, use.Run, use.Render, access.Lease, use.Trust, oversee.Approve,
 		secret.List, secret.History, secret.Rollback, secret.Delete, secret.Restore, secret.Destroy,
 		move.Copy, move.Diff, store.Store, oversee.Audit,
 		oversee.Rules, oversee.Config, completionCommand, versionCommand,
 	}
 }
-
-func doctorCommand(c *command.Command) *cobra.Command { return health.Doctor(c, command.Protects) }
 
 func eachCommand(cmd *cobra.Command, f func(*cobra.Command)) {
 	f(cmd)

@@ -13,6 +13,8 @@ import (
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/describe"
+	"github.com/keyturn/keyturn/internal/health"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -47,10 +49,6 @@ for 'keyturn run' to find.`,
 	return cmd
 }
 
-func storeOf(f session.StoreFacts) *answer.Store {
-	return &answer.Store{ID: f.ID, Path: f.Path, RootKey: f.RootKey, KeyAt: f.KeyAt, Protects: command.Protects(f.RootKey)}
-}
-
 func initStore(ctx context.Context, c *command.Command, o initOptions) error {
 	if !slices.Contains([]string{"", "keychain", "file", "passphrase"}, o.key) {
 		return keyturn.E(keyturn.Invalid, "the root key can be kept in the keychain, a file, or under a passphrase, not in '"+keyturn.Clean(o.key)+"'", "say --key keychain, --key file or --key passphrase")
@@ -77,7 +75,7 @@ func initStore(ctx context.Context, c *command.Command, o initOptions) error {
 	if c.JSON() {
 		doc := answer.Document{Operation: keyturn.CreateStore{}.Kind(), Platform: "local", Mount: "local", Status: "success", AuditID: made.AuditID}
 		if err == nil {
-			doc.Store, doc.Target = storeOf(made.StoreFacts), "local "+made.Path
+			doc.Store, doc.Target = health.StoreOf(made.StoreFacts), "local "+made.Path
 		}
 		if project != "" {
 			doc.Artifacts = []string{project}
@@ -102,7 +100,7 @@ func tellStore(c *command.Command, made session.Created) error {
 	if err := c.Line("its root key is in %s", keyturn.Clean(made.KeyAt)); err != nil {
 		return err
 	}
-	for _, p := range command.Protects(made.RootKey) {
+	for _, p := range describe.Protects(made.RootKey) {
 		if err := c.Line("  %s", p); err != nil {
 			return err
 		}

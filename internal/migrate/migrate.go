@@ -29,6 +29,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/migrate/imports"
 	"github.com/keyturn/keyturn/internal/migrate/rewrite"
 	"github.com/keyturn/keyturn/internal/rules"
@@ -154,7 +155,7 @@ func Unfinished(ctx context.Context, s *session.Session) ([]session.Unfinished, 
 		case keyturn.MigrationBegun: // no file was changed, and nothing is stored for sure
 			next = "give the command again, or: keyturn migrate --forget " + x.ID
 		}
-		out = append(out, session.Unfinished{What: "a migration into " + x.Ref.Short() + ", begun " + when(x) + ", is not finished (" + x.Phase + ")", Next: next})
+		out = append(out, session.Unfinished{What: "a migration into " + x.Ref.Short() + ", begun " + describe.When(x.Began) + ", is not finished (" + x.Phase + ")", Next: next})
 	}
 	return out, nil
 }
@@ -241,9 +242,6 @@ func (m *Migrator) abs(path string) string {
 func has(x keyturn.Migration, path string) bool {
 	return slices.ContainsFunc(x.Files, func(f keyturn.MigratedFile) bool { return f.Path == path })
 }
-
-// when is the time when a migration began, for people.
-func when(x keyturn.Migration) string { return x.Began.Local().Format("2006-01-02 15:04:05") }
 
 // Paths are the files of a migration, for people.
 func Paths(x keyturn.Migration) string {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/migrate/rewrite"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -256,7 +257,7 @@ func (m *Migrator) meant(ctx context.Context, x keyturn.Migration, s search) err
 	if m.Yes {
 		return nil
 	}
-	what := "the migration " + x.ID + " of " + Paths(x) + ", by " + keyturn.Clean(x.By) + ", " + when(x)
+	what := "the migration " + x.ID + " of " + Paths(x) + ", by " + keyturn.Clean(x.By) + ", " + describe.When(x.Began)
 	if !m.Session.CanAsk() {
 		return keyturn.E(keyturn.Invalid, "it would be "+what+", and there is nobody to ask",
 			"name it: keyturn migrate "+s.flag+" "+x.ID+s.more+"\nor take the last one without a question: --yes").About(x.Ref)

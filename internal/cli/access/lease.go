@@ -13,6 +13,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -120,9 +121,9 @@ func ends(l keyturn.LeaseInfo) string {
 	case l.Seconds == 0:
 		return "never by itself"
 	case l.Renewable:
-		return fmt.Sprintf("%s, in %s; it can be renewed", command.When(l.Expires), l.Term())
+		return fmt.Sprintf("%s, in %s; it can be renewed", describe.When(l.Expires), l.Term())
 	}
-	return fmt.Sprintf("%s, in %s", command.When(l.Expires), l.Term())
+	return fmt.Sprintf("%s, in %s", describe.When(l.Expires), l.Term())
 }
 
 func leaseRenew(c *command.Command) *cobra.Command {
@@ -234,7 +235,7 @@ func find(ctx context.Context, c *command.Command, s *session.Session, word stri
 	case len(of) > 1:
 		var hint []string
 		for _, l := range of {
-			hint = append(hint, fmt.Sprintf("%s   (%s, of %s, since %s)", l.ID, l.State, keyturn.Clean(l.By), command.When(l.Began)))
+			hint = append(hint, fmt.Sprintf("%s   (%s, of %s, since %s)", l.ID, l.State, keyturn.Clean(l.By), describe.When(l.Began)))
 		}
 		return keyturn.LeaseInfo{}, keyturn.E(keyturn.Conflict, fmt.Sprintf("there are %d leases of %s", len(of), keyturn.Clean(ref.Short())), "name one:\n"+strings.Join(hint, "\n")).About(ref)
 	case refErr == nil && ref != ref.Secret():
@@ -320,7 +321,7 @@ func tellLeases(c *command.Command, res *keyturn.Leases) error {
 	}
 	var rows [][]string
 	for _, l := range res.Leases {
-		state, end := l.State, command.When(l.Expires)
+		state, end := l.State, describe.When(l.Expires)
 		if l.Problem != "" {
 			state += " (" + string(l.Problem) + ")"
 		}

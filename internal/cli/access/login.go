@@ -10,6 +10,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -121,7 +122,7 @@ func login(ctx context.Context, c *command.Command, s *session.Session, op keytu
 	}
 	until := "it does not end"
 	if !res.Expires.IsZero() {
-		until = "until " + command.When(res.Expires)
+		until = "until " + describe.When(res.Expires)
 		if res.Renewable {
 			until += ", renewed while it is used"
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -104,7 +105,7 @@ func logout(ctx context.Context, c *command.Command, s *session.Session, op keyt
 		if res.Expires.IsZero() {
 			c.Say("  it works for whoever has it until somebody revokes it")
 		} else {
-			c.Say("  it works for whoever has it until %s", command.When(res.Expires))
+			c.Say("  it works for whoever has it until %s", describe.When(res.Expires))
 		}
 	}
 	if notice != "" {

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"text/tabwriter"
-	"time"
 	"unicode/utf8"
 
 	"golang.org/x/term"
@@ -148,14 +147,6 @@ func (c *Command) PrintRevealed(doc answer.Document, values map[string]keyturn.V
 
 // Verbose reports whether causes of errors are shown.
 func (c *Command) Verbose() bool { return c.verbose }
-
-// When is a time as a person reads it.
-func When(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.Local().Format("2006-01-02 15:04:05")
-}
 
 // SortedKeys are the keys of a map in order.
 func SortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

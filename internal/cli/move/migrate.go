@@ -11,6 +11,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/migrate"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -362,7 +363,7 @@ func (m *migrator) list(ctx context.Context) error {
 		if x.Open() && x.Phase != keyturn.MigrationBegun {
 			phase += ", cut off"
 		}
-		rows = append(rows, []string{x.ID, command.When(x.Began), phase, keyturn.Clean(x.Ref.Short()), strings.Join(files, " ")})
+		rows = append(rows, []string{x.ID, describe.When(x.Began), phase, keyturn.Clean(x.Ref.Short()), strings.Join(files, " ")})
 	}
 	if len(rows) == 0 && m.OnTerminal() {
 		return m.Line("no migrations are kept")

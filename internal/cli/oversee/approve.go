@@ -4,15 +4,14 @@ package oversee
 
 import (
 	"context"
-	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -50,7 +49,7 @@ first.`,
 }
 
 func requestOf(r keyturn.Request) answer.Request {
-	d := answer.Request{Approval: *answer.ApprovalOf(&r.Approval), Caller: r.Actor, Operation: r.Op.Kind(), Summary: sentence(r.Op), Refs: []string{},
+	d := answer.Request{Approval: *answer.ApprovalOf(&r.Approval), Caller: r.Actor, Operation: r.Op.Kind(), Summary: describe.Operation(r.Op), Refs: []string{},
 		Created: answer.Stamp(r.Created), Reason: keyturn.Clean(r.Reason), Opens: keyturn.Clean(r.Opens), Ends: keyturn.Clean(r.Ends), Needs: r.Needs, Given: r.Given}
 	for _, ref := range r.Op.Refs() {
 		d.Refs = append(d.Refs, ref.String())
@@ -79,26 +78,15 @@ func listRequests(ctx context.Context, c *command.Command, s *session.Session) e
 		return c.Line("no request is open")
 	}
 	for _, r := range res.Requests {
-		state := ""
-		if r.Given >= r.Needs {
-			state = ", approved and not used yet"
-		} else if r.Needs > 1 {
-			state = fmt.Sprintf(", %d of %d approvals", r.Given, r.Needs)
+		e := describe.EntryOf(r)
+		state := e.Asked
+		if e.State != "" {
+			state += ", " + e.State
 		}
-		if err := c.Line("%s   %s   %s, %s ago%s", c.Bold(r.ID), r.Fingerprint, short(visible(r.Actor.Principal()), 60), age(time.Since(r.Created)), state); err != nil {
+		if err := c.Line("%s   %s   %s, %s", c.Bold(e.ID), e.Fingerprint, e.Caller, state); err != nil {
 			return err
 		}
-		lines := wrapped("  ", sentence(r.Op))
-		if r.Ends != "" {
-			lines = append(lines, wrapped("  ", "careful: this "+visible(r.Ends))...)
-		}
-		if r.Opens != "" {
-			lines = append(lines, wrapped("  ", "careful: "+visible(r.Opens))...)
-		}
-		if r.Reason != "" {
-			lines = append(lines, wrapped("  | ", "they say: "+short(visible(r.Reason), 300))...)
-		}
-		for _, l := range lines {
+		for _, l := range e.Lines() {
 			if err := c.Line("%s", l); err != nil {
 				return err
 			}
@@ -107,10 +95,10 @@ func listRequests(ctx context.Context, c *command.Command, s *session.Session) e
 	return nil
 }
 
-// approve shows one request in full, on standard error where the passphrase is
-// asked for too, and says yes.
+// approve shows one request in full, on standard error, where the passphrase is asked
+// for too, and approves it.
 func approve(ctx context.Context, c *command.Command, s *session.Session, op keyturn.ApproveRequest) error {
-	if s.Actor.Kind == keyturn.Person { // the door tells the others
+	if s.Actor.Kind == keyturn.Person { // broker refuses the others
 		res, err := keyturn.Do[*keyturn.Requests](ctx, s.Service, keyturn.ListRequests{})
 		if err != nil {
 			return err
@@ -119,13 +107,12 @@ func approve(ctx context.Context, c *command.Command, s *session.Session, op key
 			if r.ID != op.ID {
 				continue
 			}
-			if op.Remember && r.Rule == "" && r.Broad != "" {
-				return keyturn.E(keyturn.Invalid, r.Broad, "approve it once, without --remember")
+			if op.Remember {
+				if err := describe.Rememberable(r); err != nil {
+					return err
+				}
 			}
-			if op.Remember && len(visible(r.Rule)) > maxBlock {
-				return keyturn.E(keyturn.Invalid, "this cannot be remembered: the rule is too long to be shown", "approve it once, without --remember")
-			}
-			for _, l := range screen(r, op.Remember) {
+			for _, l := range describe.ReviewOf(r, op.Remember).Lines() {
 				c.Say("%s", l)
 			}
 		}
@@ -147,17 +134,4 @@ func approve(ctx context.Context, c *command.Command, s *session.Session, op key
 		return c.Line("approved, now and from now on: the rule is at %s", keyturn.Clean(res.Rule))
 	}
 	return c.Line("approved once: the same command by the same caller now goes through, until %s", res.Request.Expires.Local().Format("15:04"))
-}
-
-// age is a duration as a person says it.
-func age(d time.Duration) string {
-	switch {
-	case d < 2*time.Second:
-		return "a second"
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%d seconds", int(d.Seconds()))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%d minutes", int(d.Minutes()))
-	}
-	return fmt.Sprintf("%d hours", int(d.Hours()))
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/durable"
 	"github.com/keyturn/keyturn/internal/parse"
 	"github.com/keyturn/keyturn/internal/session"
@@ -247,7 +248,7 @@ It asks on a terminal, needs --yes elsewhere, is recorded, and is for people onl
 			}
 			o.op.Before = time.Now().Add(-age).UTC().Truncate(time.Microsecond)
 			if !c.Yes && (c.JSON() || !c.Prompt().Possible()) {
-				return keyturn.E(keyturn.Invalid, "this drops the content of all records before "+command.When(o.op.Before)+" for ever, and there is nobody to ask",
+				return keyturn.E(keyturn.Invalid, "this drops the content of all records before "+describe.When(o.op.Before)+" for ever, and there is nobody to ask",
 					"say it: keyturn audit prune --older-than "+keyturn.Quote(keyturn.Clean(o.older))+" --yes\nto keep them elsewhere: keyturn audit export --out audit.jsonl")
 			}
 			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return prune(ctx, c, s, o) })
@@ -259,7 +260,7 @@ It asks on a terminal, needs --yes elsewhere, is recorded, and is for people onl
 
 func prune(ctx context.Context, c *command.Command, s *session.Session, o pruneOptions) error {
 	if !c.Yes {
-		yes, err := c.Prompt().Confirm(ctx, "Drop the content of all records before "+command.When(o.op.Before)+", for ever?")
+		yes, err := c.Prompt().Confirm(ctx, "Drop the content of all records before "+describe.When(o.op.Before)+", for ever?")
 		if err != nil {
 			return err
 		}

@@ -6,10 +6,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
-	"github.com/keyturn/keyturn/internal/config"
-	"github.com/keyturn/keyturn/internal/session"
+	"github.com/keyturn/keyturn/internal/health"
 )
 
 // Config returns the command 'keyturn config'.
@@ -37,32 +35,16 @@ func checkConfig(c *command.Command) error {
 	if err != nil {
 		return err
 	}
-	entries := facts.Operator.Entries()
-	entries = append(entries, facts.Project.Entries()...)
-	var notices []string
-	for _, w := range facts.Rules.Lint(facts.Mounts) {
-		n := w.Where.String() + ": " + w.Message
-		if w.Hint != "" {
-			n += " (" + w.Hint + ")"
-		}
-		notices = append(notices, n)
-	}
-	if facts.Operator != nil && facts.Operator.Unchecked != "" {
-		notices = append(notices, facts.Operator.Unchecked)
-	}
+	found := health.ConfigurationOf(facts)
 	if c.JSON() {
-		list := []answer.Setting{}
-		for _, e := range entries {
-			list = append(list, answer.Setting(e))
-		}
-		return c.Print(answer.Document{Operation: "check-config", Status: "success", Settings: &list, Notices: notices})
+		return c.Print(found.Document())
 	}
-	return configText(c, facts, entries, notices)
+	return configText(c, facts.Operator == nil, found)
 }
 
-func configText(c *command.Command, facts session.Facts, entries []config.Entry, notices []string) error {
+func configText(c *command.Command, defaults bool, found health.Configuration) error {
 	file := ""
-	for _, e := range entries {
+	for _, e := range found.Entries {
 		if e.File != file {
 			file = e.File
 			if err := c.Line("%s", c.Bold(keyturn.Clean(file))); err != nil {
@@ -73,17 +55,17 @@ func configText(c *command.Command, facts session.Facts, entries []config.Entry,
 			return err
 		}
 	}
-	if facts.Operator == nil {
+	if defaults {
 		if err := c.Line("no operator's configuration: people may do everything here, agents and services nothing"); err != nil {
 			return err
 		}
 	}
-	for _, n := range notices {
+	for _, n := range found.Notices {
 		if err := c.Line("warning: %s", keyturn.Clean(n)); err != nil {
 			return err
 		}
 	}
-	if len(notices) == 0 {
+	if len(found.Notices) == 0 {
 		return c.Line("the configuration is right")
 	}
 	return nil

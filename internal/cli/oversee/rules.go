@@ -1,14 +1,12 @@
 package oversee
 
 import (
-	"strings"
-
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
-	"github.com/keyturn/keyturn/internal/rules"
+	"github.com/keyturn/keyturn/internal/health"
 )
 
 type explainOptions struct {
@@ -49,34 +47,10 @@ used for; --to is a secret that it would be copied to.`,
 }
 
 func explainRules(c *command.Command, o explainOptions) error {
-	kinds := []string{o.who}
-	if o.who == "everyone" {
-		if c.JSON() {
-			return keyturn.E(keyturn.Invalid, "one answer is about one kind of caller", "ask for user:NAME, agents and services in turn")
-		}
-		kinds = []string{"user:*", "agents", "services"}
+	if o.who == health.Everyone && c.JSON() {
+		return keyturn.E(keyturn.Invalid, "one answer is about one kind of caller", "ask for user:NAME, agents and services in turn")
 	}
-	var actors []keyturn.Actor
-	for _, who := range kinds {
-		actor, err := actorOf(who)
-		if err != nil {
-			return err
-		}
-		actors = append(actors, actor)
-	}
-	verb := keyturn.Verb(o.verb)
-	if !verb.Valid() {
-		var all []string
-		for _, v := range keyturn.Verbs() {
-			all = append(all, string(v))
-		}
-		return keyturn.E(keyturn.Invalid, "no verb '"+keyturn.Clean(o.verb)+"'", "there are "+strings.Join(all, ", "))
-	}
-	ref, err := keyturn.ParseRef(o.ref)
-	if err != nil {
-		return err
-	}
-	sink, err := o.sink(verb)
+	q, err := health.NewQuestion(o.who, o.verb, o.ref, o.run, o.to)
 	if err != nil {
 		return err
 	}
@@ -84,19 +58,11 @@ func explainRules(c *command.Command, o explainOptions) error {
 	if err != nil {
 		return err
 	}
-	for i, actor := range actors {
-		q := rules.Request{Actor: actor, Verb: verb, Path: ref.Path(), Sink: sink}
-		d, lines := facts.Rules.Decide(q), facts.Rules.Explain(q)
-		if sink.To != "" {
-			if opens, yes := facts.Rules.Launders(actor, q.Path, sink.To, false); yes {
-				d.Effect = rules.Deny
-				lines = append(lines, "deny, without an approval: "+opens.Why)
-			}
-		}
+	for i, d := range q.Answers(facts.Rules) {
 		if c.JSON() {
-			return c.Print(answer.Document{Operation: "explain-rules", Status: "success",
-				Decision: &answer.Decision{Who: o.who, Verb: o.verb, Path: ref.Path(), Effect: d.Effect.String(), Rule: d.Where(), Because: lines}})
+			return c.Print(answer.Document{Operation: "explain-rules", Status: "success", Decision: &d})
 		}
+		lines := d.Because
 		if i > 0 {
 			lines = append([]string{""}, lines...)
 		}
@@ -107,37 +73,4 @@ func explainRules(c *command.Command, o explainOptions) error {
 		}
 	}
 	return nil
-}
-
-// sink is where a value would go.
-func (o explainOptions) sink(verb keyturn.Verb) (rules.Sink, error) {
-	if o.to == "" {
-		return rules.Sink{Run: o.run}, nil
-	}
-	to, err := keyturn.ParseRef(o.to)
-	if err != nil {
-		return rules.Sink{}, err
-	}
-	if verb != keyturn.Use || len(o.run) > 0 {
-		return rules.Sink{}, command.Usage("--to is about a value that is used by copying it: use, without a command")
-	}
-	return rules.Sink{Mount: to.Mount(), To: to.Path()}, nil
-}
-
-// actorOf is an actor that a principal names, for a question about rules.
-func actorOf(who string) (keyturn.Actor, error) {
-	kind, name, ok := strings.Cut(who, ":")
-	if !ok {
-		name = "*"
-	}
-	kinds := map[string]keyturn.ActorKind{"user": keyturn.Person, "agent": keyturn.Agent, "service": keyturn.ServiceKind}
-	if !ok {
-		kinds = map[string]keyturn.ActorKind{"agents": keyturn.Agent, "services": keyturn.ServiceKind}
-	}
-	k, known := kinds[kind]
-	if !known || name == "" {
-		return keyturn.Actor{}, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(who)+"' is nobody that rules know",
-			"write user:NAME, agent:NAME, service:NAME, agents, services or everyone; for a group one of its members")
-	}
-	return keyturn.Actor{Kind: k, Name: name, Proof: "asked about"}, nil
 }

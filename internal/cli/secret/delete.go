@@ -7,6 +7,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -47,7 +48,7 @@ func deleteSecret(ctx context.Context, c *command.Command, s *session.Session, r
 	}
 	back := "restore with: keyturn restore " + keyturn.Quote(ref.Short())
 	if !res.Until.IsZero() {
-		back += "   (until " + command.When(res.Until) + ")"
+		back += "   (until " + describe.When(res.Until) + ")"
 	}
 	return wrote(c, res, keyturn.DeleteSecret{}.Kind(), "deleted "+named(c, res.Secret), back)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -87,7 +88,7 @@ func getSecret(ctx context.Context, c *command.Command, s *session.Session, o ge
 		doc.Secret = &d
 		return c.Print(doc)
 	}
-	if err := describe(c, info); err != nil {
+	if err := printSecret(c, info); err != nil {
 		return err
 	}
 	if c.OnTerminal() {
@@ -96,9 +97,9 @@ func getSecret(ctx context.Context, c *command.Command, s *session.Session, o ge
 	return nil
 }
 
-// describe prints what is known of a version, for people.
-func describe(c *command.Command, info keyturn.Info) error {
-	rows := [][]string{{"version", keyturn.Clean(info.Version)}, {"created", command.When(info.Created)}}
+// printSecret prints what is known of a version, for people.
+func printSecret(c *command.Command, info keyturn.Info) error {
+	rows := [][]string{{"version", keyturn.Clean(info.Version)}, {"created", describe.When(info.Created)}}
 	if info.State != keyturn.Live {
 		rows = append(rows, []string{"state", string(info.State)})
 	}
@@ -120,10 +121,10 @@ func describe(c *command.Command, info keyturn.Info) error {
 		rows = append(rows, []string{"labels", keyValues(info.Labels)})
 	}
 	if !info.Expires.IsZero() {
-		rows = append(rows, []string{"expires", command.When(info.Expires)})
+		rows = append(rows, []string{"expires", describe.When(info.Expires)})
 	}
 	if !info.Ends.IsZero() {
-		rows = append(rows, []string{"ends", command.When(info.Ends) + " (its platform deletes it then)"})
+		rows = append(rows, []string{"ends", describe.When(info.Ends) + " (its platform deletes it then)"})
 	}
 	if err := c.Line("%s", c.Bold(keyturn.Clean(info.Ref.Short()))); err != nil {
 		return err

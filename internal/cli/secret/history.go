@@ -10,6 +10,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -70,7 +71,7 @@ func history(ctx context.Context, c *command.Command, s *session.Session, ref ke
 	}
 	rows := [][]string{}
 	for _, v := range res.Versions {
-		rows = append(rows, []string{keyturn.Clean(v.Version), command.When(v.Created), standingOf(v), fieldList(v), versionNotes(v)})
+		rows = append(rows, []string{keyturn.Clean(v.Version), describe.When(v.Created), standingOf(v), fieldList(v), versionNotes(v)})
 	}
 	return c.Columns([]string{"VERSION", "CREATED", "STATE", "FIELDS", "LABELS"}, rows)
 }
@@ -102,10 +103,10 @@ func fieldList(v keyturn.Info) string {
 func versionNotes(v keyturn.Info) string {
 	notes := keyValues(v.Labels)
 	if !v.Expires.IsZero() {
-		notes = strings.TrimPrefix(notes+", expires "+command.When(v.Expires), ", ")
+		notes = strings.TrimPrefix(notes+", expires "+describe.When(v.Expires), ", ")
 	}
 	if !v.Ends.IsZero() {
-		notes = strings.TrimPrefix(notes+", ends "+command.When(v.Ends), ", ")
+		notes = strings.TrimPrefix(notes+", ends "+describe.When(v.Ends), ", ")
 	}
 	if notes == "" {
 		return "-"

@@ -12,6 +12,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/parse"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -248,7 +249,7 @@ func listText(c *command.Command, under keyturn.Prefix, found iter.Seq2[keyturn.
 			unnamed++
 			continue
 		} else {
-			row = []string{keyturn.Clean(info.Ref.Short()), keyturn.Clean(info.Version), command.When(info.Created), remarks(info, now)}
+			row = []string{keyturn.Clean(info.Ref.Short()), keyturn.Clean(info.Version), describe.When(info.Created), remarks(info, now)}
 		}
 		if !tty {
 			row = row[:1]

@@ -9,6 +9,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -40,7 +41,7 @@ that KEYTURN_PASSPHRASE_FILE names is read, which only you may be able to read.`
 				if c.JSON() {
 					return c.Print(lockDoc(op.Kind(), s, res))
 				}
-				return c.Line("unlocked until %s; 'keyturn store lock' ends that", command.When(res.Until))
+				return c.Line("unlocked until %s; 'keyturn store lock' ends that", describe.When(res.Until))
 			})
 		},
 	}
@@ -89,6 +90,6 @@ func lockDoc(kind string, s *session.Session, res *keyturn.Unlocked) answer.Docu
 	f := s.Store
 	doc.Platform, doc.Mount = "local", "local"
 	doc.Store = &answer.Store{ID: f.ID, Path: f.Path, RootKey: f.RootKey, KeyAt: f.KeyAt,
-		Protects: command.Protects(f.RootKey), Unlocked: answer.Stamp(res.Until)}
+		Protects: describe.Protects(f.RootKey), Unlocked: answer.Stamp(res.Until)}
 	return doc
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -74,7 +75,7 @@ func rekey(ctx context.Context, c *command.Command, s *session.Session, op keytu
 	if c.JSON() {
 		doc := answer.Success(op.Kind(), res.Receipt)
 		doc.Platform, doc.Mount, doc.Target = "local", "local", "local "+f.Path
-		doc.Store = &answer.Store{ID: f.ID, Path: f.Path, RootKey: f.RootKey, KeyAt: f.KeyAt, Protects: command.Protects(f.RootKey)}
+		doc.Store = &answer.Store{ID: f.ID, Path: f.Path, RootKey: f.RootKey, KeyAt: f.KeyAt, Protects: describe.Protects(f.RootKey)}
 		return command.Done(done, c.Print(doc))
 	}
 	told := "replaced all keys"

@@ -9,6 +9,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -91,11 +92,11 @@ func restore(ctx context.Context, c *command.Command, o session.RestoreOptions) 
 	if c.JSON() {
 		doc := backupDoc(o, res)
 		doc.AuditID, doc.Target = res.AuditID, "local "+res.Path
-		doc.Store = &answer.Store{ID: res.ID, Path: res.Path, RootKey: res.RootKey, KeyAt: res.KeyAt, Protects: command.Protects(res.RootKey)}
+		doc.Store = &answer.Store{ID: res.ID, Path: res.Path, RootKey: res.RootKey, KeyAt: res.KeyAt, Protects: describe.Protects(res.RootKey)}
 		return command.Done(done, c.Print(doc))
 	}
 	lines := []string{
-		"restored the store of " + command.When(res.Made) + "  " + c.Dim("→ local "+keyturn.Clean(res.Path)),
+		"restored the store of " + describe.When(res.Made) + "  " + c.Dim("→ local "+keyturn.Clean(res.Path)),
 		"its new root key is in " + keyturn.Clean(res.KeyAt),
 	}
 	if res.Aside != "" {
@@ -122,7 +123,7 @@ func checked(c *command.Command, o session.RestoreOptions, res session.Restored)
 	if c.JSON() {
 		return c.Print(backupDoc(o, res))
 	}
-	if err := c.Line("the backup is whole: store %s as of %s, made by keyturn %s", keyturn.Clean(res.ID), command.When(res.Made), keyturn.Clean(res.Writer)); err != nil {
+	if err := c.Line("the backup is whole: store %s as of %s, made by keyturn %s", keyturn.Clean(res.ID), describe.When(res.Made), keyturn.Clean(res.Writer)); err != nil {
 		return err
 	}
 	if err := c.Line("%d records of the log, verified; head %s", res.Log.Size, keyturn.Clean(res.Log.Root)); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -61,7 +62,7 @@ func (l *leases) attend(ctx context.Context, mount string, list []keyturn.LeaseI
 		names = append(names, keyturn.Clean(lease.Ref.Short()))
 	}
 	l.session.Attend(ctx, mount, longest, func(end time.Time, why string) {
-		l.c.Say("note: %s: it ends at %s, and with it what the command was given of %s", why, command.When(end), strings.Join(names, ", "))
+		l.c.Say("note: %s: it ends at %s, and with it what the command was given of %s", why, describe.When(end), strings.Join(names, ", "))
 	})
 }
 
@@ -73,7 +74,7 @@ func (l *leases) keep(ctx context.Context, lease keyturn.LeaseInfo) {
 	name, term := keyturn.Clean(lease.Ref.Short()), lease.Term()
 	end := time.Now().Add(term)
 	if !lease.Renewable {
-		l.c.Say("note: the lease of %s cannot be renewed: it ends at %s", name, command.When(end))
+		l.c.Say("note: the lease of %s cannot be renewed: it ends at %s", name, describe.When(end))
 		return
 	}
 	told := false
@@ -88,7 +89,7 @@ func (l *leases) keep(ctx context.Context, lease keyturn.LeaseInfo) {
 		case err == nil:
 			term = res.Lease.Term()
 			if term > 0 && now.Add(term).Before(end.Add(time.Second)) {
-				l.c.Say("note: the lease of %s has reached its longest time: it ends at %s", name, command.When(end))
+				l.c.Say("note: the lease of %s has reached its longest time: it ends at %s", name, describe.When(end))
 				return
 			}
 			if term == 0 {
@@ -101,7 +102,7 @@ func (l *leases) keep(ctx context.Context, lease keyturn.LeaseInfo) {
 			told = true
 			e := keyturn.AsError(err)
 			l.c.Say("note: the lease of %s could not be renewed: %s", name, keyturn.Clean(e.Message))
-			l.c.Say("  it ends at %s; what the command was given works no more then", command.When(end))
+			l.c.Say("  it ends at %s; what the command was given works no more then", describe.When(end))
 			if !passing(e.Code) {
 				return
 			}

@@ -19,6 +19,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/health"
 	"github.com/keyturn/keyturn/internal/launch"
 	"github.com/keyturn/keyturn/internal/leak"
 	"github.com/keyturn/keyturn/internal/session"
@@ -199,7 +200,7 @@ func (r *running) expiring(now time.Time) (notices []string) {
 		return nil
 	}
 	for _, d := range slices.Concat(r.delivery.Env, r.delivery.Files) {
-		n := command.ExpiryNotice(d.Ref, d.Expires, now)
+		n := health.ExpiryNotice(d.Ref, d.Expires, now)
 		if n != "" && d.Label != "" && !slices.Contains(notices, n) {
 			notices = append(notices, n)
 		}

@@ -1,221 +1,24 @@
-package oversee
+// Package describe says in words what an operation does: for a person who is asked for
+// a yes, and for a reader of the audit log. Doors print what it returns.
+//
+// All that it returns is safe to show. Control and bidirectional characters are
+// replaced, and text that a caller wrote cannot pass for something that keyturn says.
+package describe
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/cli/command"
 )
 
-// What is shown before a yes is partly written by whoever asks. None of it may
-// look like something that keyturn says: a terminal breaks long lines where it
-// likes, so every line is broken here, below the width of any terminal; what is
-// theirs stands behind a mark at the margin, and before the facts; and blanks
-// that could push text to another place are counted.
-const (
-	width    = 76      // columns of a line
-	maxBlock = 4 << 10 // bytes of one text of theirs
-	margin   = "  | "
-)
-
-// screen is what a person reads before the passphrase: all that is approved, then
-// a few lines that say who asks for what.
-func screen(r keyturn.Request, remember bool) []string {
-	form := "it cannot be shown"
-	if f, err := keyturn.EncodeOp(r.Op); err == nil {
-		form = string(f)
-	}
-	var out []string
-	cut := 0
-	add := func(title string, texts ...string) {
-		lines, rest := block(texts...)
-		if len(lines) > 0 {
-			out = append(append(out, title), lines...)
-		}
-		cut += rest
-	}
-	// What the fingerprint is of, and the same to be read.
-	add("exactly this, in its canonical form:", form)
-	if r.Reason != "" {
-		add("they say, in their own words, which nobody checked:", r.Reason)
-	}
-	add("that is:", details(r.Op)...)
-	switch {
-	case r.Rule != "" && remember:
-		add("from now on, by a rule that is written:", r.Rule)
-	case r.Rule != "":
-		add("with --remember this would be written:", r.Rule)
-	}
-	return append(out, header(r, cut, remember)...)
-}
-
-// header is the facts, last on the screen.
-func header(r keyturn.Request, cut int, remember bool) []string {
-	who := r.Actor.Principal()
-	if r.Actor.For != "" {
-		who += ", for " + r.Actor.For
-	}
-	if r.Actor.Detail != "" {
-		who += " (" + r.Actor.Detail + ")"
-	}
-	out := []string{"", "request " + r.ID + "   fingerprint " + r.Fingerprint}
-	fact := func(name, text string) {
-		for i, l := range wrapped("            ", text) {
-			if i == 0 {
-				l = fmt.Sprintf("  %-9s ", name) + strings.TrimPrefix(l, "            ")
-			}
-			out = append(out, l)
-		}
-	}
-	fact("who", short(visible(who), 200))
-	fact("wants to", sentence(r.Op))
-	fact("asked", age(time.Since(r.Created))+" ago; it runs out at "+r.Expires.Local().Format("15:04"))
-	if r.Needs > 1 {
-		fact("needs", fmt.Sprintf("%d approvals, %d are given", r.Needs, r.Given))
-	}
-	if r.Opens != "" {
-		fact("careful", visible(r.Opens))
-	}
-	if r.Ends != "" {
-		fact("careful", "this "+visible(r.Ends))
-	}
-	if op, ok := r.Op.(keyturn.Login); ok && op.Method == "token" {
-		fact("careful", "whose token it will be is not known: they bring whatever they like, and all who use this store are that one then")
-	}
-	if len(r.Files) > 0 {
-		fact("careful", wholeFiles(r))
-	}
-	if remember && r.Rule != "" {
-		fact("remember", "a rule is written too: the one above")
-	}
-	if cut > 0 {
-		fact("careful", fmt.Sprintf("%d bytes of what it asks for are too long to be shown above", cut))
-	}
-	return out
-}
-
-// wholeFiles says of which files all comes out, or is destroyed: the first few of many.
-func wholeFiles(r keyturn.Request) string {
-	const most = 8
-	var names []string
-	for i, f := range r.Files {
-		if i == most {
-			names = append(names, fmt.Sprintf("and %d more", len(r.Files)-most))
-			break
-		}
-		names = append(names, short(visible(f), 200))
-	}
-	what := "whole files come out, with all that they held before, not only the values that were moved: "
-	if _, forget := r.Op.(keyturn.ForgetMigration); forget {
-		what = "all that these files held before is destroyed: "
-	}
-	return what + strings.Join(names, ", ")
-}
-
-// block is text of theirs, a line for each and broken where it is too long, with
-// the mark at the margin; at most maxBlock bytes. It tells how many are left out.
-func block(texts ...string) (lines []string, rest int) {
-	room := maxBlock
-	for _, text := range texts {
-		if text == "" {
-			continue
-		}
-		text = visible(text)
-		if room <= 0 {
-			rest += len(text)
-			continue
-		}
-		shown := text
-		if len(shown) > room {
-			shown = shown[:room]
-			for len(shown) > 0 && !utf8.ValidString(shown) {
-				shown = shown[:len(shown)-1]
-			}
-			rest += len(text) - len(shown)
-		}
-		room -= len(shown)
-		for len(shown) > 0 {
-			n := fitting(shown, width-len(margin))
-			lines = append(lines, margin+shown[:n])
-			shown = shown[n:]
-		}
-	}
-	if rest > 0 {
-		lines = append(lines, fmt.Sprintf("    … and %d more bytes", rest))
-	}
-	return lines, rest
-}
-
-// wrapped breaks text at blanks where it can, behind an indent.
-func wrapped(indent, text string) []string {
-	var out []string
-	for text != "" {
-		n := fitting(text, width-len(indent))
-		end := n
-		if n < len(text) {
-			if i := strings.LastIndexByte(text[:n], ' '); i > n/2 {
-				n, end = i+1, i
-			}
-		}
-		out = append(out, indent+text[:end])
-		text = text[n:]
-	}
-	return out
-}
-
-// fitting is how many bytes of s fit into so many columns; what is not ASCII is
-// taken to be wide.
-func fitting(s string, columns int) int {
-	for i, r := range s {
-		w := 1
-		if r >= utf8.RuneSelf {
-			w = 2
-		}
-		if columns -= w; columns < 0 && i > 0 {
-			return i
-		}
-	}
-	return len(s)
-}
-
-// visible is Clean, with runs of blanks counted, and no blank but a space.
-func visible(s string) string {
-	var b strings.Builder
-	run, odd := 0, false
-	flush := func() {
-		switch {
-		case run >= 3 || odd:
-			fmt.Fprintf(&b, "␣×%d", run)
-		default:
-			b.WriteString("  "[:run])
-		}
-		run, odd = 0, false
-	}
-	for _, r := range keyturn.Clean(s) {
-		if blank(r) {
-			run, odd = run+1, odd || r != ' '
-			continue
-		}
-		flush()
-		b.WriteRune(r)
-	}
-	flush()
-	return b.String()
-}
-
-// blank reports whether r shows as nothing.
-func blank(r rune) bool {
-	return unicode.IsSpace(r) || unicode.Is(unicode.Z, r) || slices.Contains([]rune{'\u115f', '\u1160', '\u2800', '\u3164', '\uffa0'}, r)
-}
-
-// sentence says in words what an operation would do: a verb, what to, and with
-// what. It is safe to show, and not long.
-func sentence(op keyturn.Op) string {
+// Operation says in one sentence what an operation would do: "see the value of
+// local/a", "run `npm test` with local/a#key". The sentence is clean, and long texts in
+// it are cut.
+func Operation(op keyturn.Op) string {
 	what := things(op.Refs())
 	switch op := op.(type) {
 	case keyturn.ListSecrets:
@@ -280,8 +83,7 @@ func sentence(op keyturn.Op) string {
 		return "log in to the mount " + short(visible(op.Mount), 60) + ", for all who use this store"
 	case keyturn.Logout:
 		return "log out of the mount " + short(visible(op.Mount), 60) + ", for all who use this store"
-	}
-	if op, ok := op.(keyturn.BackupStore); ok {
+	case keyturn.BackupStore:
 		who := "whoever knows a passphrase"
 		if !op.Passphrase {
 			who = short(visible(strings.Join(op.Recipients, ", ")), 300)
@@ -294,7 +96,7 @@ func sentence(op keyturn.Op) string {
 	return strings.ReplaceAll(op.Kind(), "-", " ") + " " + what
 }
 
-// things names references, the first few of many.
+// things names references; of many, the first eight and how many more there are.
 func things(refs []keyturn.Ref) string {
 	const most = 8
 	var out []string
@@ -308,7 +110,8 @@ func things(refs []keyturn.Ref) string {
 	return strings.Join(out, ", ")
 }
 
-// details says in words what decides: where each value goes, and on which terms.
+// details says all that an operation was given: where each value goes, and on which
+// terms. The lines are not clean yet.
 func details(op keyturn.Op) []string {
 	var out []string
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
@@ -387,14 +190,14 @@ func details(op keyturn.Op) []string {
 	return out
 }
 
-// actionDetails tells all that an action was given: a policy with every line, since
-// who says yes to it must have seen it.
+// actionDetails says all that a platform's action was given, a policy with every line
+// of it: a person who approves the action must have seen it whole.
 func actionDetails(op keyturn.PlatformAction) []string {
 	var out []string
 	if !op.On.IsZero() {
 		out = append(out, "about "+op.On.Short())
 	}
-	for _, name := range command.SortedKeys(op.Args) {
+	for _, name := range slices.Sorted(maps.Keys(op.Args)) {
 		for _, text := range op.Args[name] {
 			for l := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
 				out = append(out, name+" = "+l)
@@ -415,6 +218,8 @@ func actionDetails(op keyturn.PlatformAction) []string {
 	return out
 }
 
+// putDetails says which fields a put replaces, keeps and generates, on which condition,
+// and what it declares of the secret.
 func putDetails(op keyturn.PutSecret) []string {
 	var out []string
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
@@ -453,7 +258,7 @@ func putDetails(op keyturn.PutSecret) []string {
 		}
 		add("field %s is generated%s", g.Field, how)
 	}
-	for _, k := range command.SortedKeys(op.Labels) {
+	for _, k := range slices.Sorted(maps.Keys(op.Labels)) {
 		add("label %s = %s", k, op.Labels[k])
 	}
 	for _, k := range op.Unlabel {
@@ -462,14 +267,7 @@ func putDetails(op keyturn.PutSecret) []string {
 	return out
 }
 
-// short is s cut to so many characters.
-func short(s string, most int) string {
-	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "…"
-	}
-	return s
-}
-
+// commandLine is a command as a shell would take it, clean.
 func commandLine(args []string) string {
 	out := make([]string, len(args))
 	for i, a := range args {

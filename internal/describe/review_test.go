@@ -1,4 +1,4 @@
-package oversee
+package describe
 
 import (
 	"strings"
@@ -40,7 +40,7 @@ func TestScreenCannotBeSpoofed(t *testing.T) {
 		} {
 			r := keyturn.Request{Approval: keyturn.Approval{ID: "realreal", Fingerprint: "real-finger", Expires: time.Now()}, Op: op, Reason: text, Rule: text,
 				Actor: keyturn.Actor{Kind: keyturn.Agent, Name: "x", Detail: text}}
-			lines := screen(r, true)
+			lines := ReviewOf(r, true).Lines()
 			facts := -1
 			for i, l := range lines {
 				if n := utf8.RuneCountInString(l); n > width || fitting(l, width) < len(l) {
@@ -95,7 +95,7 @@ func TestScreenTellsWhatDecides(t *testing.T) {
 			From: []keyturn.Source{{Ref: ref.Secret(), Prefix: "P_"}}, Files: []keyturn.Binding{{Name: "/f", Ref: ref}}, Project: "/p/keyturn.yaml"},
 			[]string{"program /opt/npm", "in the folder /home/a", "variable E = local/a#f (may be missing)", "variables P_… = all fields of local/a", "file /f = local/a#f", "project /p/keyturn.yaml"}},
 	} {
-		got := strings.Join(screen(keyturn.Request{Op: x.op, Rule: "the-rule"}, false), "\n")
+		got := strings.Join(ReviewOf(keyturn.Request{Op: x.op, Rule: "the-rule"}, false).Lines(), "\n")
 		for _, w := range append(x.want, "with --remember this would be written", "the-rule") {
 			if !strings.Contains(got, w) {
 				t.Errorf("%s: no %q in\n%s", x.op.Kind(), w, got)
@@ -119,7 +119,7 @@ func TestVisible(t *testing.T) {
 func TestScreenNamesWholeFiles(t *testing.T) {
 	ref := keyturn.MustRef("local/m")
 	for op, want := range map[keyturn.Op]string{keyturn.RevertMigration{Ref: ref, ID: "x"}: "whole files come out", keyturn.ForgetMigration{Ref: ref, ID: "x"}: "is destroyed"} {
-		lines := screen(keyturn.Request{Op: op, Actor: keyturn.Actor{Kind: keyturn.Agent, Name: "x"}, Files: []string{"/p/.env", "/p/b\x1b.env"}}, false)
+		lines := ReviewOf(keyturn.Request{Op: op, Actor: keyturn.Actor{Kind: keyturn.Agent, Name: "x"}, Files: []string{"/p/.env", "/p/b\x1b.env"}}, false).Lines()
 		text := strings.Join(lines, "\n")
 		if !strings.Contains(text, want) || !strings.Contains(text, "/p/.env") || !strings.Contains(text, "/p/b") || strings.Contains(text, "\x1b") {
 			t.Errorf("%s:\n%s", op.Kind(), text)

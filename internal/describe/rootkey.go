@@ -1,6 +1,7 @@
-package command
+package describe
 
-// Protects says what the place of the root key protects from, and from what not.
+// Protects says, in a few lines, what the kind of a root key protects from and what it does
+// not. kind is "keychain", "file" or "passphrase".
 func Protects(kind string) []string {
 	switch kind {
 	case "keychain":

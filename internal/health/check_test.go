@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -47,11 +46,11 @@ func TestUnfinished(t *testing.T) {
 			func(context.Context) ([]session.Unfinished, error) { return nil, errors.New("broken") },
 		},
 	}
-	d := &doctor{c: &command.Command{Program: &command.Program{}}}
+	d := &Report{}
 	d.unfinished(t.Context(), s)
 	var got []string
-	for _, x := range d.checks {
-		got = append(got, x.State+" "+x.Next)
+	for _, x := range d.Findings {
+		got = append(got, string(x.State)+" "+x.Next)
 	}
 	want := []string{
 		"warn keyturn migrate --resume one   (or take it back: keyturn migrate --rollback one)", "warn keyturn migrate --rollback two",
@@ -65,8 +64,8 @@ func TestUnfinished(t *testing.T) {
 			t.Errorf("%q, want %q", got[i], want[i])
 		}
 	}
-	if len(d.failed) != 1 {
-		t.Errorf("%d are bad, want 1", len(d.failed))
+	if d.Count(Bad) != 1 {
+		t.Errorf("%d are bad, want 1", d.Count(Bad))
 	}
 }
 
@@ -87,7 +86,7 @@ func TestThresholds(t *testing.T) {
 		{"closed folder", session.Inspection{Free: -1, Files: []session.FileFacts{{Path: "d", Folder: true}, {Path: "f", Exposed: true}}}, "ok files"},
 		{"dumps", session.Inspection{Free: -1, Dumps: keyturn.E(keyturn.Unsupported, "no switch", "")}, "warn core dumps"},
 	} {
-		d := &doctor{c: &command.Command{Program: &command.Program{}}}
+		d := &Report{}
 		d.files(x.in)
 		d.disk(x.in)
 		if x.in.WAL > 0 {
@@ -97,16 +96,16 @@ func TestThresholds(t *testing.T) {
 			d.memory(x.in)
 		}
 		var got string
-		for _, y := range d.checks {
-			if y.State+" "+y.Check == x.want {
+		for _, y := range d.Findings {
+			if string(y.State)+" "+y.Check == x.want {
 				got = x.want
 			}
-			if y.State != stateOK && y.Next == "" {
+			if y.State != OK && y.Next == "" {
 				t.Errorf("%s: no next step", x.name)
 			}
 		}
-		if got != x.want || x.want == "" && len(d.checks) > 0 {
-			t.Errorf("%s: %+v, want %s", x.name, d.checks, x.want)
+		if got != x.want || x.want == "" && len(d.Findings) > 0 {
+			t.Errorf("%s: %+v, want %s", x.name, d.Findings, x.want)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package command
+package health
 
 import (
 	"context"
@@ -11,14 +11,14 @@ import (
 	"github.com/keyturn/keyturn/internal/session"
 )
 
-// SoonExpired is how long before its day a secret that expires is spoken of.
+// SoonExpired is how long before the day that a secret expires notices name it.
 const SoonExpired = 7 * 24 * time.Hour
 
-// maxExpiring is how many secrets are named at once.
+// maxExpiring is how many secrets Expiring names.
 const maxExpiring = 3
 
-// ExpiryNotice is what is said of a secret that has passed its day, or soon will;
-// "" where there is nothing to say. It is a notice: nothing is locked.
+// ExpiryNotice returns a notice about a secret that has expired, or soon will; "" for
+// others. It is a notice only: an expired secret can still be used.
 func ExpiryNotice(ref keyturn.Ref, expires, now time.Time) string {
 	left := expires.Sub(now)
 	if expires.IsZero() || left > SoonExpired {
@@ -45,9 +45,9 @@ func days(d time.Duration) string {
 	return "less than an hour"
 }
 
-// Expiring names the secrets in mounts that have passed their day or soon will,
-// of those that the caller may list, the most urgent first. What takes longer than
-// limit is left out: it is a by-the-way notice. It is one line, or "".
+// Expiring returns one line that names the secrets in mounts that have expired or soon
+// will, of those that the caller may list, the most urgent first; "" for none. Secrets
+// whose listing takes longer than limit are left out.
 func Expiring(ctx context.Context, s *session.Session, mounts []string, limit time.Duration) string {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -1,0 +1,106 @@
+package describe
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/keyturn/keyturn"
+)
+
+// visible is keyturn.Clean with blanks made visible as well: three or more blanks in a
+// row, and every blank that is not a space, are shown as their number. So no text can
+// push what follows it to another place on the screen.
+func visible(s string) string {
+	var b strings.Builder
+	run, odd := 0, false
+	flush := func() {
+		switch {
+		case run >= 3 || odd:
+			fmt.Fprintf(&b, "␣×%d", run)
+		default:
+			b.WriteString("  "[:run])
+		}
+		run, odd = 0, false
+	}
+	for _, r := range keyturn.Clean(s) {
+		if blank(r) {
+			run, odd = run+1, odd || r != ' '
+			continue
+		}
+		flush()
+		b.WriteRune(r)
+	}
+	flush()
+	return b.String()
+}
+
+// blank reports whether r shows as nothing.
+func blank(r rune) bool {
+	return unicode.IsSpace(r) || unicode.Is(unicode.Z, r) || slices.Contains([]rune{'\u115f', '\u1160', '\u2800', '\u3164', '\uffa0'}, r)
+}
+
+// short is s, cut to so many characters.
+func short(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}
+
+// wrapped breaks text into lines of at most width columns, at blanks where possible,
+// each behind indent.
+func wrapped(indent, text string) []string {
+	var out []string
+	for text != "" {
+		n := fitting(text, width-len(indent))
+		end := n
+		if n < len(text) {
+			if i := strings.LastIndexByte(text[:n], ' '); i > n/2 {
+				n, end = i+1, i
+			}
+		}
+		out = append(out, indent+text[:end])
+		text = text[n:]
+	}
+	return out
+}
+
+// fitting returns how many bytes of s fit into so many columns. Every character that is
+// not ASCII is taken to be two columns wide.
+func fitting(s string, columns int) int {
+	for i, r := range s {
+		w := 1
+		if r >= utf8.RuneSelf {
+			w = 2
+		}
+		if columns -= w; columns < 0 && i > 0 {
+			return i
+		}
+	}
+	return len(s)
+}
+
+// age is how long ago something was, as a person says it.
+func age(d time.Duration) string {
+	switch {
+	case d < 2*time.Second:
+		return "a second"
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d seconds", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d minutes", int(d.Minutes()))
+	}
+	return fmt.Sprintf("%d hours", int(d.Hours()))
+}
+
+// When is a time of this place as a person reads it; "-" for none.
+func When(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
