@@ -94,7 +94,7 @@ func (r *Report) Err() *keyturn.Error { return keyturn.Join("", r.failed()...) }
 // Document is the report as JSON; verbose includes the causes of errors.
 func (r *Report) Document(verbose bool) answer.Document {
 	doc := answer.Success("check-health", r.Receipt)
-	partial(&doc, r.failed(), verbose)
+	doc.Partly(verbose, r.failed()...)
 	checks := []answer.Check{}
 	for _, f := range r.Findings {
 		c := answer.Check{Check: f.Check, State: string(f.State), Message: f.Message, Next: f.Next}
@@ -108,12 +108,4 @@ func (r *Report) Document(verbose bool) answer.Document {
 		doc.Caller = &r.Actor
 	}
 	return doc
-}
-
-// partial says in a document that some of what was asked for failed, where it did.
-func partial(doc *answer.Document, failed []*keyturn.Error, verbose bool) {
-	for _, e := range failed {
-		doc.Status = "partial"
-		doc.Errors = append(doc.Errors, answer.ErrorOf(e, verbose))
-	}
 }

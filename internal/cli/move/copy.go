@@ -125,16 +125,9 @@ func copied(c *command.Command, op keyturn.CopySecret, res *keyturn.Copied) erro
 		said += ", its version " + keyturn.Clean(res.From.Version)
 	}
 	if c.JSON() {
-		doc := answer.Success(op.Kind(), res.Receipt)
-		made, read := answer.SecretOf(res.To), compared(op.From, res.From)
-		doc.Secret, doc.Source, doc.Before, doc.Left = &made, &read, answer.VersionOf(res.Before), res.Left
-		doc.Target = strings.TrimPrefix(arrow(res.Receipt, res.Target), "→ ")
-		if op.Verify {
-			doc.Verified = &res.Verified
-		}
-		return command.Done(said, c.Print(doc))
+		return command.Done(said, c.Answer(op, res))
 	}
-	lines := []string{said + "  " + c.Dim(arrow(res.Receipt, res.Target))}
+	lines := []string{said + "  " + c.Dim("→ "+answer.Target(res.Receipt, res.Target))}
 	for _, l := range res.Left {
 		lines = append(lines, "left behind: "+keyturn.Clean(l))
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
-	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -69,21 +68,20 @@ func rekey(ctx context.Context, c *command.Command, s *session.Session, op keytu
 		}
 		return err
 	}
-	f := s.Store
-	f.RootKey, f.KeyAt = res.RootKey, res.KeyAt
 	const done = "all keys of the store were replaced"
 	if c.JSON() {
-		doc := answer.Success(op.Kind(), res.Receipt)
-		doc.Platform, doc.Mount, doc.Target = "local", "local", "local "+f.Path
-		doc.Store = &answer.Store{ID: f.ID, Path: f.Path, RootKey: f.RootKey, KeyAt: f.KeyAt, Protects: describe.Protects(f.RootKey)}
+		doc, err := answer.Of(op, res, answer.About{Store: s.Store})
+		if err != nil {
+			return err
+		}
 		return command.Done(done, c.Print(doc))
 	}
 	told := "replaced all keys"
 	if res.Resumed {
 		told = "finished the change of keys that was cut short"
 	}
-	if err := c.Line("%s  %s", told, c.Dim("→ local "+keyturn.Clean(f.Path))); err != nil {
+	if err := c.Line("%s  %s", told, c.Dim("→ local "+keyturn.Clean(s.Store.Path))); err != nil {
 		return command.Done(done, err)
 	}
-	return command.Done(done, c.Line("the root key is in %s; backups made before have the keys of then", keyturn.Clean(f.KeyAt)))
+	return command.Done(done, c.Line("the root key is in %s; backups made before have the keys of then", keyturn.Clean(res.KeyAt)))
 }

@@ -102,12 +102,11 @@ func render(c *command.Command, cmd *cobra.Command, o renderOptions) error {
 
 func rendered(c *command.Command, o renderOptions, op keyturn.RenderTemplate, res *keyturn.Filling, replaced bool) error {
 	if c.JSON() {
-		doc := answer.Success(op.Kind(), res.Receipt)
-		list := []answer.Secret{}
-		for _, r := range op.Secrets {
-			list = append(list, answer.Secret{Ref: r.String()})
+		doc, err := answer.Of(op, res, answer.About{Verbose: c.Verbose()})
+		if err != nil {
+			return err
 		}
-		doc.Secrets, doc.Artifacts = &list, []string{c.Abs(o.out)}
+		doc.Artifacts = []string{c.Abs(o.out)}
 		return c.Print(doc)
 	}
 	verb := "wrote"
