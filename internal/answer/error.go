@@ -56,6 +56,22 @@ func (d *DocumentOf[S, W]) Partly(verbose bool, failed ...*keyturn.Error) {
 	}
 }
 
+// Code returns the code of the failure or, of an answer that is partial, that of the gravest
+// error; "" where all was done.
+func (d *DocumentOf[S, W]) Code() keyturn.Code {
+	if d.Error != nil {
+		return d.Error.Code
+	}
+	var failed []*keyturn.Error
+	for _, e := range d.Errors {
+		failed = append(failed, &keyturn.Error{Code: e.Code})
+	}
+	if e := keyturn.Join("", failed...); e != nil {
+		return e.Code
+	}
+	return ""
+}
+
 // ErrorOf returns an error in words that are safe to show. Its cause is told with verbose.
 func ErrorOf(e *keyturn.Error, verbose bool) Error {
 	d := Error{Code: e.Code, Message: keyturn.CleanLines(e.Message), Hint: keyturn.CleanLines(e.Hint), By: e.By}

@@ -3,6 +3,8 @@ package answer
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 	"testing"
 )
 
@@ -24,3 +26,6 @@ func compact(t *testing.T, doc any) string {
 	}
 	return out.String()
 }
+
+// sorted returns the keys of a map in order.
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

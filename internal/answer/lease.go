@@ -19,17 +19,35 @@ type Lease struct {
 	Problem   keyturn.Code `json:"problem,omitempty"` // why it is not revoked
 }
 
-// LeaseOf is what is known of a lease.
+// LeaseOf returns what is known of a lease.
 func LeaseOf(l keyturn.LeaseInfo) Lease {
 	return Lease{ID: l.ID, Ref: l.Ref.String(), Native: keyturn.Clean(l.Native), State: l.State, By: keyturn.Clean(l.By), Target: keyturn.Clean(l.Target), Began: Stamp(l.Began), TTL: l.Seconds,
 		Expires: Stamp(l.Expires), Renewable: l.Renewable, Run: l.Run, Fields: l.Fields, Problem: l.Problem}
 }
 
-// LeasesOf are several; an empty list where there are none.
+// LeasesOf returns leases; an empty list for none.
 func LeasesOf(list []keyturn.LeaseInfo) *[]Lease {
 	out := []Lease{}
 	for _, l := range list {
 		out = append(out, LeaseOf(l))
 	}
 	return &out
+}
+
+// leased tells of a lease that was taken, renewed or ended. Where its values were asked for,
+// the secret that they are of is told too.
+func leased(op keyturn.Op, res *keyturn.Leased) Document {
+	doc := Success(op.Kind(), res.Receipt)
+	lease := LeaseOf(res.Lease)
+	doc.Lease = &lease
+	if res.Values != nil {
+		doc.Secret = &Secret{Ref: res.Lease.Ref.String(), Fields: res.Lease.Fields}
+	}
+	if o, ok := op.(keyturn.RevokeLease); ok {
+		lease.State = "revoked"
+		if o.Forget {
+			lease.State = "forgotten"
+		}
+	}
+	return doc
 }

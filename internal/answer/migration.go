@@ -34,7 +34,7 @@ type Migrated struct {
 	Why   string `json:"why"`
 }
 
-// MigrationOf is a migration as the journal has it.
+// MigrationOf returns a migration as the journal has it.
 func MigrationOf(m keyturn.Migration) Migration {
 	d := Migration{ID: m.ID, Phase: m.Phase, By: m.By, Ref: m.Ref.String(), Fields: m.Fields, Files: []MigratedFile{},
 		Began: Stamp(m.Began), Ended: Stamp(m.Ended)}
@@ -42,4 +42,31 @@ func MigrationOf(m keyturn.Migration) Migration {
 		d.Files = append(d.Files, MigratedFile{f.Path, f.New})
 	}
 	return d
+}
+
+func migrationOf(m keyturn.Migration) *Migration {
+	d := MigrationOf(m)
+	return &d
+}
+
+// migrated tells of a migration that went on, was taken back or is forgotten, and of the
+// files that were written.
+func migrated(op keyturn.Op, res *keyturn.Migrated) Document {
+	kind := op.Kind()
+	if _, resumed := op.(keyturn.ResumeMigration); resumed {
+		kind = keyturn.MigrateSecrets{}.Kind() // what went on
+	}
+	doc := Success(kind, res.Receipt)
+	doc.Migration = migrationOf(res.Migration)
+	if o, ok := op.(keyturn.RevertMigration); ok && o.Out != "" {
+		return doc // the files of the migration stay as they are
+	}
+	doc.Mount = res.Migration.Ref.Mount()
+	if _, forgotten := op.(keyturn.ForgetMigration); forgotten {
+		return doc
+	}
+	for _, f := range res.Migration.Files {
+		doc.Artifacts = append(doc.Artifacts, f.Path)
+	}
+	return doc
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/describe"
-	"github.com/keyturn/keyturn/internal/health"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -74,9 +73,9 @@ func initStore(ctx context.Context, c *command.Command, o initOptions) error {
 	done := strings.TrimPrefix(keyturn.Clean(made.Path)+", "+keyturn.Clean(project), ", ")
 	done = "made " + strings.TrimSuffix(done, ", ")
 	if c.JSON() {
-		doc := answer.Document{Operation: keyturn.CreateStore{}.Kind(), Platform: "local", Mount: "local", Status: "success", AuditID: made.AuditID}
+		doc := answer.OfStore(keyturn.CreateStore{}.Kind(), "") // which was there already
 		if err == nil {
-			doc.Store, doc.Target = health.StoreOf(made.StoreFacts), "local "+made.Path
+			doc = answer.CreatedStore(made)
 		}
 		if project != "" {
 			doc.Artifacts = []string{project}

@@ -63,11 +63,7 @@ func (t *Status) Err() *keyturn.Error { return keyturn.Join("", t.failed()...) }
 // Document is the status as JSON; verbose includes the causes of errors.
 func (t *Status) Document(verbose bool) answer.Document {
 	doc := answer.Success("check-status", t.Receipt)
-	list := []answer.Mount{}
-	for _, m := range t.Mounts {
-		list = append(list, answer.MountOf(m, verbose))
-	}
-	doc.Mounts, doc.Store, doc.Caller, doc.Notices = &list, StoreOf(t.Store), &t.Facts.Actor, Standing(t.Facts.Actor)
+	doc.Mounts, doc.Store, doc.Caller, doc.Notices = answer.MountsOf(t.Mounts, verbose), answer.StoreOf(t.Store), &t.Facts.Actor, Standing(t.Facts.Actor)
 	doc.Store.Unlocked, doc.Store.Unfinished, doc.Store.Copies = answer.Stamp(t.Keys.Unlocked), t.Keys.Unfinished, t.Keys.Copies
 	if t.Expiring != "" {
 		doc.Notices = append(doc.Notices, t.Expiring)
@@ -79,12 +75,7 @@ func (t *Status) Document(verbose bool) answer.Document {
 // LockedStatus is the JSON of a store that does not open because of e.
 func LockedStatus(f session.StoreFacts, e *keyturn.Error, verbose bool) answer.Document {
 	told := answer.ErrorOf(e, verbose)
-	return answer.Document{Operation: "check-status", Status: "error", Store: StoreOf(f), Error: &told}
-}
-
-// StoreOf is the JSON of what does not change about the local store.
-func StoreOf(f session.StoreFacts) *answer.Store {
-	return &answer.Store{ID: f.ID, Path: f.Path, RootKey: f.RootKey, KeyAt: f.KeyAt, Protects: describe.Protects(f.RootKey)}
+	return answer.Document{Operation: "check-status", Status: "error", Store: answer.StoreOf(f), Error: &told}
 }
 
 // MountState says in a few words how a mount is: "ok, as anna by login", or what is wrong;

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
@@ -56,11 +55,12 @@ program that needs one is better started with 'keyturn run'.`,
 				return err
 			}
 			return c.Do(cmd, func(ctx context.Context, s *session.Session) error {
-				res, err := session.Ask[*keyturn.Leased](ctx, s, keyturn.TakeLease{Ref: ref, Show: reveal})
+				op := keyturn.TakeLease{Ref: ref, Show: reveal}
+				res, err := session.Ask[*keyturn.Leased](ctx, s, op)
 				if err != nil {
 					return err
 				}
-				return tellTaken(c, res)
+				return tellTaken(c, op, res)
 			})
 		},
 	}
@@ -69,16 +69,12 @@ program that needs one is better started with 'keyturn run'.`,
 	return cmd
 }
 
-func tellTaken(c *command.Command, res *keyturn.Leased) error {
+func tellTaken(c *command.Command, op keyturn.TakeLease, res *keyturn.Leased) error {
 	if c.JSON() {
-		doc := answer.Success(keyturn.TakeLease{}.Kind(), res.Receipt)
-		d := answer.LeaseOf(res.Lease)
-		doc.Lease = &d
 		if res.Values != nil {
-			doc.Secret = &answer.Secret{Ref: res.Lease.Ref.String(), Fields: res.Lease.Fields}
-			return c.PrintRevealed(doc, res.Values)
+			return c.AnswerRevealed(op, res, res.Values)
 		}
-		return c.Print(doc)
+		return c.Answer(op, res)
 	}
 	if err := tellLease(c, res.Lease, res.Target); err != nil {
 		return err
@@ -152,7 +148,7 @@ there is only one lease of it.`,
 					return err
 				}
 				if c.JSON() {
-					return c.Print(leaseAnswer(op, res))
+					return c.Answer(op, res)
 				}
 				return tellLease(c, res.Lease, res.Target)
 			})
@@ -160,13 +156,6 @@ there is only one lease of it.`,
 	}
 	cmd.Flags().DurationVar(&term, "for", 0, "how long it should go on (`DUR`)")
 	return cmd
-}
-
-func leaseAnswer(op keyturn.Op, res *keyturn.Leased) answer.Document {
-	doc := answer.Success(op.Kind(), res.Receipt)
-	d := answer.LeaseOf(res.Lease)
-	doc.Lease = &d
-	return doc
 }
 
 func leaseRevoke(c *command.Command) *cobra.Command {
@@ -194,12 +183,7 @@ What the platform refuses stays in 'keyturn lease list', and is tried again. Wit
 					return err
 				}
 				if c.JSON() {
-					doc := leaseAnswer(op, res)
-					doc.Lease.State = "revoked"
-					if forget {
-						doc.Lease.State = "forgotten"
-					}
-					return c.Print(doc)
+					return c.Answer(op, res)
 				}
 				if forget {
 					return c.Line("the lease %s of %s is forgotten here; it was not revoked", l.ID, keyturn.Clean(l.Ref.Short()))
@@ -303,17 +287,15 @@ yours, and those of secrets that you may list. The states:
 				if err != nil {
 					return err
 				}
-				return tellLeases(c, res)
+				return tellLeases(c, op, res)
 			})
 		},
 	}
 }
 
-func tellLeases(c *command.Command, res *keyturn.Leases) error {
+func tellLeases(c *command.Command, op keyturn.ListLeases, res *keyturn.Leases) error {
 	if c.JSON() {
-		doc := answer.Success(keyturn.ListLeases{}.Kind(), res.Receipt)
-		doc.Leases = answer.LeasesOf(res.Leases)
-		return c.Print(doc)
+		return c.Answer(op, res)
 	}
 	if len(res.Leases) == 0 {
 		c.Say("no leases")

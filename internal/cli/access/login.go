@@ -106,19 +106,12 @@ func login(ctx context.Context, c *command.Command, s *session.Session, op keytu
 	if err != nil {
 		return err
 	}
-	var notices []string
-	if res.Instead != "" {
-		notices = append(notices, res.Instead+" is set and is used instead of this login: unset it")
-	}
-	if res.Left != nil {
-		notices = append(notices, "the token of the login before this one was not revoked: "+keyturn.Clean(res.Left.Message))
+	doc, err := answer.Of(op, res, answer.About{Verbose: c.Verbose()})
+	if err != nil {
+		return err
 	}
 	if c.JSON() {
-		doc := answer.Success(op.Kind(), res.Receipt)
-		doc.Target = res.Target
-		doc.Login = &answer.Login{Method: op.Method, Identity: res.Identity, Policies: res.Policies, Expires: answer.Stamp(res.Expires), Renewable: &res.Renewable}
-		doc.Notices = notices
-		return c.Print(doc)
+		return c.PrintAnswer(doc)
 	}
 	until := "it does not end"
 	if !res.Expires.IsZero() {
@@ -132,7 +125,7 @@ func login(ctx context.Context, c *command.Command, s *session.Session, op keytu
 		who = "somebody whom the server does not name"
 	}
 	err = c.Line("logged in to %s as %s\npolicies: %s\n%s", keyturn.Clean(res.Target), who, strings.Join(res.Policies, ", "), until)
-	for _, n := range notices {
+	for _, n := range doc.Notices {
 		c.Say("note: %s", n)
 	}
 	return err

@@ -65,29 +65,12 @@ func logout(ctx context.Context, c *command.Command, s *session.Session, op keyt
 	if err != nil {
 		return err
 	}
-	failed := !res.Revoked && res.Err != nil
-	var end error
-	if failed {
-		end = command.ExitStatus(res.Err.Code.Exit())
-	}
-	notice := ""
-	if res.Instead != "" {
-		notice = "the mount now uses the token of " + res.Instead
+	doc, err := answer.Of(op, res, answer.About{Verbose: c.Verbose()})
+	if err != nil {
+		return err
 	}
 	if c.JSON() {
-		doc := answer.Success(op.Kind(), res.Receipt)
-		doc.Target = res.Target
-		doc.Login = &answer.Login{Identity: res.Identity, Revoked: &res.Revoked}
-		if failed {
-			doc.Status, doc.Errors = "partial", []answer.Error{answer.ErrorOf(res.Err, c.Verbose())}
-		}
-		if !res.Revoked {
-			doc.Login.Expires = answer.Stamp(res.Expires)
-		}
-		if notice != "" {
-			doc.Notices = []string{notice}
-		}
-		return term.Done("the login was forgotten", first(c.Print(doc), end))
+		return term.Done("the login was forgotten", c.PrintAnswer(doc))
 	}
 	did, became := "logged out of", "; its token is revoked"
 	if !res.Revoked {
@@ -98,7 +81,7 @@ func logout(ctx context.Context, c *command.Command, s *session.Session, op keyt
 	}
 	if !res.Revoked {
 		why := "that was not asked for"
-		if failed {
+		if res.Err != nil {
 			why = keyturn.Clean(res.Err.Message)
 		}
 		c.Say("its token was not revoked: %s", why)
@@ -108,17 +91,11 @@ func logout(ctx context.Context, c *command.Command, s *session.Session, op keyt
 			c.Say("  it works for whoever has it until %s", describe.When(res.Expires))
 		}
 	}
-	if notice != "" {
-		c.Say("note: %s", notice)
+	for _, n := range doc.Notices {
+		c.Say("note: %s", n)
 	}
-	return end
-}
-
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+	if code := doc.Code(); code != "" {
+		return command.ExitStatus(code.Exit())
 	}
 	return nil
 }

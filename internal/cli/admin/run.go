@@ -84,7 +84,7 @@ func (o *options) preview(ctx context.Context, c *command.Command, s *session.Se
 		c.Say("%s", keyturn.Clean(n))
 	}
 	if ch != nil {
-		for _, l := range difference(ch.Before, ch.After) {
+		for _, l := range answer.ChangedLines(ch.Before, ch.After) {
 			c.Say("%s", keyturn.Clean(l))
 		}
 	}
@@ -135,7 +135,14 @@ func (o *options) artifacts(c *command.Command, res *keyturn.Performed) ([]strin
 // show prints the answer.
 func (o *options) show(c *command.Command, op keyturn.PlatformAction, res *keyturn.Performed, artifacts []string) error {
 	if c.JSON() {
-		doc := o.document(op, res, artifacts)
+		doc, err := answer.Of(op, res, answer.About{Verbose: c.Verbose(), Action: o.act})
+		if err != nil {
+			return err
+		}
+		doc.Artifacts = artifacts
+		if op.Out != "" {
+			doc.Artifacts = append(doc.Artifacts, o.toFile)
+		}
 		if res.Wrapped != nil {
 			return c.Print(answer.Show(doc, doc.Secret, &wrapped{opened(res.Wrapped), *doc.Wrapped}))
 		}
@@ -172,7 +179,7 @@ func (o *options) more(c *command.Command, op keyturn.PlatformAction, res *keytu
 	var lines []string
 	// Who was asked has seen the difference.
 	if ch := res.Change; ch != nil && (o.act.Reads || o.act.Preview != "" && (c.Yes || !c.Possible())) {
-		lines = difference(ch.Before, ch.After)
+		lines = answer.ChangedLines(ch.Before, ch.After)
 	}
 	if o.act.Reads && res.Single && len(res.Items) == 1 {
 		return c.Table(nil, o.lines(c, res.Items[0]))

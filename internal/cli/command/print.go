@@ -9,6 +9,27 @@ import (
 	"github.com/keyturn/keyturn/internal/answer"
 )
 
+// Answer prints the JSON document of an operation that was done. Where it was done in part,
+// the command ends with the exit status of what was not.
+func (c *Command) Answer(op keyturn.Op, res keyturn.Result) error {
+	doc, err := answer.Of(op, res, answer.About{Verbose: c.verbose})
+	if err != nil {
+		return err
+	}
+	return c.PrintAnswer(doc)
+}
+
+// PrintAnswer prints a document as Answer does.
+func (c *Command) PrintAnswer(doc answer.Document) error {
+	if err := c.Print(doc); err != nil {
+		return err
+	}
+	if code := doc.Code(); code != "" {
+		return ExitStatus(code.Exit())
+	}
+	return nil
+}
+
 // Print writes doc as the one JSON document on standard output.
 func (c *Command) Print(doc any) error {
 	b, err := answer.Encode(doc)
@@ -24,9 +45,13 @@ type revealed struct {
 	Values map[string]any `json:"values,omitempty"`
 }
 
-// PrintRevealed prints doc with the values of its secret: each a string, or
+// AnswerRevealed is Answer with the values of the secret: each a string, or
 // {"base64": "…"} where the value is not text.
-func (c *Command) PrintRevealed(doc answer.Document, values map[string]keyturn.Value) error {
+func (c *Command) AnswerRevealed(op keyturn.Op, res keyturn.Result, values map[string]keyturn.Value) error {
+	doc, err := answer.Of(op, res, answer.About{Verbose: c.verbose})
+	if err != nil {
+		return err
+	}
 	r := revealed{Secret: *doc.Secret, Values: map[string]any{}}
 	for field, v := range values {
 		b := v.Reveal()

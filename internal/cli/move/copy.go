@@ -2,7 +2,6 @@ package move
 
 import (
 	"context"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -120,16 +119,9 @@ func copied(c *command.Command, op keyturn.CopySecret, res *keyturn.Copied) erro
 		said += ", its version " + keyturn.Clean(res.From.Version)
 	}
 	if c.JSON() {
-		doc := answer.Success(op.Kind(), res.Receipt)
-		made, read := answer.SecretOf(res.To), compared(op.From, res.From)
-		doc.Secret, doc.Source, doc.Before, doc.Left = &made, &read, answer.VersionOf(res.Before), res.Left
-		doc.Target = strings.TrimPrefix(arrow(res.Receipt, res.Target), "→ ")
-		if op.Verify {
-			doc.Verified = &res.Verified
-		}
-		return term.Done(said, c.Print(doc))
+		return term.Done(said, c.Answer(op, res))
 	}
-	lines := []string{said + "  " + c.Dim(arrow(res.Receipt, res.Target))}
+	lines := []string{said + "  " + c.Dim("→ "+answer.Target(res.Receipt, res.Target))}
 	for _, l := range res.Left {
 		lines = append(lines, "left behind: "+keyturn.Clean(l))
 	}

@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -61,13 +60,7 @@ func diffSecrets(ctx context.Context, c *command.Command, s *session.Session, op
 
 func shownDifferences(c *command.Command, op keyturn.DiffSecrets, res *keyturn.Differences) error {
 	if c.JSON() {
-		doc := answer.Success(op.Kind(), res.Receipt)
-		same, fields := res.Same(), []answer.Difference{}
-		for _, f := range res.Fields {
-			fields = append(fields, answer.Difference{Field: f.Field, Is: f.Is})
-		}
-		doc.Secrets, doc.Same, doc.Fields = &[]answer.Secret{compared(op.A, res.A), compared(op.B, res.B)}, &same, &fields
-		return c.Print(doc)
+		return c.Answer(op, res)
 	}
 	says := map[string]string{keyturn.Same: "same", keyturn.Different: "different",
 		keyturn.OnlyA: "only in " + keyturn.Clean(op.A.Short()), keyturn.OnlyB: "only in " + keyturn.Clean(op.B.Short())}
@@ -76,10 +69,4 @@ func shownDifferences(c *command.Command, op keyturn.DiffSecrets, res *keyturn.D
 		rows = append(rows, []string{keyturn.Clean(f.Field), says[f.Is]})
 	}
 	return c.Columns([]string{"FIELD", "IS"}, rows)
-}
-
-// compared is one side of a comparison: the reference as it was given, and the
-// version that it meant.
-func compared(ref keyturn.Ref, info keyturn.Info) answer.Secret {
-	return answer.Secret{Ref: ref.String(), Version: answer.VersionOf(info.Version)}
 }

@@ -3,7 +3,6 @@ package move
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -230,10 +229,7 @@ func (m *migrator) tell(p *migrate.Plan, notices []string) {
 // planned prints the end where nothing is to be done: a dry run, or nothing to move.
 func (m *migrator) planned(p *migrate.Plan) error {
 	if m.JSON() {
-		doc := answer.Document{Operation: keyturn.MigrateSecrets{}.Kind(), Mount: p.To.Mount(), Status: "success", Notices: p.Notices}
-		d := planDoc(p, "planned")
-		doc.Migration = &d
-		return m.Print(doc)
+		return m.Print(p.Document())
 	}
 	m.tell(p, p.Notices)
 	if p.Empty() {
@@ -265,24 +261,12 @@ func namesOf(p *migrate.Plan, before string) string {
 func (m *migrator) done(p *migrate.Plan, out *migrate.Outcome) error {
 	said := stored(p, out)
 	if m.JSON() {
-		doc := answer.Success(keyturn.MigrateSecrets{}.Kind(), out.Receipt)
-		d := planDoc(p, keyturn.MigrationEnded)
-		d.ID, d.By, d.Began, d.Ended = out.Migration.ID, out.Migration.By, answer.Stamp(out.Migration.Began), answer.Stamp(out.Migration.Ended)
-		doc.Migration, doc.Next, doc.Notices = &d, p.Next, slices.Concat(out.Notices, out.Todo)
-		if len(p.Fields()) > 0 {
-			info := answer.SecretOf(out.Secret)
-			doc.Secret, doc.Before = &info, answer.VersionOf(out.Before)
-		}
-		doc.Target = strings.TrimPrefix(arrow(out.Receipt, out.Target), "→ ")
-		for _, f := range p.Files {
-			doc.Artifacts = append(doc.Artifacts, f.Path())
-		}
-		return term.Done(said, m.Print(doc))
+		return term.Done(said, m.Print(out.Document(p)))
 	}
 	m.tell(p, out.Notices)
 	lines := []string{}
 	if len(p.Fields()) > 0 {
-		lines = append(lines, said+"  "+m.Dim(arrow(out.Receipt, out.Target)))
+		lines = append(lines, said+"  "+m.Dim("→ "+answer.Target(out.Receipt, out.Target)))
 	}
 	if len(p.Files) > 0 {
 		lines = append(lines, wrote(namesOf(p, ""), out))
@@ -321,24 +305,6 @@ func wrote(files string, out *migrate.Outcome) string {
 	return "wrote " + files + "; take it back with: keyturn migrate --rollback " + out.Migration.ID
 }
 
-// planDoc is a plan in JSON.
-func planDoc(p *migrate.Plan, phase string) answer.Migration {
-	d := answer.Migration{Phase: phase, Ref: p.To.String(), Files: []answer.MigratedFile{}, Moved: &[]answer.Migrated{}, Kept: &[]answer.Migrated{}}
-	for _, f := range p.Files {
-		d.Files = append(d.Files, answer.MigratedFile{Path: f.Path(), New: f.New()})
-	}
-	for _, x := range p.Values {
-		row := answer.Migrated{File: x.File, Line: x.Line, Name: x.Name, Why: x.Why}
-		if x.Ref.IsZero() {
-			*d.Kept = append(*d.Kept, row)
-			continue
-		}
-		row.Field, row.Ref = x.Field, x.Ref.String()
-		*d.Moved = append(*d.Moved, row)
-	}
-	return d
-}
-
 // list shows the migrations that are kept.
 func (m *migrator) list(ctx context.Context) error {
 	all, err := m.migrations.List(ctx)
@@ -346,13 +312,7 @@ func (m *migrator) list(ctx context.Context) error {
 		return err
 	}
 	if m.JSON() {
-		doc := answer.Success(keyturn.ListMigrations{}.Kind(), all.Receipt)
-		list := []answer.Migration{}
-		for _, x := range all.Migrations {
-			list = append(list, answer.MigrationOf(x))
-		}
-		doc.Migrations = &list
-		return m.Print(doc)
+		return m.Answer(keyturn.ListMigrations{}, all)
 	}
 	var rows [][]string
 	for _, x := range all.Migrations {
@@ -387,7 +347,7 @@ func (m *migrator) wentOn(out *migrate.Outcome, err error) error {
 	}
 	x := out.Found
 	said := "went on with the migration " + x.ID + ", which was cut off: " + migrate.Counted(len(x.Fields), "value") + " in " + keyturn.Clean(x.Ref.Short())
-	return m.ended(out, keyturn.MigrateSecrets{}.Kind(), said, wrote(migrate.Paths(x), out))
+	return m.ended(out, keyturn.ResumeMigration{}, said, wrote(migrate.Paths(x), out))
 }
 
 // takeBack writes back what the files held.
@@ -397,7 +357,7 @@ func (m *migrator) takeBack(ctx context.Context) error {
 		return err
 	}
 	x := out.Found
-	return m.ended(out, keyturn.RevertMigration{}.Kind(), "taken back: "+migrate.Paths(x)+" as before the migration "+x.ID,
+	return m.ended(out, keyturn.RevertMigration{}, "taken back: "+migrate.Paths(x)+" as before the migration "+x.ID,
 		keyturn.Clean(x.Ref.Short())+" stays in the store; if nothing uses it: keyturn delete "+keyturn.Quote(x.Ref.Short()))
 }
 
@@ -408,9 +368,11 @@ func (m *migrator) extract(ctx context.Context) error {
 		return err
 	}
 	if m.JSON() {
-		doc := answer.Success(keyturn.RevertMigration{}.Kind(), out.Receipt)
-		d := answer.MigrationOf(out.Migration)
-		doc.Migration, doc.Artifacts = &d, out.Wrote
+		doc, err := answer.Of(keyturn.RevertMigration{Out: m.o.out}, &out.Migrated, answer.About{})
+		if err != nil {
+			return err
+		}
+		doc.Artifacts = out.Wrote
 		return m.Print(doc)
 	}
 	for _, w := range out.Wrote {
@@ -427,22 +389,13 @@ func (m *migrator) forget(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return m.ended(out, keyturn.ForgetMigration{}.Kind(), "destroyed what "+migrate.Paths(out.Found)+" held before the migration "+out.Found.ID)
+	return m.ended(out, keyturn.ForgetMigration{}, "destroyed what "+migrate.Paths(out.Found)+" held before the migration "+out.Found.ID)
 }
 
 // ended prints the answer of an operation on an earlier migration.
-func (m *migrator) ended(out *migrate.Outcome, kind, said string, next ...string) error {
+func (m *migrator) ended(out *migrate.Outcome, op keyturn.Op, said string, next ...string) error {
 	if m.JSON() {
-		doc := answer.Success(kind, out.Receipt)
-		doc.Mount = out.Migration.Ref.Mount()
-		d := answer.MigrationOf(out.Migration)
-		doc.Migration = &d
-		if kind != (keyturn.ForgetMigration{}).Kind() {
-			for _, f := range out.Migration.Files {
-				doc.Artifacts = append(doc.Artifacts, f.Path)
-			}
-		}
-		return term.Done(said, m.Print(doc))
+		return term.Done(said, m.Answer(op, &out.Migrated))
 	}
 	for _, l := range append([]string{said}, next...) {
 		if err := m.Line("%s", l); err != nil {
@@ -450,13 +403,4 @@ func (m *migrator) ended(out *migrate.Outcome, kind, said string, next ...string
 		}
 	}
 	return nil
-}
-
-// arrow tells where a write went.
-func arrow(r keyturn.Receipt, target string) string {
-	s := "→ " + r.Platform
-	if target != "" {
-		s += " " + keyturn.Clean(target)
-	}
-	return s
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
@@ -48,31 +47,13 @@ first.`,
 	return cmd
 }
 
-func requestOf(r keyturn.Request) answer.Request {
-	d := answer.Request{Approval: *answer.ApprovalOf(&r.Approval), Caller: r.Actor, Operation: r.Op.Kind(), Summary: describe.Operation(r.Op), Refs: []string{},
-		Created: answer.Stamp(r.Created), Reason: keyturn.Clean(r.Reason), Opens: keyturn.Clean(r.Opens), Ends: keyturn.Clean(r.Ends), Needs: r.Needs, Given: r.Given}
-	for _, ref := range r.Op.Refs() {
-		d.Refs = append(d.Refs, ref.String())
-	}
-	if run, ok := r.Op.(keyturn.RunCommand); ok {
-		d.Command = run.Command
-	}
-	return d
-}
-
 func listRequests(ctx context.Context, c *command.Command, s *session.Session) error {
 	res, err := session.Ask[*keyturn.Requests](ctx, s, keyturn.ListRequests{})
 	if err != nil {
 		return err
 	}
 	if c.JSON() {
-		doc := answer.Success(keyturn.ListRequests{}.Kind(), res.Receipt)
-		list := []answer.Request{}
-		for _, r := range res.Requests {
-			list = append(list, requestOf(r))
-		}
-		doc.Requests = &list
-		return c.Print(doc)
+		return c.Answer(keyturn.ListRequests{}, res)
 	}
 	if len(res.Requests) == 0 {
 		return c.Line("no request is open")
@@ -122,10 +103,7 @@ func approve(ctx context.Context, c *command.Command, s *session.Session, op key
 		return err
 	}
 	if c.JSON() {
-		doc := answer.Success(op.Kind(), res.Receipt)
-		d := requestOf(res.Request)
-		doc.Request, doc.Rule = &d, res.Rule
-		return c.Print(doc)
+		return c.Answer(op, res)
 	}
 	if res.Request.Given < res.Request.Needs {
 		return c.Line("approved; %d of %d approvals are given", res.Request.Given, res.Request.Needs)

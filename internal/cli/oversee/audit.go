@@ -2,7 +2,6 @@ package oversee
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -125,21 +124,18 @@ func listRecords(ctx context.Context, c *command.Command, s *session.Session, o 
 	if err != nil {
 		return err
 	}
-	notice := ""
-	if res.Pruned != nil && *res.Pruned > 0 {
-		notice = fmt.Sprintf("%d older records are pruned: only their hashes are kept", *res.Pruned)
+	res.Records = func(yield func(keyturn.Record, error) bool) {
+		for _, r := range describe.RecordsOf(operations) {
+			if !yield(r, nil) {
+				return
+			}
+		}
 	}
 	if c.JSON() {
-		doc := answer.Success(keyturn.ListRecords{}.Kind(), res.Receipt)
-		list := describe.RecordsOf(operations)
-		doc.Records = &list
-		if notice != "" {
-			doc.Notices = []string{notice}
-		}
-		return c.Print(doc)
+		return c.Answer(o.filter, res)
 	}
-	if notice != "" {
-		c.Say("%s", notice)
+	if n := answer.PrunedNotice(res); n != "" {
+		c.Say("%s", n)
 	}
 	rows := [][]string{}
 	for _, l := range operations {

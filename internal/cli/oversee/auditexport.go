@@ -112,7 +112,10 @@ func export(ctx context.Context, c *command.Command, s *session.Session, o expor
 	}
 	records := lines - 2 // beside header and checkpoint
 	if c.JSON() {
-		doc := answer.Success(o.op.Kind(), res.Receipt)
+		doc, err := answer.Of(o.op, res, answer.About{Verbose: c.Verbose()})
+		if err != nil {
+			return err
+		}
 		doc.Count, doc.Artifacts = &records, []string{c.Abs(o.out)}
 		return c.Print(doc)
 	}
@@ -195,7 +198,10 @@ func checkpoint(ctx context.Context, c *command.Command, s *session.Session, out
 	if err != nil {
 		return err
 	}
-	answer := answer.Success(keyturn.MakeCheckpoint{}.Kind(), res.Receipt)
+	doc, err := answer.Of(keyturn.MakeCheckpoint{}, res, answer.About{Verbose: c.Verbose()})
+	if err != nil {
+		return err
+	}
 	if out != "" {
 		err := writeFile(c.Abs(out), out, func(w io.Writer) error {
 			_, err := io.WriteString(w, res.Signed)
@@ -204,13 +210,11 @@ func checkpoint(ctx context.Context, c *command.Command, s *session.Session, out
 		if err != nil {
 			return err
 		}
-		answer.Artifacts = []string{c.Abs(out)}
+		doc.Artifacts = []string{c.Abs(out)}
 	}
 	switch {
 	case c.JSON():
-		answer.Made = checkpointDoc(res.Checkpoint)
-		answer.Made.Signed, answer.Made.Key = res.Signed, res.Key
-		return c.Print(answer)
+		return c.Print(doc)
 	case out != "":
 		return c.Line("wrote %s: %s, state %d; keep it where nobody of this machine can write", keyturn.Clean(out), count(res.Size, "record"), res.Generation)
 	}
@@ -274,9 +278,7 @@ func prune(ctx context.Context, c *command.Command, s *session.Session, o pruneO
 		return err
 	}
 	if c.JSON() {
-		doc := answer.Success(o.op.Kind(), res.Receipt)
-		doc.Count = &res.Records
-		return term.Done("pruned", c.Print(doc))
+		return term.Done("pruned", c.Answer(o.op, res))
 	}
 	return term.Done("pruned", c.Line("pruned %s: their hashes are kept", count(res.Records, "record")))
 }

@@ -2,7 +2,6 @@ package oversee
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"strings"
@@ -81,15 +80,16 @@ tells the key of yours.`,
 }
 
 func verifyLog(ctx context.Context, c *command.Command, s *session.Session, o verifyOptions) error {
-	res, err := session.Ask[*keyturn.Verified](ctx, s, keyturn.VerifyLog{Checkpoint: o.parts})
+	op := keyturn.VerifyLog{Checkpoint: o.parts}
+	res, err := session.Ask[*keyturn.Verified](ctx, s, op)
 	if err != nil {
 		return err
 	}
-	doc := answer.Log{Size: res.Size, Head: res.Head, Pruned: res.Pruned, Consistent: true, Restored: restoredDocs(res.Restored)}
-	if res.Held != nil {
-		doc.Checkpoint = checkpointDoc(*res.Held)
+	doc, err := answer.Of(op, res, answer.About{Verbose: c.Verbose()})
+	if err != nil {
+		return err
 	}
-	return sound(c, answer.Success(keyturn.VerifyLog{}.Kind(), res.Receipt), doc)
+	return sound(c, doc)
 }
 
 // verifyFile needs nothing but the file: no store is opened and nothing is recorded.
@@ -110,40 +110,15 @@ func verifyFile(c *command.Command, o verifyOptions) error {
 	if err != nil {
 		return err
 	}
-	doc := answer.Log{Size: r.Size, Head: hex.EncodeToString(r.Root[:]), Pruned: r.Pruned, Consistent: true,
-		Key: r.Key, Signed: checkpointDoc(toldBy(*r.Made)), Restored: restoredDocs(r.Restored)}
-	if doc.First = r.First; r.First == 0 && r.Size > 0 {
-		doc.First = r.Size + 1
-	}
-	if doc.First == 1 {
-		doc.First = 0 // all of it: not worth a word
-	}
-	if r.Against != nil {
-		doc.Checkpoint = checkpointDoc(toldBy(*r.Against))
-	}
-	return sound(c, answer.Document{Operation: keyturn.VerifyLog{}.Kind(), Status: "success"}, doc)
-}
-
-func toldBy(v verify.Checkpoint) keyturn.Checkpoint {
-	return keyturn.Checkpoint{Origin: v.Origin, Size: v.Size, Head: hex.EncodeToString(v.Root[:]), Generation: v.Generation, Time: v.Time, Pruned: v.Pruned}
-}
-
-func checkpointDoc(k keyturn.Checkpoint) *answer.Checkpoint {
-	return &answer.Checkpoint{Origin: k.Origin, Size: k.Size, Head: k.Head, Generation: k.Generation, Time: answer.Stamp(k.Time), Pruned: k.Pruned}
+	return sound(c, answer.VerifiedFile(r))
 }
 
 // sound tells what was found of a log that is whole as far as it can be seen.
-func sound(c *command.Command, answer answer.Document, doc answer.Log) error {
-	if doc.Checkpoint != nil {
-		if doc.UnchangedTo = doc.Checkpoint.Size; doc.First == 0 && doc.Pruned == 0 {
-			doc.CompleteTo = doc.UnchangedTo
-			doc.Complete = doc.CompleteTo == doc.Size
-		}
-	}
+func sound(c *command.Command, answer answer.Document) error {
 	if c.JSON() {
-		answer.Log = &doc
 		return c.Print(answer)
 	}
+	doc := answer.Log
 	what := count(doc.Size, "record")
 	if doc.First > 0 {
 		what = count(doc.Size-doc.First+1, "record") + " from " + number(doc.First) + " on"
@@ -166,7 +141,7 @@ func sound(c *command.Command, answer answer.Document, doc answer.Log) error {
 			return err
 		}
 	}
-	return c.Line("%s", verdict(doc))
+	return c.Line("%s", verdict(*doc))
 }
 
 // verdict is how far the log is what the verifier's checkpoint says. It is called
@@ -192,6 +167,31 @@ func verdict(doc answer.Log) string {
 	line += ", by your checkpoint of " + k.Time
 	if after := doc.Size - max(k.Size, doc.First-1); after > 0 {
 		line += "; " + count(after, "record") + " after it consistent only"
+	}
+	return line
+}
+
+// restoredLine tells a person of a restored backup, and which records of an earlier log are
+// not in this one.
+func restoredLine(d answer.Restored) string {
+	line := fmt.Sprintf("record %d: restored from a backup of %s", d.Record, d.Made) + instead(d)
+	for _, e := range d.Earlier {
+		line += fmt.Sprintf("\n  the log that it replaced told of another: record %d, restored from a backup of %s", e.Record, e.Made) + instead(e)
+	}
+	return line
+}
+
+// instead says in whose place a backup was put.
+func instead(d answer.Restored) string {
+	line := ""
+	switch {
+	case d.Unread:
+		line += ", over a store that could not be read: what its log held is not known"
+	case d.Replaced == nil:
+	case d.Lost > 0:
+		line += fmt.Sprintf(", over a newer log: its records %d to %d are not in this one (head %s)", d.Backup.Size+1, d.Replaced.Size, keyturn.Clean(d.Replaced.Root))
+	default:
+		line += ", over a log of " + count(d.Replaced.Size, "record")
 	}
 	return line
 }

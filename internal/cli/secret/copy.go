@@ -34,6 +34,7 @@ func copySecret(c *command.Command, cmd *cobra.Command, o getOptions) error {
 	var text []byte
 	defer func() { clear(text) }()
 	var name string
+	op := keyturn.RevealSecret{Ref: o.ref, Clipboard: true}
 	var revealed *keyturn.Revealed
 	err = c.Do(cmd, func(ctx context.Context, s *session.Session) error {
 		if s.Actor.Kind == keyturn.Person { // to others the door says no, and records it
@@ -41,7 +42,7 @@ func copySecret(c *command.Command, cmd *cobra.Command, o getOptions) error {
 				return err
 			}
 		}
-		if revealed, err = session.Ask[*keyturn.Revealed](ctx, s, keyturn.RevealSecret{Ref: o.ref, Clipboard: true}); err != nil {
+		if revealed, err = session.Ask[*keyturn.Revealed](ctx, s, op); err != nil {
 			return err
 		}
 		field, err := oneField(o.ref, revealed.Secret.Values, "--copy", "")
@@ -60,9 +61,11 @@ func copySecret(c *command.Command, cmd *cobra.Command, o getOptions) error {
 	}
 	err = onClipboard(cmd.Context(), c, clip, name, text, stay)
 	if err == nil && c.JSON() {
-		doc := answer.Success(keyturn.GetSecret{}.Kind(), revealed.Receipt)
-		d := answer.SecretOf(revealed.Secret.Info)
-		doc.Secret, doc.Notices = &d, []string{"the value was on the clipboard, and was taken off"}
+		doc, err := answer.Of(op, revealed, answer.About{})
+		if err != nil {
+			return err
+		}
+		doc.Notices = []string{"the value was on the clipboard, and was taken off"}
 		return c.Print(doc)
 	}
 	return err

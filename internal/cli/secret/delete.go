@@ -42,7 +42,8 @@ read by number; AWS and Azure keep the secret for a time, and then it is gone.
 }
 
 func deleteSecret(ctx context.Context, c *command.Command, s *session.Session, ref keyturn.Ref) error {
-	res, err := session.Ask[*keyturn.Changed](ctx, s, keyturn.DeleteSecret{Ref: ref})
+	op := keyturn.DeleteSecret{Ref: ref}
+	res, err := session.Ask[*keyturn.Changed](ctx, s, op)
 	if err != nil {
 		return err
 	}
@@ -50,5 +51,5 @@ func deleteSecret(ctx context.Context, c *command.Command, s *session.Session, r
 	if !res.Until.IsZero() {
 		back += "   (until " + describe.When(res.Until) + ")"
 	}
-	return wrote(c, res, keyturn.DeleteSecret{}.Kind(), "deleted "+named(c, res.Secret), back)
+	return wrote(c, op, res, "deleted "+named(c, res.Secret), back)
 }

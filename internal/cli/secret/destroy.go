@@ -8,9 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
-	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -80,22 +78,12 @@ func destroySecret(ctx context.Context, c *command.Command, s *session.Session, 
 			return err
 		}
 	}
-	res, err := session.Ask[*keyturn.Changed](ctx, s, keyturn.DestroySecret{Ref: o.ref, Versions: o.versions})
+	op := keyturn.DestroySecret{Ref: o.ref, Versions: o.versions}
+	res, err := session.Ask[*keyturn.Changed](ctx, s, op)
 	if err != nil {
 		return err
 	}
-	if c.JSON() {
-		doc := changeDoc(res, keyturn.DestroySecret{}.Kind())
-		if len(o.versions) > 0 { // the secret itself is still there
-			doc.Secret.State = ""
-			doc.Secrets = &[]answer.Secret{}
-			for _, v := range o.versions {
-				*doc.Secrets = append(*doc.Secrets, answer.Secret{Ref: doc.Secret.Ref, Version: answer.VersionOf(v), State: string(keyturn.Destroyed)})
-			}
-		}
-		return term.Done("destroyed "+o.what(), c.Print(doc))
-	}
-	return wrote(c, res, keyturn.DestroySecret{}.Kind(), "destroyed "+o.what())
+	return wrote(c, op, res, "destroyed "+o.what())
 }
 
 // sure asks, naming exactly what goes. What does not exist is told before.

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
@@ -83,10 +82,7 @@ func getSecret(ctx context.Context, c *command.Command, s *session.Session, o ge
 			"its fields are "+strings.Join(cleanAll(info.Fields), ", ")).About(o.ref)
 	}
 	if c.JSON() {
-		doc := answer.Success(keyturn.GetSecret{}.Kind(), res.Receipt)
-		d := answer.SecretOf(info)
-		doc.Secret = &d
-		return c.Print(doc)
+		return c.Answer(keyturn.GetSecret{Ref: o.ref}, res)
 	}
 	if err := printSecret(c, info); err != nil {
 		return err
@@ -166,16 +162,14 @@ func nextSteps(c *command.Command, info keyturn.Info, ref keyturn.Ref) error {
 }
 
 func revealSecret(ctx context.Context, c *command.Command, s *session.Session, o getOptions) error {
-	res, err := session.Ask[*keyturn.Revealed](ctx, s, keyturn.RevealSecret{Ref: o.ref})
+	op := keyturn.RevealSecret{Ref: o.ref}
+	res, err := session.Ask[*keyturn.Revealed](ctx, s, op)
 	if err != nil {
 		return err
 	}
 	values := res.Secret.Values
 	if c.JSON() {
-		doc := answer.Success(keyturn.GetSecret{}.Kind(), res.Receipt)
-		d := answer.SecretOf(res.Secret.Info)
-		doc.Secret = &d
-		return c.PrintRevealed(doc, values)
+		return c.AnswerRevealed(op, res, values)
 	}
 	field, err := oneField(o.ref, values, "--reveal", "\nor take all: keyturn get "+keyturn.Quote(o.ref.Short())+" --reveal -o json")
 	if err != nil {

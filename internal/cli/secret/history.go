@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
@@ -59,15 +58,7 @@ func history(ctx context.Context, c *command.Command, s *session.Session, ref ke
 		return err
 	}
 	if c.JSON() {
-		doc := answer.Success(keyturn.ListVersions{}.Kind(), res.Receipt)
-		list := []answer.Secret{}
-		for _, v := range res.Versions {
-			d := answer.SecretOf(v)
-			d.Current = v.Current
-			list = append(list, d)
-		}
-		doc.Secrets = &list
-		return c.Print(doc)
+		return c.Answer(keyturn.ListVersions{Ref: ref}, res)
 	}
 	rows := [][]string{}
 	for _, v := range res.Versions {

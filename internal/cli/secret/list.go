@@ -98,13 +98,7 @@ func listMounts(ctx context.Context, c *command.Command, s *session.Session) err
 		return err
 	}
 	if c.JSON() {
-		doc := answer.Success(keyturn.ListMounts{}.Kind(), res.Receipt)
-		list := []answer.Mount{}
-		for _, m := range res.Mounts {
-			list = append(list, answer.MountOf(m, c.Verbose()))
-		}
-		doc.Mounts = &list
-		return c.Print(doc)
+		return c.Answer(keyturn.ListMounts{}, res)
 	}
 	rows := [][]string{}
 	for _, m := range res.Mounts {
@@ -117,21 +111,21 @@ func listMounts(ctx context.Context, c *command.Command, s *session.Session) err
 }
 
 func listSecrets(ctx context.Context, c *command.Command, s *session.Session, o listOptions, keep func(keyturn.Info) bool) error {
-	res, err := session.Ask[*keyturn.Listing](ctx, s, keyturn.ListSecrets{Under: o.under, Shallow: o.shallow && keep == nil, Names: o.names(c)})
+	op := keyturn.ListSecrets{Under: o.under, Shallow: o.shallow && keep == nil, Names: o.names(c)}
+	res, err := session.Ask[*keyturn.Listing](ctx, s, op)
 	if err != nil {
 		return err
 	}
-	found := res.Secrets
 	if keep != nil {
-		found = filtered(found, keep)
+		res.Secrets = filtered(res.Secrets, keep)
 		if o.shallow {
-			found = keyturn.Fold(o.under, found)
+			res.Secrets = keyturn.Fold(o.under, res.Secrets)
 		}
 	}
 	if c.JSON() {
-		return noPattern(o.under, listDoc(c, res.Receipt, o.under, found))
+		return noPattern(o.under, c.Answer(op, res))
 	}
-	return noPattern(o.under, listText(c, o.under, found))
+	return noPattern(o.under, listText(c, o.under, res.Secrets))
 }
 
 // noPattern is the error of a listing, which says of a prefix that looks like a
@@ -161,72 +155,12 @@ func filtered(list iter.Seq2[keyturn.Info, error], keep func(keyturn.Info) bool)
 	}
 }
 
-// folderOf returns the prefix that a folder of a shallow listing is for.
-func folderOf(under keyturn.Prefix, info keyturn.Info) (keyturn.Prefix, bool) {
-	if !info.IsFolder() {
-		return keyturn.Prefix{}, false
-	}
-	p, err := keyturn.ParsePrefix(info.Path)
-	return p, err == nil && p.Mount() == under.Mount()
-}
-
-// unnamedNote tells of secrets that are there, but whose names no reference can hold.
-func unnamedNote(n int) string {
-	if n == 0 {
-		return ""
-	}
-	return "some secrets there have names that no reference can hold: see the platform's own tools"
-}
-
-func listDoc(c *command.Command, r keyturn.Receipt, under keyturn.Prefix, found iter.Seq2[keyturn.Info, error]) error {
-	doc := answer.Success(keyturn.ListSecrets{}.Kind(), r)
-	list, folders, unnamed := []answer.Secret{}, []string{}, 0
-	var failed []*keyturn.Error
-	for info, err := range found {
-		if err != nil && info.IsFolder() {
-			failed = append(failed, keyturn.AsError(err))
-			doc.Errors = append(doc.Errors, answer.ErrorOf(keyturn.AsError(err), c.Verbose()))
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if p, ok := folderOf(under, info); ok {
-			folders = append(folders, p.String())
-		} else if info.Ref.IsZero() {
-			unnamed++
-		} else {
-			list = append(list, answer.SecretOf(info))
-		}
-	}
-	doc.Secrets = &list
-	doc.Folders = folders
-	if note := unnamedNote(unnamed); note != "" {
-		doc.Notices = append(doc.Notices, note)
-	}
-	if failed != nil {
-		doc.Status = "partial"
-	}
-	if err := c.Print(doc); err != nil {
-		return err
-	}
-	return partly(failed)
-}
-
-// partly ends a listing of which folders are missing, which have been told.
-func partly(failed []*keyturn.Error) error {
-	if e := keyturn.Join("", failed...); e != nil {
-		return command.ExitStatus(e.Code.Exit())
-	}
-	return nil
-}
-
 // batch is how many rows of a long table are shown at a time.
 const batch = 200
 
 func listText(c *command.Command, under keyturn.Prefix, found iter.Seq2[keyturn.Info, error]) error {
 	tty, now := c.OnTerminal(), time.Now()
-	head, rows, total, unnamed := []string{"NAME", "VERSION", "CREATED", "LABELS"}, [][]string{}, 0, 0
+	head, rows, total, unnamed := []string{"NAME", "VERSION", "CREATED", "LABELS"}, [][]string{}, 0, false
 	var failed []*keyturn.Error
 	show := func() error {
 		err := c.Columns(head, rows)
@@ -243,10 +177,10 @@ func listText(c *command.Command, under keyturn.Prefix, found iter.Seq2[keyturn.
 			return err
 		}
 		var row []string
-		if p, ok := folderOf(under, info); ok {
+		if p, ok := answer.FolderOf(under, info); ok {
 			row = []string{keyturn.Clean(strings.TrimPrefix(p.String(), keyturn.Scheme)), "", "", ""}
 		} else if info.Ref.IsZero() {
-			unnamed++
+			unnamed = true
 			continue
 		} else {
 			row = []string{keyturn.Clean(info.Ref.Short()), keyturn.Clean(info.Version), describe.When(info.Created), remarks(info, now)}
@@ -266,8 +200,8 @@ func listText(c *command.Command, under keyturn.Prefix, found iter.Seq2[keyturn.
 			return err
 		}
 	}
-	if note := unnamedNote(unnamed); note != "" {
-		c.Say("note: %s", note)
+	if unnamed {
+		c.Say("note: %s", answer.Unnamed)
 	}
 	if total == 0 && failed == nil && tty {
 		c.Say("nothing below %s", keyturn.Clean(strings.TrimPrefix(under.String(), keyturn.Scheme)))
@@ -275,7 +209,10 @@ func listText(c *command.Command, under keyturn.Prefix, found iter.Seq2[keyturn.
 	for _, e := range failed {
 		c.TellError(e)
 	}
-	return partly(failed)
+	if e := keyturn.Join("", failed...); e != nil {
+		return command.ExitStatus(e.Code.Exit())
+	}
+	return nil
 }
 
 // remarks are the labels of a version, after what needs attention.

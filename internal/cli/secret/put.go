@@ -158,38 +158,32 @@ func putSecret(ctx context.Context, c *command.Command, s *session.Session, o pu
 	if res.Created {
 		said = "created "
 	}
+	said += named(c, res.Secret)
 	if o.reader != "" {
-		return o.granted(c, res, said+named(c, res.Secret))
+		return o.granted(c, op, res, said)
 	}
-	return wrote(c, res, putKind(res), said+named(c, res.Secret))
+	return wrote(c, op, res, said)
 }
 
 // granted prints the answer of a put with a reader: what is stored is told also where
 // the reader may not read it.
-func (o putOptions) granted(c *command.Command, res *keyturn.Changed, said string) error {
-	doc := changeDoc(res, putKind(res))
+func (o putOptions) granted(c *command.Command, op keyturn.PutSecret, res *keyturn.Changed, said string) error {
 	failed, but := res.Failed, keyturn.Clean(o.reader)+" may not read it: "
-	if res.Granted != nil && res.Granted.Policy != nil {
-		doc.Policy = &answer.Policy{Name: res.Granted.Policy.Name, Applied: res.Granted.Policy.Applied}
-		doc.Notices = append(doc.Notices, cleanAll(res.Granted.Notices)...)
-		if o.policyOut != "" {
-			if err := c.Keep(c.Abs(o.policyOut), []byte(res.Granted.Policy.Text), 0o644); err != nil {
-				failed, but = keyturn.AsError(err), ""
-			} else {
-				doc.Artifacts = []string{o.policyOut}
-			}
+	var artifacts []string
+	if res.Granted != nil && res.Granted.Policy != nil && o.policyOut != "" {
+		if err := c.Keep(c.Abs(o.policyOut), []byte(res.Granted.Policy.Text), 0o644); err != nil {
+			res.Failed, failed, but = keyturn.AsError(err), keyturn.AsError(err), ""
+		} else {
+			artifacts = []string{o.policyOut}
 		}
-	}
-	var end error
-	if failed != nil {
-		doc.Status, doc.Errors = "partial", []answer.Error{answer.ErrorOf(failed, c.Verbose())}
-		end = command.ExitStatus(failed.Code.Exit())
 	}
 	if c.JSON() {
-		if err := c.Print(doc); err != nil {
-			end = err
+		doc, err := answer.Of(op, res, answer.About{Verbose: c.Verbose()})
+		if err != nil {
+			return err
 		}
-		return term.Done(said, end)
+		doc.Artifacts = artifacts
+		return term.Done(said, c.PrintAnswer(doc))
 	}
 	var next []string
 	if res.Granted != nil {
@@ -198,26 +192,20 @@ func (o putOptions) granted(c *command.Command, res *keyturn.Changed, said strin
 		}
 		next = append(next, keyturn.Clean(res.Granted.Says))
 	}
-	for _, a := range doc.Artifacts {
+	for _, a := range artifacts {
 		next = append(next, "kept in "+keyturn.Clean(a))
 	}
-	if err := wrote(c, res, doc.Operation, said, next...); err != nil {
+	if err := wrote(c, op, res, said, next...); err != nil {
 		return err
 	}
-	if failed != nil {
-		c.Say("but %s%s", but, keyturn.Clean(failed.Message))
-		if failed.Hint != "" {
-			c.Say("  %s", keyturn.Clean(failed.Hint))
-		}
+	if failed == nil {
+		return nil
 	}
-	return end
-}
-
-func putKind(res *keyturn.Changed) string {
-	if res.Created {
-		return "create-secret"
+	c.Say("but %s%s", but, keyturn.Clean(failed.Message))
+	if failed.Hint != "" {
+		c.Say("  %s", keyturn.Clean(failed.Hint))
 	}
-	return "update-secret"
+	return command.ExitStatus(failed.Code.Exit())
 }
 
 // operation is the put without its values.

@@ -38,9 +38,10 @@ platform can restore a single version (local, Vault).`,
 }
 
 func restoreSecret(ctx context.Context, c *command.Command, s *session.Session, ref keyturn.Ref) error {
-	res, err := session.Ask[*keyturn.Changed](ctx, s, keyturn.RestoreSecret{Ref: ref})
+	op := keyturn.RestoreSecret{Ref: ref}
+	res, err := session.Ask[*keyturn.Changed](ctx, s, op)
 	if err != nil {
 		return err
 	}
-	return wrote(c, res, keyturn.RestoreSecret{}.Kind(), "restored "+named(c, res.Secret))
+	return wrote(c, op, res, "restored "+named(c, res.Secret))
 }

@@ -37,7 +37,8 @@ nothing is lost; on AWS a stage is moved instead. The way back is printed.`,
 }
 
 func rollback(ctx context.Context, c *command.Command, s *session.Session, ref keyturn.Ref, to string) error {
-	res, err := session.Ask[*keyturn.Changed](ctx, s, keyturn.RollbackSecret{Ref: ref, To: to})
+	op := keyturn.RollbackSecret{Ref: ref, To: to}
+	res, err := session.Ask[*keyturn.Changed](ctx, s, op)
 	if err != nil {
 		return err
 	}
@@ -46,5 +47,5 @@ func rollback(ctx context.Context, c *command.Command, s *session.Session, ref k
 		back = "keyturn delete " + keyturn.Quote(ref.Short())
 	}
 	said := "rolled back " + c.Bold(keyturn.Clean(ref.Short())) + ", now at version " + keyturn.Clean(res.Secret.Version)
-	return wrote(c, res, keyturn.RollbackSecret{}.Kind(), said, "go back with: "+back)
+	return wrote(c, op, res, said, "go back with: "+back)
 }

@@ -130,9 +130,10 @@ func backup(ctx context.Context, c *command.Command, s *session.Session, op keyt
 	}
 	done := "wrote " + keyturn.Clean(res.Path)
 	if c.JSON() {
-		doc := answer.Success(op.Kind(), res.Receipt)
-		doc.Platform, doc.Mount, doc.Target, doc.Artifacts = "local", "local", res.Path, []string{res.Path}
-		doc.Backup = &answer.Backup{Path: res.Path, Store: s.Store.ID, Size: res.Size, Log: res.Log}
+		doc, err := answer.Of(op, res, answer.About{Store: s.Store})
+		if err != nil {
+			return err
+		}
 		return term.Done(done, c.Print(doc))
 	}
 	who := "for whoever knows its passphrase"

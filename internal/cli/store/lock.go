@@ -10,7 +10,6 @@ import (
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/describe"
-	"github.com/keyturn/keyturn/internal/health"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -40,7 +39,11 @@ that KEYTURN_PASSPHRASE_FILE names is read, which only you may be able to read.`
 					return err
 				}
 				if c.JSON() {
-					return c.Print(lockDoc(op.Kind(), s, res))
+					doc, err := answer.Of(op, res, answer.About{Store: s.Store})
+					if err != nil {
+						return err
+					}
+					return c.Print(doc)
 				}
 				return c.Line("unlocked until %s; 'keyturn store lock' ends that", describe.When(res.Until))
 			})
@@ -74,9 +77,13 @@ go on with what they have.`,
 			}
 			if c.JSON() {
 				if already {
-					return c.Print(answer.Document{Operation: op.Kind(), Platform: "local", Mount: "local", Status: "success"})
+					return c.Print(answer.OfStore(op.Kind(), ""))
 				}
-				return c.Print(lockDoc(op.Kind(), at, res))
+				doc, err := answer.Of(op, res, answer.About{Store: at.Store})
+				if err != nil {
+					return err
+				}
+				return c.Print(doc)
 			}
 			if already {
 				return c.Line("the store is locked already")
@@ -84,12 +91,4 @@ go on with what they have.`,
 			return c.Line("locked")
 		},
 	}
-}
-
-func lockDoc(kind string, s *session.Session, res *keyturn.Unlocked) answer.Document {
-	doc := answer.Success(kind, res.Receipt)
-	doc.Platform, doc.Mount = "local", "local"
-	doc.Store = health.StoreOf(s.Store)
-	doc.Store.Unlocked = answer.Stamp(res.Until)
-	return doc
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/cli/term"
-	"github.com/keyturn/keyturn/internal/health"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -70,21 +69,20 @@ func rekey(ctx context.Context, c *command.Command, s *session.Session, op keytu
 		}
 		return err
 	}
-	f := s.Store
-	f.RootKey, f.KeyAt = res.RootKey, res.KeyAt
 	const done = "all keys of the store were replaced"
 	if c.JSON() {
-		doc := answer.Success(op.Kind(), res.Receipt)
-		doc.Platform, doc.Mount, doc.Target = "local", "local", "local "+f.Path
-		doc.Store = health.StoreOf(f)
+		doc, err := answer.Of(op, res, answer.About{Store: s.Store})
+		if err != nil {
+			return err
+		}
 		return term.Done(done, c.Print(doc))
 	}
 	told := "replaced all keys"
 	if res.Resumed {
 		told = "finished the change of keys that was cut short"
 	}
-	if err := c.Line("%s  %s", told, c.Dim("→ local "+keyturn.Clean(f.Path))); err != nil {
+	if err := c.Line("%s  %s", told, c.Dim("→ local "+keyturn.Clean(s.Store.Path))); err != nil {
 		return term.Done(done, err)
 	}
-	return term.Done(done, c.Line("the root key is in %s; backups made before have the keys of then", keyturn.Clean(f.KeyAt)))
+	return term.Done(done, c.Line("the root key is in %s; backups made before have the keys of then", keyturn.Clean(res.KeyAt)))
 }

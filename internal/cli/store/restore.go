@@ -11,7 +11,6 @@ import (
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/describe"
-	"github.com/keyturn/keyturn/internal/health"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -92,10 +91,7 @@ func restore(ctx context.Context, c *command.Command, o session.RestoreOptions) 
 	}
 	done := "restored " + keyturn.Clean(res.Path)
 	if c.JSON() {
-		doc := backupDoc(o, res)
-		doc.AuditID, doc.Target = res.AuditID, "local "+res.Path
-		doc.Store = health.StoreOf(res.StoreFacts)
-		return term.Done(done, c.Print(doc))
+		return term.Done(done, c.Print(answer.RestoredStore(o, res)))
 	}
 	lines := []string{
 		"restored the store of " + describe.When(res.Made) + "  " + c.Dim("→ local "+keyturn.Clean(res.Path)),
@@ -115,15 +111,9 @@ func restore(ctx context.Context, c *command.Command, o session.RestoreOptions) 
 	return nil
 }
 
-func backupDoc(o session.RestoreOptions, res session.Restored) answer.Document {
-	return answer.Document{Operation: keyturn.RestoreStore{}.Kind(), Platform: "local", Mount: "local", Status: "success",
-		Backup: &answer.Backup{Path: o.File, Store: res.ID, Made: answer.Stamp(res.Made), Writer: res.Writer, Log: res.Log,
-			VerifierKey: res.VerifierKey, Forgotten: res.Forgotten, Checked: o.Check, Replaced: res.Replaced, Aside: res.Aside}}
-}
-
 func checked(c *command.Command, o session.RestoreOptions, res session.Restored) error {
 	if c.JSON() {
-		return c.Print(backupDoc(o, res))
+		return c.Print(answer.RestoredStore(o, res))
 	}
 	if err := c.Line("the backup is whole: store %s as of %s, made by keyturn %s", keyturn.Clean(res.ID), describe.When(res.Made), keyturn.Clean(res.Writer)); err != nil {
 		return err

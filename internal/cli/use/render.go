@@ -87,12 +87,11 @@ func render(c *command.Command, cmd *cobra.Command, o renderOptions) error {
 
 func rendered(c *command.Command, o renderOptions, t *runner.Template, replaced bool) error {
 	if c.JSON() {
-		doc := answer.Success(t.Op.Kind(), t.Receipt)
-		list := []answer.Secret{}
-		for _, r := range t.Op.Secrets {
-			list = append(list, answer.Secret{Ref: r.String()})
+		doc, err := answer.Of(t.Op, &keyturn.Filling{Receipt: t.Receipt}, answer.About{Verbose: c.Verbose()})
+		if err != nil {
+			return err
 		}
-		doc.Secrets, doc.Artifacts = &list, []string{t.Out()}
+		doc.Artifacts = []string{t.Out()}
 		return c.Print(doc)
 	}
 	verb := "wrote"

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/session"
@@ -31,14 +30,6 @@ trust.`,
 			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return trust(ctx, c, s, args) })
 		},
 	}
-}
-
-func bindingDocs(list []keyturn.Binding) []answer.Binding {
-	out := []answer.Binding{}
-	for _, b := range list {
-		out = append(out, answer.Binding{Name: b.Name, Ref: b.Ref.String(), Optional: b.Optional})
-	}
-	return out
 }
 
 func trust(ctx context.Context, c *command.Command, s *session.Session, args []string) error {
@@ -74,12 +65,7 @@ func trust(ctx context.Context, c *command.Command, s *session.Session, args []s
 		now.Receipt = res.Receipt
 	}
 	if c.JSON() {
-		doc := answer.Success(op.Kind(), now.Receipt)
-		doc.Project = &answer.Project{File: op.Path, Asks: bindingDocs(op.Pinned), Asked: change}
-		if now.Known && change {
-			doc.Project.Before = bindingDocs(now.Before)
-		}
-		return c.Print(doc)
+		return c.Answer(op, now)
 	}
 	if !now.Known && !change {
 		return c.Line("%s asks for no secrets: there is nothing to trust", keyturn.Clean(op.Path))

@@ -1,4 +1,4 @@
-package admin
+package answer
 
 import (
 	"slices"
@@ -18,7 +18,7 @@ func TestDifference(t *testing.T) {
 		"cut between":  {"a\n1\n2\n3\n4\n5\nb\n", "x\n1\n2\n3\n4\n5\ny\n", "- a|+ x|  1|  2|  …|  4|  5|- b|+ y"},
 		"no last line": {"a", "a\n", ""},
 	} {
-		if got := strings.Join(difference(c.a, c.b), "|"); got != c.want {
+		if got := strings.Join(ChangedLines(c.a, c.b), "|"); got != c.want {
 			t.Errorf("%s: %s", what, got)
 		}
 	}
@@ -37,7 +37,7 @@ func TestDifferenceIsComplete(t *testing.T) {
 			return strings.Join(l, "\n") + "\n"
 		}
 		var left, right []string
-		got := difference(text(a), text(b))
+		got := ChangedLines(text(a), text(b))
 		if slices.Equal(a, b) {
 			if len(got) > 0 {
 				t.Fatalf("%q", got)
