@@ -62,7 +62,10 @@ func Main(o Options) (status int) {
 	return p.Run(m.Args)
 }
 
-// program is what doors open sessions with.
+// Program returns what a door opens sessions with. The command line is one such door;
+// Main runs it.
+func (o Options) Program() session.Program { return o.machine().program() }
+
 func (m machine) program() session.Program {
 	return session.Program{Version: version(), Environ: m.Environ, Dir: m.Dir, Actions: Actions(),
 		Open: m.open, Create: m.create, Restore: m.restore, Peek: m.peek, Facts: m.facts, Inspect: m.inspect}
