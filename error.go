@@ -66,6 +66,8 @@ type Error struct {
 	Message string   // for people
 	Hint    string   // the next step; may hold several lines
 	By      string   // of Denied: who said no, "rule", "platform" or "person"
+	Reason  Reason   // what a door can answer the error with; "" for most errors
+	Asks    *Asked   // of Untrusted: what there is to accept
 	Unknown bool     // a change was sent and may have happened
 	Each    []*Error // where several things failed at once: one for each
 
@@ -73,6 +75,57 @@ type Error struct {
 	Approval *Approval // of Pending, and of Denied where a person can say yes
 
 	Err error // cause
+}
+
+// Reason says of an error what a door can answer it with, usually after asking a
+// person. Doors act on Code and Reason, never on the text of a message or a hint, which
+// speak the command line's language. Programs get the code alone.
+type Reason string
+
+// The reasons.
+const (
+	// WouldVanish is of Conflict: a write would remove fields that are there. A Mode,
+	// Merge or Replace, answers it.
+	WouldVanish Reason = "would-vanish"
+	// WouldLose is of Conflict: the target of a copy cannot keep all of the source.
+	// CopySecret.Lossy answers it.
+	WouldLose Reason = "would-lose"
+	// Untrusted is of Denied: no person has accepted what a project's file asks for, as
+	// Error.Asks says. TrustProject answers it.
+	Untrusted Reason = "untrusted"
+	// GivenToken is of Conflict: a logout would revoke a token that its login did not
+	// make. Logout.Given or Logout.Keep answers it.
+	GivenToken Reason = "given-token"
+)
+
+// ReasonOf returns the reason of an error; "" for an error without one, and for nil.
+func ReasonOf(err error) Reason {
+	if e := AsError(err); e != nil {
+		return e.Reason
+	}
+	return ""
+}
+
+// Asked is how the references that a project's file asks for differ from those that a
+// person has accepted.
+type Asked struct {
+	Added, Removed []Binding
+}
+
+// Lines returns a line for each difference, "+ NAME = REF" or "- NAME = REF". They are
+// not cleaned. There are none for nil.
+func (a *Asked) Lines() []string {
+	if a == nil {
+		return nil
+	}
+	var lines []string
+	for _, b := range a.Added {
+		lines = append(lines, "+ "+b.Name+" = "+b.Ref.Short())
+	}
+	for _, b := range a.Removed {
+		lines = append(lines, "- "+b.Name+" = "+b.Ref.Short())
+	}
+	return lines
 }
 
 // Approval names a request that waits for a person's yes.
@@ -98,6 +151,12 @@ func (e *Error) Because(cause error) *Error {
 // About sets the reference and returns e, for use in one line with E.
 func (e *Error) About(ref Ref) *Error {
 	e.Ref = ref
+	return e
+}
+
+// With sets the reason and returns e, for use in one line with E.
+func (e *Error) With(reason Reason) *Error {
+	e.Reason = reason
 	return e
 }
 
@@ -151,7 +210,7 @@ func Join(message string, each ...*Error) *Error {
 	for _, c := range severity {
 		for _, e := range each {
 			if e.Code == c {
-				out.Code, out.Hint, out.By, out.Approval = c, e.Hint, e.By, e.Approval
+				out.Code, out.Hint, out.By, out.Reason, out.Asks, out.Approval = c, e.Hint, e.By, e.Reason, e.Asks, e.Approval
 				return out
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/keyturn/keyturn"
@@ -37,6 +38,17 @@ func TestJoin(t *testing.T) {
 	}
 	if got := keyturn.Join("m", e(keyturn.NotFound), e(keyturn.Denied), e(keyturn.Conflict)); got.Code != keyturn.Denied || len(got.Each) != 3 {
 		t.Errorf("joined: %+v", got)
+	}
+	untrusted := e(keyturn.Denied).With(keyturn.Untrusted)
+	untrusted.Asks = &keyturn.Asked{Added: []keyturn.Binding{{Name: "A", Ref: keyturn.MustRef("local/a")}}, Removed: []keyturn.Binding{{Name: "B", Ref: keyturn.MustRef("local/b#f")}}}
+	if got := keyturn.Join("m", e(keyturn.NotFound), untrusted); got.Reason != keyturn.Untrusted || strings.Join(got.Asks.Lines(), ",") != "+ A = local/a,- B = local/b#f" {
+		t.Errorf("joined: %+v", got)
+	}
+	if got := keyturn.ReasonOf(errors.Join(errors.New("x"), untrusted)); got != keyturn.Untrusted {
+		t.Errorf("wrapped: %q", got)
+	}
+	if keyturn.ReasonOf(nil) != "" || keyturn.ReasonOf(errors.New("x")) != "" || e(keyturn.Denied).Asks.Lines() != nil {
+		t.Error("there is a reason where nobody gave one")
 	}
 	if got := keyturn.Join("m", e(keyturn.Invalid), e(keyturn.Unsupported)); got.Code != keyturn.Invalid {
 		t.Errorf("joined: %+v", got)

@@ -53,7 +53,7 @@ var floors = []floor{
 		name: "platforms", packages: []string{"platform/local", "platform/vault"}, may: []string{"=platform", "platform/wire"},
 		because: "a platform knows its vendor and what a platform must do; rules, approvals and the log are decided before it is asked",
 	}, {
-		name: "the one door", packages: []string{"broker"}, may: append([]string{"=platform", "journal", "=audit", "durable"}, pure...),
+		name: "the one door", packages: []string{"broker"}, may: append([]string{"=platform", "journal", "=audit", "backup", "durable"}, pure...),
 		because: "broker takes organs by their interfaces: it knows no store, no vendor, no command line",
 	}, {
 		name: "rooms that doors share", packages: rooms, may: slices.Concat(rooms, tools, pure),
@@ -65,7 +65,7 @@ var floors = []floor{
 		name: "doors", packages: []string{"cli"}, may: slices.Concat(rooms, tools, pure),
 		because: "a door turns words into an Op and a Result back; doors never meet, and one that reached a platform, the store or the log itself would go around the rules",
 	}, {
-		name: "keyturn's own folder", packages: []string{"home"}, may: slices.Concat([]string{"state", "audit", "journal", "approval", "=broker/candidate", "=broker/trust", "session"}, tools, pure),
+		name: "keyturn's own folder", packages: []string{"home"}, may: slices.Concat([]string{"state", "audit", "journal", "session"}, tools, pure),
 		because: "keys, backups and the log meet in it before there is a Service: it asks the rules itself, and touches no platform",
 	}, {
 		name: "wiring", packages: []string{"app", "cmd/keyturn"}, may: []string{everything},
@@ -95,7 +95,7 @@ var trades = []trade{
 	{"golang.org/x/crypto/argon2", []string{"journal", "state/rootkey"}, "passphrases are stretched where they are checked, nowhere else"},
 	{"golang.org/x/crypto/chacha20poly1305", []string{"state/rootkey"}, "what is encrypted, state encrypts"},
 	{"golang.org/x/mod/sumdb", []string{"audit/verify"}, "trees, proofs and signed notes are verified by one pure package, and made by the same arithmetic"},
-	{"golang.org/x/term", []string{"cli/command", "cli/pick", "cli/secret", "launch"}, "only a prompt, a choice on the screen and a child's terminal switch echo and modes"},
+	{"golang.org/x/term", []string{"cli/term", "launch"}, "only a prompt, a choice on the screen and a child's terminal switch echo and modes"},
 	{"golang.org/x/sys", []string{"launch", "launch/program", "whois", "durable", "state/rootkey", "filelock"}, "system calls stay in the packages that have a file for each system"},
 	{"os/exec", []string{"launch", "launch/clipboard", "launch/browser"}, "one package starts programs for people, one the tools of a clipboard, and one a browser: without a shell, with the environment it was given"},
 	{"net/http", []string{"platform/wire", "platform/vault", "platform/vault/api", "platform/vault/login", "platform/vault/admin", "platform/vault/lease"}, "a platform asks its server; nothing else in this program speaks to a network"},
@@ -236,8 +236,8 @@ var reveals = []struct{ path, because string }{
 	{"internal/cli/admin/secret.go", "a secret that an action made goes into a file that was asked for, or is opened once by a token that is printed: its purpose"},
 	{"internal/platform/vault/admin/database.go", "the password of a database's administrator is sent to the server"},
 	{"internal/platform/vault/admin/seal.go", "a key share is sent to the server"},
-	{"internal/cli/use/render.go", "a filled template goes to its file or to standard output: its purpose"},
-	{"internal/cli/use/run.go", "the values of a command are what its output is redacted of"},
+	{"internal/runner/template.go", "a filled template goes to its file or to standard output: its purpose"},
+	{"internal/runner/redact.go", "the values of a command are what its output is redacted of"},
 	{"internal/cli/command/print.go", "get --reveal -o json prints the fields: its purpose"},
 	{"internal/launch/env.go", "a child's environment"},
 	{"internal/launch/files.go", "a child's files"},

@@ -15,6 +15,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli"
+	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/home"
 	"github.com/keyturn/keyturn/internal/launch"
@@ -57,7 +58,7 @@ func Main(o Options) (status int) {
 		}
 	}()
 	_ = launch.HardenSelf() // best effort: what the system lacks, it lacks
-	p := &cli.Program{Program: m.program(), In: m.In, Out: m.Out, Err: m.Err}
+	p := &cli.Program{Program: m.program(), Terminal: term.Terminal{In: m.In, Out: m.Out, Err: m.Err}}
 	return p.Run(m.Args)
 }
 

@@ -163,7 +163,7 @@ func (b *Broker) hideDetails(c *call, res keyturn.Result) {
 // hideFields removes the names of fields from the conflict of a write that would make
 // some vanish, where the caller may not describe the secret.
 func (b *Broker) hideFields(c *call, err error) error {
-	if refs := c.op.Refs(); errors.Is(err, platform.ErrVanish) && !b.may(c.actor, keyturn.Describe, refs[len(refs)-1]) {
+	if refs := c.op.Refs(); keyturn.ReasonOf(err) == keyturn.WouldVanish && !b.may(c.actor, keyturn.Describe, refs[len(refs)-1]) {
 		return platform.Vanish(refs[len(refs)-1].Secret(), nil)
 	}
 	return err

@@ -508,7 +508,7 @@ func TestTrust(t *testing.T) {
 	pins := []keyturn.Binding{{Name: "DB", Ref: dbPass}}
 	op := keyturn.RunCommand{Command: []string{"npm", "test"}, Env: pins, Project: "/p/keyturn.yaml", Pinned: pins}
 	n := w.mark()
-	if e := w.no(keyturn.Denied, op); !strings.Contains(e.Hint, "+ DB = local/app/db#password") || len(w.since(n)) > 0 {
+	if e := w.no(keyturn.Denied, op); e.Reason != keyturn.Untrusted || len(e.Asks.Added) != 1 || e.Asks.Added[0] != pins[0] || !strings.Contains(e.Hint, "+ DB = local/app/db#password") || len(w.since(n)) > 0 {
 		t.Errorf("an untrusted project: %s", full(e))
 	}
 	w.must(keyturn.TrustProject{Path: "/p/keyturn.yaml", Pinned: pins})

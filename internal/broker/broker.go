@@ -1,6 +1,19 @@
 // Package broker is the one door behind every door: each operation, from the
 // command line, an agent or a server, takes the same six steps in [Broker.Do],
 // and only this package lets a platform act.
+//
+//	broker.go      the six steps
+//	wellformed.go  1: which operations make sense
+//	decide.go      2: what the rules say of an operation, from its parts
+//	trust.go       2: which projects a person has accepted
+//	approve.go     3: approvals: asked for, given, spent
+//	record.go      4, 6: what the log records of an operation
+//	act.go         5: the table of all operations
+//
+// and behind act.go a file for each kind of operation: list, run, put, copy, action,
+// login, lease, migration, audit, store; generate.go makes values and fit.go says what
+// of a secret fits on another platform. What has to outlast a command stands in
+// package journal.
 package broker
 
 import (
@@ -51,6 +64,9 @@ type Config struct {
 	Remember func(rules.Rule) (where string, err error)
 	// RuleLine is a rule in one line, as Remember writes it.
 	RuleLine func(rules.Rule) (string, error)
+	// Home is keyturn's own folder, which no operation has a file written into; "" where
+	// there is none.
+	Home string
 	// Store is keyturn's own store as a whole; nil where there is none.
 	Store Store
 	// Holders says which processes that hold leases still live; nil where nobody looks.
@@ -98,6 +114,7 @@ type call struct {
 	lateApproval string
 	children     []*call // of a composite operation
 	recorded     bool    // of a child: its outcome is recorded
+	bare         bool    // it is refused and recorded without its texts: see bareForm
 }
 
 // Do takes op through the door.
@@ -131,10 +148,12 @@ func (b *Broker) Do(ctx context.Context, op keyturn.Op) (keyturn.Result, error) 
 }
 
 // receive finds out who is calling, fixes the operation's canonical form, and refuses
-// operations that make no sense.
+// operations that hold a secret, make no sense, or write among keyturn's own files.
 func (b *Broker) receive(ctx context.Context, op keyturn.Op) (*call, error) {
 	c := &call{id: keyturn.NewID(b.Now()), from: keyturn.CallOf(ctx)}
 	formErr := c.take(op) // first, so that the attempt of nobody is recorded too
+	secretErr := holdsSecret(c.op)
+	c.bare = secretErr != nil // whatever it is refused for
 	var err error
 	if c.actor, err = b.WhoIs(ctx); err != nil {
 		return c, err
@@ -142,10 +161,15 @@ func (b *Broker) receive(ctx context.Context, op keyturn.Op) (*call, error) {
 	if c.actor.Principal() == "" || c.actor.Name == "" {
 		return c, keyturn.E(keyturn.Denied, "nobody is known to be calling", "")
 	}
-	if formErr != nil {
-		return c, formErr
+	for _, err := range []error{formErr, secretErr} {
+		if err != nil {
+			return c, err
+		}
 	}
-	return c, wellFormed(c.op)
+	if err := wellFormed(c.op); err != nil {
+		return c, err
+	}
+	return c, b.checkFiles(c.op)
 }
 
 // take makes op the operation of c, in its canonical form, so that exactly what is

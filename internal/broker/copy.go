@@ -75,7 +75,7 @@ func refuseLoss(op keyturn.CopySecret, from keyturn.Info, target *platform.Mount
 		return nil
 	}
 	return keyturn.E(keyturn.Conflict, target.Platform()+" cannot keep all of it; it would lose "+strings.Join(left, "; "),
-		"--yes copies the rest; a field by itself is copied byte for byte: SRC#FIELD DST#FIELD").About(op.To)
+		"--yes copies the rest; a field by itself is copied byte for byte: SRC#FIELD DST#FIELD").About(op.To).With(keyturn.WouldLose)
 }
 
 // copyPut returns the write of a copy. It refuses once more what would be lost, now that

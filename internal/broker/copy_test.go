@@ -10,12 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/journal"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/platformtest"
 	"github.com/keyturn/keyturn/internal/rules"
-	"pgregory.net/rapid"
 )
 
 // blobs is a platform that keeps one small value and nothing else.
@@ -48,7 +49,7 @@ func TestCopyBetweenShapes(t *testing.T) {
 		op := keyturn.CopySecret{From: db, To: ref("blob/x")}
 		n := w.mark()
 		e := w.no(keyturn.Conflict, op)
-		if !strings.Contains(e.Message, "one JSON object") || !strings.HasPrefix(e.Hint, "--yes ") {
+		if e.Reason != keyturn.WouldLose || !strings.Contains(e.Message, "one JSON object") || !strings.HasPrefix(e.Hint, "--yes ") {
 			t.Errorf("%s (%s)", e.Message, e.Hint)
 		}
 		if calls := w.since(n); calledGet(calls) || calledPut(calls) {

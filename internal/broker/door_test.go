@@ -9,10 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/broker"
 	"github.com/keyturn/keyturn/internal/rules"
-	"pgregory.net/rapid"
 )
 
 func prefix(s string) keyturn.Prefix {
@@ -48,7 +49,7 @@ func ops() map[string]keyturn.Op {
 		keyturn.ShowTrust{Path: "/p/keyturn.yaml"}, keyturn.TrustProject{Path: "/p/keyturn.yaml", Pinned: []keyturn.Binding{{Name: "DB", Ref: db}}},
 		keyturn.UseConfig{Path: "/c/keyturn.yaml"}, keyturn.ListRequests{}, keyturn.ApproveRequest{ID: "nosuchid"}, keyturn.CreateStore{Store: "s", RootKey: "file"},
 		keyturn.ListRecords{}, keyturn.VerifyLog{}, keyturn.ExportLog{}, keyturn.MakeCheckpoint{}, keyturn.PruneLog{Before: start.AddDate(-1, 0, 0)},
-		keyturn.RekeyStore{}, keyturn.BackupStore{To: "/b", Recipients: []string{"age1"}}, keyturn.UnlockStore{Seconds: 60}, keyturn.LockStore{}, keyturn.RestoreStore{Store: "s"},
+		keyturn.RekeyStore{}, keyturn.BackupStore{To: "/b", Recipients: []string{"age189c98tdas4w38ja78llsd6eamych4ej24sfvr99m3zzmytk2g5ss40nfd2"}}, keyturn.UnlockStore{Seconds: 60}, keyturn.LockStore{}, keyturn.RestoreStore{Store: "s"},
 		keyturn.MigrateSecrets{Ref: db, Fields: []string{"password"}, Candidate: "x"}, keyturn.ResumeMigration{Ref: db, ID: "x"},
 		keyturn.RevertMigration{Ref: db, ID: "x"}, keyturn.FinishMigration{Ref: db, ID: "x"}, keyturn.ForgetMigration{Ref: db, ID: "x"},
 		keyturn.TakeLease{Ref: dyn, Show: true}, keyturn.RenewLease{Ref: dyn, ID: "x"}, keyturn.RevokeLease{Ref: dyn, ID: "x"}, keyturn.ListLeases{},

@@ -14,6 +14,9 @@ func (c *call) intent() keyturn.Record {
 	actor := c.actor
 	r := keyturn.Record{ID: c.id, Phase: keyturn.Intent, Actor: &actor, Door: c.from.Door, Op: c.form,
 		OpHash: c.hash.String(), Rule: c.verdict.Where, Approval: c.approval, Reason: limit(keyturn.Clean(c.from.Reason), 500)}
+	if c.bare {
+		r.Op, r.OpHash = bareForm(c.op), ""
+	}
 	if c.parent != nil {
 		r.Parent = c.parent.id
 	}

@@ -27,26 +27,27 @@ func (b *Broker) projectTrusted(ctx context.Context, actor keyturn.Actor, op key
 	if actor.Kind != keyturn.Person {
 		have = nil // what the file asked for before is not theirs to know
 	}
-	e := keyturn.E(keyturn.Denied, message, strings.Join(difference(have, op.Pinned), "\n")+
-		"\nlook at it, then say: keyturn trust   (in CI: --trust-project)")
+	asks := difference(have, op.Pinned)
+	e := keyturn.E(keyturn.Denied, message, strings.Join(asks.Lines(), "\n")+
+		"\nlook at it, then say: keyturn trust   (in CI: --trust-project)").With(keyturn.Untrusted)
+	e.Asks = &asks
 	e.By = "person"
 	return e
 }
 
-// difference lists the references that were added and taken away, a line each.
-func difference(old, now []keyturn.Binding) []string {
-	var lines []string
+// difference returns the references that were added and taken away.
+func difference(old, now []keyturn.Binding) (d keyturn.Asked) {
 	for _, p := range now {
 		if !slices.Contains(old, p) {
-			lines = append(lines, "+ "+p.Name+" = "+p.Ref.Short())
+			d.Added = append(d.Added, p)
 		}
 	}
 	for _, p := range old {
 		if !slices.Contains(now, p) {
-			lines = append(lines, "- "+p.Name+" = "+p.Ref.Short())
+			d.Removed = append(d.Removed, p)
 		}
 	}
-	return lines
+	return d
 }
 
 // trustProject accepts the references of a project's file.

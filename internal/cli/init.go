@@ -12,6 +12,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
@@ -79,15 +80,15 @@ func initStore(ctx context.Context, c *command.Command, o initOptions) error {
 		if project != "" {
 			doc.Artifacts = []string{project}
 		}
-		return command.Done(done, c.Print(doc))
+		return term.Done(done, c.Print(doc))
 	}
 	if err == nil {
 		if err := tellStore(c, made); err != nil {
-			return command.Done(done, err)
+			return term.Done(done, err)
 		}
 	}
 	if project != "" {
-		return command.Done(done, c.Line("made %s: name there what 'keyturn run' needs", keyturn.Clean(project)))
+		return term.Done(done, c.Line("made %s: name there what 'keyturn run' needs", keyturn.Clean(project)))
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/term"
 )
 
 // TestEveryOperation: every command that does something has a name for it in the
@@ -23,10 +24,10 @@ func TestEveryOperation(t *testing.T) {
 // TestInterrupted: a prompt that was interrupted counts as cancelled for whoever
 // records what came of an operation, and as itself for the exit status.
 func TestInterrupted(t *testing.T) {
-	if err := command.ErrInterrupted; !errors.Is(err, context.Canceled) || !errors.Is(err, command.ErrInterrupted) {
+	if err := term.ErrInterrupted; !errors.Is(err, context.Canceled) || !errors.Is(err, term.ErrInterrupted) {
 		t.Error("an interrupt does not count as cancelled")
 	}
-	if errors.Is(context.Canceled, command.ErrInterrupted) {
+	if errors.Is(context.Canceled, term.ErrInterrupted) {
 		t.Error("every cancellation counts as an interrupt")
 	}
 }

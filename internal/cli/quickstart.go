@@ -16,6 +16,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -69,11 +70,11 @@ func quickstart(ctx context.Context, c *command.Command) (err error) {
 	}
 	for _, s := range d.script() {
 		if ctx.Err() != nil {
-			return command.ErrInterrupted
+			return term.ErrInterrupted
 		}
 		if err := d.play(s); err != nil {
 			if ctx.Err() != nil {
-				return command.ErrInterrupted
+				return term.ErrInterrupted
 			}
 			return err
 		}

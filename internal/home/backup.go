@@ -14,7 +14,6 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/backup"
 	"github.com/keyturn/keyturn/internal/durable"
-	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/rootkey"
 )
@@ -25,9 +24,6 @@ func (s *Store) Backup(ctx context.Context, op keyturn.BackupStore) (*keyturn.Ba
 	to, err := s.recipients(ctx, op)
 	if err != nil {
 		return nil, err
-	}
-	if session.Within(op.To, s.Facts.Home) {
-		return nil, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(op.To)+"' is in keyturn's own folder, with the store", "name a file elsewhere: best on another disk")
 	}
 	if _, err := os.Lstat(op.To); err == nil && !op.Overwrite {
 		return nil, occupied(op.To)

@@ -67,7 +67,7 @@ type Folder struct {
 	Dir     string          // where keyturn was started; relative paths are seen from there
 	Err     io.StringWriter // takes what a person should know beside the answer
 	Now     func() time.Time
-	Options state.Options // that the store is opened with
+	Options state.Options // to open the store with
 }
 
 // abs returns a path seen from the folder that keyturn was started in.

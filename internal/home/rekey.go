@@ -12,8 +12,8 @@ import (
 	"github.com/keyturn/keyturn/internal/state/rootkey"
 )
 
-// A change of the root key is written down in the store before anything happens, so
-// that whoever comes after one that was cut short knows both places.
+// A change of the root key is written down in the store before anything happens. After a
+// change that was cut short, the next one knows the old place and the new one.
 const (
 	// changeKind is the kind of the row that holds the change.
 	changeKind = "root key"
@@ -25,7 +25,7 @@ type rootChange struct {
 	To   spot `json:"to"`
 }
 
-// begun returns the change that was begun and has not ended; nil for none.
+// begun returns the change that has begun and not ended; nil for none.
 func (s *Store) begun(ctx context.Context) (*rootChange, error) {
 	it, err := s.db.Item(ctx, changeKind, changeID)
 	if errors.Is(err, keyturn.NotFound) {
@@ -51,11 +51,11 @@ func writeChange(ctx context.Context, db *state.DB, c *rootChange) error {
 	})
 }
 
-// forgetChange forgets what is known of a change that was begun.
+// forgetChange removes what is written down of a change.
 func forgetChange(ctx context.Context, db *state.DB) error { return writeChange(ctx, db, nil) }
 
-// Rekey implements broker.Store. At every moment the root key that the store names
-// is kept and opens it: the new one is stored, then named, and the old one goes
+// Rekey implements broker.Store. At every moment the root key that the store names exists
+// and opens the store: the new key is kept first and named then, and the old key goes
 // last, once nothing is encrypted under it.
 func (s *Store) Rekey(ctx context.Context, op keyturn.RekeyStore) (*keyturn.Rekeyed, error) {
 	release, err := rootkey.Hold(s.Facts.Home)
@@ -95,10 +95,10 @@ func (s *Store) Rekey(ctx context.Context, op keyturn.RekeyStore) (*keyturn.Reke
 	return out, nil
 }
 
-// undo forgets a change that was cut short before the store had named its root key.
-// A commit whose sync failed can still be in the WAL, and hold once the store is
-// opened again: only what is written durably behind it rules that out. So that comes
-// first, and then the look at what the store names; no key goes before.
+// undo takes back a change that was cut short before the store named its new root key.
+// A commit whose sync failed may still be in the WAL, and count once the store is opened
+// again, unless something is written durably behind it. So undo writes first, then looks
+// which root key the store names, and removes a key only after that.
 func (s *Store) undo(ctx context.Context, c *rootChange) error {
 	if err := writeChange(ctx, s.db, c); err != nil {
 		return err
@@ -132,8 +132,8 @@ func (s *Store) change(ctx context.Context, from spot, kind string) (spot, error
 		return from, err
 	}
 	if err := s.db.SetRoot(ctx, [rootkey.Size]byte(key), kind, place); err != nil {
-		// Where the disk failed nobody knows which key the store will name when it is
-		// opened next: both stay, until the next rekey finds out.
+		// Where the disk failed, nobody knows which key the store names when it is next
+		// opened. Both keys stay, until the next rekey finds out.
 		if ctx.Err() != nil {
 			_ = s.undo(context.WithoutCancel(ctx), c)
 		}
@@ -146,7 +146,7 @@ func (s *Store) change(ctx context.Context, from spot, kind string) (spot, error
 	return c.To, s.finish(ctx, c, c.To)
 }
 
-// finish does what follows once the store has named its new root key.
+// finish completes a change once the store names its new root key.
 func (s *Store) finish(ctx context.Context, c *rootChange, now spot) error {
 	if err := s.db.Rekey(ctx, s.How.Progress); err != nil {
 		return s.unreadable(ctx, err)
@@ -162,8 +162,8 @@ func (s *Store) finish(ctx context.Context, c *rootChange, now spot) error {
 	return forgetChange(ctx, s.db)
 }
 
-// unreadable is err of a change of keys; where it says that something is damaged, it
-// names the secrets whose values cannot be read.
+// unreadable returns the error of a change of keys. Where err says that something is
+// damaged, the error names the secrets whose values cannot be read.
 func (s *Store) unreadable(ctx context.Context, err error) error {
 	const few = 5
 	if !errors.Is(err, keyturn.Corrupt) || ctx.Err() != nil {

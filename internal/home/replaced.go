@@ -18,30 +18,31 @@ import (
 	"github.com/keyturn/keyturn/internal/state/rootkey"
 )
 
-// found is the store that is there before a restore.
+// found is the store that a restore finds in the folder.
 type found struct {
 	dir    string // where its files are
 	id     string // "" where not even that can be read
-	at     spot   // of its root key
+	at     spot   // where its root key is kept
 	mark   *keyturn.LogMark
-	told   []keyturn.Restoration // by its log
-	other  bool                  // its log has another key: it is not the store that the backup was made of
-	forked bool                  // neither log is the other one with more behind it
-	why    string                // it has no mark
-	moved  bool                  // its files are aside: by this restore, or by one that was killed
+	told   []keyturn.Restoration // restores that its log tells of
+	other  bool                  // its log has another key, so the backup was not made of this store
+	forked bool                  // its log and the backup's went different ways
+	why    string                // why mark is nil
+	moved  bool                  // its files are aside, moved by this restore or by a killed one
 }
 
-// unfinished marks a folder whose store was moved aside and has no follower yet.
+// unfinished is the name of an empty file that marks a folder with a store that was
+// moved aside, as long as no other store has taken its place.
 const unfinished = "unfinished"
 
 func (f *found) path() string { return filepath.Join(f.dir, state.File) }
 
-// look finds the store that is there, if any, and where its log ends.
+// look returns the store in the folder, with the end of its log; nil where there is none.
 func (r *restoring) look(ctx context.Context) (*found, error) {
 	f := &found{dir: r.Facts.Home}
 	marks := unfinishedRestores(r.Facts.Home)
 	if _, err := os.Lstat(f.path()); errors.Is(err, fs.ErrNotExist) {
-		// A restore that was killed may have moved one aside.
+		// A killed restore may have moved a store aside.
 		if len(marks) == 0 {
 			return nil, nil
 		}
@@ -52,7 +53,7 @@ func (r *restoring) look(ctx context.Context) (*found, error) {
 	} else if err != nil {
 		return nil, unwritten(f.path(), err)
 	} else {
-		for _, mark := range marks { // that one was killed once it had its store
+		for _, mark := range marks { // of restores that were killed after they had published their store
 			_ = os.Remove(mark)
 		}
 	}
@@ -105,8 +106,8 @@ func unfinishedRestores(home string) []string {
 	return left
 }
 
-// openFound opens a store that is to be replaced. Nobody is asked for its
-// passphrase: who restores a backup may have lost it.
+// openFound opens the store that is to be replaced. It asks nobody for a passphrase:
+// whoever restores a backup may have lost it.
 func (r *restoring) openFound(ctx context.Context, f *found) (*state.DB, error) {
 	return state.Open(ctx, f.dir, func(id, kind, place string) ([]byte, error) {
 		keys := rootkey.Keeper{Dir: f.dir, Store: id, Now: r.Now}
@@ -118,7 +119,8 @@ func markOf(c verify.Checkpoint) keyturn.LogMark {
 	return keyturn.LogMark{Size: c.Size, Root: hex.EncodeToString(c.Root[:])}
 }
 
-// mark reads where the log of a store ends, and how it and the backup's go together.
+// mark reads where the log of the found store ends, and compares that log with the
+// backup's.
 func (r *restoring) mark(ctx context.Context, f *found) error {
 	db, err := r.openFound(ctx, f)
 	if err != nil {
@@ -151,7 +153,7 @@ func (r *restoring) mark(ctx context.Context, f *found) error {
 	return ctx.Err()
 }
 
-// continues holds the backup's log against a checkpoint of the store that is there.
+// continues checks that the backup's log goes on from a checkpoint of the found store.
 func (r *restoring) continues(ctx context.Context, note []byte) error {
 	db, err := r.unpacked(ctx)
 	if err != nil {
@@ -162,8 +164,8 @@ func (r *restoring) continues(ctx context.Context, note []byte) error {
 	return err
 }
 
-// takeAside moves the store that is there aside while nobody else can write to it,
-// and only as it was shown. Conflict where something was written since.
+// takeAside moves the found store aside while nobody else can write to it. It returns
+// Conflict where something was written to the store since the person was shown its state.
 func (r *restoring) takeAside(ctx context.Context) error {
 	f, home := r.found, r.Facts.Home
 	if f.moved || f.mark == nil { // nobody uses it; or nobody can
@@ -194,7 +196,7 @@ func (r *restoring) takeAside(ctx context.Context) error {
 	if err := f.moveAside(home, r.Now()); err != nil {
 		return err
 	}
-	// Who had it open and waited for the lock has written by now.
+	// A process that had the store open and waited for the lock has written by now.
 	if db, err = r.openFound(ctx, f); err == nil {
 		err = r.asShown(ctx, db)
 		_ = db.Close()
@@ -205,8 +207,8 @@ func (r *restoring) takeAside(ctx context.Context) error {
 	return nil
 }
 
-// asShown is a Conflict where the log of the store that is there does not end where
-// it did when it was looked at.
+// asShown returns Conflict where the log of the found store no longer ends where it
+// ended when look read it.
 func (r *restoring) asShown(ctx context.Context, db *state.DB) error {
 	_, c, err := audit.New(db, r.Now).Checkpoint(ctx)
 	if err == nil && markOf(c) != *r.found.mark {
@@ -216,8 +218,8 @@ func (r *restoring) asShown(ctx context.Context, db *state.DB) error {
 	return err
 }
 
-// files are those of a store, in the order in which they are moved: without the
-// first there is no store.
+// files returns the names of a store's files in the order in which they are moved:
+// without the first one there is no store.
 func (f *found) files() []string {
 	list := []string{state.File, state.File + "-wal", state.File + "-shm"}
 	if name := f.at.Place; f.at.Kind != rootkey.Keychain && filepath.Base(name) == name && filepath.Ext(name) == ".key" {
@@ -254,8 +256,8 @@ func (f *found) moveAside(home string, now time.Time) error {
 	return f.moveRest(home)
 }
 
-// moveRest moves what is still there. Where the root key is aside already, and the
-// store's word for its place is not at hand, its file is found by its name.
+// moveRest moves the files that are still in place. Where the place of the root key is
+// not known yet, moveRest reads it from the store that was moved.
 func (f *found) moveRest(home string) error {
 	if err := move(home, f.dir, f.files()); err != nil {
 		return err
@@ -269,7 +271,7 @@ func (f *found) moveRest(home string) error {
 	return nil
 }
 
-// moveBack undoes moveAside, where the backup could not be published.
+// moveBack undoes moveAside after the backup could not be published.
 func (f *found) moveBack(home string) error {
 	if err := move(f.dir, home, f.files()); err != nil {
 		return err
@@ -296,7 +298,7 @@ func move(from, to string, files []string) error {
 	return nil
 }
 
-// done tells that the store that was moved aside has a follower.
+// done removes the mark of a store that was moved aside: another one has its place now.
 func (f *found) done() {
 	_ = os.Remove(filepath.Join(f.dir, unfinished))
 	_ = durable.SyncFolder(f.dir)

@@ -86,7 +86,7 @@ const (
 	noteName      = "root-key.json" // in the private folder: which root key was made for it
 )
 
-// made is a root key that was made for a store that is not published yet.
+// made says which root key was made for a store that is not published yet.
 type made struct {
 	Store string `json:"store"`
 	spot
@@ -105,8 +105,8 @@ func (r *restoring) note(kind, place string) error {
 	return nil
 }
 
-// sweep removes what restores that were killed left behind: their folders, and
-// their root keys, but for one that the store names. Nobody else restores now.
+// sweep removes the folders and the root keys that killed restores left behind, but not
+// the root key that the store names. The caller holds the lock on restores.
 func (r *restoring) sweep(ctx context.Context) {
 	left, _ := filepath.Glob(filepath.Join(r.Facts.Home, scratchPrefix+"*"))
 	if len(left) == 0 {
@@ -125,7 +125,7 @@ func (r *restoring) sweep(ctx context.Context) {
 	}
 }
 
-// allowed decides as broker would: there is no door before there is a store.
+// allowed decides as broker would, which needs a store to be there.
 func (r *restoring) allowed() error {
 	op := keyturn.RestoreStore{}
 	d := r.Facts.Rules.Decide(rules.Request{Actor: r.Facts.Actor, Verb: op.Verb()})
@@ -142,8 +142,8 @@ func (r *restoring) allowed() error {
 	return e
 }
 
-// refused records in the store that is there, if one is and opens, that a restore was
-// not let through, and returns why.
+// refused records the refusal of a restore in the store that is there, if it opens, and
+// returns why.
 func (r *restoring) refused(ctx context.Context, why error) error {
 	f := r.Folder
 	f.How.Silent = true
@@ -211,7 +211,7 @@ func (r *restoring) unpack(ctx context.Context) error {
 	return nil
 }
 
-// identities are what the person brings to open the backup.
+// identities returns the keys that the caller named to open the backup with.
 func (r *restoring) identities(ctx context.Context) (ids backup.Identities, err error) {
 	for _, name := range r.o.Identities {
 		text, err := session.ReadFile(r.abs(name))
@@ -255,9 +255,9 @@ func brokenBackup(err error) error {
 	return e
 }
 
-// verify opens the store of the backup with its own root key, and checks all of it:
-// each record of its log, what is kept beside the log, and that both are what its
-// maker signed.
+// verify opens the backup's store with the backup's root key and checks all of it: each
+// record of its log, all state beside the log, and that both are what the backup's maker
+// signed.
 func (r *restoring) verify(ctx context.Context) error {
 	db, err := r.unpacked(ctx)
 	if err != nil {
@@ -284,8 +284,8 @@ func (r *restoring) verify(ctx context.Context) error {
 	return r.expected(ctx, log)
 }
 
-// expected holds the backup's log against what the person knows of the one that it
-// should be: whoever knows a recipient, which is public, can make a backup for it.
+// expected checks the backup's log against the key and the checkpoint that the caller
+// named. Recipients are public, so anybody can make a backup for one.
 func (r *restoring) expected(ctx context.Context, log *audit.Log) error {
 	if r.o.Key != "" {
 		if _, err := verify.OpenCheckpoint([]byte(r.manifest.Log.Checkpoint), r.o.Key); err != nil {
@@ -312,8 +312,8 @@ func (r *restoring) unpacked(ctx context.Context) (*state.DB, error) {
 	return db, err
 }
 
-// replaces refuses to put a backup in the place of a store, unless that is what is
-// wanted.
+// replaces returns Conflict where a store is in the way and the options do not say that
+// it is to be replaced. It asks the person before it agrees.
 func (r *restoring) replaces(ctx context.Context) error {
 	f := r.found
 	if f == nil {
@@ -344,7 +344,7 @@ func capital(s string) string {
 	return string(s[0]-'a'+'A') + s[1:]
 }
 
-// compared says how the backup and the store that is there differ.
+// compared says how the backup and the found store differ.
 func (r *restoring) compared() string {
 	f := r.found
 	switch {
@@ -369,8 +369,8 @@ func records(n int64) string {
 	return count(n) + " records of the log"
 }
 
-// install makes the unpacked store one of its own, with a root key of its own and a
-// record of where it comes from, and publishes it.
+// install gives the unpacked store a new root key and a record of where the store comes
+// from, and publishes it.
 func (r *restoring) install(ctx context.Context) error {
 	kind, err := r.kind(ctx)
 	if err != nil {
@@ -407,7 +407,7 @@ func (r *restoring) install(ctx context.Context) error {
 		}
 		r.out.Aside = r.found.dir
 	}
-	// Once it may be published its root key stays, whatever is told.
+	// From here on the store may be published, so its root key stays, whatever error comes.
 	published = true
 	if err := state.Restore(ctx, r.Facts.Home, filepath.Join(r.dir, state.File), r.Options); err != nil {
 		if _, there := os.Lstat(filepath.Join(r.Facts.Home, state.File)); errors.Is(there, fs.ErrNotExist) {
@@ -427,8 +427,8 @@ func (r *restoring) install(ctx context.Context) error {
 	return nil
 }
 
-// kind is the kind of the new root key: where nobody says it, none that protects
-// less than that of the backup, or of the store that is there.
+// kind returns the kind of the new root key. Where the options name none, it is one that
+// protects no less than the backup's and the found store's.
 func (r *restoring) kind(ctx context.Context) (string, error) {
 	if r.o.RootKey != "" {
 		return r.o.RootKey, nil
@@ -446,10 +446,10 @@ func (r *restoring) kind(ctx context.Context) (string, error) {
 	}), nil
 }
 
-// forget drops what people and agents were waiting for or had said yes to, and
-// returns how much that was: an approval may have been used since the backup was
-// made, a request refused, a project no longer trusted. Passphrases of approvers
-// stay, and what migrations keep, which is nowhere else.
+// forget removes requests, approvals, sealed values and trust, and returns how many
+// items that was: since the backup was made an approval may have been used, a request
+// refused, or trust withdrawn. Passphrases of approvers stay, and so does what migrations
+// keep, which is nowhere else.
 func forget(ctx context.Context, db *state.DB) (n int, err error) {
 	for _, kind := range journal.Pending() {
 		var ids []string
@@ -470,7 +470,7 @@ func forget(ctx context.Context, db *state.DB) (n int, err error) {
 	return n, nil
 }
 
-// settle gives the unpacked store its root key and the record of its restoring.
+// settle gives the unpacked store its new root key, and records the restore in its log.
 func (r *restoring) settle(ctx context.Context, root [rootkey.Size]byte, at spot) error {
 	db, err := r.unpacked(ctx)
 	if err != nil {

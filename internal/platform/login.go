@@ -25,8 +25,9 @@ type Authenticator interface {
 	// where an input is missing, NotFound where the method is not enabled there.
 	Login(ctx context.Context, l Login) (Session, error)
 	// Logout revokes the token that is kept and forgets it, also where it cannot be
-	// revoked: then Ended says why. NotFound where none is kept, Conflict where the
-	// login did not make it and o does not say what is to become of it.
+	// revoked: then Ended says why. NotFound where none is kept, Conflict
+	// for the reason GivenToken where the login did not make it and o does not say what
+	// is to become of it.
 	Logout(ctx context.Context, o Logout) (Ended, error)
 }
 

@@ -169,17 +169,15 @@ func (m *Mount) baseOf(ref keyturn.Ref, s keyturn.Secret) (base, error) {
 	return base{secret: s}, nil
 }
 
-// ErrVanish is the cause of a Conflict of Put by which fields would vanish.
-var ErrVanish = errors.New("fields would vanish")
-
-// Vanish is that Conflict. Without fields, which they are is not told.
+// Vanish is the Conflict of a write that would remove fields, WouldVanish. Without
+// fields it does not say which.
 func Vanish(ref keyturn.Ref, fields []string) error {
 	which := " fields that are there"
 	if len(fields) > 0 {
 		which = " the fields " + names(fields)
 	}
 	return keyturn.E(keyturn.Conflict, "this would remove from "+shown(ref)+which,
-		"say --merge to keep them, or --replace to let them go").About(ref).Because(ErrVanish)
+		"say --merge to keep them, or --replace to let them go").About(ref).With(keyturn.WouldVanish)
 }
 
 // next is the whole new version that put makes of base.

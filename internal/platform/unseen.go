@@ -85,5 +85,5 @@ func (m *Mount) putUnseen(ctx context.Context, ref keyturn.Ref, put Put, b base)
 // covered is the Conflict of a put over what the caller may not see.
 func (m *Mount) covered(ref keyturn.Ref, b base) error {
 	return keyturn.E(keyturn.Conflict, "there is a version of "+shown(ref)+" whose fields you may not see: they would vanish",
-		"say --replace to let them go; --merge keeps them, for who may read them\n"+b.unseen.Hint).About(ref).Because(ErrVanish)
+		"say --replace to let them go; --merge keeps them, for who may read them\n"+b.unseen.Hint).About(ref).With(keyturn.WouldVanish)
 }

@@ -2,13 +2,13 @@ package access
 
 import (
 	"context"
-	"errors"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -51,8 +51,8 @@ A token in VAULT_TOKEN or ~/.vault-token is not keyturn's, and stays.`,
 
 func logout(ctx context.Context, c *command.Command, s *session.Session, op keyturn.Logout) error {
 	res, err := session.Ask[*keyturn.LoggedOut](ctx, s, op)
-	if errors.Is(err, keyturn.Conflict) && !op.Given && s.Actor.Kind == keyturn.Person && !c.JSON() && c.Prompt().Possible() {
-		yes, askErr := c.Prompt().Confirm(ctx, keyturn.Clean(keyturn.AsError(err).Message)+". Revoke it, with all that was made by it?")
+	if keyturn.ReasonOf(err) == keyturn.GivenToken && !op.Given && s.Actor.Kind == keyturn.Person && !c.JSON() && c.Possible() {
+		yes, askErr := c.Confirm(ctx, keyturn.Clean(keyturn.AsError(err).Message)+". Revoke it, with all that was made by it?")
 		if askErr != nil {
 			return askErr
 		}
@@ -70,7 +70,7 @@ func logout(ctx context.Context, c *command.Command, s *session.Session, op keyt
 		return err
 	}
 	if c.JSON() {
-		return command.Done("the login was forgotten", c.PrintAnswer(doc))
+		return term.Done("the login was forgotten", c.PrintAnswer(doc))
 	}
 	did, became := "logged out of", "; its token is revoked"
 	if !res.Revoked {

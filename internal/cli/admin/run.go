@@ -9,13 +9,14 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
 // run shows what would be done where there is such a preview, asks before what
 // cannot be undone, does it, and shows what came of it.
 func (o *options) run(ctx context.Context, c *command.Command, s *session.Session, op keyturn.PlatformAction) error {
-	person := c.Prompt().Possible() && !c.JSON()
+	person := c.Possible() && !c.JSON()
 	op, err := o.confirm(ctx, c, s, op, person)
 	if err != nil {
 		return err
@@ -41,7 +42,7 @@ func (o *options) run(ctx context.Context, c *command.Command, s *session.Sessio
 			return err
 		}
 		if err := o.show(c, op, res, artifacts); err != nil {
-			return command.Done(res.Says, err)
+			return term.Done(res.Says, err)
 		}
 		if !res.More || !person || len(op.Uses) > 0 || o.piped {
 			return nil
@@ -113,7 +114,7 @@ func (o *options) ask(ctx context.Context, c *command.Command, op keyturn.Platfo
 }
 
 func yesOrNo(ctx context.Context, c *command.Command, question string) error {
-	yes, err := c.Prompt().Confirm(ctx, question)
+	yes, err := c.Confirm(ctx, question)
 	if err == nil && !yes {
 		return session.SaidNo()
 	}
@@ -126,7 +127,7 @@ func (o *options) artifacts(c *command.Command, res *keyturn.Performed) ([]strin
 		return nil, nil
 	}
 	if err := c.Keep(c.Abs(o.policyOut), []byte(res.Policy.Text), 0o644); err != nil {
-		return nil, command.Done(res.Says, err)
+		return nil, term.Done(res.Says, err)
 	}
 	return []string{o.policyOut}, nil
 }
@@ -177,7 +178,7 @@ func (o *options) show(c *command.Command, op keyturn.PlatformAction, res *keytu
 func (o *options) more(c *command.Command, op keyturn.PlatformAction, res *keyturn.Performed, artifacts []string) error {
 	var lines []string
 	// Who was asked has seen the difference.
-	if ch := res.Change; ch != nil && (o.act.Reads || o.act.Preview != "" && (c.Yes || !c.Prompt().Possible())) {
+	if ch := res.Change; ch != nil && (o.act.Reads || o.act.Preview != "" && (c.Yes || !c.Possible())) {
 		lines = answer.ChangedLines(ch.Before, ch.After)
 	}
 	if o.act.Reads && res.Single && len(res.Items) == 1 {

@@ -5,13 +5,13 @@ package command
 
 import (
 	"context"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -19,9 +19,7 @@ import (
 // Package app fills it in, as a cli.Program, which runs whole command lines.
 type Program struct {
 	session.Program
-	In  *os.File
-	Out *os.File
-	Err *os.File
+	term.Terminal
 }
 
 // Command is one run of one command.
@@ -47,7 +45,6 @@ type shared struct {
 	wait    string
 	Yes     bool
 	Timeout time.Duration
-	noColor bool
 	verbose bool
 }
 
@@ -88,7 +85,7 @@ func (c *Command) SharedFlags(root *cobra.Command) {
 	f.Lookup("wait").NoOptDefVal = "1h"
 	f.BoolVar(&c.Yes, "yes", false, "do not ask before what cannot be undone")
 	f.DurationVar(&c.Timeout, "timeout", 0, "give up after so long (`DUR`)")
-	f.BoolVar(&c.noColor, "no-color", false, "no colours (NO_COLOR)")
+	f.BoolVar(&c.Plain, "no-color", false, "no colours (NO_COLOR)")
 	f.BoolVarP(&c.verbose, "verbose", "v", false, "show causes of errors")
 }
 
@@ -127,8 +124,8 @@ func (c *Command) Begin(cmd *cobra.Command) error {
 	if c.config == "" {
 		c.config = c.Env("KEYTURN_CONFIG")
 	}
-	if c.Env("NO_COLOR") != "" {
-		c.noColor = true
+	if c.Env("NO_COLOR") != "" || c.Env("TERM") == "dumb" {
+		c.Plain = true
 	}
 	if c.wait != "" {
 		if d, err := time.ParseDuration(c.wait); err != nil || d <= 0 {
@@ -167,7 +164,7 @@ func (c *Command) Calling(ctx context.Context) context.Context {
 
 // How says which store and configuration this run is about.
 func (c *Command) How() session.How {
-	h := session.How{Config: c.config, Desk: c.Prompt(), Quiet: c.JSON()}
+	h := session.How{Config: c.config, Desk: &c.Terminal, Quiet: c.JSON()}
 	if c.wait != "" {
 		h.Wait, _ = time.ParseDuration(c.wait) // checked in Begin
 	}

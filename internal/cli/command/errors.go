@@ -9,17 +9,8 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
+	"github.com/keyturn/keyturn/internal/cli/term"
 )
-
-// ErrInterrupted ends a command at a prompt or by a signal: exit status 130.
-// It counts as context.Canceled: nothing failed.
-var ErrInterrupted error = interrupted{}
-
-type interrupted struct{}
-
-func (interrupted) Error() string { return "interrupted" }
-
-func (interrupted) Is(target error) bool { return target == context.Canceled }
 
 // ExitStatus ends a command with a status of its own, without a message: that of
 // a child under run, or of a difference.
@@ -35,7 +26,7 @@ func (c *Command) End(ctx context.Context, err error) int {
 		return 0
 	case errors.As(err, &status):
 		return int(status)
-	case errors.Is(err, ErrInterrupted), errors.Is(err, context.Canceled) && ctx.Err() != nil:
+	case errors.Is(err, term.ErrInterrupted), errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		if e := c.Explain(err); e.Unknown {
 			c.TellError(e) // a change was under way
 		} else {

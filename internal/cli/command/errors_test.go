@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/cli/term"
 )
 
 // Who interrupts a change that was under way is told that nobody knows whether it
@@ -19,7 +20,7 @@ func TestEndInterrupted(t *testing.T) {
 		err     error
 		unknown bool
 	}{
-		"at a prompt":    {ErrInterrupted, false},
+		"at a prompt":    {term.ErrInterrupted, false},
 		"a read":         {keyturn.E(keyturn.Unavailable, "given up", "").Because(context.Canceled), false},
 		"a change":       {&keyturn.Error{Code: keyturn.Unavailable, Unknown: true, Message: "given up", Err: context.Canceled}, true},
 		"without a code": {context.Canceled, false},
@@ -30,7 +31,7 @@ func TestEndInterrupted(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			c := &Command{Program: &Program{Out: f, Err: f}, shared: shared{output: output}}
+			c := &Command{Program: &Program{Terminal: term.Terminal{Out: f, Err: f}}, shared: shared{output: output}}
 			if status := c.End(ctx, x.err); status != 130 {
 				t.Errorf("%s: status %d", name, status)
 			}

@@ -8,18 +8,12 @@ import (
 	"github.com/keyturn/keyturn/internal/session"
 )
 
-// Vanish reports whether a write was refused because fields would vanish: the one
-// conflict that --merge or --replace answers.
-func Vanish(e *keyturn.Error) bool {
-	return e != nil && e.Code == keyturn.Conflict && strings.Contains(e.Hint, "--merge")
-}
-
 // WhichMode asks a person what is to become of the fields that would vanish, and
 // returns keyturn.Merge or keyturn.Replace; an error where they stop.
 func (c *Command) WhichMode(ctx context.Context, e *keyturn.Error) (string, error) {
 	c.Say("%s", keyturn.CleanLines(e.Message))
 	for {
-		answer, err := c.Prompt().Line(ctx, "Keep them (m, merge), let them go (r, replace), or stop (s)?")
+		answer, err := c.Ask(ctx, "Keep them (m, merge), let them go (r, replace), or stop (s)?")
 		if err != nil {
 			return "", err
 		}

@@ -2,13 +2,13 @@ package move
 
 import (
 	"context"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -68,20 +68,20 @@ refused, unless a rule or an approval says so.`,
 }
 
 func copySecret(ctx context.Context, c *command.Command, s *session.Session, op keyturn.CopySecret) error {
-	if s.Actor.Kind == keyturn.Person && c.Prompt().Possible() && !c.JSON() {
+	if s.Actor.Kind == keyturn.Person && c.Possible() && !c.JSON() {
 		staysBehind(ctx, c, s, op)
 	}
 	res, err := session.Ask[*keyturn.Copied](ctx, s, op)
-	for err != nil && c.Prompt().Possible() && !c.JSON() {
+	for err != nil && c.Possible() && !c.JSON() {
 		e := keyturn.AsError(err)
 		switch {
-		case command.Vanish(e) && op.Mode == "":
+		case e.Reason == keyturn.WouldVanish && op.Mode == "":
 			if op.Mode, err = c.WhichMode(ctx, e); err != nil {
 				return err
 			}
-		case loses(e) && !op.Lossy:
+		case e.Reason == keyturn.WouldLose && !op.Lossy:
 			c.Say("%s", keyturn.CleanLines(e.Message))
-			yes, err := c.Prompt().Confirm(ctx, "Copy the rest?")
+			yes, err := c.Confirm(ctx, "Copy the rest?")
 			if err != nil {
 				return err
 			}
@@ -108,12 +108,6 @@ func staysBehind(ctx context.Context, c *command.Command, s *session.Session, op
 	}
 }
 
-// loses reports whether a copy was refused because something would be left behind:
-// the one conflict that --yes answers.
-func loses(e *keyturn.Error) bool {
-	return e.Code == keyturn.Conflict && strings.HasPrefix(e.Hint, "--yes ")
-}
-
 func copied(c *command.Command, op keyturn.CopySecret, res *keyturn.Copied) error {
 	to := keyturn.Clean(op.To.Short())
 	said := "changed "
@@ -125,7 +119,7 @@ func copied(c *command.Command, op keyturn.CopySecret, res *keyturn.Copied) erro
 		said += ", its version " + keyturn.Clean(res.From.Version)
 	}
 	if c.JSON() {
-		return command.Done(said, c.Answer(op, res))
+		return term.Done(said, c.Answer(op, res))
 	}
 	lines := []string{said + "  " + c.Dim("→ "+answer.Target(res.Receipt, res.Target))}
 	for _, l := range res.Left {
@@ -143,7 +137,7 @@ func copied(c *command.Command, op keyturn.CopySecret, res *keyturn.Copied) erro
 	}
 	for _, l := range lines {
 		if err := c.Line("%s", l); err != nil {
-			return command.Done(said, err)
+			return term.Done(said, err)
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/migrate"
 	"github.com/keyturn/keyturn/internal/session"
@@ -190,7 +191,7 @@ func (m *migrator) halfDone(err error) error {
 		return err
 	}
 	m.Say("the migration %s is half done; go on with: keyturn migrate --resume %s", half.ID, half.ID)
-	return command.ErrInterrupted
+	return term.ErrInterrupted
 }
 
 // showPlan prints what moves and what stays, and why.
@@ -260,7 +261,7 @@ func namesOf(p *migrate.Plan, before string) string {
 func (m *migrator) done(p *migrate.Plan, out *migrate.Outcome) error {
 	said := stored(p, out)
 	if m.JSON() {
-		return command.Done(said, m.Print(out.Document(p)))
+		return term.Done(said, m.Print(out.Document(p)))
 	}
 	m.tell(p, out.Notices)
 	lines := []string{}
@@ -275,7 +276,7 @@ func (m *migrator) done(p *migrate.Plan, out *migrate.Outcome) error {
 	}
 	for _, l := range lines {
 		if err := m.Line("%s", l); err != nil {
-			return command.Done(said, err)
+			return term.Done(said, err)
 		}
 	}
 	for _, t := range out.Todo {
@@ -394,11 +395,11 @@ func (m *migrator) forget(ctx context.Context) error {
 // ended prints the answer of an operation on an earlier migration.
 func (m *migrator) ended(out *migrate.Outcome, op keyturn.Op, said string, next ...string) error {
 	if m.JSON() {
-		return command.Done(said, m.Answer(op, &out.Migrated))
+		return term.Done(said, m.Answer(op, &out.Migrated))
 	}
 	for _, l := range append([]string{said}, next...) {
 		if err := m.Line("%s", l); err != nil {
-			return command.Done(said, err)
+			return term.Done(said, err)
 		}
 	}
 	return nil

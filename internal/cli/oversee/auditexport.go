@@ -16,6 +16,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/durable"
 	"github.com/keyturn/keyturn/internal/parse"
@@ -251,7 +252,7 @@ It asks on a terminal, needs --yes elsewhere, is recorded, and is for people onl
 				return keyturn.E(keyturn.Invalid, "records of the last 30 days are never dropped", "say --older-than 30d or more")
 			}
 			o.op.Before = time.Now().Add(-age).UTC().Truncate(time.Microsecond)
-			if !c.Yes && (c.JSON() || !c.Prompt().Possible()) {
+			if !c.Yes && (c.JSON() || !c.Possible()) {
 				return keyturn.E(keyturn.Invalid, "this drops the content of all records before "+describe.When(o.op.Before)+" for ever, and there is nobody to ask",
 					"say it: keyturn audit prune --older-than "+keyturn.Quote(keyturn.Clean(o.older))+" --yes\nto keep them elsewhere: keyturn audit export --out audit.jsonl")
 			}
@@ -264,7 +265,7 @@ It asks on a terminal, needs --yes elsewhere, is recorded, and is for people onl
 
 func prune(ctx context.Context, c *command.Command, s *session.Session, o pruneOptions) error {
 	if !c.Yes {
-		yes, err := c.Prompt().Confirm(ctx, "Drop the content of all records before "+describe.When(o.op.Before)+", for ever?")
+		yes, err := c.Confirm(ctx, "Drop the content of all records before "+describe.When(o.op.Before)+", for ever?")
 		if err != nil {
 			return err
 		}
@@ -277,9 +278,9 @@ func prune(ctx context.Context, c *command.Command, s *session.Session, o pruneO
 		return err
 	}
 	if c.JSON() {
-		return command.Done("pruned", c.Answer(o.op, res))
+		return term.Done("pruned", c.Answer(o.op, res))
 	}
-	return command.Done("pruned", c.Line("pruned %s: their hashes are kept", count(res.Records, "record")))
+	return term.Done("pruned", c.Line("pruned %s: their hashes are kept", count(res.Records, "record")))
 }
 
 func count(n int64, what string) string {

@@ -27,10 +27,10 @@ func mayWrite(ctx context.Context, c *command.Command, out string) error {
 	if c.Yes {
 		return nil
 	}
-	if c.JSON() || !c.Prompt().Possible() {
+	if c.JSON() || !c.Possible() {
 		return keyturn.E(keyturn.Conflict, "there is a file already: "+shown, "name another one, or say --yes to replace it")
 	}
-	yes, err := c.Prompt().Confirm(ctx, "Replace "+shown+"?")
+	yes, err := c.Confirm(ctx, "Replace "+shown+"?")
 	if err == nil && !yes {
 		return session.SaidNo()
 	}

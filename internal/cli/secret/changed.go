@@ -6,23 +6,24 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/term"
 )
 
 // wrote prints the answer of every change of one secret: what was done, where it
 // went, and what may come next.
 func wrote(c *command.Command, op keyturn.Op, res *keyturn.Changed, said string, next ...string) error {
 	if c.JSON() {
-		return command.Done(said, c.Answer(op, res))
+		return term.Done(said, c.Answer(op, res))
 	}
 	if err := c.Line("%s  %s", said, c.Dim("→ "+answer.Target(res.Receipt, res.Target))); err != nil {
-		return command.Done(said, err)
+		return term.Done(said, err)
 	}
 	for _, n := range answer.Notices(res) {
 		c.Say("note: %s", n)
 	}
 	for _, l := range next {
 		if err := c.Line("%s", l); err != nil {
-			return command.Done(said, err)
+			return term.Done(said, err)
 		}
 	}
 	return nil

@@ -73,7 +73,7 @@ func copySecret(c *command.Command, cmd *cobra.Command, o getOptions) error {
 
 // findClipboard is the clipboard of whoever sits at the terminal.
 func findClipboard(c *command.Command, ref keyturn.Ref) (*clipboard.Clipboard, error) {
-	if !c.Prompt().Possible() {
+	if !c.Possible() {
 		e := keyturn.E(keyturn.Denied, "there is no terminal: a clipboard is for a person", "let a program use it without seeing it: keyturn run --env NAME="+keyturn.Quote(ref.Short())+" -- COMMAND")
 		e.By = "person"
 		return nil, e.About(ref)

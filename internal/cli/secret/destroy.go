@@ -41,7 +41,7 @@ elsewhere. 'keyturn delete' can be undone.`,
 			if o.ref, err = r.whole(args[0], "destroy", hint); err != nil {
 				return err
 			}
-			if !c.Yes && (c.JSON() || !c.Prompt().Possible()) {
+			if !c.Yes && (c.JSON() || !c.Possible()) {
 				return needsYes(c, o)
 			}
 			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return destroySecret(ctx, c, s, o) })
@@ -98,7 +98,7 @@ func sure(ctx context.Context, c *command.Command, s *session.Session, o destroy
 			question += fmt.Sprintf(" (%d)", len(res.Versions))
 		}
 	}
-	yes, err := c.Prompt().Confirm(ctx, question+", for ever?")
+	yes, err := c.Confirm(ctx, question+", for ever?")
 	if err != nil {
 		return err
 	}

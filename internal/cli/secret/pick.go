@@ -7,7 +7,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
-	"github.com/keyturn/keyturn/internal/cli/pick"
+	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -15,7 +15,7 @@ import (
 // what is known of it; a pipe gets its reference. The store stays open meanwhile:
 // whoever gave a passphrase for it is not asked twice.
 func pickSecret(c *command.Command, cmd *cobra.Command, o listOptions, keep func(keyturn.Info) bool) error {
-	if !c.Prompt().Possible() {
+	if !c.Possible() {
 		e := keyturn.E(keyturn.Denied, "there is no terminal to choose at", "name the secret, or narrow the list with --match")
 		e.By = "person"
 		return e
@@ -31,7 +31,7 @@ func pickSecret(c *command.Command, cmd *cobra.Command, o listOptions, keep func
 		if len(found) == 0 {
 			return keyturn.E(keyturn.NotFound, "there is no secret to choose from", "'keyturn list' shows the mounts")
 		}
-		p := pick.Picker{In: c.In, Out: c.Err, Title: "secret", Plain: c.Plain()}
+		p := term.Picker{In: c.In, Out: c.Err, Title: "secret", Plain: c.Plain}
 		for _, r := range found {
 			p.Items = append(p.Items, r.Short())
 		}

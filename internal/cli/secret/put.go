@@ -13,6 +13,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/parse"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -144,8 +145,8 @@ func putSecret(ctx context.Context, c *command.Command, s *session.Session, o pu
 		return session.Ask[*keyturn.Changed](ctx, s, op)
 	}
 	res, err := put()
-	if e := keyturn.AsError(err); err != nil && op.Mode == "" && command.Vanish(e) && c.Prompt().Possible() && !c.JSON() {
-		if op.Mode, err = c.WhichMode(ctx, e); err != nil {
+	if op.Mode == "" && keyturn.ReasonOf(err) == keyturn.WouldVanish && c.Possible() && !c.JSON() {
+		if op.Mode, err = c.WhichMode(ctx, keyturn.AsError(err)); err != nil {
 			return err
 		}
 		res, err = put()
@@ -182,7 +183,7 @@ func (o putOptions) granted(c *command.Command, op keyturn.PutSecret, res *keytu
 			return err
 		}
 		doc.Artifacts = artifacts
-		return command.Done(said, c.PrintAnswer(doc))
+		return term.Done(said, c.PrintAnswer(doc))
 	}
 	var next []string
 	if res.Granted != nil {

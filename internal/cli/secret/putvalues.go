@@ -13,8 +13,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"golang.org/x/term"
-
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/document"
@@ -53,7 +51,7 @@ func collect(ctx context.Context, c *command.Command, o putOptions) (map[string]
 	literal := false
 	for i, w := range words {
 		field, text, given := strings.Cut(w, "=")
-		if !given && !c.Prompt().Possible() {
+		if !given && !c.Possible() {
 			return nil, nobodyToAsk(i+1, len(o.words) == 0)
 		}
 		v, lit, err := valueOf(ctx, c, o, field, text, given)
@@ -146,12 +144,12 @@ func (o putOptions) stdinOnce() error {
 func valueOf(ctx context.Context, c *command.Command, o putOptions, field, text string, given bool) (v keyturn.Value, literal bool, err error) {
 	switch {
 	case !given:
-		if v, err = c.Prompt().Secret(ctx, field); err == nil && v.Len() == 0 {
+		if v, err = c.Secret(ctx, field); err == nil && v.Len() == 0 {
 			c.Say("note: '%s' is empty", keyturn.Clean(field))
 		}
 		return v, false, err
 	case text == "-":
-		if term.IsTerminal(int(c.In.Fd())) {
+		if c.Typing() {
 			c.Say("reading '%s' from the terminal; end it with Ctrl-D", keyturn.Clean(field))
 		}
 		b, err := c.Input("-")

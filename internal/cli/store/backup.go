@@ -11,6 +11,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -112,7 +113,7 @@ func overwrite(ctx context.Context, c *command.Command, op *keyturn.BackupStore)
 	if !fi.Mode().IsRegular() {
 		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(op.To)+"' is not a file", "name a file that is not there yet")
 	}
-	if !c.Yes && (c.JSON() || !c.Prompt().Possible()) {
+	if !c.Yes && (c.JSON() || !c.Possible()) {
 		return keyturn.E(keyturn.Conflict, "there is a file already: '"+keyturn.Clean(op.To)+"'", "name another one, or say --yes to replace it")
 	}
 	if err := sure(ctx, c, "Replace '"+keyturn.Clean(op.To)+"'?", ""); err != nil {
@@ -133,7 +134,7 @@ func backup(ctx context.Context, c *command.Command, s *session.Session, op keyt
 		if err != nil {
 			return err
 		}
-		return command.Done(done, c.Print(doc))
+		return term.Done(done, c.Print(doc))
 	}
 	who := "for whoever knows its passphrase"
 	if n := len(op.Recipients); n == 1 {
@@ -142,7 +143,7 @@ func backup(ctx context.Context, c *command.Command, s *session.Session, op keyt
 		who = fmt.Sprintf("for %d recipients", n)
 	}
 	if err := c.Line("backed up the store  %s", c.Dim("→ "+keyturn.Clean(res.Path))); err != nil {
-		return command.Done(done, err)
+		return term.Done(done, err)
 	}
-	return command.Done(done, c.Line("verified, %d records of the log, %s; 'keyturn store restore FILE --check' tries whether your key opens it", res.Log.Size, who))
+	return term.Done(done, c.Line("verified, %d records of the log, %s; 'keyturn store restore FILE --check' tries whether your key opens it", res.Log.Size, who))
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -74,14 +75,14 @@ func rekey(ctx context.Context, c *command.Command, s *session.Session, op keytu
 		if err != nil {
 			return err
 		}
-		return command.Done(done, c.Print(doc))
+		return term.Done(done, c.Print(doc))
 	}
 	told := "replaced all keys"
 	if res.Resumed {
 		told = "finished the change of keys that was cut short"
 	}
 	if err := c.Line("%s  %s", told, c.Dim("→ local "+keyturn.Clean(s.Store.Path))); err != nil {
-		return command.Done(done, err)
+		return term.Done(done, err)
 	}
-	return command.Done(done, c.Line("the root key is in %s; backups made before have the keys of then", keyturn.Clean(res.KeyAt)))
+	return term.Done(done, c.Line("the root key is in %s; backups made before have the keys of then", keyturn.Clean(res.KeyAt)))
 }

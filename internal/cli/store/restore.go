@@ -9,6 +9,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -90,7 +91,7 @@ func restore(ctx context.Context, c *command.Command, o session.RestoreOptions) 
 	}
 	done := "restored " + keyturn.Clean(res.Path)
 	if c.JSON() {
-		return command.Done(done, c.Print(answer.RestoredStore(o, res)))
+		return term.Done(done, c.Print(answer.RestoredStore(o, res)))
 	}
 	lines := []string{
 		"restored the store of " + describe.When(res.Made) + "  " + c.Dim("→ local "+keyturn.Clean(res.Path)),
@@ -104,7 +105,7 @@ func restore(ctx context.Context, c *command.Command, o session.RestoreOptions) 
 	}
 	for _, l := range lines {
 		if err := c.Line("%s", l); err != nil {
-			return command.Done(done, err)
+			return term.Done(done, err)
 		}
 	}
 	return nil

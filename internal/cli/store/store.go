@@ -64,10 +64,10 @@ func sure(ctx context.Context, c *command.Command, question, again string) error
 	if c.Yes {
 		return nil
 	}
-	if c.JSON() || !c.Prompt().Possible() {
+	if c.JSON() || !c.Possible() {
 		return keyturn.E(keyturn.Invalid, "this would ask first, and there is nobody to ask", "say it: "+again+" --yes")
 	}
-	yes, err := c.Prompt().Confirm(ctx, question)
+	yes, err := c.Confirm(ctx, question)
 	if err == nil && !yes {
 		err = session.SaidNo()
 	}
@@ -99,7 +99,7 @@ func (p *progress) end() {
 
 // onTerminal is p's tell where a person looks; nil elsewhere.
 func (p *progress) onTerminal() func(done, total int) {
-	if !p.c.Prompt().Possible() {
+	if !p.c.Possible() {
 		return nil
 	}
 	return p.tell

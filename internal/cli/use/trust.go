@@ -48,7 +48,7 @@ func trust(ctx context.Context, c *command.Command, s *session.Session, args []s
 	if project == nil {
 		return keyturn.E(keyturn.NotFound, "no "+config.FileName+" in "+keyturn.Clean(folder)+" or above it", "'keyturn init --project' makes one")
 	}
-	op := keyturn.TrustProject{Path: realPath(project.File), Pinned: project.Bindings()}
+	op := session.TrustOf(project)
 	now, err := session.Ask[*keyturn.Trusted](ctx, s, keyturn.ShowTrust{Path: op.Path})
 	if err != nil {
 		return err
@@ -95,12 +95,12 @@ func confirmTrust(ctx context.Context, c *command.Command, op keyturn.TrustProje
 	if c.Yes {
 		return nil
 	}
-	if !c.Prompt().Possible() {
+	if !c.Possible() {
 		e := keyturn.E(keyturn.Denied, "there is no terminal to ask at", "say --yes if you have looked at it")
 		e.By = "person"
 		return e
 	}
-	yes, err := c.Prompt().Confirm(ctx, "Trust it?")
+	yes, err := c.Confirm(ctx, "Trust it?")
 	if err != nil {
 		return err
 	}

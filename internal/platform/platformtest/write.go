@@ -188,7 +188,7 @@ func (s *suite) modes() {
 	s.holds(ref, c.Info.Version, map[string]keyturn.Value{"a": binary, "b": s.value("b")})
 	_, err := s.m.Put(s.Context(), ref, platform.Put{Values: map[string]keyturn.Value{"b": s.value("c")}})
 	e := s.want(keyturn.Conflict, err, "put that would lose a field")
-	if !strings.Contains(e.Message, "a") || !strings.Contains(e.Hint, "--merge") || !strings.Contains(e.Hint, "--replace") {
+	if e.Reason != keyturn.WouldVanish || !strings.Contains(e.Message, "a") || !strings.Contains(e.Hint, "--merge") || !strings.Contains(e.Hint, "--replace") {
 		s.Errorf("a put that would lose a field does not say which, or what to do: %s", say(e))
 	}
 	d := s.putAs(ref, platform.Put{Values: map[string]keyturn.Value{"b": s.value("c")}, Mode: keyturn.Merge})

@@ -118,7 +118,7 @@ func (p *Platform) Logout(ctx context.Context, o platform.Logout) (platform.Ende
 	case o.Keep:
 	case t.Given && !o.Given && !p.ended(t):
 		return platform.Ended{}, keyturn.E(keyturn.Conflict, "this login did not make its token: somebody brought it, and may use it elsewhere",
-			"revoke it, with all that was made by it: --yes; or only forget it here: --keep")
+			"revoke it, with all that was made by it: --yes; or only forget it here: --keep").With(keyturn.GivenToken)
 	default:
 		out.Err = p.revoke(ctx, t)
 		out.Revoked = out.Err == nil

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -156,5 +157,19 @@ func TestLoginBeforeThisOne(t *testing.T) {
 		if err != nil || asked != c.asked || left != c.left || kept.token.Value.Equal(keyturn.NewValue([]byte("hvs.old"))) || kept.token.By != "user:anna" {
 			t.Errorf("%s: %v, revoked %v, left %v", name, err, asked, got.Left)
 		}
+	}
+}
+
+// A token that somebody brought is not revoked unless that is said: the error tells so
+// by its reason, for whatever door asks.
+func TestLogoutOfAGivenToken(t *testing.T) {
+	p := open(t, api.Config{Address: "http://127.0.0.1:1", Token: func(context.Context) (keyturn.Value, error) { return keyturn.Value{}, nil }})
+	kept := &one{token: platform.Token{Value: keyturn.NewValue([]byte("hvs.old")), Given: true, Expires: time.Now().Add(time.Hour)}}
+	p.Keeper = kept
+	if _, err := p.Logout(t.Context(), platform.Logout{}); !errors.Is(err, keyturn.Conflict) || keyturn.ReasonOf(err) != keyturn.GivenToken || kept.token.Value.Len() == 0 {
+		t.Errorf("%v, reason %q", err, keyturn.ReasonOf(err))
+	}
+	if out, err := p.Logout(t.Context(), platform.Logout{Keep: true}); err != nil || out.Revoked {
+		t.Errorf("%+v, %v", out, err)
 	}
 }

@@ -1,4 +1,4 @@
-package pick
+package term
 
 import (
 	"context"
@@ -10,8 +10,6 @@ import (
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
-
-	"github.com/keyturn/keyturn/internal/cli/command"
 )
 
 // stage is a terminal with a picker on it; typed is pressed once it is drawn.
@@ -107,13 +105,13 @@ func TestSizes(t *testing.T) {
 func TestLeaving(t *testing.T) {
 	for _, typed := range []string{"\x03", "\x04", "\x07", "\x1b", "\x1b\x1b", "abc\x1c"} {
 		p := &Picker{Items: []string{"one"}}
-		if _, _, err := stage(t.Context(), t, p, usual, typed); !errors.Is(err, command.ErrInterrupted) {
+		if _, _, err := stage(t.Context(), t, p, usual, typed); !errors.Is(err, ErrInterrupted) {
 			t.Errorf("%q: %v", typed, err)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := stage(ctx, t, &Picker{Items: []string{"one"}}, usual, ""); !errors.Is(err, command.ErrInterrupted) {
+	if _, _, err := stage(ctx, t, &Picker{Items: []string{"one"}}, usual, ""); !errors.Is(err, ErrInterrupted) {
 		t.Errorf("a context that has ended: %v", err)
 	}
 }

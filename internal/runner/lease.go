@@ -1,4 +1,4 @@
-package use
+package runner
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -20,24 +19,20 @@ const (
 	longPause   = 30 * time.Second
 )
 
-// leases are those of a command that runs: each is renewed at two thirds of its
+// leases are those of a command that runs. Each is renewed after two thirds of its
 // time, as is the login that took it, and all are revoked when the command has ended.
-// The session stays open for
-// it, so that nobody is asked for a passphrase twice.
+// They use one session throughout, so that nobody is asked for a passphrase twice.
 type leases struct {
-	c       *command.Command
-	session *session.Session // nil: there are none
-	ctx     context.Context  // of the operations
+	plan    *Plan
+	session *session.Session
+	ctx     context.Context // of the operations
 	all     []keyturn.LeaseInfo
 	stop    context.CancelFunc
 	renew   sync.WaitGroup
 }
 
-// begin starts to renew them.
+// begin starts to renew the leases.
 func (l *leases) begin() {
-	if l.session == nil {
-		return
-	}
 	ctx, stop := context.WithCancel(l.ctx)
 	l.stop = stop
 	by := map[string][]keyturn.LeaseInfo{}
@@ -62,11 +57,12 @@ func (l *leases) attend(ctx context.Context, mount string, list []keyturn.LeaseI
 		names = append(names, keyturn.Clean(lease.Ref.Short()))
 	}
 	l.session.Attend(ctx, mount, longest, func(end time.Time, why string) {
-		l.c.Say("note: %s: it ends at %s, and with it what the command was given of %s", why, describe.When(end), strings.Join(names, ", "))
+		l.plan.say("note: %s: it ends at %s, and with it what the command was given of %s", why, describe.When(end), strings.Join(names, ", "))
 	})
 }
 
-// keep renews one lease until ctx ends, or it cannot be renewed, which is told once.
+// keep renews one lease until ctx ends or the lease cannot be renewed, and says once
+// that it cannot.
 func (l *leases) keep(ctx context.Context, lease keyturn.LeaseInfo) {
 	if lease.Seconds == 0 {
 		return
@@ -74,7 +70,7 @@ func (l *leases) keep(ctx context.Context, lease keyturn.LeaseInfo) {
 	name, term := keyturn.Clean(lease.Ref.Short()), lease.Term()
 	end := time.Now().Add(term)
 	if !lease.Renewable {
-		l.c.Say("note: the lease of %s cannot be renewed: it ends at %s", name, describe.When(end))
+		l.plan.say("note: the lease of %s cannot be renewed: it ends at %s", name, describe.When(end))
 		return
 	}
 	told := false
@@ -89,7 +85,7 @@ func (l *leases) keep(ctx context.Context, lease keyturn.LeaseInfo) {
 		case err == nil:
 			term = res.Lease.Term()
 			if term > 0 && now.Add(term).Before(end.Add(time.Second)) {
-				l.c.Say("note: the lease of %s has reached its longest time: it ends at %s", name, describe.When(end))
+				l.plan.say("note: the lease of %s has reached its longest time: it ends at %s", name, describe.When(end))
 				return
 			}
 			if term == 0 {
@@ -101,8 +97,8 @@ func (l *leases) keep(ctx context.Context, lease keyturn.LeaseInfo) {
 		case !told:
 			told = true
 			e := keyturn.AsError(err)
-			l.c.Say("note: the lease of %s could not be renewed: %s", name, keyturn.Clean(e.Message))
-			l.c.Say("  it ends at %s; what the command was given works no more then", describe.When(end))
+			l.plan.say("note: the lease of %s could not be renewed: %s", name, keyturn.Clean(e.Message))
+			l.plan.say("  it ends at %s; what the command was given works no more then", describe.When(end))
 			if !passing(e.Code) {
 				return
 			}
@@ -130,15 +126,10 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// end revokes them, and closes the session. What cannot be revoked now is in the
-// journal, and the next start of keyturn tries again.
+// end stops renewing the leases and revokes them. A lease that cannot be revoked now
+// stays in the journal, and the next start of keyturn tries again.
 func (l *leases) end() {
-	if l.session == nil {
-		return
-	}
-	if l.stop != nil {
-		l.stop()
-	}
+	l.stop()
 	l.renew.Wait()
 	ctx, cancel := context.WithTimeout(l.ctx, revokeLimit)
 	defer cancel()
@@ -148,13 +139,9 @@ func (l *leases) end() {
 			continue
 		}
 		e := keyturn.AsError(err)
-		l.c.Say("keyturn: %s: %s", e.Code, keyturn.CleanLines(e.Message))
+		l.plan.say("keyturn: %s: %s", e.Code, keyturn.CleanLines(e.Message))
 		if e.Hint != "" {
-			l.c.Say("  %s", keyturn.CleanLines(e.Hint))
+			l.plan.say("  %s", keyturn.CleanLines(e.Hint))
 		}
 	}
-	if err := l.session.Close(); err != nil {
-		l.c.Say("keyturn: %s", keyturn.CleanLines(keyturn.AsError(err).Message))
-	}
-	l.session = nil
 }

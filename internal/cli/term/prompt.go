@@ -1,4 +1,4 @@
-package command
+package term
 
 import (
 	"bytes"
@@ -11,40 +11,40 @@ import (
 	"syscall"
 	"unicode/utf8"
 
-	"golang.org/x/term"
+	xterm "golang.org/x/term"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
-// Prompt asks the person at the terminal. Questions go to standard error, so that
-// standard output stays clean; answers come from standard input, which must be a
-// terminal.
-type Prompt struct {
-	in, out *os.File
-}
+// ErrInterrupted is the error of a question that a person left, with Ctrl-C for
+// instance. It counts as context.Canceled: nothing failed.
+var ErrInterrupted error = interrupted{}
 
-// Prompt asks at the terminal that the program was started at.
-func (p *Program) Prompt() Prompt { return Prompt{in: p.In, out: p.Err} }
+type interrupted struct{}
+
+func (interrupted) Error() string { return "interrupted" }
+
+func (interrupted) Is(target error) bool { return target == context.Canceled }
 
 // Possible reports whether there is a person to ask.
-func (q Prompt) Possible() bool {
-	return q.in != nil && q.out != nil && term.IsTerminal(int(q.in.Fd())) && term.IsTerminal(int(q.out.Fd()))
+func (t *Terminal) Possible() bool {
+	return t.In != nil && t.Err != nil && xterm.IsTerminal(int(t.In.Fd())) && xterm.IsTerminal(int(t.Err.Fd()))
 }
 
 // Secret asks for a line without echo. An interrupt puts the terminal back as it
 // was and ends the command.
-func (q Prompt) Secret(ctx context.Context, question string) (keyturn.Value, error) {
-	fd := int(q.in.Fd())
-	before, err := term.MakeRaw(fd) // before the question: what is typed at it is not echoed
+func (t *Terminal) Secret(ctx context.Context, question string) (keyturn.Value, error) {
+	fd := int(t.In.Fd())
+	before, err := xterm.MakeRaw(fd) // before the question: what is typed at it is not echoed
 	if err != nil {
 		return keyturn.Value{}, session.NoTerminal("to ask for " + question)
 	}
-	fmt.Fprintf(q.out, "%s: ", keyturn.Clean(question))
-	return wait(ctx, q, func() { _ = term.Restore(fd, before) }, func() (keyturn.Value, error) {
-		b, err := readUnseen(q.in)
-		_ = term.Restore(fd, before)
-		fmt.Fprintln(q.out)
+	fmt.Fprintf(t.Err, "%s: ", keyturn.Clean(question))
+	return wait(ctx, t, func() { _ = xterm.Restore(fd, before) }, func() (keyturn.Value, error) {
+		b, err := readUnseen(t.In)
+		_ = xterm.Restore(fd, before)
+		fmt.Fprintln(t.Err)
 		if err != nil {
 			return keyturn.Value{}, err
 		}
@@ -55,7 +55,7 @@ func (q Prompt) Secret(ctx context.Context, question string) (keyturn.Value, err
 }
 
 // readUnseen reads a line from a raw terminal, with the keys that a terminal has
-// for it: term.ReadPassword takes no Ctrl-D on an empty line, and no more than
+// for it: xterm.ReadPassword takes no Ctrl-D on an empty line, and no more than
 // 4095 bytes.
 func readUnseen(r io.Reader) ([]byte, error) {
 	const (
@@ -108,16 +108,16 @@ func readUnseen(r io.Reader) ([]byte, error) {
 	}
 }
 
-// Line asks for a line with echo.
-func (q Prompt) Line(ctx context.Context, question string) (string, error) {
-	fmt.Fprintf(q.out, "%s ", question)
-	return wait(ctx, q, func() {}, func() (string, error) {
+// Ask asks for a line with echo.
+func (t *Terminal) Ask(ctx context.Context, question string) (string, error) {
+	fmt.Fprintf(t.Err, "%s ", question)
+	return wait(ctx, t, func() {}, func() (string, error) {
 		// A byte at a time: nothing that is typed ahead is taken from the next
 		// question.
 		var line []byte
 		var b [1]byte
 		for {
-			n, err := q.in.Read(b[:])
+			n, err := t.In.Read(b[:])
 			if n == 1 && b[0] == '\n' {
 				return strings.TrimSpace(string(line)), nil
 			}
@@ -132,8 +132,8 @@ func (q Prompt) Line(ctx context.Context, question string) (string, error) {
 }
 
 // Confirm asks a question that takes yes or no; no is the default.
-func (q Prompt) Confirm(ctx context.Context, question string) (bool, error) {
-	answer, err := q.Line(ctx, question+" [y/N]")
+func (t *Terminal) Confirm(ctx context.Context, question string) (bool, error) {
+	answer, err := t.Ask(ctx, question+" [y/N]")
 	if err != nil {
 		return false, err
 	}
@@ -141,11 +141,8 @@ func (q Prompt) Confirm(ctx context.Context, question string) (bool, error) {
 	return answer == "y" || answer == "yes", nil
 }
 
-// Say tells the person something, on the stream of the questions.
-func (q Prompt) Say(format string, args ...any) { fmt.Fprintf(q.out, format+"\n", args...) }
-
 // wait runs read, and gives up on an interrupt after putting the terminal back.
-func wait[T any](ctx context.Context, q Prompt, restore func(), read func() (T, error)) (T, error) {
+func wait[T any](ctx context.Context, t *Terminal, restore func(), read func() (T, error)) (T, error) {
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(interrupts)
@@ -168,7 +165,7 @@ func wait[T any](ctx context.Context, q Prompt, restore func(), read func() (T, 
 	case <-ctx.Done():
 	}
 	restore()
-	fmt.Fprintln(q.out)
+	fmt.Fprintln(t.Err)
 	var none T
 	if ctx.Err() == context.DeadlineExceeded {
 		return none, ctx.Err()

@@ -1,6 +1,4 @@
-// Package pick lets a person at a terminal choose one name of many: a filter that
-// narrows with every key.
-package pick
+package term
 
 import (
 	"bytes"
@@ -12,10 +10,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/term"
+	xterm "golang.org/x/term"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/cli/command"
 )
 
 const (
@@ -38,12 +35,12 @@ type Picker struct {
 	top     int // first line of found that is on the screen
 }
 
-// Pick returns the index of what was chosen. It returns command.ErrInterrupted where
+// Pick returns the index of what was chosen. It returns ErrInterrupted where
 // the person leaves (Esc, Ctrl-C, Ctrl-D, Ctrl-G), or the context ends. The terminal
 // is as it was when it returns, also by a panic; but the next thing that is typed may
 // be lost, so nothing should be asked after it.
 func (p *Picker) Pick(ctx context.Context) (int, error) {
-	if !term.IsTerminal(int(p.In.Fd())) || !term.IsTerminal(int(p.Out.Fd())) {
+	if !xterm.IsTerminal(int(p.In.Fd())) || !xterm.IsTerminal(int(p.Out.Fd())) {
 		e := keyturn.E(keyturn.Denied, "there is no terminal to choose at", "name the secret, or narrow the list with --match")
 		e.By = "person"
 		return 0, e
@@ -52,7 +49,7 @@ func (p *Picker) Pick(ctx context.Context) (int, error) {
 		p.shown = append(p.shown, keyturn.Clean(it))
 	}
 	fd := int(p.In.Fd())
-	before, err := term.MakeRaw(fd)
+	before, err := xterm.MakeRaw(fd)
 	if err != nil {
 		return 0, keyturn.E(keyturn.Unavailable, "this terminal cannot be read key by key", "name the secret, or narrow the list with --match").Because(err)
 	}
@@ -60,7 +57,7 @@ func (p *Picker) Pick(ctx context.Context) (int, error) {
 	fmt.Fprint(p.Out, "\x1b[?1049h")
 	defer func() {
 		fmt.Fprint(p.Out, "\x1b[?25h\x1b[?1049l")
-		_ = term.Restore(fd, before)
+		_ = xterm.Restore(fd, before)
 	}()
 	resized, stop := resizes()
 	defer stop()
@@ -78,16 +75,16 @@ func (p *Picker) Pick(ctx context.Context) (int, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return 0, command.ErrInterrupted
+			return 0, ErrInterrupted
 		case <-resized:
 		case <-late:
 			if rest[0] == esc {
-				return 0, command.ErrInterrupted
+				return 0, ErrInterrupted
 			}
 			rest = nil
 		case b, ok := <-keys:
 			if !ok {
-				return 0, command.ErrInterrupted // the terminal has gone
+				return 0, ErrInterrupted // the terminal has gone
 			}
 			rest = append(rest, b...)
 			for len(rest) > 0 {
@@ -98,7 +95,7 @@ func (p *Picker) Pick(ctx context.Context) (int, error) {
 				rest = rest[n:]
 				switch chosen, left := p.press(k, r); {
 				case left:
-					return 0, command.ErrInterrupted
+					return 0, ErrInterrupted
 				case chosen >= 0:
 					return chosen, nil
 				}
@@ -242,7 +239,7 @@ func (p *Picker) narrow() { p.found, p.at, p.top = filter(p.shown, string(p.patt
 
 // size is the terminal's, in columns and rows; something small where it does not say.
 func (p *Picker) size() (columns, rows int) {
-	columns, rows, err := term.GetSize(int(p.Out.Fd()))
+	columns, rows, err := xterm.GetSize(int(p.Out.Fd()))
 	if err != nil || columns < 1 || rows < 1 {
 		return 80, 24
 	}

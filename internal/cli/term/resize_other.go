@@ -1,6 +1,6 @@
 //go:build !unix
 
-package pick
+package term
 
 import "os"
 

@@ -1,0 +1,150 @@
+package broker
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/backup"
+	"github.com/keyturn/keyturn/internal/durable"
+)
+
+// No part of an operation may hold a secret, since operations are recorded. Here are
+// the rules for those parts where a caller could put one by mistake, and the rule that
+// no operation has files written among those of the store. Doors hold these rules too,
+// where that lets them say more; this is where they are kept.
+
+// holdsSecret refuses an action with a password in one of its texts, and a backup for a
+// recipient that is not a public key. Its errors are Invalid and repeat nothing of what
+// they refuse. It looks up nothing: neither the mount nor the inputs of the action, so
+// that it treats texts of every kind alike.
+func holdsSecret(op keyturn.Op) error {
+	switch op := op.(type) {
+	case keyturn.PlatformAction:
+		for _, text := range []string{op.Mount, op.Action, op.Out} {
+			if !keyturn.PlainText(text) {
+				return passwordIn("this action", text)
+			}
+		}
+		for _, u := range op.Uses {
+			if !keyturn.PlainText(u.Name) {
+				return passwordIn("this action", u.Name)
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(op.Args)) {
+			where := "this action"
+			if inputName.MatchString(name) {
+				where = "--" + name
+			}
+			for _, text := range append([]string{name}, op.Args[name]...) {
+				if !keyturn.PlainText(text) {
+					return passwordIn(where, text)
+				}
+			}
+		}
+	case keyturn.BackupStore:
+		if len(op.Recipients) == 0 {
+			return nil
+		}
+		for i, key := range op.Recipients {
+			// A public key is one line; a comment behind one of SSH could hold a
+			// private key.
+			if keyturn.Clean(key) != key || privateKey.MatchString(key) {
+				return keyturn.E(keyturn.Invalid, fmt.Sprintf("recipient %d is not a public key for a backup", i+1),
+					"write one that begins with age1, ssh-ed25519 or ssh-rsa, never a private key")
+			}
+		}
+		_, err := backup.ParseRecipients(op.Recipients)
+		return err
+	}
+	return nil
+}
+
+var (
+	// inputName matches the name of an input, which is fit to be shown.
+	inputName = regexp.MustCompile(`^[a-z][a-z-]{0,62}$`)
+	// privateKey matches what private keys of age, of its plugins and of SSH have in them.
+	privateKey = regexp.MustCompile(`(?i)SECRET-KEY|AGE-PLUGIN-|PRIVATE KEY`)
+)
+
+func passwordIn(where, text string) error {
+	hint := "write {{username}}:{{password}} in its place; the password is asked for"
+	if !keyturn.PlainStatements(text) {
+		hint = "write '{{password}}' in its place: each user gets one of its own"
+	}
+	return keyturn.E(keyturn.Invalid, where+" holds a password", hint)
+}
+
+// bareForm returns the canonical form of op for the record of a refusal by holdsSecret:
+// without arguments and recipients, and for an action without any other text that the
+// caller wrote freely. The record has no hash of op either, since a form of which only
+// a password is unknown lets everybody who reads the hash try passwords.
+func bareForm(op keyturn.Op) json.RawMessage {
+	switch o := op.(type) {
+	case keyturn.PlatformAction:
+		bare := keyturn.PlatformAction{On: o.On, To: o.To, Wrap: o.Wrap}
+		if checkMount(o.Mount) == nil {
+			bare.Mount = o.Mount
+		}
+		if actionName.MatchString(o.Action) {
+			bare.Action = o.Action
+		}
+		op = bare
+	case keyturn.BackupStore:
+		o.Recipients = nil
+		op = o
+	}
+	form, err := keyturn.EncodeOp(op)
+	if err != nil {
+		return nil
+	}
+	return form
+}
+
+// checkFiles refuses an operation that would have a file written into keyturn's own
+// folder, where the store and its keys are, whatever links lead there. Its errors are
+// Invalid.
+func (b *Broker) checkFiles(op keyturn.Op) error {
+	_, here := op.(keyturn.BackupStore) // written here; the others' files are beside the caller
+	if b.Home == "" || b.Remote && !here {
+		return nil
+	}
+	hint := "name a file elsewhere"
+	within := durable.Within
+	var paths []string
+	switch op := op.(type) {
+	case keyturn.RenderTemplate:
+		paths = append(paths, op.Out)
+	case keyturn.PlatformAction:
+		paths = append(paths, op.Out)
+	case keyturn.RevertMigration:
+		paths, within = append(paths, op.Out), durable.FolderWithin
+	case keyturn.BackupStore:
+		paths, hint = append(paths, op.To), hint+": best on another disk"
+	case keyturn.RunCommand:
+		for _, f := range op.Files {
+			paths = append(paths, f.Name)
+		}
+	case keyturn.MigrateSecrets:
+		for _, f := range op.Files {
+			paths = append(paths, f.Path)
+		}
+	}
+	for _, path := range paths {
+		if path == "" {
+			continue
+		}
+		full, err := filepath.Abs(path)
+		if err != nil {
+			return keyturn.E(keyturn.Invalid, "it is not known where '"+keyturn.Clean(path)+"' is", "name the file by its whole path").Because(err)
+		}
+		if within(full, b.Home) {
+			return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' is in keyturn's own folder, with the store", hint)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,37 @@
+package durable_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/keyturn/keyturn/internal/durable"
+)
+
+func TestWithin(t *testing.T) {
+	dir := t.TempDir()
+	own, other := filepath.Join(dir, "own"), filepath.Join(dir, "other")
+	for _, d := range []string{filepath.Join(own, "sub"), other} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, to := range map[string]string{"folder": own, "file": filepath.Join(own, "a"), "relative": "../own/a", "elsewhere": filepath.Join(dir, "x"),
+		"twice": filepath.Join(other, "file"), "circle": filepath.Join(other, "circle")} {
+		if err := os.Symlink(to, filepath.Join(other, name)); err != nil {
+			t.Skip("this system lets nobody make links here:", err)
+		}
+	}
+	for path, want := range map[string]bool{
+		"own/a": true, "own/sub/a": true, "own/new/deep/a": true, "other/../own/a": true, "other/folder/a": true, "other/folder/new/a": true,
+		"other/file": true, "other/relative": true, "other/twice": true, "other/circle": true,
+		"other/a": false, "other/elsewhere": false, "a": false, "own": false, "owner/a": false,
+	} {
+		if got := durable.Within(filepath.Join(dir, filepath.FromSlash(path)), own); got != want {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
+	if durable.Within(filepath.Join(dir, "nosuch", "a"), filepath.Join(dir, "nosuch")) {
+		t.Error("a file is within a folder that does not exist")
+	}
+}

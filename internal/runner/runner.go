@@ -1,0 +1,204 @@
+// Package runner hands secrets on to programs and files, without showing them. It is
+// the part of 'keyturn run' and 'keyturn render' that every door shares: a door fills
+// in [Options], has the [Plan] fetch its values and run, and prints the report.
+//
+//  1. [Runner.Plan] settles which variables and files the command gets, and from which
+//     references, and finds the program. Nothing is asked for yet.
+//  2. [Plan.Fetch] asks the Service for the values, with one RunCommand.
+//  3. [Plan.Run] starts the command, redacts its output or withholds it, renews its
+//     leases while it runs, and revokes them when it has ended.
+//  4. [Plan.Report] tells what happened.
+//
+// A [Template] goes the same way: parsed, fetched, written.
+//
+// The package knows no command line, platform or store. It reaches secrets through a
+// session's Service alone. Messages name the flags of 'keyturn run', whatever door they
+// are shown at.
+package runner
+
+import (
+	"context"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/health"
+	"github.com/keyturn/keyturn/internal/launch"
+	"github.com/keyturn/keyturn/internal/session"
+)
+
+// Runner plans the commands of one caller.
+type Runner struct {
+	Facts session.Facts // who is calling, and which project this is
+	// Desk is told what the caller should know, beside what the command writes. It is
+	// asked nothing: Fetch asks at the session's Desk.
+	Desk    session.Desk
+	Environ []string // the caller's environment, "NAME=value"; of one name the last counts
+	// Dir is the folder that names of files are seen from. The command starts in the
+	// folder of this process, which must be the same.
+	Dir string
+	// Read reads a file of variables that the caller named.
+	Read func(name string) ([]byte, error)
+}
+
+// Options say what to run, and with which secrets. References are as the caller wrote
+// them: Plan reads them, and repeats in an error only what cannot be a value.
+type Options struct {
+	Command  []string  // the program's name and its arguments
+	Env      []Binding // variables
+	EnvFrom  []Source  // secrets that all fields of become variables
+	EnvFiles []string  // files of variables; references in them are resolved
+	Files    []Binding // files that are there while the command runs
+	Optional []string  // names of variables and files that may be missing
+	Plain    bool      // leave the output as it is; the Service lets only people do that
+	Trust    bool      // trust what the project's file asks for first: the caller has agreed
+}
+
+// Binding is a variable or a file, and the reference of its value.
+type Binding struct {
+	Name string // of the variable, or the path of the file
+	Ref  string
+}
+
+// Source is a secret, and what the names of its variables begin with.
+type Source struct {
+	Ref    string
+	Prefix string
+}
+
+// Plan is one run of a command, as far as it has got. It is for one run and one
+// goroutine.
+type Plan struct {
+	Op     keyturn.RunCommand // what the Service is asked for
+	Status launch.Status      // how the command fared
+	// Output is what became of the command's output: "redacted", "plain" or
+	// "withheld"; "" where there was nothing to redact.
+	Output string
+
+	runner   *Runner
+	trust    bool
+	inherit  []string          // the command's plain environment
+	plain    []launch.EnvVar   // values of files of variables, which win over all but Options.Env
+	weak     map[string]string // variables that are bound only because the caller's environment holds a reference
+	delivery *keyturn.Delivery // nil until values were fetched
+	telling  sync.Mutex        // held while the Desk is told something
+}
+
+// Fetch asks for the values, and for a person's trust in the project's file where that
+// is missing. An error says of each reference that failed which variable or file it
+// was for. Call Fetch only where Op asks for a secret; afterwards the session may be
+// closed unless HasLeases.
+func (p *Plan) Fetch(ctx context.Context, s *session.Session) error {
+	trust := keyturn.TrustProject{Path: p.Op.Project, Pinned: p.Op.Pinned}
+	if p.trust && p.Op.Project != "" {
+		if _, err := session.Ask[*keyturn.Trusted](ctx, s, trust); err != nil {
+			return p.placed(err)
+		}
+	}
+	d, err := session.AskTrusting[*keyturn.Delivery](ctx, s, p.Op, trust)
+	if err != nil {
+		return p.placed(err)
+	}
+	p.delivery = d
+	return nil
+}
+
+// HasLeases reports whether values were leased, and Run needs an open session to keep
+// the leases alive.
+func (p *Plan) HasLeases() bool { return p.delivery != nil && len(p.delivery.Leases) > 0 }
+
+// Streams are the command's. Its output comes out of Stdout and Stderr redacted. None
+// of them is closed.
+type Streams struct{ Stdin, Stdout, Stderr *os.File }
+
+// Run starts the command and waits for its end; Status says how it fared. Where the
+// plan HasLeases, s must be open: Run renews the leases, revokes them before it returns
+// and leaves s open. Else s may be nil.
+//
+// A ctx that has ended prevents the start. Once the command runs, signals are passed
+// on to it, and only the deadline ends it, if that is not zero.
+func (p *Plan) Run(ctx context.Context, s *session.Session, io Streams, deadline time.Time) error {
+	for _, n := range p.expiring(time.Now()) {
+		p.say("note: %s", n)
+	}
+	if p.HasLeases() {
+		l := leases{plan: p, session: s, ctx: context.WithoutCancel(ctx), all: p.delivery.Leases}
+		l.begin()
+		defer l.end()
+	}
+	return p.start(ctx, io, deadline)
+}
+
+// start runs the command, whose leases are kept alive meanwhile.
+func (p *Plan) start(ctx context.Context, io Streams, deadline time.Time) (err error) {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	l := launch.Command{Args: p.Op.Command, Inherit: p.inherit, Env: p.variables(),
+		Stdin: io.Stdin, Stdout: io.Stdout, Stderr: io.Stderr,
+		Tell: func(m string) { p.say("note: %s", keyturn.Clean(m)) }}
+	if p.delivery != nil {
+		l.Env = p.validNames(l.Env)
+		for _, f := range p.delivery.Files {
+			l.Files = append(l.Files, launch.File{Path: f.Name, Value: f.Value})
+		}
+		matcher, filter, redactErr := p.redact()
+		if redactErr != nil {
+			return redactErr
+		}
+		l.Filter = filter
+		defer func() {
+			if matcher != nil && err == nil { // after an error a writer may still be in use
+				matcher.Wipe()
+			}
+		}()
+	}
+	until, cancel := context.WithoutCancel(ctx), context.CancelFunc(func() {})
+	if !deadline.IsZero() {
+		until, cancel = context.WithDeadline(until, deadline)
+	}
+	defer cancel()
+	l.Program = p.Op.Program // no other one, whatever has changed since it was asked about
+	if ctx.Err() != nil {    // a signal while everything was made ready
+		return ctx.Err()
+	}
+	p.Status, err = launch.Run(until, l)
+	return err
+}
+
+// validNames leaves out what no variable can be called, and says so.
+func (p *Plan) validNames(env []launch.EnvVar) []launch.EnvVar {
+	out := env[:0]
+	for _, v := range env {
+		if !launch.ValidName(v.Name) {
+			p.say("note: '%s' cannot be the name of a variable and is left out; give it one with --env NAME=REF", keyturn.Clean(v.Name))
+			continue
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// expiring names the secrets of this run that have passed their day, or soon will.
+func (p *Plan) expiring(now time.Time) (notices []string) {
+	if p.delivery == nil {
+		return nil
+	}
+	for _, d := range slices.Concat(p.delivery.Env, p.delivery.Files) {
+		n := health.ExpiryNotice(d.Ref, d.Expires, now)
+		if n != "" && d.Label != "" && !slices.Contains(notices, n) {
+			notices = append(notices, n)
+		}
+	}
+	return notices
+}
+
+// say tells the Desk something. Leases are kept by goroutines of their own, so that
+// several may call say at once.
+func (p *Plan) say(format string, args ...any) {
+	p.telling.Lock()
+	defer p.telling.Unlock()
+	p.runner.Desk.Say(format, args...)
+}

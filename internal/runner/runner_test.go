@@ -1,0 +1,379 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/session"
+)
+
+// childVariable makes the test binary the command that is run: it prints its
+// environment, sorted, to both streams.
+const childVariable = "RUNNER_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childVariable) == "" {
+		os.Exit(m.Run())
+	}
+	env := os.Environ()
+	slices.Sort(env)
+	for _, kv := range env {
+		fmt.Println(kv)
+		fmt.Fprintln(os.Stderr, kv)
+	}
+}
+
+const (
+	long  = "made-up-and-long-enough"
+	short = "777" // too short to be redacted
+)
+
+var (
+	anna    = keyturn.Actor{Kind: keyturn.Person, Name: "anna", Proof: "os-user"}
+	coder   = keyturn.Actor{Kind: keyturn.Agent, Name: "coder", For: "anna", Proof: "environment"}
+	builder = keyturn.Actor{Kind: keyturn.ServiceKind, Name: "ci", Proof: "environment"}
+	callers = []keyturn.Actor{anna, coder, builder}
+)
+
+// service is a Service that delivers what a command asks for, and keeps trust.
+type service struct {
+	values  map[string]string // by reference
+	trusted []keyturn.Binding
+	did     []string // kinds of the operations
+	leases  []keyturn.LeaseInfo
+}
+
+func (s *service) Seal(context.Context, keyturn.Ref, map[string]keyturn.Value) (string, error) {
+	return "", errors.ErrUnsupported
+}
+
+func (s *service) Do(_ context.Context, op keyturn.Op) (keyturn.Result, error) {
+	s.did = append(s.did, op.Kind())
+	switch op := op.(type) {
+	case keyturn.TrustProject:
+		s.trusted = op.Pinned
+		return &keyturn.Trusted{}, nil
+	case keyturn.RevokeLease:
+		return &keyturn.Leased{}, nil
+	case keyturn.RunCommand:
+		if op.Project != "" && !slices.Equal(op.Pinned, s.trusted) {
+			return nil, keyturn.E(keyturn.Denied, "the project is not trusted yet", "+ A = local/shop#A\nlook at it, then say: keyturn trust")
+		}
+		d := &keyturn.Delivery{Leases: s.leases}
+		for _, b := range op.Env {
+			text, ok := s.values[b.Ref.Short()]
+			if !ok {
+				return nil, keyturn.E(keyturn.NotFound, "there is no such field", "").About(b.Ref)
+			}
+			d.Env = append(d.Env, keyturn.Delivered{Name: b.Name, Ref: b.Ref, Value: keyturn.NewValue([]byte(text)), Label: b.Ref.Short()})
+		}
+		return d, nil
+	}
+	return nil, keyturn.E(keyturn.Unsupported, op.Kind(), "")
+}
+
+// desk is a person who says yes or no, and what the person was told.
+type desk struct {
+	session.Nobody
+	yes   bool
+	told  []string
+	asked []string
+}
+
+func (d *desk) Possible() bool { return true }
+
+func (d *desk) Say(format string, args ...any) { d.told = append(d.told, fmt.Sprintf(format, args...)) }
+
+func (d *desk) Confirm(_ context.Context, question string) (bool, error) {
+	d.asked = append(d.asked, question)
+	return d.yes, nil
+}
+
+// caller is somebody with a folder and an environment who runs commands.
+type caller struct {
+	t *testing.T
+	*Runner
+	service *service
+	desk    *desk
+	session *session.Session
+	// what the last command wrote
+	out, err string
+}
+
+func newCaller(t *testing.T, actor keyturn.Actor, environ ...string) *caller {
+	t.Helper()
+	c := &caller{t: t, desk: &desk{}, service: &service{values: map[string]string{"local/shop#A": long, "local/shop#PIN": short}}}
+	dir := t.TempDir()
+	facts := session.Facts{Actor: actor, Home: filepath.Join(dir, "keyturn"), Mounts: []string{"local"}}
+	environ = append([]string{childVariable + "=1", "SystemRoot=" + os.Getenv("SystemRoot")}, environ...)
+	c.Runner = &Runner{Facts: facts, Desk: c.desk, Environ: environ, Dir: dir, Read: os.ReadFile}
+	c.session = &session.Session{Service: c.service, Facts: facts, How: session.How{Desk: c.desk}}
+	return c
+}
+
+// write makes a file in the caller's folder, and returns its path.
+func (c *caller) write(name, text string) string {
+	c.t.Helper()
+	path := filepath.Join(c.Dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	return path
+}
+
+// run runs the test binary, and returns its plan.
+func (c *caller) run(o Options) (*Plan, error) {
+	c.t.Helper()
+	if o.Command == nil {
+		self, err := os.Executable()
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		o.Command = []string{self}
+	}
+	var streams [2]*os.File
+	for i := range streams {
+		f, err := os.Create(filepath.Join(c.t.TempDir(), "stream"))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		defer f.Close()
+		streams[i] = f
+	}
+	p, err := c.Plan(o)
+	if err == nil && len(p.Op.Refs()) > 0 {
+		err = p.Fetch(c.t.Context(), c.session)
+	}
+	if err == nil {
+		err = p.Run(c.t.Context(), c.session, Streams{Stdout: streams[0], Stderr: streams[1]}, time.Time{})
+	}
+	for i, to := range []*string{&c.out, &c.err} {
+		b, err := os.ReadFile(streams[i].Name())
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		*to = string(b)
+	}
+	return p, err
+}
+
+// gets reports whether the last command's output names a variable.
+func (c *caller) gets(name string) bool { return strings.Contains("\n"+c.out, "\n"+name+"=") }
+
+func (c *caller) told(part string) bool {
+	return slices.ContainsFunc(c.desk.told, func(s string) bool { return strings.Contains(s, part) })
+}
+
+// TestWithheldFromAgents: where one value of a command cannot be redacted, an agent
+// sees nothing of the command's output. A person or a service sees the rest of it,
+// redacted, and a notice.
+func TestWithheldFromAgents(t *testing.T) {
+	for _, who := range callers {
+		c := newCaller(t, who)
+		p, err := c.run(Options{Env: []Binding{{"A", "local/shop#A"}, {"PIN", "local/shop#PIN"}}})
+		if err != nil || !p.Status.Started || p.Status.Code != 0 {
+			t.Fatalf("%s: %+v (%v)", who.Kind, p.Status, err)
+		}
+		if !c.told("the value of local/shop#PIN is too short to be redacted") {
+			t.Errorf("%s: told was %q", who.Kind, c.desk.told)
+		}
+		want := "redacted"
+		if who.Kind == keyturn.Agent {
+			want = "withheld"
+			if c.out != "" || c.err != "" {
+				t.Errorf("an agent sees %q and %q", c.out, c.err)
+			}
+			if !c.told("is withheld") || !c.told("keyturn put local/shop PIN --public PIN --merge") {
+				t.Errorf("told was %q", c.desk.told)
+			}
+		} else if !strings.Contains(c.out, "\nPIN="+short+"\n") || !strings.Contains(c.out, "A=[redacted:local/shop#A]") || c.out != c.err {
+			t.Errorf("%s: output is %q and %q", who.Kind, c.out, c.err)
+		}
+		if doc := p.Report(nil, false); doc.Command.Output != want || p.Output != want || strings.Contains(c.out, long) {
+			t.Errorf("%s: output is %q, not %q: %q", who.Kind, p.Output, want, c.out)
+		}
+		// Without the short value there is nothing to withhold.
+		if p, err = c.run(Options{Env: []Binding{{"A", "local/shop#A"}}}); err != nil || p.Output != "redacted" || !strings.Contains(c.out, "A=[redacted:local/shop#A]") {
+			t.Errorf("%s: output is %q: %q (%v)", who.Kind, p.Output, c.out, err)
+		}
+	}
+}
+
+// TestSteeringVariables: plain variables that change how programs run do not reach an
+// agent's or a service's command, whether they are inherited or in a file of variables;
+// PATH, HOME and the shell do. A person's command gets all.
+func TestSteeringVariables(t *testing.T) {
+	for _, who := range callers {
+		c := newCaller(t, who, "NODE_OPTIONS=--require=x", "PERL5OPT=-Mx", "HOME=/home/anna", "PLAIN=1")
+		file := c.write("app.env", "RUBYOPT=-rx\nMODE=on\n")
+		if _, err := c.run(Options{Env: []Binding{{"A", "local/shop#A"}}, EnvFiles: []string{file}}); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"NODE_OPTIONS", "PERL5OPT", "RUBYOPT"} {
+			if got := c.gets(name); got != (who.Kind == keyturn.Person) {
+				t.Errorf("%s: the command gets %s: %v", who.Kind, name, got)
+			}
+		}
+		for _, name := range []string{"A", "HOME", "PLAIN", "MODE"} {
+			if !c.gets(name) {
+				t.Errorf("%s: the command gets no %s: %s", who.Kind, name, c.out)
+			}
+		}
+		if told := c.told("left out, since they change how programs run: NODE_OPTIONS, PERL5OPT, RUBYOPT"); told != (who.Kind != keyturn.Person) {
+			t.Errorf("%s: told was %q", who.Kind, c.desk.told)
+		}
+	}
+}
+
+// TestPathOfASecret: no value decides which program an agent or a service starts: that
+// is refused before a value is asked for. A person's program is looked for in the value.
+func TestPathOfASecret(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, name := filepath.Split(self)
+	for _, who := range callers {
+		c := newCaller(t, who, "PATH="+folder)
+		c.service.values["local/paths#PATH"] = folder
+		p, err := c.run(Options{Command: []string{name}, Env: []Binding{{"PATH", "local/paths#PATH"}}})
+		if who.Kind == keyturn.Person {
+			if err != nil || !p.Status.Started {
+				t.Errorf("%+v (%v)", p.Status, err)
+			}
+			continue
+		}
+		if !errors.Is(err, keyturn.Invalid) || p.Status.Started || len(c.service.did) > 0 || c.out != "" {
+			t.Errorf("%s: %+v, %q (%v)", who.Kind, p.Status, c.service.did, err)
+		}
+	}
+}
+
+// TestPassphraseFileStays: nobody's command gets the file of the store's passphrase,
+// neither inherited nor from a file of variables, with secrets and without.
+func TestPassphraseFileStays(t *testing.T) {
+	for _, who := range callers {
+		c := newCaller(t, who, passphraseFile+"=/somewhere/pass")
+		file := c.write("app.env", passphraseFile+"=/elsewhere/pass\nMODE=on\n")
+		for _, o := range []Options{
+			{},
+			{EnvFiles: []string{file}},
+			{Env: []Binding{{"A", "local/shop#A"}}, EnvFiles: []string{file}},
+		} {
+			if _, err := c.run(o); err != nil {
+				t.Fatal(err)
+			}
+			if !c.gets(childVariable) || c.gets(passphraseFile) || strings.Contains(c.out, "pass\n") {
+				t.Errorf("%s: the command gets %q", who.Kind, c.out)
+			}
+		}
+	}
+}
+
+// TestPrecedence: of several sources with one name the command line wins, then files of
+// variables, then the project, then what is inherited.
+func TestPrecedence(t *testing.T) {
+	c := newCaller(t, anna, "IN=kt://local/shop#A", "PROJECT=kt://local/shop#PIN", "FILE=inherited")
+	ref := func(s string) keyturn.Ref { return keyturn.MustRef(s) }
+	var err error
+	c.Facts.Project, err = config.ParseProject(filepath.Join(c.Dir, config.FileName), []byte("env:\n  PROJECT: kt://local/project#P\n  FILE: kt://local/project#F\n  FLAG: kt://local/project#G\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := c.Plan(Options{Command: []string{os.Args[0]}, Env: []Binding{{"FLAG", "local/flag#G"}},
+		EnvFiles: []string{c.write("app.env", "FILE=kt://local/file#F\nFLAG=plain\n")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []keyturn.Binding{{Name: "FILE", Ref: ref("local/file#F")}, {Name: "FLAG", Ref: ref("local/flag#G")},
+		{Name: "IN", Ref: ref("local/shop#A")}, {Name: "PROJECT", Ref: ref("local/project#P")}}
+	if !slices.Equal(p.Op.Env, want) || len(p.Op.Pinned) != 3 || p.Op.Project == "" {
+		t.Errorf("%+v", p.Op)
+	}
+}
+
+// TestErrorsRepeatNoValue: what stands where a reference should may be a value.
+func TestErrorsRepeatNoValue(t *testing.T) {
+	c := newCaller(t, coder)
+	p, err := c.Plan(Options{Command: []string{os.Args[0]}, Env: []Binding{{"A", long}, {"B", "local/shop#A"}, {"B", "local/shop#PIN"}, {long + "=", ""}},
+		EnvFrom: []Source{{Ref: long}, {Ref: "local/shop,x=1"}, {Ref: "local/shop#A"}}, Files: []Binding{{"a", long}, {"", long}}, Optional: []string{"NONE"}})
+	e := keyturn.AsError(err)
+	if e.Code != keyturn.Invalid || len(e.Each) != 9 || len(c.service.did) > 0 {
+		t.Fatalf("%d errors (%v)", len(e.Each), err)
+	}
+	for _, each := range e.Each {
+		if strings.Contains(each.Message+each.Hint, long) {
+			t.Errorf("%s (%s)", each.Message, each.Hint)
+		}
+	}
+	if doc := p.Report(e, false); doc.Status != "error" || len(doc.Errors) != 9 || doc.Command.Started {
+		t.Errorf("%+v", doc)
+	}
+}
+
+// TestTrustIsAskedFor: where a project's file is not trusted yet, a person who can be
+// asked is shown what it asks for, and after a yes the command runs.
+func TestTrustIsAskedFor(t *testing.T) {
+	for _, x := range []struct {
+		who        keyturn.Actor
+		yes, quiet bool
+		asked, ran bool
+	}{
+		{who: anna, yes: true, asked: true, ran: true},
+		{who: anna, asked: true},
+		{who: anna, yes: true, quiet: true},
+		{who: coder, yes: true},
+		{who: builder, yes: true},
+	} {
+		c := newCaller(t, x.who)
+		var err error
+		if c.Facts.Project, err = config.ParseProject(filepath.Join(c.Dir, config.FileName), []byte("env:\n  A: kt://local/shop#A\n")); err != nil {
+			t.Fatal(err)
+		}
+		c.desk.yes, c.session.How.Quiet = x.yes, x.quiet
+		p, err := c.run(Options{})
+		if asked := len(c.desk.asked) == 1 && c.told("+ A = local/shop#A"); asked != x.asked || p.Status.Started != x.ran {
+			t.Errorf("%+v: asked was %q, told %q, started %v", x, c.desk.asked, c.desk.told, p.Status.Started)
+		}
+		if !x.ran && (!errors.Is(err, keyturn.Denied) || len(c.service.trusted) > 0) {
+			t.Errorf("%+v: trusted are %v (%v)", x, c.service.trusted, err)
+		}
+	}
+}
+
+// TestLeasesEnd: what was leased for a command is revoked when the command has ended,
+// also where it could not be started.
+func TestLeasesEnd(t *testing.T) {
+	for _, prevented := range []bool{false, true} {
+		c := newCaller(t, anna)
+		c.service.leases = []keyturn.LeaseInfo{{ID: "l1", Ref: keyturn.MustRef("local/shop"), Seconds: 3600, Renewable: true}}
+		p, err := c.Plan(Options{Command: []string{os.Args[0]}, Env: []Binding{{"A", "local/shop#A"}}})
+		if err == nil {
+			err = p.Fetch(t.Context(), c.session)
+		}
+		if err != nil || !p.HasLeases() {
+			t.Fatalf("%v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		if prevented {
+			cancel()
+		}
+		err = p.Run(ctx, c.session, Streams{}, time.Time{})
+		cancel()
+		if prevented != errors.Is(err, context.Canceled) || prevented == p.Status.Started {
+			t.Errorf("%+v (%v)", p.Status, err)
+		}
+		if want := []string{"run-command", "revoke-lease"}; !slices.Equal(c.service.did, want) {
+			t.Errorf("operations were %q", c.service.did)
+		}
+	}
+}

@@ -1,0 +1,106 @@
+package runner
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/document"
+	"github.com/keyturn/keyturn/internal/session"
+)
+
+// Template is a template, the values that it is filled with, and where the filled
+// text goes.
+type Template struct {
+	Op      keyturn.RenderTemplate // what the Service is asked for
+	Receipt keyturn.Receipt        // of Op, once it was asked for
+
+	text   *document.Template
+	values map[keyturn.Ref]keyturn.Value
+	facts  session.Facts
+	out    string // absolute
+}
+
+// ParseTemplate reads a template. name is the file as the caller names it; "-" for
+// standard input.
+func ParseTemplate(name string, data []byte) (*Template, error) {
+	text, err := document.ParseTemplate(name, data)
+	if err != nil {
+		return nil, err
+	}
+	return &Template{text: text, Op: keyturn.RenderTemplate{Template: name, Secrets: text.Refs()}}, nil
+}
+
+// SendTo has the filled text go to the file out, as the caller names it, seen from the
+// folder dir. It refuses a file that must not or cannot be written, before any value
+// is read.
+func (t *Template) SendTo(facts session.Facts, dir, out string) error {
+	t.Op.Out, t.facts, t.out = out, facts, abs(dir, out)
+	info, err := os.Stat(t.out)
+	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(out)+"' is a pipe or a device, and no file", "leave out --out to write to standard output")
+	}
+	if err := facts.CanReplace(t.out); err != nil {
+		return err
+	}
+	if info == nil || t.Op.Template == "-" {
+		return nil
+	}
+	if from, err := os.Stat(abs(dir, t.Op.Template)); err == nil && os.SameFile(info, from) {
+		return keyturn.E(keyturn.Invalid, "the template itself would be overwritten", "say another --out FILE")
+	}
+	return nil
+}
+
+// Out returns the absolute path of the file that the filled text goes to.
+func (t *Template) Out() string { return t.out }
+
+// Fetch asks for the values. Call it only where Op asks for a secret.
+func (t *Template) Fetch(ctx context.Context, s *session.Session) error {
+	res, err := session.Ask[*keyturn.Filling](ctx, s, t.Op)
+	if err != nil {
+		return err
+	}
+	t.values, t.Receipt = res.Values, res.Receipt
+	return nil
+}
+
+// WriteTo writes the filled text to w.
+func (t *Template) WriteTo(w io.Writer) (int64, error) {
+	text, err := t.fill()
+	if err != nil {
+		return 0, err
+	}
+	n, err := w.Write(text.Reveal())
+	return int64(n), err
+}
+
+// WriteFile writes the filled text to the file that SendTo named, for its owner only
+// and as a whole, and reports whether there was a file before.
+func (t *Template) WriteFile() (replaced bool, err error) {
+	text, err := t.fill()
+	if err != nil {
+		return false, err
+	}
+	return t.facts.Replace(t.out, text.Reveal())
+}
+
+func (t *Template) fill() (keyturn.Value, error) {
+	return t.text.Render(func(r keyturn.Ref) (keyturn.Value, error) {
+		v, ok := t.values[r]
+		if !ok {
+			return v, keyturn.E(keyturn.Internal, "no value came for "+r.Short(), "").About(r)
+		}
+		return v, nil
+	})
+}
+
+// abs is the absolute path of a file as the caller names it, seen from the folder dir.
+func abs(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(dir, path)
+}
