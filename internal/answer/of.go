@@ -55,14 +55,14 @@ func Of(op keyturn.Op, res keyturn.Result, about About) (Document, error) {
 		doc = Success(op.Kind(), res.Receipt)
 		doc.Command = &Command{Missing: res.Missing}
 		if refs := op.Refs(); len(refs) > 0 {
-			doc.Secrets = named(refs)
+			doc.Secrets = Named(refs)
 		}
 		if len(res.Leases) > 0 {
 			doc.Leases = LeasesOf(res.Leases)
 		}
 	case *keyturn.Filling:
 		doc = Success(op.Kind(), res.Receipt)
-		doc.Secrets = named(op.Refs())
+		doc.Secrets = Named(op.Refs())
 	case *keyturn.Trusted:
 		doc = Success(op.Kind(), res.Receipt)
 		doc.Project = projectOf(op, res)

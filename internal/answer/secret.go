@@ -19,8 +19,8 @@ func secretOf(info keyturn.Info) *Secret {
 	return &d
 }
 
-// named returns secrets of which nothing is told but the reference; an empty list for none.
-func named(refs []keyturn.Ref) *[]Secret {
+// Named returns secrets of which nothing is told but the reference; an empty list for none.
+func Named(refs []keyturn.Ref) *[]Secret {
 	list := []Secret{}
 	for _, r := range refs {
 		list = append(list, Secret{Ref: r.String()})

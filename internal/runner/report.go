@@ -20,11 +20,7 @@ func (p *Plan) Report(failure *keyturn.Error, verbose bool) answer.Document {
 		doc.Command.Exit = &p.Status.Code
 	}
 	if refs := p.Op.Refs(); len(refs) > 0 {
-		list := []answer.Secret{}
-		for _, ref := range refs {
-			list = append(list, answer.Secret{Ref: ref.String()})
-		}
-		doc.Secrets = &list
+		doc.Secrets = answer.Named(refs)
 	}
 	if p.delivery != nil {
 		doc.AuditID, doc.Command.Missing = p.delivery.AuditID, p.delivery.Missing
@@ -34,18 +30,17 @@ func (p *Plan) Report(failure *keyturn.Error, verbose bool) answer.Document {
 		doc.Notices = p.expiring(time.Now())
 	}
 	if failure != nil {
-		doc.Status, doc.AuditID, doc.Approval = "error", failure.AuditID, answer.ApprovalOf(failure.Approval)
-		if failure.Code == keyturn.Pending {
-			doc.Status = "pending"
-		}
-		d := answer.ErrorOf(failure, verbose)
-		doc.Error = &d
-		for _, each := range failure.Each {
-			doc.Errors = append(doc.Errors, answer.ErrorOf(each, verbose))
-		}
+		doc.Fail(failure, verbose)
 	} else if !p.Status.Started {
 		doc.Status = "error"
 		doc.Error = &answer.Error{Code: keyturn.Unavailable, Message: "interrupted before the command started"}
 	}
+	return doc
+}
+
+// Report is the answer to a template that was filled into a file.
+func (t *Template) Report() answer.Document {
+	doc := answer.Success(t.Op.Kind(), t.Receipt)
+	doc.Secrets, doc.Artifacts = answer.Named(t.Op.Secrets), []string{t.Out()}
 	return doc
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/runner"
 	"github.com/keyturn/keyturn/internal/session"
@@ -87,12 +86,7 @@ func render(c *command.Command, cmd *cobra.Command, o renderOptions) error {
 
 func rendered(c *command.Command, o renderOptions, t *runner.Template, replaced bool) error {
 	if c.JSON() {
-		doc, err := answer.Of(t.Op, &keyturn.Filling{Receipt: t.Receipt}, answer.About{Verbose: c.Verbose()})
-		if err != nil {
-			return err
-		}
-		doc.Artifacts = []string{t.Out()}
-		return c.Print(doc)
+		return c.Print(t.Report())
 	}
 	verb := "wrote"
 	if replaced {
