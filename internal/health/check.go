@@ -3,7 +3,6 @@ package health
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -311,11 +310,8 @@ func (r *Report) project(ctx context.Context, s *session.Session) {
 	if p == nil {
 		return
 	}
-	path := p.File
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	asks := p.Bindings()
+	trust := session.TrustOf(p)
+	path, asks := trust.Path, trust.Pinned
 	if len(asks) == 0 || s.Actor.Kind != keyturn.Person {
 		r.OK("project", "%s asks for %s", path, secrets(len(asks)))
 		return

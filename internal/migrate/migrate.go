@@ -23,7 +23,6 @@ package migrate
 import (
 	"context"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -228,14 +227,6 @@ func modeOf(f keyturn.MigratedFile) fs.FileMode {
 		return fs.FileMode(n).Perm()
 	}
 	return newMode &^ rewrite.Umask()
-}
-
-// abs is the absolute path of a file as the caller names it.
-func (m *Migrator) abs(path string) string {
-	if filepath.IsAbs(path) {
-		return filepath.Clean(path)
-	}
-	return filepath.Join(m.Dir, path)
 }
 
 // has reports whether path is one of the files of a migration.

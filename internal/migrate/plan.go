@@ -20,6 +20,7 @@ import (
 	"github.com/keyturn/keyturn/internal/migrate/files"
 	"github.com/keyturn/keyturn/internal/migrate/imports"
 	"github.com/keyturn/keyturn/internal/migrate/rewrite"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
 // Plan is what a migration would do. No exported field holds a value. Close the plan
@@ -159,7 +160,7 @@ func (p *Plan) CheckMount() error {
 func (m *Migrator) sources(names []string) ([]rewrite.Source, error) {
 	var out []rewrite.Source
 	for _, f := range names {
-		s, err := rewrite.Open(f, m.abs(f))
+		s, err := rewrite.Open(f, session.Abs(m.Dir, f))
 		if err != nil {
 			return nil, err
 		}
@@ -310,7 +311,7 @@ func (r *planner) fields(s rewrite.Source, format imports.Format) ([]imports.Fie
 func (r *planner) identities() ([]byte, error) {
 	text := []byte(r.Env("SOPS_AGE_KEY"))
 	if file := r.Env("SOPS_AGE_KEY_FILE"); file != "" {
-		data, err := readKeys(r.abs(file))
+		data, err := readKeys(session.Abs(r.Dir, file))
 		return append(append(text, '\n'), data...), err
 	}
 	folder := r.Env("XDG_CONFIG_HOME")
@@ -581,7 +582,7 @@ func (r *planner) beside(s rewrite.Source, path string) (*PlannedFile, error) {
 	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return nil, keyturn.E(keyturn.Conflict, shown+" is a link, and would be written along with "+keyturn.Clean(s.Named), "make it a file of this folder, or take the link away")
 	}
-	if folder, err := filepath.EvalSymlinks(filepath.Dir(r.abs(s.Named))); err != nil || folder != filepath.Dir(path) {
+	if folder, err := filepath.EvalSymlinks(filepath.Dir(session.Abs(r.Dir, s.Named))); err != nil || folder != filepath.Dir(path) {
 		return nil, keyturn.E(keyturn.Conflict, keyturn.Clean(s.Named)+" is a link, and files would be written in the folder that it leads to", "name the file itself: "+keyturn.Quote(keyturn.Clean(s.Path)))
 	}
 	return r.file(path)

@@ -95,7 +95,7 @@ func (m *Migrator) Extract(ctx context.Context, named, folder string) (*Outcome,
 		return nil, err
 	}
 	defer unlock()
-	to := m.abs(folder)
+	to := session.Abs(m.Dir, folder)
 	targets, err := m.targets(x, folder, to)
 	if err != nil {
 		return nil, err
@@ -230,7 +230,7 @@ func (m *Migrator) find(ctx context.Context, named string, s search) (keyturn.Mi
 
 // samePath reports whether a file that the caller names is one of a migration.
 func (m *Migrator) samePath(named string, x keyturn.Migration) bool {
-	abs := m.abs(named)
+	abs := session.Abs(m.Dir, named)
 	if real, err := filepath.EvalSymlinks(abs); err == nil {
 		abs = real
 	} else if folder, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {

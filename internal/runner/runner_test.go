@@ -66,7 +66,9 @@ func (s *service) Do(_ context.Context, op keyturn.Op) (keyturn.Result, error) {
 		return &keyturn.Leased{}, nil
 	case keyturn.RunCommand:
 		if op.Project != "" && !slices.Equal(op.Pinned, s.trusted) {
-			return nil, keyturn.E(keyturn.Denied, "the project is not trusted yet", "+ A = local/shop#A\nlook at it, then say: keyturn trust")
+			e := keyturn.E(keyturn.Denied, "the project is not trusted yet", "").With(keyturn.Untrusted)
+			e.Asks = &keyturn.Asked{Added: op.Pinned}
+			return nil, e
 		}
 		d := &keyturn.Delivery{Leases: s.leases}
 		for _, b := range op.Env {

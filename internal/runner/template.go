@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/document"
@@ -37,7 +36,7 @@ func ParseTemplate(name string, data []byte) (*Template, error) {
 // folder dir. It refuses a file that must not or cannot be written, before any value
 // is read.
 func (t *Template) SendTo(facts session.Facts, dir, out string) error {
-	t.Op.Out, t.facts, t.out = out, facts, abs(dir, out)
+	t.Op.Out, t.facts, t.out = out, facts, session.Abs(dir, out)
 	info, err := os.Stat(t.out)
 	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
 		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(out)+"' is a pipe or a device, and no file", "leave out --out to write to standard output")
@@ -48,7 +47,7 @@ func (t *Template) SendTo(facts session.Facts, dir, out string) error {
 	if info == nil || t.Op.Template == "-" {
 		return nil
 	}
-	if from, err := os.Stat(abs(dir, t.Op.Template)); err == nil && os.SameFile(info, from) {
+	if from, err := os.Stat(session.Abs(dir, t.Op.Template)); err == nil && os.SameFile(info, from) {
 		return keyturn.E(keyturn.Invalid, "the template itself would be overwritten", "say another --out FILE")
 	}
 	return nil
@@ -95,12 +94,4 @@ func (t *Template) fill() (keyturn.Value, error) {
 		}
 		return v, nil
 	})
-}
-
-// abs is the absolute path of a file as the caller names it, seen from the folder dir.
-func abs(dir, path string) string {
-	if filepath.IsAbs(path) {
-		return filepath.Clean(path)
-	}
-	return filepath.Join(dir, path)
 }

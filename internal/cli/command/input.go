@@ -2,7 +2,6 @@ package command
 
 import (
 	"bytes"
-	"path/filepath"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/session"
@@ -34,8 +33,5 @@ func (c *Command) Piped() (keyturn.Value, error) {
 
 // Abs is a path seen from the folder that the program was started in.
 func (c *Command) Abs(path string) string {
-	if filepath.IsAbs(path) {
-		return filepath.Clean(path)
-	}
-	return filepath.Join(c.Dir, path)
+	return session.Abs(c.Dir, path)
 }
