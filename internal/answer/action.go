@@ -6,8 +6,8 @@ import (
 	"github.com/keyturn/keyturn"
 )
 
-// performed tells of a platform's own action. A token that its secret is wrapped in is left
-// out.
+// performed is the document of a platform's own action, without the token that its secret is
+// wrapped in.
 func performed(op keyturn.Op, res *keyturn.Performed, act keyturn.Action) Document {
 	doc := Success(act.Operation, res.Receipt)
 	doc.Notices, doc.Text = res.Notices, res.Text

@@ -9,11 +9,11 @@ import (
 	"github.com/keyturn/keyturn"
 )
 
-// Document is a whole answer. Members that do not apply are left out.
+// Document is the whole answer to one operation. Members that do not apply are left out.
 type Document = DocumentOf[Secret, Wrapped]
 
-// DocumentOf is a document whose secret is an S and whose wrapped secret is a W. A door
-// that shows values has its own S and W for them; see Show.
+// DocumentOf is a Document with other types for the secret and for the wrapping token. A
+// door that shows values brings types of its own, and makes the document with Show.
 type DocumentOf[S, W any] struct {
 	Operation  string            `json:"operation"`
 	Platform   string            `json:"platform,omitempty"`
@@ -31,27 +31,27 @@ type DocumentOf[S, W any] struct {
 	Records    *[]keyturn.Record `json:"records,omitempty"`
 	Log        *Log              `json:"log,omitempty"`
 	Made       *Checkpoint       `json:"checkpoint,omitempty"`
-	Count      *int64            `json:"count,omitempty"` // of records that were exported or pruned
+	Count      *int64            `json:"count,omitempty"` // of the records that were exported or pruned
 	Caller     *keyturn.Actor    `json:"caller,omitempty"`
 	Command    *Command          `json:"command,omitempty"`
 	Project    *Project          `json:"project,omitempty"`
 	Request    *Request          `json:"request,omitempty"`
 	Requests   *[]Request        `json:"requests,omitempty"`
-	Rule       string            `json:"rule,omitempty"`   // where one was written
-	Checks     *[]Check          `json:"checks,omitempty"` // of doctor
+	Rule       string            `json:"rule,omitempty"`   // file and line of a rule that was written
+	Checks     *[]Check          `json:"checks,omitempty"` // of the check of keyturn's health
 	Migration  *Migration        `json:"migration,omitempty"`
 	Migrations *[]Migration      `json:"migrations,omitempty"`
 	Lease      *Lease            `json:"lease,omitempty"`
 	Leases     *[]Lease          `json:"leases,omitempty"`
-	Source     *Secret           `json:"source,omitempty"`      // of a copy
-	Left       []string          `json:"left_behind,omitempty"` // by a copy
-	Verified   *bool             `json:"verified,omitempty"`    // a copy was read back
+	Source     *Secret           `json:"source,omitempty"`      // what was copied
+	Left       []string          `json:"left_behind,omitempty"` // what a copy could not take along
+	Verified   *bool             `json:"verified,omitempty"`    // the copy was read back, and is the same
 	Fields     *[]Difference     `json:"fields,omitempty"`
 	Same       *bool             `json:"same,omitempty"`
-	Item       map[string]any    `json:"item,omitempty"`   // what a platform tells of one thing
+	Item       map[string]any    `json:"item,omitempty"`   // what a platform says of one thing
 	Items      *[]map[string]any `json:"items,omitempty"`  // or of several
-	Change     []string          `json:"change,omitempty"` // lines of a document, each with "  ", "- " or "+ " before it
-	Text       string            `json:"text,omitempty"`   // a document
+	Change     []string          `json:"change,omitempty"` // see ChangedLines
+	Text       string            `json:"text,omitempty"`   // a document of the platform, such as a policy
 	Policy     *Policy           `json:"policy,omitempty"`
 	Wrapped    *W                `json:"wrapped,omitempty"`
 	Steps      []Step            `json:"steps,omitempty"`
@@ -68,8 +68,8 @@ type DocumentOf[S, W any] struct {
 	Errors     []Error           `json:"errors,omitempty"`
 }
 
-// Show returns doc with another form of its secret and of its wrapped secret: one that
-// holds values. Nil leaves the member out.
+// Show returns doc with secret and wrapped in place of its own members. Nil leaves the
+// member out.
 func Show[S, W any](doc Document, secret *S, wrapped *W) DocumentOf[S, W] {
 	var out DocumentOf[S, W]
 	from, to := reflect.ValueOf(doc), reflect.ValueOf(&out).Elem()
@@ -82,7 +82,7 @@ func Show[S, W any](doc Document, secret *S, wrapped *W) DocumentOf[S, W] {
 	return out
 }
 
-// Secret is a secret, or one version of it, as far as it is known.
+// Secret is what is known of a secret, or of one of its versions.
 type Secret struct {
 	Ref     string   `json:"ref"`
 	Path    string   `json:"path,omitempty"`
@@ -91,20 +91,20 @@ type Secret struct {
 	State   string   `json:"state,omitempty"` // left out while live
 	Current bool     `json:"current,omitempty"`
 	Expires string   `json:"expires,omitempty"`
-	Ends    string   `json:"deletion_time,omitempty"` // when the platform deletes it by itself
+	Ends    string   `json:"deletion_time,omitempty"` // when the platform deletes the secret by itself
 	Fields  []string `json:"fields,omitempty"`
 	Public  []string `json:"public,omitempty"`
-	Labels  any      `json:"labels,omitempty"` // {} where there could be some
+	Labels  any      `json:"labels,omitempty"` // {} where the secret could have labels, and has none
 }
 
-// Version tells which keyturn this is.
+// Version says which keyturn this is.
 type Version struct {
 	Version string `json:"version"`
 	Go      string `json:"go"`
 	System  string `json:"system"`
 }
 
-// Request is a request in full: who wants to do what.
+// Request is a request for an approval: who wants to do what.
 type Request struct {
 	Approval
 	Caller    keyturn.Actor `json:"caller"`
@@ -114,44 +114,44 @@ type Request struct {
 	Command   []string      `json:"command,omitempty"`
 	Created   string        `json:"created_time"`
 	Reason    string        `json:"untrusted_reason,omitempty"` // the caller's own words
-	Opens     string        `json:"opens,omitempty"`            // who could see a value by it who cannot now
-	Ends      string        `json:"ends,omitempty"`             // whose login it ends
+	Opens     string        `json:"opens,omitempty"`            // who could see a value afterwards, and cannot now
+	Ends      string        `json:"ends,omitempty"`             // whose login the operation ends
 	Needs     int           `json:"approvals_needed"`
 	Given     int           `json:"approvals_given"`
 }
 
-// Log is what was found of the audit log. Checkpoint is null where none was
-// given to compare with: then the log is consistent, which does not say complete.
-// With one it is unchanged up to record UnchangedTo, complete too up to CompleteTo
-// where no record before is pruned or left out, and consistent behind it.
+// Log is the result of a verification of the audit log. Without a checkpoint to compare
+// with, Checkpoint is null, and the log is shown to be consistent, but not to be complete.
+// With one, the log is unchanged up to record UnchangedTo. It is also complete up to
+// CompleteTo, where no earlier record is pruned or left out. Later records are consistent.
 type Log struct {
-	First       int64       `json:"first,omitempty"` // of an exported file that begins later
+	First       int64       `json:"first,omitempty"` // first record of an exported file; left out for 1
 	Size        int64       `json:"size"`
 	Head        string      `json:"head"` // root of the tree
 	Pruned      int64       `json:"pruned,omitempty"`
 	Consistent  bool        `json:"consistent"`
-	Complete    bool        `json:"complete"` // all of it
+	Complete    bool        `json:"complete"` // the whole log
 	CompleteTo  int64       `json:"complete_to,omitempty"`
 	UnchangedTo int64       `json:"unchanged_to,omitempty"`
 	Checkpoint  *Checkpoint `json:"checkpoint"`
-	Key         string      `json:"key,omitempty"`    // verifier key, of a file as it says itself
+	Key         string      `json:"key,omitempty"`    // verifier key that an exported file names
 	Signed      *Checkpoint `json:"signed,omitempty"` // the checkpoint at the end of a file
 	Restored    []Restored  `json:"restored,omitempty"`
 }
 
-// Restored is a record that tells of a restored backup.
+// Restored is a record of the log about a backup that was restored.
 type Restored struct {
-	Record   int64            `json:"record"` // its number
+	Record   int64            `json:"record"` // number of the record
 	Made     string           `json:"made_time"`
 	Backup   keyturn.LogMark  `json:"backup"`             // end of the backup's log
 	Replaced *keyturn.LogMark `json:"replaced,omitempty"` // end of the log that was there
 	Lost     int64            `json:"records_lost,omitempty"`
-	Unread   bool             `json:"unread,omitempty"` // there was a store, and it could not be read
-	// Earlier is what the replaced log told, and this one does not.
+	Unread   bool             `json:"unread,omitempty"` // the store that was there could not be read
+	// Earlier are such records of the replaced log that this log does not have.
 	Earlier []Restored `json:"earlier,omitempty"`
 }
 
-// Checkpoint is what log and state were at one moment.
+// Checkpoint is the state of the log and of the store at one moment.
 type Checkpoint struct {
 	Origin     string `json:"origin"`
 	Size       int64  `json:"size"`
@@ -159,11 +159,11 @@ type Checkpoint struct {
 	Generation int64  `json:"generation"`
 	Time       string `json:"time"`
 	Pruned     int64  `json:"pruned,omitempty"`
-	Signed     string `json:"signed,omitempty"` // as a signed note, where it was made
-	Key        string `json:"key,omitempty"`    // that verifies it
+	Signed     string `json:"signed,omitempty"` // a new checkpoint as a signed note
+	Key        string `json:"key,omitempty"`    // the public key that verifies the note
 }
 
-// Setting is one entry of a configuration file, and where it stands.
+// Setting is one entry of a configuration file, with its place.
 type Setting struct {
 	Key   string `json:"key"`
 	Value string `json:"value"`
@@ -171,55 +171,54 @@ type Setting struct {
 	Line  int    `json:"line"`
 }
 
-// Store is the local store, and what the place of its root key protects from.
+// Store is the local store. Protects says what the kind of its root key protects from.
 type Store struct {
 	ID       string   `json:"id"`
 	Path     string   `json:"path"`
 	RootKey  string   `json:"root_key"`
 	KeyAt    string   `json:"root_key_at"`
 	Protects []string `json:"protects"`
-	// Unlocked is until when a passphrase need not be given.
+	// Unlocked is the time until which nobody is asked for the passphrase.
 	Unlocked   string `json:"unlocked_until,omitempty"`
 	Unfinished bool   `json:"rekey_unfinished,omitempty"`
-	// Copies are files and folders with older copies of the store.
+	// Copies are the files and folders that hold older copies of the store.
 	Copies []string `json:"old_copies,omitempty"`
 }
 
-// Backup is a backup that was made, checked or restored.
+// Backup is a backup that was made, verified or restored.
 type Backup struct {
 	Path   string          `json:"path"`
-	Store  string          `json:"store"` // its id
+	Store  string          `json:"store"` // id of the store
 	Made   string          `json:"made_time,omitempty"`
-	Writer string          `json:"made_by,omitempty"` // version of keyturn
+	Writer string          `json:"made_by,omitempty"` // version of keyturn that made it
 	Size   int64           `json:"size,omitempty"`    // bytes
 	Log    keyturn.LogMark `json:"log"`
-	// VerifierKey is of its log's checkpoints: by it one knows whose backup it is.
+	// VerifierKey verifies the checkpoints of the backup's log: it shows whose backup it is.
 	VerifierKey string `json:"verifier_key,omitempty"`
-	// Forgotten is how many requests, approvals, and yeses to projects and
-	// configurations of before hold no longer.
+	// Forgotten counts the requests, approvals and trusted files that hold no longer.
 	Forgotten int              `json:"forgotten,omitempty"`
-	Checked   bool             `json:"checked,omitempty"`  // and not installed
+	Checked   bool             `json:"checked,omitempty"`  // verified only, and not installed
 	Replaced  *keyturn.LogMark `json:"replaced,omitempty"` // end of the log that was there
 	Aside     string           `json:"moved_aside,omitempty"`
 }
 
-// Login tells of a login, or of one that has ended.
+// Login is a login, or one that has ended.
 type Login struct {
 	Method    string   `json:"method,omitempty"`
 	Identity  string   `json:"identity,omitempty"` // in the platform's words
 	Policies  []string `json:"policies,omitempty"`
-	Expires   string   `json:"expires,omitempty"` // left out where it does not end
+	Expires   string   `json:"expires,omitempty"` // left out where the login does not end
 	Renewable *bool    `json:"renewable,omitempty"`
-	Revoked   *bool    `json:"revoked,omitempty"` // of one that has ended
+	Revoked   *bool    `json:"revoked,omitempty"` // of a login that has ended
 }
 
-// Check is one thing that doctor looked at.
+// Check is one finding about keyturn's health.
 type Check struct {
 	Check   string       `json:"check"`
 	State   string       `json:"state"` // "ok", "warn" or "bad"
 	Message string       `json:"message"`
-	Next    string       `json:"next,omitempty"` // what to do, where something is to be done
-	Code    keyturn.Code `json:"code,omitempty"` // of what is bad
+	Next    string       `json:"next,omitempty"` // what to do about it
+	Code    keyturn.Code `json:"code,omitempty"` // of a check that is bad
 }
 
 // Difference is one field of two secrets that were compared: "same",
@@ -235,13 +234,13 @@ type Policy struct {
 	Applied bool   `json:"applied"`
 }
 
-// Wrapped tells of a token that opens a secret once, and not the token itself.
+// Wrapped describes a token that opens a secret once. The token itself has no place here.
 type Wrapped struct {
 	Accessor string `json:"accessor"`
 	Seconds  int64  `json:"ttl_seconds"`
 }
 
-// Step is one step of the demonstration.
+// Step is one step of the quickstart.
 type Step struct {
 	Says    string `json:"says"`
 	Command string `json:"command"`
@@ -249,7 +248,7 @@ type Step struct {
 	Output  string `json:"output"`
 }
 
-// Decision is what the rules say to one question.
+// Decision is the answer of the rules to one question.
 type Decision struct {
 	Who     string   `json:"who"`
 	Verb    string   `json:"verb"`
@@ -259,16 +258,16 @@ type Decision struct {
 	Because []string `json:"because"`
 }
 
-// Command tells how a command under run fared.
+// Command is how a command ended that was run with secrets.
 type Command struct {
 	Started bool     `json:"started"`
 	Exit    *int     `json:"exit,omitempty"`
 	Signal  int      `json:"signal,omitempty"`
 	Output  string   `json:"output,omitempty"`
-	Missing []string `json:"missing,omitempty"` // of --optional
+	Missing []string `json:"missing,omitempty"` // names of optional secrets that were not found
 }
 
-// Mount is a mount; how it is only where that was asked.
+// Mount is a mount and, where the mount was probed, its health.
 type Mount struct {
 	Mount     string   `json:"mount"`
 	Platform  string   `json:"platform,omitempty"`
@@ -280,21 +279,21 @@ type Mount struct {
 	Detail    string   `json:"detail,omitempty"`
 	Server    string   `json:"server_version,omitempty"`
 	Policies  []string `json:"policies,omitempty"`
-	Expires   string   `json:"expires_time,omitempty"` // of the token; left out where it has no end
+	Expires   string   `json:"expires_time,omitempty"` // of the token; left out where the token does not end
 	TTL       int64    `json:"ttl,omitempty"`          // seconds until then
 	Renewable *bool    `json:"renewable,omitempty"`
-	Ahead     *int64   `json:"clock_ahead,omitempty"` // seconds that the server's clock is ahead of this one
+	Ahead     *int64   `json:"clock_ahead,omitempty"` // seconds by which the server's clock is ahead
 	TLS       *TLS     `json:"tls,omitempty"`
 	Error     *Error   `json:"error,omitempty"`
 }
 
-// TLS is how a server is reached.
+// TLS is how the connection to a server is protected.
 type TLS struct {
 	Version string `json:"version"` // "none" for plain http
 	Ends    string `json:"certificate_expires_time,omitempty"`
 }
 
-// Project is what a project's file asks for, and whether that is news.
+// Project is what a project's file asks for. Asked is set where that has changed.
 type Project struct {
 	File   string    `json:"file"`
 	Asks   []Binding `json:"asks"`
@@ -302,7 +301,7 @@ type Project struct {
 	Asked  bool      `json:"changed"`
 }
 
-// Binding is a name and the secret that it stands for.
+// Binding is a name, and the secret that it stands for.
 type Binding struct {
 	Name     string `json:"name"`
 	Ref      string `json:"ref"`

@@ -34,8 +34,8 @@ func OfError(operation string, err error, verbose bool) Document {
 	return doc
 }
 
-// Fail makes the document that of a failure: its status, the request that waits for an
-// approval, the error and each of the errors that it joins. Causes are told with verbose.
+// Fail sets what a failure has in a document: status, request for an approval, the error, and
+// each of the errors that it joins. verbose includes causes.
 func (d *DocumentOf[S, W]) Fail(e *keyturn.Error, verbose bool) {
 	d.Status, d.AuditID, d.Approval = "error", e.AuditID, ApprovalOf(e.Approval)
 	if e.Code == keyturn.Pending {
@@ -48,16 +48,16 @@ func (d *DocumentOf[S, W]) Fail(e *keyturn.Error, verbose bool) {
 	}
 }
 
-// Partly makes the document that of an operation that was done in part, and adds the errors
-// of what was not done. No errors change nothing.
+// Partly says that the operation was done in part, and adds the errors of the other parts.
+// Without errors it changes nothing.
 func (d *DocumentOf[S, W]) Partly(verbose bool, failed ...*keyturn.Error) {
 	for _, e := range failed {
 		d.Status, d.Errors = "partial", append(d.Errors, ErrorOf(e, verbose))
 	}
 }
 
-// Code returns the code of the failure or, of an answer that is partial, that of the gravest
-// error; "" where all was done.
+// Code returns the code of the failure or, of a partial answer, that of its gravest error; ""
+// for a success.
 func (d *DocumentOf[S, W]) Code() keyturn.Code {
 	if d.Error != nil {
 		return d.Error.Code
@@ -72,7 +72,7 @@ func (d *DocumentOf[S, W]) Code() keyturn.Code {
 	return ""
 }
 
-// ErrorOf returns an error in words that are safe to show. Its cause is told with verbose.
+// ErrorOf returns an error in words that are safe to show. verbose includes its cause.
 func ErrorOf(e *keyturn.Error, verbose bool) Error {
 	d := Error{Code: e.Code, Message: keyturn.CleanLines(e.Message), Hint: keyturn.CleanLines(e.Hint), By: e.By}
 	if !e.Ref.IsZero() {

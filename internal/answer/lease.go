@@ -34,8 +34,8 @@ func LeasesOf(list []keyturn.LeaseInfo) *[]Lease {
 	return &out
 }
 
-// leased tells of a lease that was taken, renewed or ended. Where its values were asked for,
-// the secret that they are of is told too.
+// leased is the document of a lease that was taken, renewed or ended. Where values were
+// asked for, their secret is a member too.
 func leased(op keyturn.Op, res *keyturn.Leased) Document {
 	doc := Success(op.Kind(), res.Receipt)
 	lease := LeaseOf(res.Lease)

@@ -8,7 +8,7 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
-// records ranges over records of the log, oldest first.
+// records is the document of records of the log, which it ranges over.
 func records(op keyturn.Op, res *keyturn.Records) (Document, error) {
 	doc := Success(op.Kind(), res.Receipt)
 	list := []keyturn.Record{}
@@ -34,7 +34,7 @@ func PrunedNotice(res *keyturn.Records) string {
 	return fmt.Sprintf("%d older records are pruned: only their hashes are kept", *res.Pruned)
 }
 
-// logOf tells of the store's own log, which was found consistent.
+// logOf returns the verification of the store's own log.
 func logOf(res *keyturn.Verified) *Log {
 	l := &Log{Size: res.Size, Head: res.Head, Pruned: res.Pruned, Consistent: true, Restored: restorationsOf(res.Restored)}
 	if res.Held != nil {
@@ -59,7 +59,7 @@ func VerifiedFile(r verify.Report) Document {
 	return Document{Operation: keyturn.VerifyLog{}.Kind(), Status: "success", Log: l}
 }
 
-// holdAgainst tells how far the checkpoint of the verifier shows the log to be unchanged
+// holdAgainst sets how far the checkpoint that the caller holds shows the log to be unchanged
 // and complete.
 func (l *Log) holdAgainst(k keyturn.Checkpoint) {
 	l.Checkpoint, l.UnchangedTo = checkpointOf(k), k.Size
@@ -77,7 +77,7 @@ func checkpointOf(k keyturn.Checkpoint) *Checkpoint {
 	return &Checkpoint{Origin: k.Origin, Size: k.Size, Head: k.Head, Generation: k.Generation, Time: Stamp(k.Time), Pruned: k.Pruned}
 }
 
-// restorationsOf tells of backups that were restored, by the log's own word.
+// restorationsOf returns the log's records about backups that were restored.
 func restorationsOf(list []keyturn.Restoration) []Restored {
 	var docs []Restored
 	for _, r := range list {

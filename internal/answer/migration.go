@@ -49,12 +49,12 @@ func migrationOf(m keyturn.Migration) *Migration {
 	return &d
 }
 
-// migrated tells of a migration that went on, was taken back or is forgotten, and of the
-// files that were written.
+// migrated is the document of a migration that went on, was taken back or is forgotten, with
+// the files that were written.
 func migrated(op keyturn.Op, res *keyturn.Migrated) Document {
 	kind := op.Kind()
 	if _, resumed := op.(keyturn.ResumeMigration); resumed {
-		kind = keyturn.MigrateSecrets{}.Kind() // what went on
+		kind = keyturn.MigrateSecrets{}.Kind()
 	}
 	doc := Success(kind, res.Receipt)
 	doc.Migration = migrationOf(res.Migration)

@@ -9,9 +9,9 @@ import (
 	"github.com/keyturn/keyturn/internal/session"
 )
 
-// About is what a document tells that its operation and result do not say.
+// About is what a document needs beside the operation and its result.
 type About struct {
-	Verbose bool               // the causes of errors too
+	Verbose bool               // include the causes of errors
 	Store   session.StoreFacts // the local store, for an operation on it
 	Action  keyturn.Action     // the action of a PlatformAction
 }
@@ -33,7 +33,7 @@ func Of(op keyturn.Op, res keyturn.Result, about About) (Document, error) {
 		doc = Success(op.Kind(), res.Receipt)
 		doc.Secret = secretOf(res.Secret)
 	case *keyturn.Revealed:
-		// To show a value is a way to get it, and has the name of that.
+		// The value is shown by 'get --reveal', whose operation is get-secret.
 		doc = Success(keyturn.GetSecret{}.Kind(), res.Receipt)
 		doc.Secret = secretOf(res.Secret.Info)
 	case *keyturn.Versions:
@@ -174,7 +174,7 @@ func MountOf(m keyturn.MountInfo, verbose bool) Mount {
 	return d
 }
 
-// projectOf returns what a project's file asks for, and whether that is news.
+// projectOf returns what a project's file asks for; nil where op is about no project.
 func projectOf(op keyturn.Op, res *keyturn.Trusted) *Project {
 	switch op := op.(type) {
 	case keyturn.TrustProject:
@@ -211,8 +211,8 @@ func requestOf(r keyturn.Request) Request {
 	return d
 }
 
-// loggedIn tells of a login. The token of the login before may still work, and another
-// token may be used in place of the new one: notices say so.
+// loggedIn is the document of a login. Notices say where the token of the login before still
+// works, and where another token is used in place of the new one.
 func loggedIn(op keyturn.Op, res *keyturn.LoggedIn) Document {
 	doc := Success(op.Kind(), res.Receipt)
 	doc.Target = res.Target
@@ -229,7 +229,7 @@ func loggedIn(op keyturn.Op, res *keyturn.LoggedIn) Document {
 	return doc
 }
 
-// loggedOut tells of a login that has ended. A token that the platform would not revoke
+// loggedOut is the document of a login that has ended. A token that the platform would not revoke
 // makes the answer partial.
 func loggedOut(op keyturn.Op, res *keyturn.LoggedOut, about About) Document {
 	doc := Success(op.Kind(), res.Receipt)

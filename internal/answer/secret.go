@@ -19,7 +19,7 @@ func secretOf(info keyturn.Info) *Secret {
 	return &d
 }
 
-// Named returns secrets of which nothing is told but the reference; an empty list for none.
+// Named returns secrets by their references alone; an empty list for none.
 func Named(refs []keyturn.Ref) *[]Secret {
 	list := []Secret{}
 	for _, r := range refs {
@@ -37,7 +37,7 @@ func ofVersion(ref keyturn.Ref, info keyturn.Info) Secret {
 // their names.
 const Unnamed = "some secrets there have names that no reference can hold: see the platform's own tools"
 
-// listing ranges over the secrets and folders of a listing. A folder that could not be
+// listing is the document of a listing, which it ranges over. A folder that could not be
 // listed makes the answer partial; any other error is returned.
 func listing(op keyturn.Op, res *keyturn.Listing, about About) (Document, error) {
 	doc := Success(op.Kind(), res.Receipt)
@@ -87,7 +87,7 @@ func Notices(res *keyturn.Changed) []string {
 	return out
 }
 
-// changed tells of one secret that changed. A new version whose reader may not read it
+// changed is the document of a secret that changed. A new version whose reader may not read it
 // makes the answer partial.
 func changed(op keyturn.Op, res *keyturn.Changed, about About) Document {
 	kind := op.Kind()
@@ -119,7 +119,7 @@ func changed(op keyturn.Op, res *keyturn.Changed, about About) Document {
 	return doc
 }
 
-// copied tells of a copy: the version that was made, and the one that was read.
+// copied is the document of a copy: the version that was made, and the one that was read.
 func copied(op keyturn.Op, res *keyturn.Copied) Document {
 	doc := Success(op.Kind(), res.Receipt)
 	doc.Secret, doc.Before, doc.Left = secretOf(res.To), VersionOf(res.Before), res.Left
@@ -134,7 +134,7 @@ func copied(op keyturn.Op, res *keyturn.Copied) Document {
 	return doc
 }
 
-// compared tells of two secrets which fields differ.
+// compared is the document of two secrets that were compared.
 func compared(op keyturn.Op, res *keyturn.Differences) Document {
 	doc := Success(op.Kind(), res.Receipt)
 	same, fields := res.Same(), []Difference{}
