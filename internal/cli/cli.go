@@ -1,8 +1,10 @@
-// Package cli is the command line: it turns words into operations, hands them to
-// the one door, and shows what comes back. Here are the tree of commands
-// and those about keyturn itself; package secret has the commands about secrets,
-// use those that hand values on unseen, oversee those that watch over it all, and
-// command what each is made of. The script tests of all are in testdata/script.
+// Package cli is the command line, one of keyturn's doors: it turns words and flags into
+// operations, prints what comes back, and asks the person at the terminal. What a second
+// door would need too stands below it: in session, answer, describe, runner, migrate,
+// health and parse.
+//
+// There is one file for each command, named as the command; command.go has what every
+// command is made of. The scripts in testdata/script run the commands as a user would.
 package cli
 
 import (
@@ -16,24 +18,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/cli/access"
-	"github.com/keyturn/keyturn/internal/cli/admin"
-	"github.com/keyturn/keyturn/internal/cli/command"
-	"github.com/keyturn/keyturn/internal/cli/health"
-	"github.com/keyturn/keyturn/internal/cli/move"
-	"github.com/keyturn/keyturn/internal/cli/oversee"
-	"github.com/keyturn/keyturn/internal/cli/secret"
-	"github.com/keyturn/keyturn/internal/cli/store"
-	"github.com/keyturn/keyturn/internal/cli/use"
+	"github.com/keyturn/keyturn/internal/cli/term"
+	"github.com/keyturn/keyturn/internal/session"
 )
 
-// Program is the command line with everything it needs from outside. Package app
-// fills it in.
-type Program command.Program
+// Program is the command line with everything it needs from outside: what opens sessions,
+// and the terminal. Package app fills it in.
+type Program struct {
+	session.Program
+	term.Terminal
+}
 
 // Run runs one command line and returns the exit status (docs/exit-codes.md).
 func (p *Program) Run(args []string) int {
-	c := &command.Command{Program: (*command.Program)(p)}
+	c := &command{Program: p}
 	root := root(c)
 	root.SetArgs(args)
 	root.SetIn(p.In)
@@ -84,7 +82,7 @@ func untilInterrupted() (context.Context, context.CancelFunc) {
 }
 
 // root builds the tree of commands.
-func root(c *command.Command) *cobra.Command {
+func root(c *command) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "keyturn",
 		Short: "Secrets for people and agents, used without being seen",
@@ -112,7 +110,7 @@ A secret is named MOUNT/NAME, one of its fields MOUNT/NAME#FIELD. The mount
 		root.AddCommand(add(c))
 	}
 	for _, list := range c.Actions {
-		root.AddCommand(admin.Command(c, list))
+		root.AddCommand(commandCommand(c, list))
 	}
 	completeWords(c, root)
 	eachCommand(root, func(cmd *cobra.Command) {
@@ -134,13 +132,13 @@ A secret is named MOUNT/NAME, one of its fields MOUNT/NAME#FIELD. The mount
 }
 
 // commands holds one constructor for each command, in the order of the help.
-func commands() []func(*command.Command) *cobra.Command {
-	return []func(*command.Command) *cobra.Command{
-		quickstartCommand, initCommand, statusCommand, health.Doctor, access.Login, access.Logout, secret.Put, secret.Get,
-		move.Migrate, use.Run, use.Render, access.Lease, use.Trust, oversee.Approve,
-		secret.List, secret.History, secret.Rollback, secret.Delete, secret.Restore, secret.Destroy,
-		move.Copy, move.Diff, store.Store, oversee.Audit,
-		oversee.Rules, oversee.Config, completionCommand, versionCommand,
+func commands() []func(*command) *cobra.Command {
+	return []func(*command) *cobra.Command{
+		quickstartCommand, initCommand, statusCommand, doctorCommand, loginCommand, logoutCommand, putCommand, getCommand,
+		migrateCommand, runCommand, renderCommand, leaseCommand, trustCommand, approveCommand,
+		listCommand, historyCommand, rollbackCommand, deleteCommand, restoreCommand, destroyCommand,
+		copyCommand, diffCommand, storeCommand, auditCommand,
+		rulesCommand, configCommand, completionCommand, versionCommand,
 	}
 }
 
@@ -152,11 +150,11 @@ func eachCommand(cmd *cobra.Command, f func(*cobra.Command)) {
 }
 
 // group answers a command that only has sub-commands.
-func group(c *command.Command, cmd *cobra.Command, args []string) error {
+func group(c *command, cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return cmd.Help()
 	}
-	c.Name = command.PathOf(cmd)
+	c.Name = pathOf(cmd)
 	return unknown(cmd, args[0])
 }
 

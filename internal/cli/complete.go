@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/rules"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -87,7 +86,7 @@ func actionWords(a keyturn.Action) (kinds []kind, flags map[string]flagWord) {
 }
 
 // completeWords teaches the commands of the tree to complete what they are about.
-func completeWords(c *command.Command, root *cobra.Command) {
+func completeWords(c *command, root *cobra.Command) {
 	arguments, flagWords := maps.Clone(arguments), maps.Clone(flagWords)
 	for _, list := range c.Actions {
 		for _, a := range list.Actions {
@@ -96,7 +95,7 @@ func completeWords(c *command.Command, root *cobra.Command) {
 		}
 	}
 	eachCommand(root, func(cmd *cobra.Command) {
-		path := command.PathOf(cmd)
+		path := pathOf(cmd)
 		if kinds := arguments[path]; kinds != nil {
 			cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 				w := &words{c: c, cmd: cmd}
@@ -124,7 +123,7 @@ func completeWords(c *command.Command, root *cobra.Command) {
 
 // words completes one word of one command line.
 type words struct {
-	c   *command.Command
+	c   *command
 	cmd *cobra.Command
 }
 

@@ -8,10 +8,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/cli/command"
 )
 
-func completionCommand(c *command.Command) *cobra.Command {
+func completionCommand(c *command) *cobra.Command {
 	shells := []string{"bash", "zsh", "fish", "powershell"}
 	return &cobra.Command{
 		Use:   "completion SHELL",

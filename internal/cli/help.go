@@ -4,11 +4,9 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
-
-	"github.com/keyturn/keyturn/internal/cli/command"
 )
 
-func helpCommand(c *command.Command) *cobra.Command {
+func helpCommand(c *command) *cobra.Command {
 	return &cobra.Command{
 		Use: "help [COMMAND]...", DisableFlagsInUseLine: true,
 		Short:   "Explain a command",

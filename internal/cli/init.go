@@ -11,7 +11,6 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
-	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/describe"
@@ -23,7 +22,7 @@ type initOptions struct {
 	project bool
 }
 
-func initCommand(c *command.Command) *cobra.Command {
+func initCommand(c *command) *cobra.Command {
 	var o initOptions
 	cmd := &cobra.Command{
 		Use:   "init",
@@ -49,7 +48,7 @@ for 'keyturn run' to find.`,
 	return cmd
 }
 
-func initStore(ctx context.Context, c *command.Command, o initOptions) error {
+func initStore(ctx context.Context, c *command, o initOptions) error {
 	if !slices.Contains([]string{"", "keychain", "file", "passphrase"}, o.key) {
 		return keyturn.E(keyturn.Invalid, "the root key can be kept in the keychain, a file, or under a passphrase, not in '"+keyturn.Clean(o.key)+"'", "say --key keychain, --key file or --key passphrase")
 	}
@@ -93,7 +92,7 @@ func initStore(ctx context.Context, c *command.Command, o initOptions) error {
 	return nil
 }
 
-func tellStore(c *command.Command, made session.Created) error {
+func tellStore(c *command, made session.Created) error {
 	if err := c.Line("%s  %s", c.Bold("made the store"), c.Dim("→ local "+keyturn.Clean(made.Path))); err != nil {
 		return err
 	}
@@ -115,7 +114,7 @@ func tellStore(c *command.Command, made session.Created) error {
 }
 
 // newProject is the path of a project's file that does not exist yet.
-func newProject(c *command.Command) (string, error) {
+func newProject(c *command) (string, error) {
 	path := filepath.Join(c.Dir, config.FileName)
 	if _, err := os.Lstat(path); err == nil {
 		return "", keyturn.E(keyturn.Conflict, keyturn.Clean(path)+" exists already", "edit it; 'keyturn config check' tells whether it is right")

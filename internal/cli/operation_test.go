@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/keyturn/keyturn/internal/cli/command"
+	"github.com/keyturn/keyturn/internal/cli"
 	"github.com/keyturn/keyturn/internal/cli/term"
 )
 
@@ -15,7 +15,7 @@ import (
 // JSON of its errors.
 func TestEveryOperation(t *testing.T) {
 	walk(t, func(cmd *cobra.Command, path string) {
-		if !cmd.HasSubCommands() && !command.Named(path) && cmd.Annotations[command.OperationOf] == "" {
+		if !cmd.HasSubCommands() && !cli.NamesOperation(path) && cmd.Annotations[cli.OperationOf] == "" {
 			t.Errorf("%s has no operation in command/operations.go", path)
 		}
 	})

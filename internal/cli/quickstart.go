@@ -15,12 +15,11 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
-	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
-func quickstartCommand(c *command.Command) *cobra.Command {
+func quickstartCommand(c *command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "quickstart",
 		Short: "See it work, in a temporary folder",
@@ -48,13 +47,13 @@ type step struct {
 
 // demo is a keyturn of its own in a temporary folder.
 type demo struct {
-	*command.Command
+	*command
 	dir, env string   // the folder, and the sample .env in it
 	values   []string // of the sample
 	steps    []answer.Step
 }
 
-func quickstart(ctx context.Context, c *command.Command) (err error) {
+func quickstart(ctx context.Context, c *command) (err error) {
 	dir, err := os.MkdirTemp("", "keyturn-quickstart-*") // 0700
 	if err != nil {
 		return keyturn.E(keyturn.Unavailable, "no temporary folder can be made", "look at TMPDIR").Because(err)
@@ -64,7 +63,7 @@ func quickstart(ctx context.Context, c *command.Command) (err error) {
 			err = keyturn.E(keyturn.Unavailable, "the temporary folder "+keyturn.Clean(dir)+" cannot be removed", "remove it by hand; it holds made-up values only").Because(rmErr)
 		}
 	}()
-	d := &demo{Command: c, dir: dir, env: filepath.Join(dir, ".env")}
+	d := &demo{command: c, dir: dir, env: filepath.Join(dir, ".env")}
 	if err := d.sample(); err != nil {
 		return err
 	}

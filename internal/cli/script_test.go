@@ -113,7 +113,7 @@ func asExit(err error, code *interface{ ExitCode() int }) bool {
 	return ok
 }
 
-// nofiles checks that nothing matches the patterns: no file was left behind.
+// noFiles checks that nothing matches the patterns: no file was left behind.
 func noFiles(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: nofiles PATTERN...")

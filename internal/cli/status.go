@@ -7,12 +7,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/cli/command"
 	"github.com/keyturn/keyturn/internal/health"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
-func statusCommand(c *command.Command) *cobra.Command {
+func statusCommand(c *command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Tell how each mount is, and who you are to keyturn",
@@ -33,7 +32,7 @@ protects from; and who keyturn takes you for.`,
 }
 
 // locked prints what can be known of a store that does not open because of e.
-func locked(ctx context.Context, c *command.Command, e *keyturn.Error) error {
+func locked(ctx context.Context, c *command, e *keyturn.Error) error {
 	facts, err := c.Peek(ctx, c.How())
 	if err != nil {
 		return e
@@ -42,7 +41,7 @@ func locked(ctx context.Context, c *command.Command, e *keyturn.Error) error {
 		if err := c.Print(health.LockedStatus(facts, e, c.Verbose())); err != nil {
 			return err
 		}
-		return command.ExitStatus(e.Code.Exit())
+		return exitStatus(e.Code.Exit())
 	}
 	if err := c.Line("store     %s\nroot key  %s  (%s)", keyturn.Clean(facts.Path), keyturn.Clean(facts.KeyAt), keyturn.Clean(facts.RootKey)); err != nil {
 		return err
@@ -50,7 +49,7 @@ func locked(ctx context.Context, c *command.Command, e *keyturn.Error) error {
 	return e
 }
 
-func status(ctx context.Context, c *command.Command, s *session.Session) error {
+func status(ctx context.Context, c *command, s *session.Session) error {
 	t, err := health.StatusOf(ctx, s)
 	if err != nil {
 		return err
@@ -68,12 +67,12 @@ func status(ctx context.Context, c *command.Command, s *session.Session) error {
 		}
 	}
 	if failed := t.Err(); failed != nil {
-		return command.ExitStatus(failed.Code.Exit())
+		return exitStatus(failed.Code.Exit())
 	}
 	return nil
 }
 
-func statusText(c *command.Command, t *health.Status) error {
+func statusText(c *command, t *health.Status) error {
 	rows := [][]string{}
 	for _, m := range t.Mounts {
 		rows = append(rows, []string{m.Mount, m.Platform, health.MountState(m.Health), keyturn.Clean(m.Target)})

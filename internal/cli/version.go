@@ -6,10 +6,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/answer"
-	"github.com/keyturn/keyturn/internal/cli/command"
 )
 
-func versionCommand(c *command.Command) *cobra.Command {
+func versionCommand(c *command) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Tell which keyturn this is",
