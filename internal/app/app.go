@@ -1,5 +1,6 @@
-// Package app is the wiring: configuration in, a running program out. It is the
-// only place where everything meets.
+// Package app is the wiring: it reads the configuration and the environment, opens the
+// store, and joins store, platforms, rules, log and broker into a running program. It
+// alone may import all other packages.
 package app
 
 import (

@@ -1,9 +1,9 @@
 // Package audit is the append-only log of every operation of every door.
 //
 // A record is written before anything happens (its intent) and after (its
-// outcome), or once where a rule said no. The rows are a Merkle tree, whose
-// signed checkpoints show a change from outside to whoever holds one; package
-// audit/verify checks them, and needs nothing of this one.
+// outcome), or once where it was refused. The rows are the leaves of a Merkle tree, and
+// a signed checkpoint of the tree shows its holder whether the log was changed. Package
+// audit/verify checks rows and checkpoints, and does not need this package.
 package audit
 
 import (

@@ -1,5 +1,5 @@
-// Package backup is the form of a backup: a whole store as one file, encrypted to
-// the keys of whoever may restore it.
+// Package backup writes and reads backups: a whole store as one file, encrypted to the
+// keys of those who may restore it.
 //
 // Outside it is an age file (age-encryption.org/v1), inside a tar archive of three
 // files: manifest.json, which says what it is; root.key, the store's root key; and

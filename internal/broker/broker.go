@@ -1,8 +1,9 @@
-// Package broker is the one door behind every door: each operation, from the
-// command line, an agent or a server, takes the same six steps in [Broker.Do],
-// and only this package lets a platform act.
+// Package broker carries out operations. Every operation of every door takes the same
+// six steps in [Broker.Do]: receive, decide, approve, announce, act, conclude. No other
+// package has a platform act for a caller.
 //
 //	broker.go      the six steps
+//	safety.go      1: operations that hold a secret, or write among keyturn's own files
 //	wellformed.go  1: which operations make sense
 //	decide.go      2: what the rules say of an operation, from its parts
 //	trust.go       2: which projects a person has accepted
@@ -10,10 +11,10 @@
 //	record.go      4, 6: what the log records of an operation
 //	act.go         5: the table of all operations
 //
-// and behind act.go a file for each kind of operation: list, run, put, copy, action,
-// login, lease, migration, audit, store; generate.go makes values and fit.go says what
-// of a secret fits on another platform. What has to outlast a command stands in
-// package journal.
+// Each kind of operation has a file: list, run, put, copy, action, login, lease,
+// migration, audit, store. generate.go makes values, fit.go says what of a secret fits
+// on another platform, and crash.go turns a panic into an error. Package journal keeps
+// what has to outlast a command.
 package broker
 
 import (

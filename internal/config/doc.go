@@ -2,10 +2,10 @@
 // decides: mounts, groups, rules. A project's file, which comes with a cloned
 // repository, only names references and narrows.
 //
-// The package decodes and checks spelling; what a rule means is for package
-// rules. It never asks the environment: whoever calls says which folders to look
-// in. No message holds text that could be a value: of a scalar that should be a
-// reference but is none, only its place is told.
+// The package decodes and checks spelling; package rules knows what a rule means. It
+// never reads the environment: callers say which folders to look in. No message holds
+// text that could be a value: of a scalar that should be a reference and is none, a
+// message tells only the place.
 //
 // Read it in this order:
 //

@@ -2,10 +2,9 @@
 // and fills templates: .env files ([ParseEnv]) and text templates
 // ([ParseTemplate]).
 //
-// It knows no platform: whoever calls it resolves the references. What it reads
-// may be plaintext secrets, so contents are held as keyturn.Value only, and no
-// error or notice quotes any of a file: they name the file, the line, and the
-// variable or the reference.
+// It knows no platform: callers resolve the references. Files may hold secrets in plain
+// text, so contents are held as keyturn.Value only, and no error or notice quotes a
+// file: they name the file, the line, and the variable or the reference.
 package document
 
 import (

@@ -1,3 +1,3 @@
-// Package filelock locks files against other processes. A lock goes with the handle of
-// the file, and so with its process, however that ends.
+// Package filelock locks files against other processes. A lock ends when the file is
+// closed, and so at the latest when its process ends, in whatever way.
 package filelock

@@ -337,7 +337,7 @@ func (r *Report) expiring(ctx context.Context, s *session.Session, mounts []stri
 }
 
 // protection says what keyturn guards against and what it does not, where agents run as
-// the same user as the person (safety.md, I11).
+// the same user as the person (docs/security.md).
 func (r *Report) protection(in session.Inspection) {
 	lines := append([]string{"one user for you and your agents: keyturn guards against mistakes, not against an agent that means harm"},
 		describe.Protects(in.Store.RootKey)...)

@@ -1,6 +1,6 @@
-// Package health finds out how everything is that keyturn rests on: the configuration and
-// its rules, the store, the mounts, the project, leases, unfinished work, and secrets that
-// expire. It changes nothing. Doors print what it finds.
+// Package health checks the configuration and its rules, the store, the mounts, the
+// project, leases, unfinished work, and secrets that expire. It returns findings, which
+// doors print, and changes nothing.
 package health
 
 import (

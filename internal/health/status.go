@@ -164,7 +164,7 @@ func FoundBy(a keyturn.Actor) string {
 }
 
 // Standing says what keyturn guards against and what it does not, where agents run as the
-// same user as the person (safety.md, I11); to an agent or a service, what it may do.
+// same user as the person (docs/security.md); to an agent or a service, what it may do.
 func Standing(a keyturn.Actor) []string {
 	if a.Kind == keyturn.Person {
 		return []string{"agents that run as you are told apart by marks: that guards against mistakes, not against an agent that means harm"}

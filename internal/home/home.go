@@ -1,6 +1,6 @@
-// Package home looks after keyturn's own folder: where it is, and the store in it as a
-// whole. It makes and opens the store with its root key, changes its keys, backs it up,
-// and puts a backup in its place. What is in the store is not its business.
+// Package home manages keyturn's own folder. It finds the folder, and makes, opens,
+// rekeys, backs up and restores the store in it as a whole, with its root key. It knows
+// nothing of single secrets.
 package home
 
 import (

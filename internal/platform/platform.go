@@ -1,9 +1,10 @@
-// Package platform defines what keyturn needs from a place that keeps secrets, and
-// holds Mount, the only caller of such places.
+// Package platform defines what keyturn needs from a place that keeps secrets, and has
+// Mount, the only caller of platforms.
 //
 //	platform.go   Platform: two required methods, and one-method interfaces for
 //	              what only some platforms can do
 //	spec.go       Spec: limits and habits of a platform, proven by platformtest
+//	driver.go     Driver: how a mount is made of its settings, for package app
 //	mount.go      Mount: a configured platform; the only place that finds out which
 //	              interfaces a platform has
 //	read.go       Mount's Get, GetMany, Describe, Versions, List, Status

@@ -17,8 +17,8 @@
 //	verdict.go    Verdict: what is decided of a whole operation, from its parts
 //	people.go     OnlyPeople: what no rule can allow an agent or a service
 //
-// How it decides: nobody may do nothing, and only people approve. Then a matching
-// never wins; then, of the rules that allow, the one that needs the most
-// approvals; then the default: a person may do everything on their own machine,
-// agents and services nothing, and over a server nobody anything.
+// How it decides: an unknown caller may do nothing, and only people approve. Then a
+// matching never wins; then, of the rules that allow, the one that needs the most
+// approvals; then the default: a person may do everything on their own machine, agents
+// and services nothing, and over a server nobody may do anything.
 package rules

@@ -1,6 +1,6 @@
-// Package session is an open program, as every door has one: who is calling, what
-// the configuration says, the Service, and the person beside it. A door opens a
-// session with a Program, which package app fills in, and asks the Service by it.
+// Package session is an open program, as every door uses it: the caller, the
+// configuration, the Service, and the person who can be asked. A door gets a Program
+// from package app, opens a Session with it, and does operations by [Ask].
 package session
 
 import (

@@ -3,8 +3,8 @@
 // that several processes use at once, and nothing in it, nor in the files that
 // SQLite keeps beside it, can be read without the root key.
 //
-// Beneath it, seal has the keys and encrypts, rows has what rows hold, table goes over
-// whole tables, and sqlite runs transactions.
+// Its parts: seal holds the keys and encrypts, rows defines what rows hold, table works
+// on whole tables, and sqlite runs transactions.
 //
 // # Keys
 //

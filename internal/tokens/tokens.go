@@ -1,11 +1,9 @@
-// Package tokens keeps what logins gave, encrypted, in keyturn's own store: a file
-// that only its owner may use, whose root key lies in the keychain, in a file of
-// its own, or behind a passphrase.
+// Package tokens keeps the tokens of logins as rows of keyturn's own store, which
+// encrypts them.
 //
-// A token belongs to the mount that it was got for, and to the platform, the
-// address and the namespace that it came from: it is found under all of these
-// alone, and what is read says them once more. A mount that is given another
-// address has no token.
+// A token belongs to the mount that it was got for, and to the platform, address and
+// namespace that issued it. It is looked up by all four, and the row repeats them, to be
+// compared. A mount whose address is changed has no token.
 package tokens
 
 import (

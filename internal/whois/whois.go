@@ -3,9 +3,9 @@
 // one, and never at what the caller says about itself beyond that.
 //
 // The marks are a help, not a wall: a program that runs under the same user can
-// remove them. What separates an agent from its user for good is another user
-// or host (docs/safety). So every doubt is decided towards the one who may
-// less, and nothing that is seen here ever makes an agent into a person.
+// remove them. Only another user or host separates an agent from its user for good
+// (docs/security.md). So a doubt is decided for the caller with fewer rights, and
+// nothing that is seen here ever makes an agent into a person.
 package whois
 
 import (

@@ -1,6 +1,6 @@
-// Package forward sends the rows of the audit log on to files and to syslog, as
-// the lines of an exported log: in order, each at least once, with its number. A
-// place that is down is caught up with later.
+// Package forward sends the rows of the audit log to files and to syslog, as the lines
+// of an exported log: in order, each at least once, with its number. A sink that was
+// down gets the missing rows later.
 package forward
 
 import (

@@ -1,4 +1,4 @@
-// Package journaltest is the rows of a journal in memory, for tests.
+// Package journaltest keeps the rows of a journal in memory, for tests.
 package journaltest
 
 import (

@@ -2,9 +2,9 @@
 // takes it off again, by way of the tool that their desktop has for it, or of the
 // terminal itself.
 //
-// A value goes to a tool on its standard input, never on its command line. What a
-// clipboard is, every program of the desktop can read, and some keep its history:
-// that is for whoever copies to know.
+// A value goes to a tool on its standard input, never on its command line. Every program
+// of the desktop can read the clipboard, and some keep its history: callers must tell
+// the person so.
 package clipboard
 
 import (

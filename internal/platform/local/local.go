@@ -1,7 +1,7 @@
 // Package local is keyturn's own platform: versions, fields, labels,
 // compare-and-set, soft delete, and a destroy that shreds the version's key.
-// What it keeps lies in a Store, which package state satisfies; this package
-// says what the operations mean.
+// A Store keeps the data, and package state implements it; this package defines what
+// the operations mean.
 //
 //   - Versions are counted from 1, and spelled without sign or leading zeros;
 //     any other spelling is Invalid.

@@ -5,10 +5,10 @@
 //	token.go    which token counts: VAULT_TOKEN, the kept login, the token file
 //	api/        one request: address, token, namespace, errors by their codes
 //	engine.go   which engine a name lies in, and its version
-//	vault.go    what the platform states of itself, reading
+//	vault.go    the platform's Spec, reading
 //	write.go    writing, deleting, destroying
 //	list.go     names
-//	issue.go    credentials that engines make for one asking; see lease/
+//	issue.go    dynamic credentials; see lease/
 //	status.go   sealed or not, active or not
 //	session.go  logging in and out; login/ has the methods
 //	admin/      actions that only Vault has; policy/ its policies

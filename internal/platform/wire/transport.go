@@ -1,6 +1,6 @@
-// Package wire is HTTP for every platform: how a server is known, which proxy is used,
-// the one transport, answers of bounded size, and causes of errors that quote nothing
-// that was sent or answered.
+// Package wire is HTTP for every platform: trusted certificates, proxies, the one
+// transport, answers of bounded size, and causes of errors that quote nothing of a
+// request or an answer.
 //
 //	transport.go  TLS settings, proxies, the transport
 //	size.go       reads answers: one large answer at a time

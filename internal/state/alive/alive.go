@@ -1,6 +1,6 @@
-// Package alive tells processes that live from those that were killed: each that has
-// something to end (a lease that a command uses) keeps a file of its own in a folder
-// locked. The system lets go of the lock when the process ends, however it ends.
+// Package alive reports whether a process still runs. A process that has something to
+// clean up, such as a lease, keeps a file of its own locked; the system releases the
+// lock when the process ends, in whatever way.
 package alive
 
 import (

@@ -1,4 +1,4 @@
-// Package codec is the plain form of what a store encrypts.
+// Package codec encodes and decodes the plain form of what a store encrypts.
 package codec
 
 import (

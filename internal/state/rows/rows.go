@@ -1,5 +1,5 @@
-// Package rows has what the rows of a store hold: their plain form, and how each is
-// encrypted and bound to its place and to the others. It knows no database.
+// Package rows defines what the rows of a store hold: their plain form, and how each row
+// is encrypted and bound to its place and to the other rows. It knows no database.
 package rows
 
 import (

@@ -1,6 +1,5 @@
-// Package sqlite opens the store's database and runs transactions in it. It knows
-// how SQLite is to be used for a file that several processes change at once, and
-// nothing of what is in it.
+// Package sqlite opens the store's database and runs transactions in it, for several
+// processes at once. It knows nothing of what the database holds.
 package sqlite
 
 import (

@@ -1,5 +1,5 @@
-// Package table works on whole tables of a store: it checks their rows against what
-// the head says of them, and encrypts them anew. It does so in its caller's transactions.
+// Package table works on whole tables of a store: it checks their rows against the sums
+// in the head, and encrypts them anew. Callers pass in the transaction.
 package table
 
 import (

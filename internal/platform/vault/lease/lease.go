@@ -1,7 +1,7 @@
-// Package lease asks engines of Vault for credentials that are made anew for each
-// asking (database, AWS, RabbitMQ, …), and renews and revokes them
-// (https://developer.hashicorp.com/vault/docs/concepts/lease). The engine answers a
-// read with the credential and the lease that it lives by.
+// Package lease takes dynamic credentials from Vault's engines (database, AWS, RabbitMQ,
+// …), and renews and revokes their leases
+// (https://developer.hashicorp.com/vault/docs/concepts/lease). An engine answers each
+// read with a new credential and its lease.
 package lease
 
 import (

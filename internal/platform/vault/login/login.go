@@ -1,6 +1,6 @@
 // Package login gets a token from Vault or OpenBao by one of its auth methods, and
-// gives it back. It asks nobody: whoever calls it has the inputs, and opens the
-// browser.
+// revokes it. It asks nobody: the caller passes in the inputs and a function that opens
+// a browser.
 package login
 
 import (
