@@ -90,9 +90,12 @@ type Plan struct {
 
 // Fetch asks for the values, and for a person's trust in the project's file where that
 // is missing. An error says of each reference that failed which variable or file it
-// was for. Call Fetch only where Op asks for a secret; afterwards the session may be
-// closed unless HasLeases.
+// was for. Where Op asks for no secret Fetch does nothing, and s may be nil; afterwards
+// the session may be closed unless HasLeases.
 func (p *Plan) Fetch(ctx context.Context, s *session.Session) error {
+	if len(p.Op.Refs()) == 0 {
+		return nil
+	}
 	trust := keyturn.TrustProject{Path: p.Op.Project, Pinned: p.Op.Pinned}
 	if p.trust && p.Op.Project != "" {
 		if _, err := session.Ask[*keyturn.Trusted](ctx, s, trust); err != nil {

@@ -153,7 +153,7 @@ func (c *caller) run(o Options) (*Plan, error) {
 		streams[i] = f
 	}
 	p, err := c.Plan(o)
-	if err == nil && len(p.Op.Refs()) > 0 {
+	if err == nil {
 		err = p.Fetch(c.t.Context(), c.session)
 	}
 	if err == nil {
@@ -394,7 +394,7 @@ func TestCapture(t *testing.T) {
 	} {
 		c := newCaller(t, coder)
 		p, err := c.Plan(Options{Command: []string{os.Args[0]}, Env: x.env})
-		if err == nil && len(x.env) > 0 {
+		if err == nil {
 			err = p.Fetch(t.Context(), c.session)
 		}
 		var out strings.Builder
