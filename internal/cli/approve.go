@@ -73,29 +73,10 @@ func listRequests(ctx context.Context, c *command, s *session.Session) error {
 	return nil
 }
 
-// approve shows one request in full, on standard error, where the passphrase is asked
-// for too, and approves it.
+// approve approves one request. It is shown in full on standard error, where the
+// passphrase is asked for too.
 func approve(ctx context.Context, c *command, s *session.Session, op keyturn.ApproveRequest) error {
-	if s.Actor.Kind == keyturn.Person { // broker refuses the others
-		res, err := keyturn.Do[*keyturn.Requests](ctx, s.Service, keyturn.ListRequests{})
-		if err != nil {
-			return err
-		}
-		for _, r := range res.Requests {
-			if r.ID != op.ID {
-				continue
-			}
-			if op.Remember {
-				if err := describe.Rememberable(r); err != nil {
-					return err
-				}
-			}
-			for _, l := range describe.ReviewOf(r, op.Remember).Lines() {
-				c.Say("%s", l)
-			}
-		}
-	}
-	res, err := session.Ask[*keyturn.Approved](ctx, s, op)
+	res, err := session.Approve(ctx, s, op)
 	if err != nil {
 		return err
 	}

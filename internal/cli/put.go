@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -133,20 +132,12 @@ func putSecret(ctx context.Context, c *command, s *session.Session, o putOptions
 	if !op.Expires.IsZero() && op.Expires.Before(time.Now()) {
 		c.Say("note: the date of --expires has passed already")
 	}
-	put := func() (*keyturn.Changed, error) {
-		if len(values) > 0 { // sealed anew each time: the same values while they wait
-			if op.Candidate, err = s.Service.Seal(ctx, o.ref, values); err != nil {
-				return nil, err
-			}
-		}
-		return session.Ask[*keyturn.Changed](ctx, s, op)
-	}
-	res, err := put()
+	res, err := session.Put(ctx, s, op, values)
 	if op.Mode == "" && keyturn.ReasonOf(err) == keyturn.WouldVanish && c.Possible() && !c.JSON() {
 		if op.Mode, err = c.WhichMode(ctx, keyturn.AsError(err)); err != nil {
 			return err
 		}
-		res, err = put()
+		res, err = session.Put(ctx, s, op, values)
 	}
 	if err != nil {
 		return err
@@ -207,15 +198,13 @@ func (o putOptions) granted(c *command, op keyturn.PutSecret, res *keyturn.Chang
 
 // operation is the put without its values.
 func (o putOptions) operation() (keyturn.PutSecret, error) {
-	op := keyturn.PutSecret{Ref: o.ref, IfVersion: o.ifVersion, Public: slices.Clone(o.public), Reader: o.reader}
+	op := keyturn.PutSecret{Ref: o.ref, IfVersion: o.ifVersion, Public: o.public, Reader: o.reader}
 	switch {
 	case o.merge:
 		op.Mode = keyturn.Merge
 	case o.replace:
 		op.Mode = keyturn.Replace
 	}
-	slices.Sort(op.Public)
-	op.Public = slices.Compact(op.Public)
 	for i, g := range o.generate {
 		gen, err := parse.Generate(g, i+1)
 		if err != nil {
@@ -223,7 +212,6 @@ func (o putOptions) operation() (keyturn.PutSecret, error) {
 		}
 		op.Generate = append(op.Generate, gen)
 	}
-	slices.SortFunc(op.Generate, func(a, b keyturn.Generate) int { return strings.Compare(a.Field, b.Field) })
 	var err error
 	if op.Labels, op.Unlabel, err = parse.Labels(o.labels, o.merge); err != nil {
 		return op, err

@@ -101,7 +101,7 @@ func namedOnce(words []string, values map[string]keyturn.Value, generated []stri
 
 // publicNamed refuses --public for a field that is not put.
 func publicNamed(op keyturn.PutSecret, values map[string]keyturn.Value) error {
-	for _, f := range op.Public {
+	for _, f := range slices.Sorted(slices.Values(op.Public)) {
 		_, given := values[f]
 		if !given && op.Mode != keyturn.Merge && !slices.ContainsFunc(op.Generate, func(g keyturn.Generate) bool { return g.Field == f }) {
 			return keyturn.E(keyturn.Invalid, "the field '"+keyturn.Clean(f)+"' cannot be public: it is not among those put",

@@ -3,6 +3,7 @@ package runner
 import (
 	"errors"
 	"maps"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -340,7 +341,7 @@ func (p *Plan) pathIsKnown() bool {
 // PATH, a person's program may be found only after the value was fetched; an agent or
 // a service may not have a value decide which program is started.
 func (p *Plan) resolve() error {
-	path, status, err := launch.Resolve(launch.Command{Args: p.Op.Command, Inherit: p.inherit, Env: p.plain})
+	path, status, err := launch.Resolve(launch.Command{Args: p.Op.Command, Dir: p.runner.folder(), Inherit: p.inherit, Env: p.plain})
 	later := !p.pathIsKnown() && (len(p.Op.From) == 0 || err != nil) && filepath.Base(p.Op.Command[0]) == p.Op.Command[0]
 	switch {
 	case later && p.runner.Facts.Actor.Kind == keyturn.Person:
@@ -356,6 +357,19 @@ func (p *Plan) resolve() error {
 		p.Op.Dir = real
 	}
 	return nil
+}
+
+// folder returns Dir, as package launch takes it: "" for the folder of this process, which
+// is Dir in a program that runs one command. A server has callers in other folders.
+func (r *Runner) folder() string {
+	here, err := os.Stat(".")
+	if err != nil {
+		return ""
+	}
+	if there, err := os.Stat(r.Dir); err == nil && os.SameFile(here, there) {
+		return ""
+	}
+	return r.Dir
 }
 
 // variables returns the variables that are put over the plain environment. Of several

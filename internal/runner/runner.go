@@ -6,7 +6,8 @@
 //     references, and finds the program. Nothing is asked for yet.
 //  2. [Plan.Fetch] asks the Service for the values, with one RunCommand.
 //  3. [Plan.Run] starts the command, redacts its output or withholds it, renews its
-//     leases while it runs, and revokes them when it has ended.
+//     leases while it runs, and revokes them when it has ended; so does [Plan.Capture],
+//     for a door that answers with the output.
 //  4. [Plan.Report] tells what happened.
 //
 // A [Template] goes the same way: parsed, fetched, written.
@@ -18,6 +19,7 @@ package runner
 
 import (
 	"context"
+	"io"
 	"os"
 	"slices"
 	"sync"
@@ -36,8 +38,7 @@ type Runner struct {
 	// asked nothing: Fetch asks at the session's Desk.
 	Desk    session.Desk
 	Environ []string // the caller's environment, "NAME=value"; of one name the last counts
-	// Dir is the folder that names of files are seen from. The command starts in the
-	// folder of this process, which must be the same.
+	// Dir is the folder that names of files are seen from, and the command starts in.
 	Dir string
 	// Read reads a file of variables that the caller named.
 	Read func(name string) ([]byte, error)
@@ -83,14 +84,18 @@ type Plan struct {
 	plain    []launch.EnvVar   // values of files of variables, which win over all but Options.Env
 	weak     map[string]string // variables that are bound only because the caller's environment holds a reference
 	delivery *keyturn.Delivery // nil until values were fetched
+	capture  io.Writer         // takes the command's output; nil where the streams do
 	telling  sync.Mutex        // held while the Desk is told something
 }
 
 // Fetch asks for the values, and for a person's trust in the project's file where that
 // is missing. An error says of each reference that failed which variable or file it
-// was for. Call Fetch only where Op asks for a secret; afterwards the session may be
-// closed unless HasLeases.
+// was for. Where Op asks for no secret Fetch does nothing, and s may be nil; afterwards
+// the session may be closed unless HasLeases.
 func (p *Plan) Fetch(ctx context.Context, s *session.Session) error {
+	if len(p.Op.Refs()) == 0 {
+		return nil
+	}
 	trust := keyturn.TrustProject{Path: p.Op.Project, Pinned: p.Op.Pinned}
 	if p.trust && p.Op.Project != "" {
 		if _, err := session.Ask[*keyturn.Trusted](ctx, s, trust); err != nil {
@@ -119,7 +124,7 @@ type Streams struct{ Stdin, Stdout, Stderr *os.File }
 //
 // A ctx that has ended prevents the start. Once the command runs, signals are passed
 // on to it, and only the deadline ends it, if that is not zero.
-func (p *Plan) Run(ctx context.Context, s *session.Session, io Streams, deadline time.Time) error {
+func (p *Plan) Run(ctx context.Context, s *session.Session, streams Streams, deadline time.Time) error {
 	for _, n := range p.expiring(time.Now()) {
 		p.say("note: %s", n)
 	}
@@ -128,16 +133,45 @@ func (p *Plan) Run(ctx context.Context, s *session.Session, io Streams, deadline
 		l.begin()
 		defer l.end()
 	}
-	return p.start(ctx, io, deadline)
+	return p.start(ctx, streams, deadline)
 }
 
+// Capture is Run for a door without streams: the output, redacted or withheld as ever, is
+// written to w, standard output and standard error as they come. The command has no
+// terminal, and nothing on standard input. Where w fails, the command gets SIGPIPE.
+func (p *Plan) Capture(ctx context.Context, s *session.Session, w io.Writer, deadline time.Time) error {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return keyturn.E(keyturn.Unavailable, "the null device cannot be opened", "").Because(err)
+	}
+	defer null.Close()
+	p.capture = w
+	return p.Run(ctx, s, Streams{Stdout: null, Stderr: null}, deadline) // one file for both: one filter
+}
+
+// captured returns the filter that writes to p.capture what filter, which may be nil, makes
+// of the output.
+func (p *Plan) captured(filter launch.Filter) launch.Filter {
+	return func(io.Writer) io.WriteCloser {
+		if filter == nil {
+			return unfiltered{p.capture}
+		}
+		return filter(p.capture)
+	}
+}
+
+// unfiltered is a filter that changes nothing.
+type unfiltered struct{ io.Writer }
+
+func (unfiltered) Close() error { return nil }
+
 // start runs the command, whose leases are kept alive meanwhile.
-func (p *Plan) start(ctx context.Context, io Streams, deadline time.Time) (err error) {
+func (p *Plan) start(ctx context.Context, streams Streams, deadline time.Time) (err error) {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	l := launch.Command{Args: p.Op.Command, Inherit: p.inherit, Env: p.variables(),
-		Stdin: io.Stdin, Stdout: io.Stdout, Stderr: io.Stderr,
+	l := launch.Command{Args: p.Op.Command, Dir: p.runner.folder(), Inherit: p.inherit, Env: p.variables(),
+		Stdin: streams.Stdin, Stdout: streams.Stdout, Stderr: streams.Stderr,
 		Tell: func(m string) { p.say("note: %s", keyturn.Clean(m)) }}
 	if p.delivery != nil {
 		l.Env = p.validNames(l.Env)
@@ -154,6 +188,9 @@ func (p *Plan) start(ctx context.Context, io Streams, deadline time.Time) (err e
 				matcher.Wipe()
 			}
 		}()
+	}
+	if p.capture != nil {
+		l.Filter = p.captured(l.Filter)
 	}
 	until, cancel := context.WithoutCancel(ctx), context.CancelFunc(func() {})
 	if !deadline.IsZero() {

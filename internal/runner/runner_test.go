@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -152,7 +153,7 @@ func (c *caller) run(o Options) (*Plan, error) {
 		streams[i] = f
 	}
 	p, err := c.Plan(o)
-	if err == nil && len(p.Op.Refs()) > 0 {
+	if err == nil {
 		err = p.Fetch(c.t.Context(), c.session)
 	}
 	if err == nil {
@@ -377,5 +378,54 @@ func TestLeasesEnd(t *testing.T) {
 		if want := []string{"run-command", "revoke-lease"}; !slices.Equal(c.service.did, want) {
 			t.Errorf("operations were %q", c.service.did)
 		}
+	}
+}
+
+// TestCapture: a door without streams gets what the command writes to both of them, no
+// more than an agent may see, and as it is where nothing is redacted.
+func TestCapture(t *testing.T) {
+	for _, x := range []struct {
+		env  []Binding
+		want string
+	}{
+		{[]Binding{{"A", "local/shop#A"}}, "A=[redacted:local/shop#A]\n"},
+		{[]Binding{{"A", "local/shop#A"}, {"PIN", "local/shop#PIN"}}, ""},
+		{nil, childVariable + "=1\n"},
+	} {
+		c := newCaller(t, coder)
+		p, err := c.Plan(Options{Command: []string{os.Args[0]}, Env: x.env})
+		if err == nil {
+			err = p.Fetch(t.Context(), c.session)
+		}
+		var out strings.Builder
+		if err == nil {
+			err = p.Capture(t.Context(), c.session, &out, time.Time{})
+		}
+		if err != nil || !p.Status.Started || p.Status.Code != 0 {
+			t.Fatalf("%+v (%v)", p.Status, err)
+		}
+		if got := out.String(); strings.Count(got, x.want) != 2 && x.want != "" || x.want == "" && got != "" || strings.Contains(got, long) {
+			t.Errorf("%v: captured is %q", x.env, got)
+		}
+	}
+}
+
+// TestFolder: the command starts in the caller's folder, which is also where a program
+// with a slash in its name is looked for, whichever folder this process is in.
+func TestFolder(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the command is a script for a shell of Unix")
+	}
+	c := newCaller(t, coder, "PATH="+os.Getenv("PATH"))
+	if err := os.WriteFile(filepath.Join(c.Dir, "where"), []byte("#!/bin/sh\npwd -P\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p, err := c.run(Options{Command: []string{"./where"}})
+	if err != nil || c.out != p.Op.Dir+"\n" || filepath.Dir(p.Op.Program) != c.Dir {
+		t.Errorf("started %q in %q, and asked for %q (%v)", p.Op.Program, c.out, p.Op.Dir, err)
+	}
+	c.Dir = filepath.Join(c.Dir, "none")
+	if p, err := c.run(Options{}); !errors.Is(err, keyturn.Invalid) || p.Status.Started {
+		t.Errorf("%+v (%v)", p.Status, err)
 	}
 }
