@@ -24,7 +24,7 @@ DIST        ?= dist
 FOR_RELEASE := CGO_ENABLED=0 GOFLAGS= GOEXPERIMENT= GOAMD64=v1 GOARM64=v8.0
 RELEASE     := $(FOR_RELEASE) $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS) -buildid='
 
-.PHONY: build test lint unit servers real bench soak fuzz cross release reproducible vuln clean
+.PHONY: build test lint unit short servers real bench soak fuzz cross release reproducible vuln clean
 
 build: ## bin/keyturn
 	$(BUILD) -o bin/keyturn$(EXE) ./cmd/keyturn
@@ -40,6 +40,9 @@ lint: ## gofmt, go vet, staticcheck
 unit: ## go test, with the race detector where it can be had
 	@[ -n "$(RACE)" ] || echo "NOTICE: no C compiler for $(GO): testing without the race detector"
 	GORACE="$(GORACE)" $(GO) test $(RACE) $(TESTFLAGS) ./...
+
+short: ## the quick tests, for while one works: no real server, nothing that takes more than a few seconds
+	$(GO) test -short ./...
 
 # Servers that tests run against, by the names of their modules in
 # internal/world/servers. They are built once, into a cache outside the checkout.

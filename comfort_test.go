@@ -14,6 +14,9 @@ import (
 // TestComfortPage runs docs/comfort.md as printed: its commands, its files under the
 // names that they have there, and its recordings.
 func TestComfortPage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	if runtime.GOOS == "windows" {
 		t.Skip("the page is for a shell that Windows does not have")
 	}

@@ -12,6 +12,9 @@ import (
 // TestComingFromPage: what docs/coming-from.md says to type exists, each command
 // with each of its flags.
 func TestComingFromPage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	m := world.New(t)
 	code := regexp.MustCompile("`(keyturn [^`]+)`")
 	helps := map[string]string{}

@@ -62,6 +62,9 @@ var instead = strings.NewReplacer("go run ./cmd/keyturn", "keyturn")
 // there is what comes out, but for times, ids and places. A line of … stands for
 // any number of lines.
 func TestReadme(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	if runtime.GOOS == "windows" {
 		t.Skip("the README is for a shell that Windows does not have")
 	}

@@ -102,6 +102,9 @@ func TestRoundTrip(t *testing.T) {
 // TestDamage cuts a backup at lengths all over it and turns bits everywhere: all are
 // refused.
 func TestDamage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	t.Parallel()
 	to, ids, _ := pair(t)
 	file := write(t, to, noise(3000))

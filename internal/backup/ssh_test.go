@@ -15,6 +15,9 @@ import (
 
 // TestSSH: an ed25519 key of SSH, as it is and with a passphrase of its own.
 func TestSSH(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	t.Parallel()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

@@ -29,6 +29,9 @@ func (w *world) ask(op keyturn.Op, want keyturn.Code) string {
 }
 
 func TestApprovedOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	w := newWorld(t)
 	op := keyturn.RevealSecret{Ref: dbPass}
 	n := w.mark()
@@ -99,6 +102,9 @@ func TestApprovedCommand(t *testing.T) {
 }
 
 func TestApprovalAndVersions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	for what, change := range map[string]func(w *world){
 		"another version": func(w *world) { w.store(web, map[string]string{"value": "x"}) },
 		"deleted":         func(w *world) { _, _, _ = w.mem["local"].Delete(t.Context(), web) },
@@ -196,6 +202,9 @@ func TestAskWhileTheLogIsDown(t *testing.T) {
 }
 
 func TestQuorum(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	w := newWorld(t, withRules(t, may("agents", "reveal", "local/**", needs(2, "sre")), may("everyone", "reveal", "prod/**", needs(1, ""))))
 	op := keyturn.RevealSecret{Ref: dbPass}
 	id := w.ask(op, keyturn.Pending)
@@ -221,6 +230,9 @@ func TestQuorum(t *testing.T) {
 
 // What needs approvals keeps needing them beside what no rule allows.
 func TestQuorumOfAComposite(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	w := newWorld(t, withRules(t, may("agents", "use", "local/**", run("npm test"), needs(2, "sre"))))
 	op := runs(dbPass, api)
 	id := w.ask(op, keyturn.Denied)
@@ -304,6 +316,9 @@ func TestOnlyPeopleSayYes(t *testing.T) {
 }
 
 func TestWrongPassphrase(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	w := newWorld(t)
 	id := w.ask(keyturn.GetSecret{Ref: db}, keyturn.Denied)
 	w.pass["user:anna"] = "short"
@@ -323,6 +338,9 @@ func TestWrongPassphrase(t *testing.T) {
 // What a rule would make broader than what was shown is not remembered, and the
 // listing of requests says so before anybody is asked.
 func TestTooBroadToRemember(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	version, err := db.WithVersion("1")
 	if err != nil {
 		t.Fatal(err)
@@ -365,6 +383,9 @@ func TestApproverJudgesAgain(t *testing.T) {
 }
 
 func TestRemember(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	star := keyturn.MustRef("local/a*b")
 	for what, c := range map[string]struct {
 		op   keyturn.Op
@@ -399,6 +420,9 @@ func TestRemember(t *testing.T) {
 }
 
 func TestCannotRemember(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	w := newWorld(t)
 	id := w.ask(keyturn.VerifyLog{}, keyturn.Denied)
 	w.as(anna).no(keyturn.Invalid, keyturn.ApproveRequest{ID: id, Remember: true})
@@ -453,6 +477,9 @@ func TestReason(t *testing.T) {
 }
 
 func TestConfirmReveal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	w := newWorld(t, confirm)
 	plain := runs(dbPass)
 	plain.Plain = true

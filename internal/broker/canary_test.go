@@ -16,6 +16,9 @@ import (
 // P5: marked values go along every route, on platforms that fail and panic with
 // the values in their hands; then all that came out is searched for them.
 func TestNoValueComesOut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	var marks []string
 	for i := range 8 {
 		marks = append(marks, secret(i))

@@ -265,6 +265,9 @@ func TestCopyIsOnRecord(t *testing.T) {
 // Each child is judged with its own verb: who may use the source and write the
 // target may copy, and nobody else.
 func TestCopyByRule(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	op := keyturn.CopySecret{From: db, To: copied}
 	for what, c := range map[string]struct {
 		rules []rules.Source
@@ -312,6 +315,9 @@ func TestCopyByRule(t *testing.T) {
 }
 
 func TestCopyHoldsBothVersions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	op := keyturn.CopySecret{From: db, To: web, Mode: keyturn.Replace}
 	for what, change := range map[string]func(w *world){
 		"the source": func(w *world) { w.store(db, map[string]string{"password": "x"}) },

@@ -112,7 +112,7 @@ func TestWholeKeepsAllThatLeftDoesNotTell(t *testing.T) {
 		}
 	})
 	for _, word := range []string{"labels", "public", "replaced", "JSON", "refused"} {
-		if seen[word] == 0 {
+		if seen[word] == 0 && !testing.Short() { // -short makes a few tries only
 			t.Errorf("%s was never seen: %v", word, seen)
 		}
 	}

@@ -295,6 +295,9 @@ func TestTidy(t *testing.T) {
 
 // Use and lease are both needed, before anything is read or taken.
 func TestLeaseRules(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	use, lease := may("agents", "use list", "prod/dyn/** local/app/db", run("npm test")), may("agents", "lease", "prod/dyn/**")
 	w, _ := newLeaseWorld(t, withRules(t, use))
 	n := w.mark()

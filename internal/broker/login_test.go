@@ -164,6 +164,9 @@ func TestLoginOfAgents(t *testing.T) {
 // An agent or a service ends no person's login by a rule: a person says yes to ending
 // this one, and to no other.
 func TestLoginOfAPersonStays(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	annas, bobs := platform.Holder{Identity: "anna", By: "user:anna", Mark: "a"}, platform.Holder{Identity: "bob", By: "user:bob", Mark: "b"}
 	unknown, own := platform.Holder{Identity: "x", Mark: "c"}, platform.Holder{Identity: "ci", By: "service:deploy", Mark: "d"}
 	for _, op := range []keyturn.Op{signIn, keyturn.Logout{Mount: "prod"}} {

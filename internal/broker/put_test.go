@@ -222,6 +222,9 @@ func TestGenerate(t *testing.T) {
 
 // An approved put on a deleted secret is for the version that was deleted.
 func TestApprovedPutOverDeleted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	w := newWorld(t)
 	op := generated(old)
 	w.yes(anna, w.as(coder).ask(op, keyturn.Denied))

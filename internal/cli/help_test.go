@@ -91,6 +91,9 @@ func TestEveryCommand(t *testing.T) {
 // TestExamples runs every line of every example, as printed, in a sandbox with a
 // store, a project and the programs that they speak of.
 func TestExamples(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	if runtime.GOOS == "windows" {
 		t.Skip("the examples are for a shell that Windows does not have")
 	}

@@ -98,6 +98,9 @@ func TestExpandErrors(t *testing.T) {
 
 // Each line doubles the one before: the output is bounded, not the machine.
 func TestExpandBomb(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	var b strings.Builder
 	b.WriteString("A0=xxxxxxxxxx\n")
 	for i := 1; i < 64; i++ {

@@ -109,6 +109,9 @@ func nowAt(t *testing.T, s *Store) spot {
 // from then on: whatever came of the commit, the root key that the store names when
 // it is opened next is kept, and the next rekey leaves one.
 func TestRekeyOnAFailingDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	failed := 0
 	for _, times := range []int{1, 2, 1 << 30} {
 		for nth := 0; ; nth++ {

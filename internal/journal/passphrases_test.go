@@ -23,6 +23,9 @@ const right, bad = "correct-horse-Battery", "incorrect-Horse-staple"
 func value(s string) keyturn.Value { return keyturn.NewValue([]byte(s)) }
 
 func TestPassphrase(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	s := journaltest.New(start)
 	p := journal.New(s, s.Now).Passphrases
 	var said strings.Builder
@@ -61,6 +64,9 @@ func TestPassphrase(t *testing.T) {
 }
 
 func TestPauseGrows(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	s := journaltest.New(start)
 	is(t, "set", journal.New(s, s.Now).Passphrases.Set(t.Context(), bob, value(right)), "")
 	looked := func(pass string) bool {

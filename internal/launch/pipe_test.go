@@ -220,6 +220,9 @@ func TestFilterFails(t *testing.T) {
 // A program left behind that holds the pipe does not hold us, silent, trickling
 // or flooding; what the child wrote is all there.
 func TestLeftBehind(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	for _, left := range []string{
 		"sleep 300 & echo $! >&2", "(while sleep 0.02; do echo more; done) & echo $! >&2", "yes & echo $! >&2",
 	} {

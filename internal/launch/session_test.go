@@ -61,6 +61,9 @@ func TestNoWayToTheTerminal(t *testing.T) {
 // program (its handler returns at once while a vfork is under way, in the parent
 // too). A key pressed then is lost without keyturn just the same.
 func TestKeysWithoutTerminal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	count := `n=0; trap 'n=$((n+1))' INT QUIT; sleep 1 & echo ready >"$READY"; while kill -0 $! 2>/dev/null; do wait $!; done; exit $n`
 	for _, test := range []struct {
 		script, keys string

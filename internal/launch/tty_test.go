@@ -325,6 +325,9 @@ func TestRedirected(t *testing.T) {
 // In a pipeline the terminal stays with the others, until the child asks for it
 // as a password prompt does.
 func TestPromptInPipeline(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	for _, redirect := range []string{"stdin", "stdout"} {
 		s := newScreen(t, driver{Args: sh(`sleep 0.3; exec 3</dev/tty; stty -echo <&3; printf "password:" >/dev/tty; read x <&3; stty echo <&3; echo "got $x" >/dev/tty; sleep 0.3; printf ready >/dev/tty; while [ ! -e "$DONE" ]; do sleep 0.05; done`)})
 		done := filepath.Join(t.TempDir(), "done")

@@ -310,6 +310,9 @@ func TestTooLarge(t *testing.T) {
 
 // TestBounded fills an unfinished occurrence with removed bytes.
 func TestBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	const gap = 3 << 20
 	m, _ := newMatcher(t, Needle{[]byte(secret), "x"})
 	for _, filler := range []string{"\x1b[31m", "\n", "\r\n    ", "\x1b]0;title\x07", "\x1b(B"} {

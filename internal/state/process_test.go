@@ -134,6 +134,9 @@ func wholeness(t *testing.T, db *DB) int {
 }
 
 func TestProcesses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	t.Parallel()
 	db, dir := create(t, Options{})
 	writers(t, dir, "")
@@ -148,6 +151,9 @@ func TestProcesses(t *testing.T) {
 // TestShortProcesses has the store opened and closed all the time, so that often
 // nobody else has it open: the WAL is recovered and taken over.
 func TestShortProcesses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	t.Parallel()
 	first, dir := create(t, Options{})
 	_ = first.Close()
@@ -183,6 +189,9 @@ func writers(t *testing.T, dir, mode string) {
 }
 
 func TestKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	t.Parallel()
 	first, dir := create(t, Options{})
 	_ = first.Close()
@@ -224,6 +233,9 @@ func TestKilled(t *testing.T) {
 // TestRekeyProcesses writes and reads in three processes while two others give the
 // store new keys all the time.
 func TestRekeyProcesses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	t.Parallel()
 	db, dir := create(t, Options{})
 	for i := range 200 {
@@ -262,6 +274,9 @@ func TestRekeyProcesses(t *testing.T) {
 // TestRekeyKilled kills a rekey, and a writer beside it, at random moments; the next
 // goes on. Nothing is lost, and in the end nothing of the first keys is left.
 func TestRekeyKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	t.Parallel()
 	first, dir := create(t, Options{})
 	for i := range 300 {

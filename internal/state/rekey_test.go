@@ -60,6 +60,9 @@ func ciphertexts(t testing.TB, db *DB) (out [][]byte) {
 // TestRekey gives a store another root key and other keys: it says what it said, also
 // to who had it open all the time, and nothing of before is left in its files.
 func TestRekey(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	t.Parallel()
 	db, dir := sample(t)
 	big := strings.Repeat("large ", 5000)
@@ -181,6 +184,9 @@ func reopenWith(t testing.TB, dir string, keyfunc Keyfunc) *DB {
 // TestRekeyCut cancels a Rekey at each of its transactions: everything can be read
 // and written between, by others too, and the next one goes on.
 func TestRekeyCut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	t.Parallel()
 	db, dir := sample(t)
 	for i := range 200 {

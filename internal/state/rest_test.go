@@ -154,6 +154,9 @@ func traces(files map[string][]byte, gone [][]byte) (n int) {
 // TestShredLeavesNothing destroys versions in a store that was written to and
 // fro, so that its pages have been split, merged and moved.
 func TestShredLeavesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	t.Parallel()
 	db, dir := create(t, Options{})
 	ctx := t.Context()
@@ -259,6 +262,9 @@ func isCode(err error, c keyturn.Code) bool { return err != nil && keyturn.AsErr
 // TestPruneLog drops the data of records, while others append: hashes, tree and the
 // rest stay, and nothing of the data is left.
 func TestPruneLog(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	t.Parallel()
 	db, dir := create(t, Options{})
 	if n, err := db.PruneLog(t.Context(), 10); n != 0 || err != nil {

@@ -19,6 +19,9 @@ import (
 // TestSnapshot copies a store while four processes and this one write to it: each
 // copy is whole, and holds all that was acknowledged before it.
 func TestSnapshot(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	t.Parallel()
 	db, dir := sample(t)
 	put(t, db, "shared", "n", "1")

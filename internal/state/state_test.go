@@ -81,6 +81,9 @@ func put(t testing.TB, db *DB, name string, fields ...string) keyturn.Info {
 }
 
 func TestPlatform(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	t.Parallel()
 	platformtest.Run(t, func(t *testing.T) platformtest.Harness {
 		db, dir := create(t, Options{})

@@ -84,9 +84,13 @@ func New(t testing.TB) *Machine {
 }
 
 // At makes a machine in a folder that is there: its real path, links followed. The folder
-// is the caller's to remove; folders that are in it already stay as they are.
+// is the caller's to remove; folders that are in it already stay as they are. With -short
+// the test is skipped.
 func At(t testing.TB, root string) *Machine {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts the whole program many times: -short leaves it out")
+	}
 	m := &Machine{t: t, Root: root, Home: filepath.Join(root, "home"), Store: filepath.Join(root, "store"),
 		Work: filepath.Join(root, "work"), Temp: filepath.Join(root, "tmp")}
 	bin := t.TempDir() // not below Root: nothing there is the program's doing

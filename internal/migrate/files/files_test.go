@@ -359,6 +359,9 @@ func FuzzRewrite(f *testing.F) {
 
 // TestLarge: a file at the limits takes seconds at most, whatever its shape.
 func TestLarge(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	const n = 2500
 	long := strings.Repeat("x", 1000)
 	for what, c := range map[string]struct{ name, data string }{

@@ -74,6 +74,9 @@ func want(t *testing.T, doing string, err error, code keyturn.Code, hint string)
 // TestErrors: a server that is sealed, a token that is none or may not, a server
 // that is away, each by its code, through every method.
 func TestErrors(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	v := servers.VaultOnDisk(t)
 	p := open(t, configOf(v))
 	ref := keyturn.MustRef("vault/kv/app")

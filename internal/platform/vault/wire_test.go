@@ -107,6 +107,9 @@ func TestRetryAfter(t *testing.T) {
 // TestThrottledListing: each request of a listing is tried again by itself, so that a
 // throttle in the middle neither ends it nor has it name anything twice.
 func TestThrottledListing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	t.Parallel()
 	w := servers.NewWire(t)
 	var names []string

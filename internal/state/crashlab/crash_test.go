@@ -120,6 +120,9 @@ func (n *tally) again(ctx context.Context, after *lab, seed uint64) error {
 // half there, no value was handed out unannounced, and the log is whole.
 // KEYTURN_SOAK_IMAGES says how many images (2,000).
 func TestCrash(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	t.Parallel()
 	want, began := soak(t, 2000), time.Now()
 	var n tally

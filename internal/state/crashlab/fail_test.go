@@ -35,6 +35,9 @@ func (b *broken) fail(op crashlab.Op) error {
 // every kind: the error says what happened, what is there fits it, nothing that was
 // acknowledged is lost by a crash, and the next try works.
 func TestDiskFails(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	t.Parallel()
 	for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EIO} {
 		for name, c := range changes {
@@ -204,6 +207,9 @@ func (l *lab) afterwards(ctx context.Context, where string) error {
 // TestDiskStaysFull fills the disk for good: everything that changes the store is
 // refused and says so, and what is there can be read.
 func TestDiskStaysFull(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	t.Parallel()
 	var full atomic.Bool
 	l := newLab(baseFiles(t), 1, crashlab.Faults{Fail: func(op crashlab.Op) error {

@@ -277,6 +277,9 @@ func (l *lab) these(ctx context.Context, steps []step) error {
 // TestCrashPlanted plants bugs: the lab that finds nothing wrong in the program
 // must find each of them.
 func TestCrashPlanted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	caught, skipped := 0, 0
 	for _, p := range plants {
 		t.Run(p.name, func(t *testing.T) {

@@ -109,6 +109,7 @@ func folder(t testing.TB) string {
 // Postgres starts a PostgreSQL of the system's packages, in a folder of its own.
 func Postgres(t testing.TB) *Database {
 	t.Helper()
+	short(t)
 	initdb, postgres := program("initdb"), program("postgres")
 	d := &Database{Kind: "postgresql", Admin: "admin", Password: rand.Text(), t: t, client: program("psql"), Plugin: "postgresql-database-plugin",
 		Creation: `CREATE ROLE "{{name}}" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}';`}
@@ -130,6 +131,7 @@ func Postgres(t testing.TB) *Database {
 // MariaDB starts a MariaDB of the system's packages, in a folder of its own.
 func MariaDB(t testing.TB) *Database {
 	t.Helper()
+	short(t)
 	install, server := program("mariadb-install-db", "mysql_install_db"), program("mariadbd", "mysqld")
 	d := &Database{Kind: "mariadb", Admin: "admin", Password: rand.Text(), t: t, client: program("mariadb", "mysql"), Plugin: "mysql-database-plugin",
 		Creation: `CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}';`}

@@ -27,9 +27,18 @@ import (
 	"time"
 )
 
-// Program returns the path of a server that was built.
+// short skips a test that needs a real server, where -short is given.
+func short(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a real server: -short leaves it out")
+	}
+}
+
+// Program returns the path of a server that was built. With -short the test is skipped.
 func Program(t testing.TB, name string) string {
 	t.Helper()
+	short(t)
 	_, file, _, _ := runtime.Caller(0)
 	sum := sha256.New()
 	for _, f := range []string{"go.mod", "go.sum"} {

@@ -17,6 +17,9 @@ import (
 
 // TestLoginIsTriedAgain: where the server has not begun with it, and only there.
 func TestLoginIsTriedAgain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	for status, want := range map[int]int64{412: 3, 429: 3, 472: 3, 473: 3, 503: 3, 500: 1, 502: 1, 400: 1, 403: 1} {
 		var asked, looked atomic.Int64
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

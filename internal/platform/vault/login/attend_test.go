@@ -97,6 +97,9 @@ func TestAttend(t *testing.T) {
 
 // TestAttendDown: while the server is away it is tried again, and told once.
 func TestAttendDown(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	v := servers.VaultDev(t)
 	v.Kill()
 	now := time.Now()

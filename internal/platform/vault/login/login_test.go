@@ -142,6 +142,9 @@ func secondFactor(t *testing.T, v *servers.Vault) func() string {
 // TestSecondFactor: where the real server asks for a passcode a person is asked for
 // it, once more where it is wrong, and nobody else is.
 func TestSecondFactor(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a second or two: -short leaves it out")
+	}
 	v := servers.VaultDev(t)
 	now := secondFactor(t, v)
 	right := inputs("username", "anna", "password", "kt-fake-password")
