@@ -2,6 +2,7 @@ package keyturn_test
 
 import (
 	"go/ast"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -50,5 +51,36 @@ func TestSecurityPage(t *testing.T) {
 	}
 	if promises < 20 || named < promises {
 		t.Errorf("%d promises with %d tests: the page is not read as it is written", promises, named)
+	}
+}
+
+// TestDocsNameFiles: a Go file or a folder of internal/ that a page names in backquotes is
+// there. Paths are from the root or below internal/; a file may be named without its folder.
+func TestDocsNameFiles(t *testing.T) {
+	there := map[string]bool{}
+	for _, f := range sources(t) {
+		below := strings.TrimPrefix(f.path, "internal/")
+		there[f.path], there[below], there[path.Base(f.path)] = true, true, true
+		for dir := path.Dir(f.path); dir != "."; dir = path.Dir(dir) {
+			there[dir] = true
+		}
+	}
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`(internal/[a-z_/]+|(?:[a-z_]+/)*[a-z_]+\\.go)`")
+	found := 0
+	for _, page := range append(pages, "CONTRIBUTING.md") {
+		for i, line := range readLines(t, page) {
+			for _, m := range named.FindAllStringSubmatch(line, -1) {
+				if found++; !there[strings.TrimSuffix(m[1], "/")] {
+					t.Errorf("%s:%d: there is no %s", page, i+1, m[1])
+				}
+			}
+		}
+	}
+	if found < 10 {
+		t.Errorf("only %d files are named: are the pages read as they are written?", found)
 	}
 }

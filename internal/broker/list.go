@@ -36,11 +36,10 @@ func (b *Broker) listMounts(ctx context.Context, c *call, op keyturn.ListMounts)
 	return out, nil
 }
 
-// listSecrets yields the names that the caller may list, and what else is known of
-// those that the caller may describe. A folder tells nothing more: it is there where
-// the caller may list everything in it, or a name in it. It is NotFound where the
-// caller may see nothing, and the prefix is no part of the platform that could hold
-// secrets.
+// listSecrets yields the secrets that the caller may list, with details of those that the
+// caller may describe. It yields a folder where the caller may list everything in it, or a
+// name in it, and no details of a folder. The listing ends with NotFound where the caller
+// may see nothing and the platform has no such folder.
 func (b *Broker) listSecrets(ctx context.Context, c *call, op keyturn.ListSecrets) (keyturn.Result, error) {
 	m, err := b.Mounts.Mount(op.Under.Mount())
 	if err != nil {
@@ -226,8 +225,8 @@ func (s sight) orNothing(ctx context.Context, under keyturn.Prefix, list iter.Se
 	}
 }
 
-// keeps reports whether an empty folder could hold secrets: the platform lists it one
-// level above.
+// keeps reports whether the folder above lists this one. Then this folder is empty, and
+// not missing.
 func (s sight) keeps(ctx context.Context, under keyturn.Prefix) bool {
 	name := strings.TrimSuffix(strings.TrimPrefix(under.String(), keyturn.Scheme), "/")
 	if !s.m.ListsLevels() || !s.mayAll(name) {

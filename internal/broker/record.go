@@ -123,10 +123,9 @@ func recordedAtEnd[T any](b *Broker, c *call, seq iter.Seq2[T, error]) iter.Seq2
 		func(last error) { b.Log.Later(context.Background(), c.outcome(nil, last)) })
 }
 
-// once returns seq with each error passed through tell, to be ranged over one time. When
-// the caller is done, ended gets the last error, also one that the caller went on
-// after. A panic of seq becomes the last error; a panic of the caller's loop stays the
-// caller's.
+// once returns seq for one use, with each of its errors passed through tell. At the end it
+// calls ended with the last error, even if the caller went on after that error. A panic of
+// seq becomes the last error; a panic of the caller's loop stays the caller's.
 func once[T any](seq iter.Seq2[T, error], tell func(error) error, ended func(last error)) iter.Seq2[T, error] {
 	var begun atomic.Bool
 	return func(yield func(T, error) bool) {

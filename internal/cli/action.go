@@ -31,7 +31,7 @@ func commandCommand(c *command, list keyturn.Administration) *cobra.Command {
 	return top
 }
 
-// group is the command of some words that actions begin with, below that of the
+// actionGroup is the command of some words that actions begin with, below that of the
 // words before the last.
 func actionGroup(groups map[string]*cobra.Command, list keyturn.Administration, name string) *cobra.Command {
 	if g := groups[name]; g != nil {

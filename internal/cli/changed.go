@@ -28,7 +28,7 @@ func wrote(c *command, op keyturn.Op, res *keyturn.Changed, said string, next ..
 	return nil
 }
 
-// named is a secret and its version in a sentence.
+// namedVersion is a secret and its version in a sentence.
 func namedVersion(c *command, info keyturn.Info) string {
 	name := c.Bold(keyturn.Clean(info.Ref.Short()))
 	if info.Version != "" {

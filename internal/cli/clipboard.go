@@ -21,7 +21,7 @@ import (
 
 const maxCopied = time.Hour // longest that a value may stay on the clipboard
 
-// copySecret puts one field on the clipboard and takes it off again: after the time
+// copyField puts one field on the clipboard and takes it off again: after the time
 // that --copy says, or as soon as the person interrupts. The store is closed while
 // it waits.
 func copyField(c *command, cmd *cobra.Command, o getOptions) error {

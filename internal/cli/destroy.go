@@ -85,7 +85,7 @@ func destroySecret(ctx context.Context, c *command, s *session.Session, o destro
 	return wrote(c, op, res, "destroyed "+o.what())
 }
 
-// sure asks, naming exactly what goes. What does not exist is told before.
+// sureToDestroy asks, naming exactly what goes. What does not exist is told before.
 func sureToDestroy(ctx context.Context, c *command, s *session.Session, o destroyOptions) error {
 	question := "Destroy " + o.what()
 	if len(o.versions) == 0 {

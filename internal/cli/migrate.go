@@ -296,7 +296,7 @@ func stored(p *migrate.Plan, out *migrate.Outcome) string {
 	return "stored " + migrate.Counted(n, "value") + " in " + name + " version " + keyturn.Clean(out.Secret.Version) + ", read back and compared"
 }
 
-// wrote says which files were written, and to a caller who may take that back, how.
+// filesWritten says which files were written, and to a caller who may take that back, how.
 func filesWritten(files string, out *migrate.Outcome) string {
 	if !out.MayTakeBack {
 		return "wrote " + files

@@ -10,8 +10,8 @@ const runKind = "run-command"
 // unnamed is the operation of a command line that names no command.
 const unnamed = "parse-command"
 
-// operations names each command's operation in the JSON of an error. What has no
-// name here is named by what failed.
+// operations names each command's operation in the JSON of an error. A command
+// that is missing here reports the operation that failed.
 var operations = map[string]string{
 	"approve":          keyturn.ApproveRequest{}.Kind(),
 	"approve list":     keyturn.ListRequests{}.Kind(),
@@ -56,5 +56,5 @@ var operations = map[string]string{
 	"version":          "show-version",
 }
 
-// Named reports whether errors of a command, "audit list", name its operation.
+// NamesOperation reports whether errors of a command, "audit list", name its operation.
 func NamesOperation(path string) bool { return operations[path] != "" }

@@ -90,8 +90,8 @@ func interrupted(home string) *keyturn.Error {
 		"the same command goes on: keyturn store restore BACKUP --identity KEYFILE --replace\nor move the files back, and then delete that folder")
 }
 
-// cutShort returns err, or, where err says that there is no store and a killed restore is
-// the reason, the error of interrupted.
+// cutShort returns err. Where err says that there is no store because a restore was killed,
+// it returns the error of interrupted instead.
 func cutShort(home string, err error) error {
 	if e := interrupted(home); e != nil && errors.Is(err, keyturn.NotFound) {
 		return e.Because(err)

@@ -7,8 +7,8 @@ import (
 	"github.com/keyturn/keyturn"
 )
 
-// Some may write a secret and not look at it. What is there then comes from as much
-// as they may see, and nothing of it is let go unasked.
+// A caller may be allowed to write a secret and not to read it. A put then uses what
+// little the caller may read, and drops no field without being told to.
 
 // Hidden is the cause of the NotFound of a Get whose version is there, and cannot be
 // read: deleted, or destroyed.

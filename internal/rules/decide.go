@@ -38,8 +38,8 @@ type Sink struct {
 	HTTP  *HTTPRequest
 	Mount string // written to a secret of this mount
 	To    string // with Mount: the path of that secret
-	// Within tells that it goes nowhere: it is compared, and only what is the same
-	// comes out. Who may use it in any way may do that.
+	// Within is set where the value does not leave the broker: it is compared, and only
+	// which fields are the same comes out. Whoever may use the value in any way may do that.
 	Within bool
 }
 

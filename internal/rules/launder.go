@@ -16,19 +16,20 @@ type Opening struct {
 	Why  string // for people, without a full stop
 }
 
-// Launders reports whether the write of a secret's value from one path to another
-// would open it: whether somebody who has no reveal at from would have it at to, or
-// could have a command show it there, and could neither reveal it nor have a command
-// show it at from. A command shows what it is given where its template lets the
-// caller run what they like (Lint says of which that is so); people may use any.
-// Somebody is anybody that rules and groups name, each with up to all claims of
-// OIDC that they name, and any person, agent or service besides. Who may see it
-// after approvals only counts where approvals are harder to get at from, or where
-// a never forbids it there. What a project's file forbids binds from only: it ends
-// with the project's folder.
+// Launders reports whether copying a secret's value from one path to another lets
+// somebody see the value who could not see it before.
 //
-// A rule says so, and then it is no laundering, where it lets actor use from and
-// names to under mounts by a pattern below a mount: mounts: ["prod/web/*"].
+//   - Whoever may reveal the value sees it, and so does whoever may use it in a command
+//     that shows what it is given. Such is a command whose template lets the caller run
+//     what they like (Lint says which); people may use any command.
+//   - Everybody counts whom rules and groups name, with any of the OIDC claims that they
+//     name, and any other person, agent or service.
+//   - Somebody who needs approvals to see the value at to counts only where from needs
+//     more of them, or where a never forbids it at from.
+//   - What a project's file forbids counts at from only: it ends with the project's folder.
+//
+// It is no laundering where a rule allows the copy: a rule that lets actor use from and
+// names to under mounts by a pattern below a mount, such as mounts: ["prod/web/*"].
 func (s *Set) Launders(actor keyturn.Actor, from, to string, remote bool) (Opening, bool) {
 	if s == nil || from == to || !canonical(from) || !canonical(to) || s.saysSo(actor, from, to) {
 		return Opening{}, false
@@ -129,14 +130,15 @@ func (g grade) and(h grade) grade {
 // way is what the rules say of one way to see a value: at from, and at to.
 type way struct{ from, to grade }
 
-// part is what the rules say of somebody, or of one of the things that they are: of
-// revealing first, then of each command that shows what it is given.
+// part is what the rules say of a caller, or of one of the names that a caller has. Its
+// first way is revealing; each other way is a command that shows what it is given.
 type part struct {
 	who  string
 	ways []way
 }
 
-// with is somebody who is both. One without ways is nobody in particular.
+// with merges the rules for p and for q, for a caller who is both. A part without ways
+// changes nothing.
 func (p part) with(q part) part {
 	switch {
 	case len(p.ways) == 0:
@@ -151,15 +153,15 @@ func (p part) with(q part) part {
 	return out
 }
 
-// being is any of a kind by a name.
+// being is with under the name of q: any caller of the kind p that is called q.
 func (p part) being(q part) part {
 	out := p.with(q)
 	out.who = q.who
 	return out
 }
 
-// perhaps is an agent that may be another one: what that one is forbidden is
-// forbidden to it, and what it may it may not.
+// perhaps is p as an agent that may turn out to be q: what is forbidden to q is forbidden
+// to it, but what q may do it may not.
 func (p part) perhaps(q part) part {
 	out := part{who: p.who + ", perhaps " + q.who, ways: slices.Clone(p.ways)}
 	for i, w := range q.ways {
@@ -173,7 +175,8 @@ func (p part) perhaps(q part) part {
 	return out
 }
 
-// opens is the way by which p sees at to what it does not see at from; -1 for none.
+// opens returns the index of the first way by which p sees the value at to and does not
+// see it at from; -1 for none.
 // To reveal at to is new to who could only use it at from; to have a command show it
 // there is new to who had no way at all. Who is free may do what no rule speaks of.
 func (p part) opens(free bool) int {
@@ -226,7 +229,7 @@ func (p part) opening(i int, from, to string) Opening {
 	return o
 }
 
-// key is all of a part that matters to opens.
+// key holds everything that decides what opens returns: parts with equal keys are merged.
 func (p part) key() string {
 	var b []byte
 	for _, w := range p.ways {

@@ -28,8 +28,8 @@ func (db *DB) write(ctx context.Context, do func(*tx, *rows.Top) error) error {
 	return db.transaction(ctx, true, do)
 }
 
-// transaction is write, which need not be durable. Do changes the head as it
-// changes the rows that the head stands for.
+// transaction is write where the caller chooses whether the commit is synced to the disk.
+// do changes the head together with the rows that the head stands for.
 func (db *DB) transaction(ctx context.Context, durable bool, do func(*tx, *rows.Top) error) error {
 	var t *tx
 	err := db.locked(ctx, func(conn sqlite.Conn) error {

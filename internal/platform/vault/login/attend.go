@@ -23,10 +23,10 @@ const (
 	longest  = 30 * time.Second       // between two tries to do what failed
 )
 
-// Attend makes the token that is kept now live on until ctx ends, at two thirds of
-// what it has left each time: what it made at the server (a lease) ends with it. A
-// login that somebody else makes meanwhile does not change which token that is. Where
-// it does not live on, tell is called once, when it has less left than need, or an
+// Attend renews the token that is kept now until ctx ends, each time after two thirds of
+// what the token has left, because leases that were made with it end with it. Another
+// login meanwhile does not change which token is renewed. Where the token cannot be
+// renewed, Attend calls tell once, as soon as the token has less left than need, or an
 // hour.
 func (k *Kept) Attend(ctx context.Context, need time.Duration, tell func(End)) {
 	t, err := k.Load(ctx)

@@ -59,7 +59,7 @@ func ended(t platform.Token, now time.Time) bool {
 	return !t.Expires.IsZero() && !now.Before(t.Expires)
 }
 
-// within reports whether less than one part of so many is left of the life of t.
+// within reports whether less than 1/parts of the life of t is left.
 func within(t platform.Token, now time.Time, parts int) bool {
 	return !t.Expires.IsZero() && t.Expires.Sub(now) < t.Expires.Sub(t.Issued)/time.Duration(parts)
 }
@@ -119,9 +119,9 @@ func (k *Kept) Forget(ctx context.Context, t platform.Token) error {
 	return k.Keeper.Forget(ctx, t)
 }
 
-// Close waits, up to a limit, for a renewal that is under way; where little is left of the
-// token's life for as long as a renewal may take, since of one that the server made and
-// nobody kept the next command knows nothing.
+// Close waits up to limit for a renewal that is under way. Where little is left of the
+// token's life it waits for as long as a renewal may take: the next command would know
+// nothing of a token that the server renewed and nobody kept.
 func (k *Kept) Close(limit time.Duration) {
 	k.mu.Lock()
 	if k.busy && within(k.token, k.now(), 6) {

@@ -1,5 +1,6 @@
-// Package policy reads and judges the text of Vault's policies, and writes the least
-// policy for a secret. It is pure: the caller passes in which engines are mounted.
+// Package policy reads the text of Vault's policies (policy.go), judges them (lint.go),
+// and writes the least policy for a secret (least.go). It is pure: the caller passes in
+// which engines are mounted.
 //
 // Facts about policies are from
 // https://developer.hashicorp.com/vault/docs/concepts/policies.
