@@ -65,6 +65,9 @@ type Config struct {
 	Remember func(rules.Rule) (where string, err error)
 	// RuleLine is a rule in one line, as Remember writes it.
 	RuleLine func(rules.Rule) (string, error)
+	// Actions lists what platforms can do that no other platform can: it says which texts
+	// of an action are addresses, statements or secrets.
+	Actions []keyturn.Administration
 	// Home is keyturn's own folder, which no operation has a file written into; "" where
 	// there is none.
 	Home string
@@ -153,7 +156,7 @@ func (b *Broker) Do(ctx context.Context, op keyturn.Op) (keyturn.Result, error) 
 func (b *Broker) receive(ctx context.Context, op keyturn.Op) (*call, error) {
 	c := &call{id: keyturn.NewID(b.Now()), from: keyturn.CallOf(ctx)}
 	formErr := c.take(op) // first, so that the attempt of nobody is recorded too
-	secretErr := holdsSecret(c.op)
+	secretErr := b.holdsSecret(c.op)
 	c.bare = secretErr != nil // whatever it is refused for
 	var err error
 	if c.actor, err = b.WhoIs(ctx); err != nil {

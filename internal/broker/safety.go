@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
+	"sync"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/backup"
@@ -18,11 +20,11 @@ import (
 // no operation has files written among those of the store. Doors hold these rules too,
 // where that lets them say more; this is where they are kept.
 
-// holdsSecret refuses an action with a password in one of its texts, and a backup for a
-// recipient that is not a public key. Its errors are Invalid and repeat nothing of what
-// they refuse. It looks up nothing: neither the mount nor the inputs of the action, so
-// that it treats texts of every kind alike.
-func holdsSecret(op keyturn.Op) error {
+// holdsSecret refuses an action with a password in one of its texts or with a plain text
+// where a secret is taken, and a backup for a recipient that is not a public key. Its errors
+// are Invalid and repeat nothing of what they refuse. It looks up nothing about the mount:
+// what an input takes is what the lists of actions say, for whatever platform.
+func (b *Broker) holdsSecret(op keyturn.Op) error {
 	switch op := op.(type) {
 	case keyturn.PlatformAction:
 		for _, text := range []string{op.Mount, op.Action, op.Out} {
@@ -35,15 +37,20 @@ func holdsSecret(op keyturn.Op) error {
 				return passwordIn("this action", u.Name)
 			}
 		}
+		kinds := b.inputKinds(op.Action)
 		for _, name := range slices.Sorted(maps.Keys(op.Args)) {
 			where := "this action"
-			if inputName.MatchString(name) {
+			if inputName().MatchString(name) {
 				where = "--" + name
 			}
-			for _, text := range append([]string{name}, op.Args[name]...) {
-				if !keyturn.PlainText(text) {
+			texts := op.Args[name]
+			for _, text := range append([]string{name, strings.Join(texts, " ")}, texts...) {
+				if !plainAs(kinds[name], text) {
 					return passwordIn(where, text)
 				}
+			}
+			if slices.Contains(kinds[name], keyturn.InputSecret) || kinds[name] == nil && namesSecret().MatchString(name) {
+				return keyturn.E(keyturn.Invalid, where+" is not a reference", "write the reference of a secret, MOUNT/NAME#FIELD; what it holds is used unseen")
 			}
 		}
 	case keyturn.BackupStore:
@@ -53,7 +60,7 @@ func holdsSecret(op keyturn.Op) error {
 		for i, key := range op.Recipients {
 			// A public key is one line; a comment behind one of SSH could hold a
 			// private key.
-			if keyturn.Clean(key) != key || privateKey.MatchString(key) {
+			if keyturn.Clean(key) != key || privateKey().MatchString(key) {
 				return keyturn.E(keyturn.Invalid, fmt.Sprintf("recipient %d is not a public key for a backup", i+1),
 					"write one that begins with age1, ssh-ed25519 or ssh-rsa, never a private key")
 			}
@@ -64,11 +71,38 @@ func holdsSecret(op keyturn.Op) error {
 	return nil
 }
 
+// inputKinds returns what the inputs of an action take, by their names: of every platform
+// that has an action of that name.
+func (b *Broker) inputKinds(action string) map[string][]keyturn.InputKind {
+	kinds := map[string][]keyturn.InputKind{}
+	for _, list := range b.Actions {
+		for _, a := range list.Actions {
+			for _, in := range a.Inputs {
+				if a.Name == action {
+					kinds[in.Name] = append(kinds[in.Name], in.Kind)
+				}
+			}
+		}
+	}
+	return kinds
+}
+
+// plainAs reports whether a text holds no password, as what it is: an address, statements,
+// or any other text. One of which no list says what it is counts as all of them.
+func plainAs(kinds []keyturn.InputKind, text string) bool {
+	all := len(kinds) == 0
+	return keyturn.PlainText(text) &&
+		(!all && !slices.Contains(kinds, keyturn.InputAddress) || keyturn.PlainAddress(text)) &&
+		(!all && !slices.Contains(kinds, keyturn.InputStatements) || keyturn.PlainStatements(text))
+}
+
 var (
+	// namesSecret matches the name of an input that says that it takes a secret.
+	namesSecret = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)passw|secret|token|credential|share`) })
 	// inputName matches the name of an input, which is fit to be shown.
-	inputName = regexp.MustCompile(`^[a-z][a-z-]{0,62}$`)
+	inputName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z-]{0,62}$`) })
 	// privateKey matches what private keys of age, of its plugins and of SSH have in them.
-	privateKey = regexp.MustCompile(`(?i)SECRET-KEY|AGE-PLUGIN-|PRIVATE KEY`)
+	privateKey = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)SECRET-KEY|AGE-PLUGIN-|PRIVATE KEY`) })
 )
 
 func passwordIn(where, text string) error {
@@ -90,7 +124,7 @@ func bareForm(op keyturn.Op) json.RawMessage {
 		if checkMount(o.Mount) == nil {
 			bare.Mount = o.Mount
 		}
-		if actionName.MatchString(o.Action) {
+		if actionName().MatchString(o.Action) {
 			bare.Action = o.Action
 		}
 		op = bare
@@ -116,9 +150,10 @@ func (b *Broker) checkFiles(op keyturn.Op) error {
 	hint := "name a file elsewhere"
 	within := durable.Within
 	var paths []string
+	whole := true // the door has made them absolute
 	switch op := op.(type) {
 	case keyturn.RenderTemplate:
-		paths = append(paths, op.Out)
+		paths, whole = append(paths, op.Out), false
 	case keyturn.PlatformAction:
 		paths = append(paths, op.Out)
 	case keyturn.RevertMigration:
@@ -137,6 +172,10 @@ func (b *Broker) checkFiles(op keyturn.Op) error {
 	for _, path := range paths {
 		if path == "" {
 			continue
+		}
+		// What stands behind a link and ".." is another folder to the system than to Clean.
+		if whole && (!filepath.IsAbs(path) || filepath.Clean(path) != path) {
+			return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' is not the whole path of a file", "name it from the root, without '..'")
 		}
 		full, err := filepath.Abs(path)
 		if err != nil {

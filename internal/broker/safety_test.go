@@ -158,6 +158,40 @@ func TestPasswordInAnAction(t *testing.T) {
 	}
 }
 
+// What the lists of actions say about an input decides how its text is looked at: an
+// address and statements closely, a name or a document only for an address in it, and
+// where a secret is taken no plain text passes.
+func TestTextsOfKnownActions(t *testing.T) {
+	list := []keyturn.Administration{{Actions: []keyturn.Action{{Name: "known", Inputs: []keyturn.Input{
+		{Name: "url", Kind: keyturn.InputAddress}, {Name: "sql", Kind: keyturn.InputStatements}, {Name: "password", Kind: keyturn.InputSecret},
+		{Name: "about", Kind: keyturn.InputText}, {Name: "file", Kind: keyturn.InputFile}, {Name: "id", Kind: keyturn.InputText},
+	}}}}}
+	known := func(name string, texts ...string) keyturn.PlatformAction {
+		return keyturn.PlatformAction{Mount: "nosuch", Action: "known", Args: map[string][]string{name: texts}}
+	}
+	for _, op := range []keyturn.PlatformAction{
+		known("url", "host=db user=a\npassword="+dbSecret), known("url", "admin/"+dbSecret+"@orcl"), known("url", "//admin:"+dbSecret+"@db/x"),
+		known("sql", "ALTER ROLE x PASSWORD '"+dbSecret+"'"), known("sql", "ALTER ROLE x PASSWORD", "'"+dbSecret+"'"),
+		known("about", "see https://a:"+dbSecret+"@h/"), known("password", dbSecret),
+		{Mount: "nosuch", Action: "unknown", Args: map[string][]string{"share": {dbSecret}}},
+	} {
+		w := newWorld(t, func(c *broker.Config) { c.Actions = list })
+		w.no(keyturn.Invalid, op)
+		all := w.everything()
+		for what, needle := range needles(t, op, dbSecret) {
+			if strings.Contains(all, needle) {
+				t.Errorf("%v: %s is kept", op.Args, what)
+			}
+		}
+	}
+	for _, op := range []keyturn.PlatformAction{
+		known("id", "auth/userpass/login/anna@example.com/h5d2"), known("about", "team:anna@example.com, token=default"),
+		known("sql", "UPDATE u SET token = NULL"), known("file", "path \"secret/data/people/anna@example.com/*\" {}\n# https://medium.com/@x"),
+	} {
+		newWorld(t, func(c *broker.Config) { c.Actions = list }).no(keyturn.NotFound, op) // for the mount alone
+	}
+}
+
 // The command line says so early; who goes around it is told the same.
 func TestPasswordInAnActionIsTold(t *testing.T) {
 	w := newWorld(t)
@@ -222,6 +256,11 @@ func TestOwnFolder(t *testing.T) {
 	paths := []string{filepath.Join(home, "x"), filepath.Join(home, "sub", "x"), filepath.Join(home, "new", "x"), filepath.Join(other, "..", "home", "x")}
 	if os.Symlink(home, filepath.Join(other, "link")) == nil && os.Symlink(filepath.Join(home, "x"), filepath.Join(other, "file")) == nil {
 		paths = append(paths, filepath.Join(other, "link", "x"), filepath.Join(other, "file"))
+	}
+	if os.Symlink(filepath.Join(home, "sub"), filepath.Join(other, "sub")) == nil {
+		w := newWorld(t, func(c *broker.Config) { c.Home = home })
+		w.no(keyturn.Invalid, keyturn.BackupStore{To: other + "/sub/../x", Passphrase: true}) // home/x to the system
+		w.no(keyturn.Invalid, keyturn.BackupStore{To: "x", Passphrase: true})
 	}
 	writing := func(w *world, path string) map[string]keyturn.Op {
 		id, err := w.Seal(context.Background(), web, map[string]keyturn.Value{"value": keyturn.NewValue([]byte("v"))})

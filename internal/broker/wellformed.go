@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/keyturn/keyturn"
@@ -119,7 +120,7 @@ func checkCopy(op keyturn.CopySecret) error {
 
 // actionName matches an action's name: words, each of which is also a segment of the
 // path that rules decide about.
-var actionName = regexp.MustCompile(`^[a-z][a-z-]*( [a-z][a-z-]*)*$`)
+var actionName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z-]*( [a-z][a-z-]*)*$`) })
 
 // maxWrap is for how many seconds a wrapped secret can be opened, at most.
 const maxWrap = 24 * 60 * 60
@@ -138,7 +139,7 @@ func checkAction(op keyturn.PlatformAction) error {
 		}
 	}
 	switch {
-	case len(op.Action) > 100 || !actionName.MatchString(op.Action):
+	case len(op.Action) > 100 || !actionName().MatchString(op.Action):
 		return wrong("'"+keyturn.Clean(op.Action)+"' is not the name of an action", "")
 	case !op.On.IsZero() && op.On.Mount() != op.Mount:
 		return wrong("an action is about its own mount", "name a secret of "+op.Mount)

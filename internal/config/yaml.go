@@ -8,10 +8,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
-	"github.com/keyturn/keyturn"
 	yaml "go.yaml.in/yaml/v3"
+
+	"github.com/keyturn/keyturn"
 )
 
 // MaxFile is the largest configuration file, in bytes.
@@ -29,7 +31,7 @@ func (f file) errAt(line int, message, hint string) *keyturn.Error {
 	return keyturn.E(keyturn.Invalid, where+": "+message, hint)
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: line ([0-9]+): (.*)$`)
+var yamlLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^yaml: line ([0-9]+): (.*)$`) })
 
 // root parses data and returns its one mapping; nil for an empty document.
 func (f file) root(data []byte) (*yaml.Node, error) {
@@ -68,7 +70,7 @@ func (f file) root(data []byte) (*yaml.Node, error) {
 // could be a value.
 func (f file) syntax(err error) error {
 	line, what := 0, strings.TrimPrefix(err.Error(), "yaml: ")
-	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+	if m := yamlLine().FindStringSubmatch(err.Error()); m != nil {
 		line, _ = strconv.Atoi(m[1])
 		what = m[2]
 	}

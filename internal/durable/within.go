@@ -3,13 +3,18 @@ package durable
 import (
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Within reports whether a file is, or would be, below a folder, whatever links and
 // other names lead there. path is absolute. It is false where the folder does not exist.
 func Within(path, folder string) bool {
 	for range maxLinks {
-		if FolderWithin(filepath.Dir(path), folder) {
+		dir := filepath.Dir(path)
+		if i := strings.LastIndexByte(path, filepath.Separator); i > 0 {
+			dir = path[:i] // as it stands: to the system ".." behind a link is elsewhere
+		}
+		if FolderWithin(dir, folder) {
 			return true
 		}
 		to, err := os.Readlink(path) // which need not lead to anything yet
@@ -17,7 +22,10 @@ func Within(path, folder string) bool {
 			return false
 		}
 		if !filepath.IsAbs(to) {
-			to = filepath.Join(filepath.Dir(path), to)
+			if real, err := filepath.EvalSymlinks(dir); err == nil {
+				dir = real
+			}
+			to = dir + string(filepath.Separator) + to
 		}
 		path = to
 	}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -136,11 +137,13 @@ func urlPassword(value []byte) []byte {
 	return password
 }
 
-var assignment = regexp.MustCompile(`^(?:export |- )?["']?[A-Za-z_][A-Za-z0-9_.-]*["']?(?:=|\s*:\s+|\s+=\s+)([^=].*)$`)
+var assignment = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:export |- )?["']?[A-Za-z_][A-Za-z0-9_.-]*["']?(?:=|\s*:\s+|\s+=\s+)([^=].*)$`)
+})
 
 // assigned returns V from a line such as K=V, export K='V' or "k: V".
 func assigned(line []byte) (scalar []byte, ok bool) {
-	m := assignment.FindSubmatch(line)
+	m := assignment().FindSubmatch(line)
 	if m == nil {
 		return nil, false
 	}

@@ -45,7 +45,7 @@ func (p *Plan) redact() (*leak.Matcher, launch.Filter, error) {
 			continue
 		}
 		told[name] = true
-		if p.runner.Facts.Actor.Kind != keyturn.Agent {
+		if p.runner.Facts.Actor.Kind == keyturn.Person || p.runner.Facts.Actor.Kind == keyturn.ServiceKind {
 			p.say("note: the value of %s is %s to be redacted", keyturn.Clean(name), s.Reason)
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/document"
@@ -78,14 +79,14 @@ func dialect(q document.Quote, written []byte) string {
 		return ""
 	case bytes.Contains(written, []byte("$$")):
 		return "$$"
-	case q == document.Bare && bytes.IndexByte(written, '\\') >= 0, q == document.Double && oddEscape.Match(written):
+	case q == document.Bare && bytes.IndexByte(written, '\\') >= 0, q == document.Double && oddEscape().Match(written):
 		return "a backslash"
 	}
 	return ""
 }
 
 // oddEscape matches an escape that not every reader undoes; all of them know \n.
-var oddEscape = regexp.MustCompile(`\\[^n]`)
+var oddEscape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\[^n]`) })
 
 // list joins the first few names, for people.
 func list(names []string) string {

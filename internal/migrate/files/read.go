@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/document"
@@ -189,7 +190,9 @@ func (f *File) notice(line int, name, text string) {
 }
 
 // remark is a comment that looks like a setting: "# DB_PASSWORD=…".
-var remark = regexp.MustCompile(`^[ \t]*#[#\s]*(?:export[ \t]+|-[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*[=:][ \t]*(.*)$`)
+var remark = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[ \t]*#[#\s]*(?:export[ \t]+|-[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*[=:][ \t]*(.*)$`)
+})
 
 // comments adds a notice for each secret that was commented out: comments stay as they
 // are.
@@ -202,7 +205,7 @@ func (f *File) comments() {
 	}
 	n := 0
 	for line := range bytes.Lines(f.data) {
-		m := remark.FindSubmatch(bytes.TrimRight(line, "\r\n"))
+		m := remark().FindSubmatch(bytes.TrimRight(line, "\r\n"))
 		if n++; m == nil || inside[n] {
 			continue
 		}

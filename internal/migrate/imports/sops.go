@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"filippo.io/age"
@@ -245,14 +246,16 @@ func encrypted(name string, meta metadata) (func(keys []string) bool, error) {
 	}, nil
 }
 
-var encoded = regexp.MustCompile(`^ENC\[AES256_GCM,data:([^,]+),iv:([^,]+),tag:([^,]+),type:([a-z]+)\]$`)
+var encoded = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^ENC\[AES256_GCM,data:([^,]+),iv:([^,]+),tag:([^,]+),type:([a-z]+)\]$`)
+})
 
 // decrypt decrypts one value. An empty text is not encrypted.
 func decrypt(key []byte, text, path string) (any, bool) {
 	if text == "" {
 		return "", true
 	}
-	m := encoded.FindStringSubmatch(text)
+	m := encoded().FindStringSubmatch(text)
 	if m == nil {
 		return nil, false
 	}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // Leaning is the judgement of a value.
@@ -81,11 +82,19 @@ func Of(name string, value []byte) Verdict {
 const aToken = "a web token (JWT)"
 
 var (
-	webToken = regexp.MustCompile(`^eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*$`)
-	number   = regexp.MustCompile(`^[+-]?[0-9][0-9_.,:/]{0,7} ?(ms|s|sec|m|min|h|hr|d|w|[kmgKMG]i?[bB]?|b|B|%|px)?$`)
-	hostPort = regexp.MustCompile(`^(localhost|[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+|\[[0-9a-fA-F:]+\]|[a-z0-9-]+:[0-9]{1,5})(:[0-9]{1,5})?$`)
-	someHost = regexp.MustCompile(`^(localhost|(\*\.)?([a-zA-Z0-9-]+\.)+[a-zA-Z]{2,}|[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]{1,2})?|[0-9a-fA-F]{0,4}(:[0-9a-fA-F]{0,4}){2,7}(/[0-9]{1,3})?)$`)
-	pathLike = regexp.MustCompile(`^(~|\.{1,2})?(/[A-Za-z0-9._@-]+)+/?$`)
+	webToken = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*$`)
+	})
+	number = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[+-]?[0-9][0-9_.,:/]{0,7} ?(ms|s|sec|m|min|h|hr|d|w|[kmgKMG]i?[bB]?|b|B|%|px)?$`)
+	})
+	hostPort = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(localhost|[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+|\[[0-9a-fA-F:]+\]|[a-z0-9-]+:[0-9]{1,5})(:[0-9]{1,5})?$`)
+	})
+	someHost = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(localhost|(\*\.)?([a-zA-Z0-9-]+\.)+[a-zA-Z]{2,}|[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]{1,2})?|[0-9a-fA-F]{0,4}(:[0-9a-fA-F]{0,4}){2,7}(/[0-9]{1,3})?)$`)
+	})
+	pathLike = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(~|\.{1,2})?(/[A-Za-z0-9._@-]+)+/?$`) })
 )
 
 // prefixes begin the keys of well-known vendors, as the vendors document them.
@@ -112,7 +121,7 @@ func Certain(v []byte) string {
 			return "a key of " + p.vendor + " by its beginning"
 		}
 	}
-	if webToken.MatchString(s) {
+	if webToken().MatchString(s) {
 		return aToken
 	}
 	if password(s) {
@@ -148,7 +157,7 @@ func short(v []byte) string {
 	case "true", "false", "yes", "no", "on", "off", "enabled", "disabled", "t", "f", "y", "n":
 		return "a boolean"
 	}
-	if number.Match(v) {
+	if number().Match(v) {
 		return "a short number"
 	}
 	return ""
@@ -263,7 +272,7 @@ func plainAddress(v []byte) bool {
 	}
 	parts := strings.FieldsFunc(string(v), func(r rune) bool { return r == ',' || r == ' ' || r == ';' })
 	for _, part := range parts {
-		if someHost.MatchString(part) || hostPort.MatchString(part) && strings.Contains(part, ":") {
+		if someHost().MatchString(part) || hostPort().MatchString(part) && strings.Contains(part, ":") {
 			continue
 		}
 		u, err := url.Parse(part)
@@ -284,7 +293,7 @@ func plainAddress(v []byte) bool {
 	return len(parts) > 0
 }
 
-func isPath(v []byte) bool { return len(v) < 1024 && pathLike.Match(v) }
+func isPath(v []byte) bool { return len(v) < 1024 && pathLike().Match(v) }
 
 // random reports whether v looks random: 20 characters or more without a space, letters
 // and digits, with more entropy than words have.

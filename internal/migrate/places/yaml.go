@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -25,7 +26,7 @@ type File struct {
 	at     struct{ line, column, offset int }
 }
 
-var yamlLine = regexp.MustCompile(`line ([0-9]+)`)
+var yamlLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`line ([0-9]+)`) })
 
 // ReadYAML reads all documents of a file. It does not follow aliases, by which a small
 // file could grow large.
@@ -49,7 +50,7 @@ func ReadYAML(name string, data []byte) (y *File, err error) {
 		}
 		if err != nil {
 			line := 0
-			if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+			if m := yamlLine().FindStringSubmatch(err.Error()); m != nil {
 				line, _ = strconv.Atoi(m[1])
 			}
 			return nil, Bad(name, line, "the file is not valid YAML", "the parser's own words are not shown, since they may hold values")

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/keyturn/keyturn"
@@ -117,7 +118,7 @@ delivered is destroyed.`,
 // where AppRole is not enabled there.
 func appRoleOf(ctx context.Context, s *server, a platform.Act) (at, name string, err error) {
 	name = strings.ToLower(a.Args.Text("role")) // the server keeps names of roles in small letters
-	if !appRoleName.MatchString(name) {
+	if !appRoleName().MatchString(name) {
 		return "", "", keyturn.E(keyturn.Invalid, quoted(name)+" cannot be the name of a role", "use letters, digits, - . and _, and begin and end with a letter or digit")
 	}
 	at, err = appRolesAt(ctx, s, a)
@@ -142,7 +143,7 @@ func appRolesAt(ctx context.Context, s *server, a platform.Act) (string, error) 
 
 // appRoleName matches the names that the server takes for a role. For other names the
 // server says that there is no such path (https://developer.hashicorp.com/vault/api-docs/auth/approle).
-var appRoleName = regexp.MustCompile(`^\w([\w.-]*\w)?$`)
+var appRoleName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\w([\w.-]*\w)?$`) })
 
 // appRole is a role as the server returns it.
 type appRole struct {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/keyturn/keyturn"
@@ -385,7 +386,9 @@ func allowRole(ctx context.Context, s *server, at string, c connection, role str
 }
 
 // passwordClause matches the SQL that sets a password, and clauses that set none.
-var passwordClause = regexp.MustCompile(`(?i)\b(password|identified)\b(?:\s+(?:null|expire|history|reuse|require))?`)
+var passwordClause = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)\b(password|identified)\b(?:\s+(?:null|expire|history|reuse|require))?`)
+})
 
 // checkCreation refuses, as Invalid, statements that make no user with a password of its
 // own. It accepts all statements of a plugin that keyturn does not know.
@@ -397,7 +400,7 @@ func checkCreation(plugin, creation string) error {
 	if !strings.Contains(creation, "{{name}}") && !strings.Contains(creation, "{{username}}") {
 		return keyturn.E(keyturn.Invalid, "the statements make no user: neither {{name}} nor {{password}} is in them", example)
 	}
-	for _, m := range passwordClause.FindAllStringSubmatch(creation, -1) {
+	for _, m := range passwordClause().FindAllStringSubmatch(creation, -1) {
 		if strings.EqualFold(m[0], m[1]) { // and none of the words behind it that set no password
 			return keyturn.E(keyturn.Invalid, "the statements set a password that is not {{password}}, so that all users would have the same", example)
 		}

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/keyturn/keyturn"
@@ -56,7 +57,7 @@ func term(a api.Answer) platform.Term {
 
 // mysql is how the driver of MySQL and MariaDB writes what the database refuses
 // (https://github.com/go-sql-driver/mysql, MySQLError).
-var mysql = regexp.MustCompile(`Error \d+ \([0-9A-Z]{5}\): `)
+var mysql = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`Error \d+ \([0-9A-Z]{5}\): `) })
 
 // refusedTake adds what the refusal of a read means here. What the engine says of its
 // role, or of a database that it did not reach, leaves nothing that could be revoked.
@@ -78,7 +79,7 @@ func refusedTake(ref keyturn.Ref, path string, err error) error {
 	case of && api.Says(err, "failed to execute query"): // of PostgreSQL, all in one transaction
 		e.Code, e.Unknown = keyturn.Conflict, false
 		e.Message, e.Hint = "the database refuses the statements of the role "+role, look
-	case of && api.Matches(err, mysql.MatchString):
+	case of && api.Matches(err, mysql().MatchString):
 		e.Code, e.Unknown = keyturn.Conflict, false
 		e.Message = "the database refuses the statements of the role " + role
 		e.Hint = look + "\nthis kind of database undoes nothing: a user that the first of them made is still there, without a lease"
