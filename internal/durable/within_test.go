@@ -31,6 +31,20 @@ func TestWithin(t *testing.T) {
 			t.Errorf("%s: %v", path, got)
 		}
 	}
+	// A link behind another link leads on from where it is, and ".." goes up from there.
+	deep := filepath.Join(other, "e", "d", "r")
+	for _, err := range []error{os.MkdirAll(deep, 0o700), os.Symlink("../../../../own/rel", filepath.Join(deep, "g")),
+		os.Symlink("e/d/r", filepath.Join(other, "dm")), os.Symlink(filepath.Join(own, "sub"), filepath.Join(other, "sl")),
+		os.Symlink("sl/../via", filepath.Join(other, "vs"))} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{"dm/g", "vs", "sl/../a"} {
+		if !durable.Within(other+string(filepath.Separator)+path, own) {
+			t.Errorf("%s is not within", path)
+		}
+	}
 	if durable.Within(filepath.Join(dir, "nosuch", "a"), filepath.Join(dir, "nosuch")) {
 		t.Error("a file is within a folder that does not exist")
 	}
