@@ -56,7 +56,7 @@ servers: ## builds the real servers that tests need; ten minutes the first time
 # missing fails here, where 'make test' leaves its tests out and says so.
 real: build servers ## the longer tests, against real servers
 	KEYTURN_REAL=1 KEYTURN_SOAK=50 $(GO) test -count=1 -timeout 20m -run Kill -v ./internal/world
-	KEYTURN_REAL=1 $(GO) test -count=1 -shuffle=on -timeout 20m $(TESTFLAGS) ./...
+	KEYTURN_REAL=1 $(GO) test -count=1 -shuffle=on -timeout 30m $(TESTFLAGS) ./...
 	cd internal/migrate/oracle && $(GO) test ./... # compose's own library, in a module of its own
 
 bench: ## ratios, measured side by side in one run; takes a few minutes
