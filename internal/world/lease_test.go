@@ -172,7 +172,7 @@ func TestLeaseEnds(t *testing.T) {
 		"interrupted":   {"exec sleep 60", syscall.SIGINT, 130},
 		"terminated":    {"exec sleep 60", syscall.SIGTERM, 143},
 		"hung up":       {"exec sleep 60", syscall.SIGHUP, 129},
-		"child ignores": {"trap '' TERM; sleep 0.5; exit 3", syscall.SIGTERM, 3},
+		"child ignores": {"trap '' TERM; sleep 2; exit 3", syscall.SIGTERM, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cmd, stderr, _ := l.begin(s.script)
