@@ -66,8 +66,9 @@ type Config struct {
 	// RuleLine is a rule in one line, as Remember writes it.
 	RuleLine func(rules.Rule) (string, error)
 	// Actions lists what platforms can do that no other platform can: it says which texts
-	// of an action are addresses, statements or secrets.
-	Actions []keyturn.Administration
+	// of an action are addresses, statements or secrets. It is asked only for an action; nil: no
+	// list is known.
+	Actions func() []keyturn.Administration
 	// Home is keyturn's own folder, which no operation has a file written into; "" where
 	// there is none.
 	Home string

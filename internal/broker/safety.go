@@ -75,7 +75,10 @@ func (b *Broker) holdsSecret(op keyturn.Op) error {
 // that has an action of that name.
 func (b *Broker) inputKinds(action string) map[string][]keyturn.InputKind {
 	kinds := map[string][]keyturn.InputKind{}
-	for _, list := range b.Actions {
+	if b.Actions == nil {
+		return kinds
+	}
+	for _, list := range b.Actions() {
 		for _, a := range list.Actions {
 			for _, in := range a.Inputs {
 				if a.Name == action {

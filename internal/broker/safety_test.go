@@ -175,7 +175,7 @@ func TestTextsOfKnownActions(t *testing.T) {
 		known("about", "see https://a:"+dbSecret+"@h/"), known("password", dbSecret),
 		{Mount: "nosuch", Action: "unknown", Args: map[string][]string{"share": {dbSecret}}},
 	} {
-		w := newWorld(t, func(c *broker.Config) { c.Actions = list })
+		w := newWorld(t, func(c *broker.Config) { c.Actions = func() []keyturn.Administration { return list } })
 		w.no(keyturn.Invalid, op)
 		all := w.everything()
 		for what, needle := range needles(t, op, dbSecret) {
@@ -188,7 +188,7 @@ func TestTextsOfKnownActions(t *testing.T) {
 		known("id", "auth/userpass/login/anna@example.com/h5d2"), known("about", "team:anna@example.com, token=default"),
 		known("sql", "UPDATE u SET token = NULL"), known("file", "path \"secret/data/people/anna@example.com/*\" {}\n# https://medium.com/@x"),
 	} {
-		newWorld(t, func(c *broker.Config) { c.Actions = list }).no(keyturn.NotFound, op) // for the mount alone
+		newWorld(t, func(c *broker.Config) { c.Actions = func() []keyturn.Administration { return list } }).no(keyturn.NotFound, op) // for the mount alone
 	}
 }
 
