@@ -15,6 +15,7 @@
 //	project.go   Project, ParseProject, its Digest, and Diff
 //	find.go      where the files are: LoadOperator, FindProject
 //	read.go      reading one, with owner and mode checked
+//	pin.go       what of an operator's file the store pins: its Digest, and how texts differ
 //	remember.go  Remember: adding a rule without touching the rest
 //	entries.go   what each file adds, for 'keyturn config check'
 package config

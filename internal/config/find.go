@@ -95,7 +95,7 @@ func LoadOperator(l Locations) (*Operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Unchecked = unchecked
+	o.Text, o.Unchecked = string(data), unchecked
 	return o, nil
 }
 

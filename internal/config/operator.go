@@ -15,6 +15,7 @@ func Platforms() []string { return []string{"local", "vault", "aws", "azure", "g
 // Operator is the operator's file: it decides.
 type Operator struct {
 	File   string // absolute, where it was read from a file
+	Text   string // what was read, where it was read from a file
 	Mounts []Mount
 	Groups []Group
 	Rules  []Rule

@@ -163,7 +163,11 @@ func oneMore(before, after *Operator, text string) bool {
 // withoutLines is o with its first n rules and no line numbers.
 func withoutLines(o *Operator, n int) Operator {
 	c := *o
-	c.confirmLine, c.Notify.Line = 0, 0
+	c.confirmLine, c.Notify.Line, c.Audit.identifiersLine = 0, 0, 0
+	c.Audit.Forward = slices.Clone(o.Audit.Forward)
+	for i := range c.Audit.Forward {
+		c.Audit.Forward[i].Line = 0
+	}
 	c.Rules, c.Groups, c.Mounts = make([]Rule, n), slices.Clone(o.Groups), slices.Clone(o.Mounts)
 	copy(c.Rules, o.Rules)
 	for i := range c.Rules {

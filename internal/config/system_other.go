@@ -14,3 +14,5 @@ func checkFile(string, fs.FileInfo, int) error { return nil }
 func checkFolder(string, string, fs.FileInfo) error { return nil }
 
 func lockFolder(string) (unlock func(), err error) { return func() {}, nil }
+
+func ofRoot(fs.FileInfo) bool { return false }

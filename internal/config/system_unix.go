@@ -40,6 +40,13 @@ func checkFolder(path, folder string, info fs.FileInfo) error {
 	return nil
 }
 
+// ofRoot reports whether what is at a path belongs to root, and nobody else may write to it.
+// A link's own mode says nothing.
+func ofRoot(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Uid == 0 && (info.Mode().Type() == fs.ModeSymlink || info.Mode().Perm()&0o022 == 0)
+}
+
 // lockFolder keeps other processes from changing the file meanwhile, as far as
 // the file system can lock; it leaves nothing behind.
 func lockFolder(folder string) (unlock func(), err error) {

@@ -3,7 +3,8 @@
 //	approvals.go    operations that wait for an approval, and the approvals given
 //	passphrases.go  the passphrases that approvers prove themselves with
 //	candidates.go   values, sealed until the one put that they are for
-//	trust.go        projects' files and operators' files that people have accepted
+//	trust.go        projects' files that people have accepted
+//	machine.go      the operator's file that is pinned, the person's environment, the folder
 //	compares.go     how many fields agents and services have compared
 //	leases.go       credentials that keyturn had a platform make
 //	migrations.go   files that a migration claims, and (texts.go) what they held
@@ -41,6 +42,7 @@ type Journal struct {
 	Passphrases Passphrases
 	Candidates  Candidates
 	Trust       Trust
+	Machines    Machines
 	Compares    Compares
 	Leases      Leases
 	Migrations  Migrations
@@ -58,6 +60,7 @@ func New(items Items, now func() time.Time) Journal {
 		Candidates:  Candidates{now: now, rows: table[candidate]{items: items, kind: candidateKind, name: "a sealed candidate"}},
 		Trust: Trust{projects: table[pin]{items: items, kind: projectKind, name: "the trust in a project"},
 			configs: table[struct{}]{items: items, kind: configKind, name: "a known configuration"}},
+		Machines: Machines{table[Machine]{items: items, kind: machineKind, name: "what the store knows of this machine"}},
 		Compares: Compares{now: now, rows: table[[]spent]{items: items, kind: compareKind, name: "the budget of compares"}},
 		Leases: Leases{now: now, rows: table[LeaseRow]{items: items, kind: leaseKind, name: "the journal of leases", hint: "the secrets themselves are whole",
 			id: func(r LeaseRow) string { return r.ID }}},
@@ -71,6 +74,16 @@ func New(items Items, now func() time.Time) Journal {
 // approvals, sealed values, and what people trust. A restored store starts without
 // them, since an approval may have been used, or a trust withdrawn, after the backup.
 func Pending() []string { return []string{requestKind, candidateKind, projectKind, configKind} }
+
+// ForgetMachine removes what is known of the machine, for a store that comes to another
+// one. It reports whether an operator's file was pinned.
+func (j Journal) ForgetMachine(ctx context.Context) (pinned bool, err error) {
+	have, err := j.Machines.Get(ctx)
+	if err != nil && !errors.Is(err, keyturn.Corrupt) {
+		return false, err
+	}
+	return have.Config != nil, j.Machines.rows.drop(ctx, machineID)
+}
 
 // table is the rows of one kind. Each row is a T, kept as JSON.
 type table[T any] struct {

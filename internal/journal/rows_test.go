@@ -37,7 +37,12 @@ func TestRows(t *testing.T) {
 	draw(id, "candidate", err)
 	_, _, err = j.Trust.Pin(ctx, "/p/keyturn.yaml", []keyturn.Binding{{Name: "A", Ref: a}})
 	is(t, "pin", err, "")
-	is(t, "use a configuration", j.Trust.UseConfig(ctx, "/k.yaml"), "")
+	is(t, "machine", j.Machines.Change(ctx, func(m *journal.Machine) error {
+		m.Config, m.Env = &journal.ConfigPin{Path: "/k.yaml", Digest: "d", Text: "rules: []\n"}, []string{"HOME=/home/anna"}
+		m.Folder = &journal.Folder{Path: "/home/anna/s", Inode: 7}
+		return nil
+	}), "")
+	is(t, "nothing new of the machine", j.Machines.Change(ctx, func(*journal.Machine) error { return nil }), "")
 	is(t, "compare", j.Compares.Take(ctx, "agent:coder", []keyturn.Ref{a}, 2), "")
 	is(t, "lease", j.Leases.Ask(ctx, keyturn.LeaseInfo{ID: "l1", Ref: a, By: "user:anna", Target: "there", Run: true}, "p1"), "")
 	_, err = j.Leases.Give(ctx, "l1", "native", time.Hour, true, []string{"f"})
@@ -61,8 +66,8 @@ func TestRows(t *testing.T) {
 	want := []string{
 		`candidate ID of candidate {"ref":"kt://local/a","owner":"user:anna","data":{"f":"eDw="}} 2026-01-25T10:00:00Z`,
 		`compare all [{"time":"2026-01-24T10:00:00Z","caller":"agent:coder","secrets":["local/a"],"fields":2}] 2026-01-25T10:00:00Z`,
-		`config /k.yaml {} 0001-01-01T00:00:00Z`,
 		`lease l1 {"id":"l1","ref":"kt://local/a","native":"native","by":"user:anna","target":"there","state":"revoking","began":"2026-01-24T10:00:00Z","seconds":3600,"expires":"2026-01-24T11:00:00Z","renewable":true,"fields":["f"],"run":true,"tries":1,"next":"2026-01-24T10:01:00Z"} 0001-01-01T00:00:00Z`,
+		`machine this {"config":{"path":"/k.yaml","digest":"d","text":"rules: []\n"},"env":["HOME=/home/anna"],"folder":{"path":"/home/anna/s","inode":7}} 0001-01-01T00:00:00Z`,
 		`migration list [{"id":"m1","by":"user:anna","ref":"kt://local/a","fields":["f"],"files":[{"path":"/p/.env","mode":"0600"}],"phase":"stored","began":"2026-01-24T10:00:00Z"}] 0001-01-01T00:00:00Z`,
 		`migration-texts m1 [{"before":"Rj14","after":"Rj0="}] 0001-01-01T00:00:00Z`,
 		`project /p/keyturn.yaml {"path":"/p/keyturn.yaml","pinned":[{"name":"A","ref":"kt://local/a"}]} 0001-01-01T00:00:00Z`,
@@ -70,5 +75,37 @@ func TestRows(t *testing.T) {
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
+	}
+}
+
+// Rows of an earlier keyturn, by the path of the operator's file alone, are read until one
+// file is pinned.
+func TestFormerConfigs(t *testing.T) {
+	s := journaltest.New(start)
+	j, ctx := journal.New(s, s.Now), t.Context()
+	for _, path := range []string{"/k.yaml", "/home/anna/k.yaml"} {
+		is(t, "an old row", s.UpdateItem(ctx, "config", path, func(it keyturn.Item) (keyturn.Item, error) {
+			it.Body = []byte(`{}`)
+			return it, nil
+		}), "")
+	}
+	got, err := j.Trust.FormerConfigs(ctx)
+	if slices.Sort(got); err != nil || !slices.Equal(got, []string{"/home/anna/k.yaml", "/k.yaml"}) {
+		t.Fatal(got, err)
+	}
+	is(t, "drop", j.Trust.DropFormerConfigs(ctx), "")
+	if got, err := j.Trust.FormerConfigs(ctx); err != nil || len(got) > 0 {
+		t.Error(got, err)
+	}
+	for _, want := range []bool{false, true, false} {
+		if want {
+			is(t, "pin", j.Machines.Change(ctx, func(m *journal.Machine) error { m.Config = &journal.ConfigPin{Path: "/k.yaml"}; return nil }), "")
+		}
+		if pinned, err := j.ForgetMachine(ctx); err != nil || pinned != want {
+			t.Error(pinned, err)
+		}
+	}
+	if m, err := j.Machines.Get(ctx); err != nil || m.Config != nil {
+		t.Error(m, err)
 	}
 }

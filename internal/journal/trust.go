@@ -13,7 +13,8 @@ const (
 )
 
 // Trust keeps what people have accepted once: the references that a project's file may
-// ask for, and the operator's files that agents and services are judged by.
+// ask for. Which operator's file counts for agents and services, Machines keeps; Trust has
+// the paths of those that an earlier keyturn knew by their paths alone.
 type Trust struct {
 	projects table[pin]      // by the path of the project's file
 	configs  table[struct{}] // by the path of the operator's file
@@ -47,12 +48,23 @@ func (t Trust) Pin(ctx context.Context, path string, set []keyturn.Binding) (bef
 	return before, known, t.projects.put(ctx, path, pin{Path: path, Pinned: set})
 }
 
-// UseConfig makes an operator's file known, durably.
-func (t Trust) UseConfig(ctx context.Context, path string) error {
-	return t.configs.put(ctx, path, struct{}{})
+// FormerConfigs returns the paths of the operator's files that an earlier keyturn knew. They
+// count until a person uses the store: then one file is pinned, and these are dropped.
+func (t Trust) FormerConfigs(ctx context.Context) (paths []string, err error) {
+	all, err := t.configs.all(ctx)
+	for _, r := range all {
+		paths = append(paths, r.id)
+	}
+	return paths, err
 }
 
-// KnowsConfig reports whether a person has used an operator's file.
-func (t Trust) KnowsConfig(ctx context.Context, path string) (bool, error) {
-	return t.configs.has(ctx, path)
+// DropFormerConfigs drops what FormerConfigs returns.
+func (t Trust) DropFormerConfigs(ctx context.Context) error {
+	paths, err := t.FormerConfigs(ctx)
+	for _, p := range paths {
+		if err == nil {
+			err = t.configs.drop(ctx, p)
+		}
+	}
+	return err
 }
