@@ -93,6 +93,9 @@ const (
 	// Untrusted is of Denied: no person has accepted what a project's file asks for, as
 	// Error.Asks says. TrustProject answers it.
 	Untrusted Reason = "untrusted"
+	// ConfigChanged is of Denied: the operator's file is not the one that a person has
+	// accepted, so that agents and services may do nothing. UseConfig of a person answers it.
+	ConfigChanged Reason = "config-changed"
 	// GivenToken is of Conflict: a logout would revoke a token that its login did not
 	// make. Logout.Given or Logout.Keep answers it.
 	GivenToken Reason = "given-token"

@@ -19,7 +19,7 @@ var kinds = []Op{
 	RunCommand{}, UseSecret{}, RenderTemplate{},
 	CopySecret{}, DiffSecrets{}, WriteSecret{}, SealValues{},
 	MigrateSecrets{}, ResumeMigration{}, RevertMigration{}, FinishMigration{}, ForgetMigration{}, ListMigrations{},
-	ShowTrust{}, TrustProject{}, UseConfig{}, ListRequests{}, ApproveRequest{},
+	ShowTrust{}, TrustProject{}, UseConfig{}, AdoptStore{}, ListRequests{}, ApproveRequest{},
 	CreateStore{}, ListRecords{}, VerifyLog{}, ExportLog{}, MakeCheckpoint{}, PruneLog{},
 	PlatformAction{},
 	RekeyStore{}, BackupStore{}, UnlockStore{}, LockStore{}, RestoreStore{},
@@ -170,10 +170,15 @@ type TrustProject struct {
 	Pinned []Binding `json:"pinned"`
 }
 
-// UseConfig makes an operator's configuration file known to the store: agents and
-// services are judged by known files only, whatever they bring along.
+// UseConfig pins an operator's configuration file: agents and services are judged by it
+// and by no other, whatever they bring along, and only as long as it means the same.
 type UseConfig struct {
-	Path string `json:"path"` // absolute
+	Path string `json:"path"` // absolute; "" for no file: agents and services may do nothing
+	// Digest is of what the file means; "" for no file.
+	Digest string `json:"digest,omitempty"`
+	// Env is the person's environment, in which commands of agents and services are
+	// found and run: "NAME=value", of a few names. Nil keeps the one before.
+	Env []string `json:"env,omitempty"`
 }
 
 // ListRequests asks for the requests that wait for a person's yes.

@@ -28,6 +28,12 @@ type UnlockStore struct {
 // LockStore forgets what UnlockStore kept. For people only.
 type LockStore struct{}
 
+// AdoptStore says that the store in a folder is the store, and no copy that somebody has
+// put there: the store was made, or last adopted, in another one. For people only.
+type AdoptStore struct {
+	Path string `json:"path"` // of keyturn's own folder, absolute and without links
+}
+
 // RestoreStore is the record of a restored store that says where it comes from. It
 // is carried out by the program itself, since there is no door before there is a
 // store.
@@ -86,6 +92,10 @@ func (LockStore) Kind() string { return "lock-store" }
 func (LockStore) Verb() Verb   { return Administer }
 func (LockStore) Refs() []Ref  { return nil }
 
+func (AdoptStore) Kind() string { return "adopt-store" }
+func (AdoptStore) Verb() Verb   { return Administer }
+func (AdoptStore) Refs() []Ref  { return nil }
+
 func (RestoreStore) Kind() string { return "restore-store" }
 func (RestoreStore) Verb() Verb   { return Administer }
 func (RestoreStore) Refs() []Ref  { return nil }
@@ -110,4 +120,10 @@ type BackedUp struct {
 type Unlocked struct {
 	Receipt
 	Until time.Time // zero: locked
+}
+
+// Adopted answers AdoptStore.
+type Adopted struct {
+	Receipt
+	Path string
 }

@@ -35,6 +35,7 @@ type Record struct {
 	Op       json.RawMessage `json:"op,omitempty"`      // canonical form
 	OpHash   string          `json:"op_hash,omitempty"` // what an approval covers
 	Rule     string          `json:"rule,omitempty"`    // file and line, or "default"
+	Config   string          `json:"config,omitempty"`  // digest of the operator's file that judged; "" for none
 	Approval string          `json:"approval,omitempty"`
 	Reason   string          `json:"reason,omitempty"`
 

@@ -118,6 +118,9 @@ func Of(op keyturn.Op, res keyturn.Result, about About) (Document, error) {
 		doc = rekeyed(op, res, about.Store)
 	case *keyturn.BackedUp:
 		doc = backedUp(op, res, about.Store)
+	case *keyturn.Adopted:
+		doc = OfStore(op.Kind(), res.AuditID)
+		doc.Store, doc.Target = StoreOf(about.Store), "local "+res.Path
 	case *keyturn.Unlocked:
 		doc = unlocked(op, res, about.Store)
 	}

@@ -84,6 +84,7 @@ func samples(t *testing.T) map[string]struct {
 		{keyturn.RekeyStore{}, &keyturn.Rekeyed{Receipt: r}, "store target"},
 		{keyturn.BackupStore{}, &keyturn.BackedUp{Receipt: r, Path: "/b"}, "artifacts backup target"},
 		{keyturn.UnlockStore{}, &keyturn.Unlocked{Receipt: r}, "store"},
+		{keyturn.AdoptStore{Path: "/s"}, &keyturn.Adopted{Receipt: r, Path: "/s"}, "store target"},
 		{keyturn.LockStore{}, &keyturn.Unlocked{Receipt: r}, "store"},
 		{keyturn.Login{Mount: "vault"}, &keyturn.LoggedIn{Receipt: r, Target: "t", Instead: "VAULT_TOKEN", Left: keyturn.E(keyturn.Denied, "no", "")}, "login notices target"},
 		{keyturn.Logout{Mount: "vault"}, &keyturn.LoggedOut{Receipt: r, Target: "t", Err: keyturn.E(keyturn.Denied, "no", "")}, "errors login target"},

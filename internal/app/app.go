@@ -5,6 +5,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"github.com/keyturn/keyturn/internal/cli/term"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/home"
+	"github.com/keyturn/keyturn/internal/journal"
 	"github.com/keyturn/keyturn/internal/launch"
 	"github.com/keyturn/keyturn/internal/platform"
 	"github.com/keyturn/keyturn/internal/platform/local"
@@ -145,8 +147,8 @@ func (m machine) driverEnv(caller keyturn.Actor) platform.Env {
 	return platform.Env{Lookup: m.env, Now: m.Now, Caller: caller.Kind}
 }
 
-// facts reads the configuration and finds out who is calling.
-func (m machine) facts(how session.How) (session.Facts, error) {
+// caller finds out who is calling, and where keyturn's own folder is.
+func (m machine) caller(how session.How) (session.Facts, error) {
 	var f session.Facts
 	var err error
 	if f.Home, err = home.Path(how, m.env, m.Dir); err != nil {
@@ -156,19 +158,51 @@ func (m machine) facts(how session.How) (session.Facts, error) {
 	if how.Demo {
 		f.Actor = keyturn.Actor{Kind: keyturn.Person, Name: "you", Proof: "demonstration"}
 	}
+	return f, nil
+}
+
+// facts reads the configuration that the caller's own environment names, and finds out who
+// is calling. That configuration judges people; see stand for the others.
+func (m machine) facts(how session.How) (session.Facts, error) {
+	f, err := m.caller(how)
+	if err != nil {
+		return f, err
+	}
 	if f.Operator, err = config.LoadOperator(m.locations(how)); err != nil {
 		return f, err
 	}
-	if err := checkMounts(drivers(nil), f.Operator); err != nil {
+	return f, m.finish(how, &f)
+}
+
+// unopened returns what is known before the store is open: of people all, of agents and
+// services only who they are, and the system's file that only root can change.
+func (m machine) unopened(how session.How) (session.Facts, error) {
+	f, err := m.caller(how)
+	if err != nil {
 		return f, err
 	}
-	operatorFile := ""
-	if f.Operator != nil {
-		operatorFile = f.Operator.File
+	if f.Actor.Kind == keyturn.Person {
+		return m.facts(how)
 	}
 	if how.Home == "" {
+		f.Operator = home.Held(journal.Machine{})
+	}
+	return f, m.finish(how, &f)
+}
+
+// finish adds to f what follows from the operator's file: the project's file, mounts and
+// rules.
+func (m machine) finish(how session.How, f *session.Facts) (err error) {
+	if err := checkMounts(drivers(nil), f.Operator); err != nil {
+		return err
+	}
+	if how.Home == "" {
+		operatorFile := m.operatorPath(how)
+		if f.Operator != nil {
+			operatorFile = f.Operator.File
+		}
 		if f.Project, err = config.LoadProject(m.Dir, m.env("HOME"), operatorFile); err != nil {
-			return f, err
+			return err
 		}
 	}
 	env := m.driverEnv(f.Actor)
@@ -177,7 +211,7 @@ func (m machine) facts(how session.How) (session.Facts, error) {
 	}
 	f.Mounts = mountNames(drivers(nil), f.Operator, env)
 	f.Rules, err = rules.New(ruleInput(f.Operator, f.Project))
-	return f, err
+	return err
 }
 
 func ruleInput(o *config.Operator, p *config.Project) rules.Input {
@@ -229,20 +263,28 @@ func orNone(s string) string {
 	return keyturn.Clean(s)
 }
 
-// remember writes a rule into the operator's configuration; known tells of a file
-// that may be new.
-func (m machine) remember(how session.How, known func(file string) error) func(rules.Rule) (string, error) {
-	return func(r rules.Rule) (string, error) {
+// remember writes a rule into the operator's configuration, and finds out whether the file
+// is to be pinned again.
+func (m machine) remember(how session.How, st *standing) (remember func(rules.Rule) (string, error), repin func() (keyturn.UseConfig, bool)) {
+	var pins keyturn.UseConfig
+	var yes bool
+	remember = func(r rules.Rule) (string, error) {
 		path, err := m.locations(how).Target()
 		if err != nil {
+			return "", err
+		}
+		before, err := config.LoadOperator(config.Locations{Explicit: path})
+		if err != nil && !errors.Is(err, keyturn.Invalid) { // which there may be none of yet
 			return "", err
 		}
 		line, err := config.Remember(path, config.Rule(r.Source()))
 		if err != nil {
 			return "", err
 		}
-		return rules.Position{File: path, Line: line}.String(), known(path)
+		pins, yes, err = st.remembered(path, before)
+		return rules.Position{File: path, Line: line}.String(), err
 	}
+	return remember, func() (keyturn.UseConfig, bool) { return pins, yes }
 }
 
 func whoIs(a keyturn.Actor) func(context.Context) (keyturn.Actor, error) {

@@ -16,18 +16,20 @@ import (
 
 // open opens the store and puts the door before it.
 func (m machine) open(ctx context.Context, how session.How) (*session.Session, error) {
-	facts, err := m.facts(how)
+	facts, err := m.unopened(how)
 	if err != nil {
 		return nil, err
 	}
-	if err := expected(facts); err != nil {
-		return nil, err
+	if facts.Actor.Kind == keyturn.Person { // the others' configuration is not known yet
+		if err := expected(facts); err != nil {
+			return nil, err
+		}
 	}
 	store, err := m.folder(how, facts).Open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s, err := m.session(ctx, how, facts, store)
+	s, err := m.session(ctx, how, store)
 	if err != nil {
 		_ = store.Close()
 		return nil, err
@@ -42,7 +44,7 @@ func (m machine) folder(how session.How, facts session.Facts) home.Folder {
 
 // restore puts a backup in the place of the store, or only verifies it.
 func (m machine) restore(ctx context.Context, how session.How, o session.RestoreOptions) (session.Restored, error) {
-	facts, err := m.facts(how)
+	facts, err := m.unopened(how)
 	if err != nil {
 		return session.Restored{}, err
 	}
@@ -53,33 +55,57 @@ func (m machine) stateOptions() state.Options {
 	return state.Options{Writer: version(), Now: m.Now}
 }
 
-func (m machine) session(ctx context.Context, how session.How, facts session.Facts, store *home.Store) (*session.Session, error) {
-	db := store.DB()
-	log, forwarded := store.Log()
+func (m machine) session(ctx context.Context, how session.How, store *home.Store) (*session.Session, error) {
+	st, err := m.stand(ctx, how, store.Facts, store)
+	if err != nil {
+		return nil, err
+	}
+	place, err := store.Place()
+	if err != nil {
+		return nil, err
+	}
+	facts, db := st.facts, store.DB()
+	store.Facts = facts
+	log, forwarded, err := store.Log(ctx)
+	if err != nil {
+		return nil, err
+	}
 	ms := &mounts{db: db, drivers: drivers(db), operator: facts.Operator, known: facts.Mounts, env: m.driverEnv(facts.Actor)}
 	running := alive.In(filepath.Join(facts.Home, "running"))
-	var b *broker.Broker
-	b = broker.New(broker.Config{
+	remember, repin := m.remember(how, st)
+	b := broker.New(broker.Config{
 		Mounts: ms, Entrance: entrance{Environ: m.Environ, Err: m.Err, Login: how.Login, Desk: how.Desk, Person: facts.Actor.Kind == keyturn.Person},
-		Rules: facts.Rules, Withheld: ms.withheld, Log: log, Items: db, Home: facts.Home, Actions: Actions, Store: store, Holders: running,
-		WhoIs: whoIs(facts.Actor), Prover: session.Prover{Desk: how.Desk}, Remember: m.remember(how, func(file string) error {
-			_, err := b.Do(ctx, keyturn.UseConfig{Path: file})
+		Rules: facts.Rules, Judged: facts.Operator.Digest(), Bar: st.bar(how), Withheld: ms.withheld, Log: log, Items: db, Home: facts.Home, Actions: Actions,
+		Store: store, Holders: running, WhoIs: whoIs(facts.Actor), Prover: session.Prover{Desk: how.Desk}, Confirm: confirm(how),
+		Remember: remember, Repin: repin, PinOf: st.pinOf,
+		Adopt: func(ctx context.Context, op keyturn.AdoptStore) error {
+			err := store.Adopt(ctx, op)
+			if err == nil {
+				st.adopted.Store(true)
+			}
 			return err
-		}),
+		},
 		RuleLine:      func(r rules.Rule) (string, error) { return config.Rule(r.Source()).OneLine() },
 		ConfirmReveal: facts.Operator != nil && facts.Operator.Confirm != "",
 		Now:           m.Now,
 	})
-	if err := knownConfig(ctx, b, facts); err != nil {
-		forwarded()
-		return nil, err
+	if st.first && st.moved == nil {
+		if _, err := b.Do(ctx, st.pin.Now); err != nil {
+			forwarded()
+			return nil, err
+		}
+		st.pinned()
 	}
+	st.pin.Now.Env = home.TrustedEnv(m.env)
 	tidy := func(ctx context.Context) []string {
+		if st.closed() {
+			return nil
+		}
 		told := b.Tidy(ctx)
 		running.Sweep()
 		return told
 	}
-	return &session.Session{Service: b, Facts: facts, How: how, Tidy: tidy, Attend: ms.attend, Store: store.StoreFacts(), StoreState: store.State,
+	return &session.Session{Service: b, Facts: facts, How: how, Pin: st.pin, Notes: st.notes, Moved: st.moved, Adopt: place, Tidy: tidy, Attend: ms.attend, Store: store.StoreFacts(), StoreState: store.State,
 		Unfinished: []session.UnfinishedWork{store.Unfinished, store.Copies, ms.leftover}, Close: func() error {
 			ms.close()
 			err := b.Flush()
@@ -110,26 +136,9 @@ func (m machine) inspect(ctx context.Context, how session.How) (session.Inspecti
 	return home.Inspect(ctx, path, m.stateOptions()), nil
 }
 
-// knownConfig keeps an agent from choosing the rules it is judged by: it may use
-// those configuration files that a person has used with this store, and no
-// others, whatever variables it sets. A person's use makes a file known, and is
-// recorded. Who leaves all files out may do nothing by default, and whoever
-// approves what they ask for judges it again by files of their own.
-func knownConfig(ctx context.Context, b *broker.Broker, f session.Facts) error {
-	if f.Operator == nil {
-		return nil
-	}
-	known, err := b.KnowsConfig(ctx, f.Operator.File)
-	if err != nil || known {
-		return err
-	}
-	_, err = b.Do(ctx, keyturn.UseConfig{Path: f.Operator.File})
-	return err
-}
-
 // create makes the local store, and makes the operator's configuration known to it.
 func (m machine) create(ctx context.Context, how session.How, kind string) (session.Created, error) {
-	facts, err := m.facts(how)
+	facts, err := m.unopened(how)
 	if err != nil {
 		return session.Created{}, err
 	}
@@ -141,7 +150,7 @@ func (m machine) create(ctx context.Context, how session.How, kind string) (sess
 	if facts.Operator == nil {
 		return made, nil
 	}
-	s, err := m.session(ctx, how, facts, store)
+	s, err := m.session(ctx, how, store)
 	if err != nil {
 		return made, err
 	}

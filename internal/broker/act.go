@@ -86,7 +86,12 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 	case keyturn.DiffSecrets:
 		return b.diffSecrets(ctx, c, op)
 	case keyturn.UseConfig:
-		return &keyturn.Trusted{Receipt: c.receipt(nil)}, b.journal.Trust.UseConfig(ctx, op.Path)
+		return b.useConfig(ctx, c, op)
+	case keyturn.AdoptStore:
+		if b.Adopt == nil {
+			return nil, keyturn.E(keyturn.Unsupported, "there is no store of its own here", "")
+		}
+		return &keyturn.Adopted{Receipt: c.receipt(nil), Path: op.Path}, b.Adopt(ctx, op)
 	case keyturn.ShowTrust:
 		before, known, err := b.journal.Trust.Pinned(ctx, op.Path)
 		return &keyturn.Trusted{Receipt: c.receipt(nil), Known: known, Before: before}, err

@@ -249,6 +249,11 @@ func (b *Broker) approveRequest(ctx context.Context, c *call, op keyturn.Approve
 		if out.Rule, err = b.Remember(rule); err != nil {
 			return nil, err
 		}
+		if err := b.repin(ctx); err != nil {
+			e := *keyturn.AsError(err)
+			e.Hint = "its rule was written, at " + out.Rule + "; it holds after 'keyturn config trust'"
+			return nil, &e
+		}
 	}
 	if err := b.journal.Approvals.Raise(ctx, op.ID, r.Needs, rules.Needs.Most); err != nil {
 		return nil, err

@@ -53,6 +53,13 @@ type Config struct {
 	Rules  *rules.Set
 	Log    *audit.Log
 	Items  journal.Items
+	// Judged is the digest of the operator's file that Rules are from, for the record; ""
+	// where there is no file.
+	Judged string
+	// Bar refuses operations for a reason that lies in the whole session: the operator's
+	// file is not the pinned one, or the store is in a place that it does not know. Nil:
+	// there is none.
+	Bar func(op keyturn.Op) error
 	// WhoIs finds out who is calling; an error refuses the operation.
 	WhoIs  func(ctx context.Context) (keyturn.Actor, error)
 	Prover Prover
@@ -63,6 +70,18 @@ type Config struct {
 	Withheld func(mount string) error
 	// Remember adds a rule to the operator's configuration and says where.
 	Remember func(rules.Rule) (where string, err error)
+	// Repin returns, after Remember, what pins the file that it wrote to, where the file was
+	// the pinned one before or is the first one; nil: nothing is pinned.
+	Repin func() (op keyturn.UseConfig, yes bool)
+	// PinOf returns what UseConfig pins: nil where no file is to be pinned. standing is set
+	// where a file counts for agents and services already, without a pin. Where PinOf is
+	// nil, the operation's own words are pinned.
+	PinOf func(op keyturn.UseConfig) (pin *journal.ConfigPin, standing bool, err error)
+	// Confirm asks the person a question that takes a yes; an error is a no. Nil: nobody
+	// can be asked.
+	Confirm func(ctx context.Context, question string) error
+	// Adopt makes the place where the store is now its own; nil where there is no store.
+	Adopt func(ctx context.Context, op keyturn.AdoptStore) error
 	// RuleLine is a rule in one line, as Remember writes it.
 	RuleLine func(rules.Rule) (string, error)
 	// Actions lists what platforms can do that no other platform can: it says which texts
@@ -128,6 +147,11 @@ func (b *Broker) Do(ctx context.Context, op keyturn.Op) (keyturn.Result, error) 
 	c, err := b.receive(ctx, op)
 	if err != nil {
 		return nil, b.refuse(ctx, c, err)
+	}
+	if b.Bar != nil {
+		if err := b.Bar(c.op); err != nil {
+			return nil, b.refuse(ctx, c, err)
+		}
 	}
 	// 2: may they? Decided before anything is looked up.
 	if err := b.decide(c); err != nil {
@@ -204,10 +228,10 @@ func (c *call) take(op keyturn.Op) error {
 // announce records the intent of c and, for a composite operation, of all its
 // children, in one durable write.
 func (b *Broker) announce(ctx context.Context, c *call) error {
-	records := []keyturn.Record{c.intent()}
+	records := []keyturn.Record{b.intent(c)}
 	for _, child := range c.children {
 		child.approval = c.approval
-		records = append(records, child.intent())
+		records = append(records, b.intent(child))
 	}
 	return b.Log.Append(ctx, records...)
 }
@@ -254,7 +278,7 @@ func (b *Broker) conclude(ctx context.Context, c *call, res keyturn.Result, err 
 func (b *Broker) refuse(ctx context.Context, c *call, why error) error {
 	e := *keyturn.AsError(why)
 	if c.form != nil {
-		r := c.intent()
+		r := b.intent(c)
 		r.Phase, r.Code, r.Status = keyturn.Refusal, e.Code, "error"
 		if e.Code == keyturn.Denied {
 			r.Status = "denied"

@@ -47,7 +47,7 @@ func ops() map[string]keyturn.Op {
 		runs(dbPass, web), keyturn.UseSecret{Ref: db}, keyturn.RenderTemplate{Template: "a.tmpl", Secrets: []keyturn.Ref{dbPass, web}},
 		keyturn.WriteSecret{Ref: db}, keyturn.SealValues{Ref: db}, keyturn.CopySecret{From: db, To: copied, Verify: true}, keyturn.DiffSecrets{A: db, B: web},
 		keyturn.ShowTrust{Path: "/p/keyturn.yaml"}, keyturn.TrustProject{Path: "/p/keyturn.yaml", Pinned: []keyturn.Binding{{Name: "DB", Ref: db}}},
-		keyturn.UseConfig{Path: "/c/keyturn.yaml"}, keyturn.ListRequests{}, keyturn.ApproveRequest{ID: "nosuchid"}, keyturn.CreateStore{Store: "s", RootKey: "file"},
+		keyturn.UseConfig{Path: "/c/keyturn.yaml"}, keyturn.AdoptStore{Path: "/s"}, keyturn.ListRequests{}, keyturn.ApproveRequest{ID: "nosuchid"}, keyturn.CreateStore{Store: "s", RootKey: "file"},
 		keyturn.ListRecords{}, keyturn.VerifyLog{}, keyturn.ExportLog{}, keyturn.MakeCheckpoint{}, keyturn.PruneLog{Before: start.AddDate(-1, 0, 0)},
 		keyturn.RekeyStore{}, keyturn.BackupStore{To: "/b", Recipients: []string{"age189c98tdas4w38ja78llsd6eamych4ej24sfvr99m3zzmytk2g5ss40nfd2"}}, keyturn.UnlockStore{Seconds: 60}, keyturn.LockStore{}, keyturn.RestoreStore{Store: "s"},
 		keyturn.MigrateSecrets{Ref: db, Fields: []string{"password"}, Candidate: "x"}, keyturn.ResumeMigration{Ref: db, ID: "x"},

@@ -302,7 +302,7 @@ func (b *Broker) madeAnew(ctx context.Context, refs []keyturn.Ref) (made []keytu
 func (b *Broker) useLeases(ctx context.Context, c *call, takes map[keyturn.Ref]*call, answers map[keyturn.Ref]platform.Outcome) ([]keyturn.LeaseInfo, error) {
 	var intents []keyturn.Record
 	for _, take := range takes {
-		intents = append(intents, take.intent())
+		intents = append(intents, b.intent(take))
 	}
 	if err := b.Log.Append(ctx, intents...); err != nil {
 		return nil, err

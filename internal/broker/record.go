@@ -10,10 +10,10 @@ import (
 )
 
 // intent returns the record of what c is about to do.
-func (c *call) intent() keyturn.Record {
+func (b *Broker) intent(c *call) keyturn.Record {
 	actor := c.actor
 	r := keyturn.Record{ID: c.id, Phase: keyturn.Intent, Actor: &actor, Door: c.from.Door, Op: c.form,
-		OpHash: c.hash.String(), Rule: c.verdict.Where, Approval: c.approval, Reason: limit(keyturn.Clean(c.from.Reason), 500)}
+		OpHash: c.hash.String(), Rule: c.verdict.Where, Config: b.Judged, Approval: c.approval, Reason: limit(keyturn.Clean(c.from.Reason), 500)}
 	if c.bare {
 		r.Op, r.OpHash = bareForm(c.op), ""
 	}

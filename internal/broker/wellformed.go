@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,6 +36,12 @@ func wellFormed(op keyturn.Op) error {
 	case keyturn.RunCommand:
 		if len(op.Command) == 0 || op.Command[0] == "" {
 			return keyturn.E(keyturn.Invalid, "no command was given", "write it behind --, for instance: keyturn run -- npm start")
+		}
+	case keyturn.UseConfig:
+		for _, v := range op.Env {
+			if name, _, ok := strings.Cut(v, "="); !ok || name == "" || strings.ContainsRune(v, 0) {
+				return keyturn.E(keyturn.Invalid, "the environment of a person is written NAME=value", "")
+			}
 		}
 	case keyturn.PutSecret:
 		return checkPut(op)

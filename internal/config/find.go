@@ -31,6 +31,9 @@ func SystemFolder() string {
 	return "/etc"
 }
 
+// SystemFile returns the path of the system's operator's file, which need not exist.
+func SystemFile() string { return inFolder(SystemFolder()) }
+
 // Find returns the path of the operator's file: the explicit one, the user's or
 // the system's, the first that exists; "" if there is none. An explicit file that
 // does not exist is Invalid; one that cannot be looked at is an error, and not a

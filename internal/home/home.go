@@ -15,6 +15,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/journal"
 	"github.com/keyturn/keyturn/internal/rules"
 	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/state"
@@ -136,7 +137,15 @@ func (f Folder) Make(ctx context.Context, kind string) (session.Created, *Store,
 		return none, nil, err
 	}
 	op.RootKey = kind
-	if err := recordOwn(ctx, audit.New(s.db, f.Now), op.Store, op, f.Facts.Actor, d.Where()); err != nil {
+	if err := recordOwn(ctx, audit.New(s.db, f.Now), op.Store, op, f.Facts, d.Where()); err != nil {
+		_ = s.Close()
+		return none, nil, err
+	}
+	now, err := placeOf(f.Facts.Home)
+	if err == nil {
+		err = s.learn(ctx, &journal.Machine{}, now)
+	}
+	if err != nil {
 		_ = s.Close()
 		return none, nil, err
 	}

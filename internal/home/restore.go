@@ -161,10 +161,13 @@ func (r *restoring) refused(ctx context.Context, why error) error {
 	if err != nil {
 		return err
 	}
-	log, forwarded := there.Log()
+	log, forwarded, err := there.Log(ctx)
+	if err != nil {
+		return err
+	}
 	defer forwarded()
 	err = log.Append(context.WithoutCancel(ctx), keyturn.Record{ID: keyturn.NewID(r.Now()), Phase: keyturn.Refusal, Actor: &r.Facts.Actor, Door: "cli",
-		Op: form, OpHash: hash.String(), Code: keyturn.Denied, Status: "denied"})
+		Op: form, OpHash: hash.String(), Code: keyturn.Denied, Status: "denied", Config: r.Facts.Operator.Digest()})
 	if err != nil {
 		keyturn.AsError(why).Err = err
 	}
@@ -451,6 +454,13 @@ func (r *restoring) kind(ctx context.Context) (string, error) {
 // refused, or trust withdrawn. Passphrases of approvers stay, and so does what migrations
 // keep, which is nowhere else.
 func forget(ctx context.Context, db *state.DB) (n int, err error) {
+	pinned, err := journal.New(db, nil).ForgetMachine(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if pinned {
+		n++
+	}
 	for _, kind := range journal.Pending() {
 		var ids []string
 		for it, err := range db.Items(ctx, kind) {
@@ -486,6 +496,13 @@ func (r *restoring) settle(ctx context.Context, root [rootkey.Size]byte, at spot
 	if r.out.Forgotten, err = forget(ctx, db); err != nil {
 		return err
 	}
+	now, err := placeOf(r.Facts.Home)
+	if err != nil {
+		return err
+	}
+	if err := (&Store{Folder: r.Folder, db: db}).learn(ctx, &journal.Machine{}, now); err != nil {
+		return err
+	}
 	op := keyturn.RestoreStore{Store: r.manifest.Store, RootKey: at.Kind, Backup: r.out.Log, Made: r.manifest.Time.UTC(), Forgotten: r.out.Forgotten}
 	if r.found != nil {
 		op.Replaced, op.Unread, op.Forked = r.found.mark, r.found.mark == nil, r.found.forked
@@ -497,7 +514,7 @@ func (r *restoring) settle(ctx context.Context, root [rootkey.Size]byte, at spot
 		op.Earlier = verify.NotIn(own, r.found.told)
 	}
 	id := keyturn.NewID(r.Now())
-	if err := recordOwn(ctx, audit.New(db, r.Now), id, op, r.Facts.Actor, r.rule); err != nil {
+	if err := recordOwn(ctx, audit.New(db, r.Now), id, op, r.Facts, r.rule); err != nil {
 		return err
 	}
 	r.out.AuditID = id

@@ -24,6 +24,9 @@ func OnlyPeople(actor keyturn.Actor, op keyturn.Op) error {
 		what = "back up or restore the whole store"
 	case keyturn.UseConfig:
 		what = "choose the configuration " + keyturn.Clean(op.Path)
+		hint = "a person looks at it, and says 'keyturn config trust'"
+	case keyturn.AdoptStore:
+		what = "say that a store may be where it is"
 	case keyturn.Login:
 		if op.Method == "oidc" {
 			what = "log in on a login page"

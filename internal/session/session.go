@@ -5,6 +5,7 @@ package session
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,10 +57,17 @@ type How struct {
 	// Quiet is set where nobody is to be asked whether to go on, because the answer
 	// is for a program. Secrets are asked for all the same.
 	Quiet bool
+	Yes   bool // the person has said yes beforehand to what is asked where no passphrase is set
 	// Wait is how long Ask waits for an approval; zero: not at all.
 	Wait time.Duration
 
 	Login Login // of a login
+
+	// Trusting has the session accept the operator's file and do nothing else: then places
+	// that only the pinned file requires the log to be sent to may be out of reach.
+	Trusting bool
+	// Adopting has the session do nothing but to make the place where the store is its own.
+	Adopting bool
 
 	// The rest is for operations on the store as a whole.
 
@@ -90,6 +98,15 @@ type Session struct {
 	// Unfinished lists work that was cut short, beside migrations; each kind of such
 	// work has one function.
 	Unfinished []UnfinishedWork
+	// Pin is what the store has pinned of the operator's configuration, and what it would pin
+	// now.
+	Pin Pin
+	// Notes are sentences that the person should know before anything is done.
+	Notes []string
+	// Moved is why the store refuses all operations until a person adopts its place by
+	// Adopt; nil where it is where it was.
+	Moved *keyturn.Error
+	Adopt keyturn.AdoptStore
 	// Tidy ends what killed processes left behind, and returns a sentence about each.
 	// Call it once, before anything else is done.
 	Tidy func(ctx context.Context) []string
@@ -101,14 +118,20 @@ type Session struct {
 	Close func() error
 }
 
-// Facts are known without a store.
+// Facts are known without a store, but for what agents and services are judged by: which
+// operator's file that is, only the store knows. Without it Operator and Rules are of the
+// file that the caller's own environment names.
 type Facts struct {
 	Actor    keyturn.Actor    // who is calling
 	Home     string           // keyturn's own folder
-	Operator *config.Operator // nil where there is no such file
+	Operator *config.Operator // that judges; nil where there is no such file
 	Project  *config.Project  // nil where there is no such file
 	Rules    *rules.Set
 	Mounts   []string // names, sorted
+	// TrustedEnv is "NAME=value" of HOME, PATH, USER, LOGNAME and SHELL as the person had
+	// them who made the store or last said 'keyturn config trust'; PATH less relative and
+	// world-writable folders. Nil where no person has used the store yet, and without it.
+	TrustedEnv []string
 }
 
 // Do opens a session, runs f and closes the session, which writes what is still to be
@@ -119,10 +142,15 @@ func (p *Program) Do(ctx context.Context, how How, f func(ctx context.Context, s
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range s.Tidy(ctx) {
-		how.Desk.Say("keyturn: %s", keyturn.Clean(t))
+	if err = s.adopt(ctx); err == nil {
+		for _, t := range slices.Concat(s.Notes, s.Tidy(ctx)) {
+			how.Desk.Say("keyturn: %s", keyturn.Clean(t))
+		}
 	}
-	keep, err := f(ctx, s)
+	keep := false
+	if err == nil {
+		keep, err = f(ctx, s)
+	}
 	if keep && err == nil {
 		return s, nil
 	}
