@@ -53,7 +53,7 @@ func (m *Mount) Put(ctx context.Context, ref keyturn.Ref, put Put) (Change, erro
 		info, err := retried(ctx, m, func() (keyturn.Info, error) { return m.able.putter.Put(ctx, ref, next) })
 		if err == nil {
 			info.Fields = sorted(next.Values)
-			info, err = m.check(ref, info)
+			info, err = m.made(ref, info)
 			change := base.change(info)
 			change.Notice = notice
 			return change, err
@@ -321,7 +321,7 @@ func (m *Mount) Rollback(ctx context.Context, ref keyturn.Ref, to string) (Chang
 	}
 	pinned, err := ref.WithVersion(old)
 	if err != nil {
-		return Change{}, m.fault(ref, err, false)
+		return Change{}, m.broken(ref, "answered a version that cannot be one")
 	}
 	s, err := m.get(ctx, pinned)
 	if errors.Is(err, keyturn.NotFound) {
@@ -345,7 +345,7 @@ func (m *Mount) Rollback(ctx context.Context, ref keyturn.Ref, to string) (Chang
 	if err != nil {
 		return Change{}, m.fault(ref, err, true)
 	}
-	info, err = m.check(ref, info)
+	info, err = m.made(ref, info)
 	return b.change(info), err
 }
 
