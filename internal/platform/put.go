@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/keyturn/keyturn"
 )
@@ -174,7 +175,7 @@ func (m *Mount) baseOf(ref keyturn.Ref, s keyturn.Secret) (base, error) {
 func Vanish(ref keyturn.Ref, fields []string) error {
 	which := " fields that are there"
 	if len(fields) > 0 {
-		which = " the fields " + names(fields)
+		which = " the fields " + keyturn.Clean(strings.Join(fields, ", ")) // all: somebody may say yes to it
 	}
 	return keyturn.E(keyturn.Conflict, "this would remove from "+shown(ref)+which,
 		"say --merge to keep them, or --replace to let them go").About(ref).With(keyturn.WouldVanish)
