@@ -143,6 +143,7 @@ type call struct {
 
 // Do takes op through the door.
 func (b *Broker) Do(ctx context.Context, op keyturn.Op) (keyturn.Result, error) {
+	ctx = platform.Bounded(ctx)
 	// 1: who is calling, and what exactly do they ask
 	c, err := b.receive(ctx, op)
 	if err != nil {

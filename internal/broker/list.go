@@ -128,6 +128,10 @@ func (s sight) level(ctx context.Context, op keyturn.ListSecrets) iter.Seq2[keyt
 		for info, err := range s.seen(op.Under, s.ask(ctx, op.Under, true, op.Names)) {
 			if err == nil && info.IsFolder() && !s.mayAll(folderPath(info)) {
 				some, failed := s.showsAny(ctx, info)
+				if platform.IsCut(failed) { // of all of them, without the name of this one
+					yield(keyturn.Info{Path: strings.TrimSuffix(strings.TrimPrefix(op.Under.String(), keyturn.Scheme), "/") + "/"}, failed)
+					return
+				}
 				if failed != nil {
 					info, err = keyturn.Info{}, failed
 				} else if !some {
@@ -150,7 +154,7 @@ func (s sight) showsAny(ctx context.Context, folder keyturn.Info) (bool, error) 
 	}
 	for info, err := range s.seen(under, s.m.Names(ctx, under, false)) {
 		switch {
-		case err != nil && (info.IsFolder() || keyturn.AsError(err).Code == keyturn.Denied):
+		case err != nil && (info.IsFolder() && !platform.IsCut(err) || keyturn.AsError(err).Code == keyturn.Denied):
 		case err != nil:
 			return false, err
 		case !info.Ref.IsZero():
@@ -178,6 +182,10 @@ func (s sight) seen(under keyturn.Prefix, list iter.Seq2[keyturn.Info, error]) i
 			case info.IsFolder() && !s.maySome(folderPath(info)):
 				continue
 			case err != nil && !s.mayAll(folderPath(info)):
+				if platform.IsCut(err) {
+					info = whole
+					break
+				}
 				if told {
 					continue
 				}

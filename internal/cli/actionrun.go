@@ -81,13 +81,17 @@ func (o *options) preview(ctx context.Context, c *command, s *session.Session, o
 	if ch != nil && (ch.Before == ch.After || replaces && ch.Before == "") {
 		return op, nil
 	}
+	var lines []string
 	for _, n := range res.Notices {
-		c.Say("%s", keyturn.Clean(n))
+		lines = append(lines, keyturn.Clean(n))
 	}
 	if ch != nil {
 		for _, l := range answer.ChangedLines(ch.Before, ch.After) {
-			c.Say("%s", keyturn.Clean(l))
+			lines = append(lines, keyturn.Clean(l))
 		}
+	}
+	if err := session.Show(ctx, &c.Terminal, lines); err != nil {
+		return op, err
 	}
 	op.Args = maps.Clone(op.Args)
 	if replaces {

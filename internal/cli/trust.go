@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -78,26 +79,35 @@ func trust(ctx context.Context, c *command, s *session.Session, args []string) e
 // confirmTrust shows what is asked for, and asks. What is shown comes from a file
 // that may be anybody's.
 func confirmTrust(ctx context.Context, c *command, op keyturn.TrustProject, now *keyturn.Trusted) error {
-	c.Say("%s asks for", keyturn.Clean(op.Path))
+	lines := []string{keyturn.Clean(op.Path) + " asks for"}
 	for _, b := range op.Pinned {
-		c.Say("  %s = %s", keyturn.Clean(b.Name), keyturn.Clean(b.Ref.Short()))
+		lines = append(lines, "  "+keyturn.Clean(b.Name)+" = "+describe.Marked(b.Ref))
 	}
 	if len(op.Pinned) == 0 {
-		c.Say("  no secrets")
+		lines = append(lines, "  no secrets")
 	}
 	if now.Known {
-		c.Say("since you trusted it, this changed:")
+		lines = append(lines, "since you trusted it, this changed:")
 		for _, l := range config.Diff(now.Before, op.Pinned) {
-			c.Say("  %s", l)
+			lines = append(lines, "  "+l)
 		}
 	}
 	if c.Yes {
+		for _, l := range lines {
+			c.Say("%s", l)
+		}
 		return nil
 	}
 	if !c.Possible() {
+		for _, l := range lines {
+			c.Say("%s", l)
+		}
 		e := keyturn.E(keyturn.Denied, "there is no terminal to ask at", "say --yes if you have looked at it")
 		e.By = "person"
 		return e
+	}
+	if err := session.Show(ctx, &c.Terminal, lines); err != nil {
+		return err
 	}
 	yes, err := c.Confirm(ctx, "Trust it?")
 	if err != nil {

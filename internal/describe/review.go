@@ -2,10 +2,8 @@ package describe
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/keyturn/keyturn"
 )
@@ -16,13 +14,13 @@ import (
 // a mark at the margin, and before the facts; and blanks that could push text to another
 // place are counted (see visible).
 const (
-	width    = 76      // columns of a line
-	maxBlock = 4 << 10 // bytes of one part that Lines shows
-	margin   = "  | "
+	width  = 76 // columns of a line
+	margin = "  | "
 )
 
 // Review is what a person reads before approving a request: the whole operation, and
-// then the facts. All of its texts are clean. A door shows Parts as the words of the
+// then the facts. Nothing of the operation is cut: what a fact sums up stands whole in
+// the parts. All of its texts are clean. A door shows Parts as the words of the
 // caller, apart from its own, and before the facts.
 type Review struct {
 	Parts       []Part
@@ -64,6 +62,10 @@ func ReviewOf(r keyturn.Request, remember bool) Review {
 	add("exactly this, in its canonical form:", form)
 	add("they say, in their own words, which nobody checked:", r.Reason)
 	add("that is:", details(r.Op)...)
+	if who := caller(r.Actor); len([]rune(visible(who))) > maxCaller {
+		add("the whole name of who asks:", who)
+	}
+	add("of these files, whole:", r.Files...)
 	if remember {
 		add("from now on, by a rule that is written:", r.Rule)
 	} else {
@@ -72,17 +74,25 @@ func ReviewOf(r keyturn.Request, remember bool) Review {
 	return v
 }
 
+// maxCaller is how many characters of a caller's name the facts show.
+const maxCaller = 200
+
+// caller names a caller, and how it was found out. It is not clean yet.
+func caller(a keyturn.Actor) string {
+	who := a.Principal()
+	if a.For != "" {
+		who += ", for " + a.For
+	}
+	if a.Detail != "" {
+		who += " (" + a.Detail + ")"
+	}
+	return who
+}
+
 // facts returns what keyturn itself knows of a request.
 func facts(r keyturn.Request, remember bool) []Fact {
-	who := r.Actor.Principal()
-	if r.Actor.For != "" {
-		who += ", for " + r.Actor.For
-	}
-	if r.Actor.Detail != "" {
-		who += " (" + r.Actor.Detail + ")"
-	}
 	out := []Fact{
-		{"who", short(visible(who), 200)},
+		{"who", short(visible(caller(r.Actor)), maxCaller)},
 		{"wants to", Operation(r.Op)},
 		{"asked", age(time.Since(r.Created)) + " ago; it runs out at " + r.Expires.Local().Format("15:04")},
 	}
@@ -96,6 +106,9 @@ func facts(r keyturn.Request, remember bool) []Fact {
 	if r.Ends != "" {
 		add("careful", "this "+visible(r.Ends))
 	}
+	for _, l := range lookalikes(r.Op) {
+		add("careful", l)
+	}
 	if op, ok := r.Op.(keyturn.Login); ok && op.Method == "token" {
 		add("careful", "whose token it will be is not known: they bring whatever they like, and all who use this store are that one then")
 	}
@@ -108,8 +121,55 @@ func facts(r keyturn.Request, remember bool) []Fact {
 	return out
 }
 
-// wholeFiles names the files whose whole content a migration gives back, or destroys; of
-// many, the first eight and how many more there are.
+// maxMixed is how many names that mix letters of several scripts are warned of by
+// themselves.
+const maxMixed = 3
+
+// lookalikes warns of the names in op that mix letters of several scripts.
+func lookalikes(op keyturn.Op) []string {
+	var out []string
+	more := 0
+	add := func(marked string, mixed bool) {
+		switch {
+		case !mixed:
+		case len(out) == maxMixed:
+			more++
+		default:
+			out = append(out, "the name "+short(visible(marked), 120)+" mixes letters of several scripts: it may look like another")
+		}
+	}
+	for _, ref := range op.Refs() {
+		add(ref.MixedScripts())
+	}
+	switch op := op.(type) {
+	case keyturn.PutSecret:
+		for _, g := range op.Generate {
+			add(keyturn.MixedScripts(g.Field))
+		}
+	case keyturn.MigrateSecrets:
+		for _, f := range op.Fields {
+			add(keyturn.MixedScripts(f))
+		}
+	}
+	if more > 0 {
+		out = append(out, fmt.Sprintf("%d more names mix letters of several scripts", more))
+	}
+	return out
+}
+
+// Marked is a reference as a person reads it before saying yes to it: clean, and with a
+// warning where its name mixes letters of several scripts.
+func Marked(ref keyturn.Ref) string {
+	s := keyturn.Clean(ref.Short())
+	if marked, mixed := ref.MixedScripts(); mixed {
+		s += "   (careful: it mixes letters of several scripts: " + keyturn.Clean(marked) + ")"
+	}
+	return s
+}
+
+// wholeFiles says that the whole content of files is given back by a migration, or
+// destroyed; of many, it names the first eight and how many more there are: all of them
+// are a part of the review.
 func wholeFiles(r keyturn.Request) string {
 	const most = 8
 	var names []string
@@ -128,36 +188,26 @@ func wholeFiles(r keyturn.Request) string {
 }
 
 // Rememberable refuses, with Invalid, a rule that would be written by an approval but
-// that no person can be shown whole, or that would be too broad.
+// would be too broad.
 func Rememberable(r keyturn.Request) error {
 	if r.Rule == "" && r.Broad != "" {
 		return keyturn.E(keyturn.Invalid, r.Broad, "approve it once, without --remember")
 	}
-	if len(visible(r.Rule)) > maxBlock {
-		return keyturn.E(keyturn.Invalid, "this cannot be remembered: the rule is too long to be shown", "approve it once, without --remember")
-	}
 	return nil
 }
 
-// Lines lays a review out for a terminal, the facts last. Of each part the first 4 KiB
-// are shown; a fact says how much of the request is not.
+// Lines lays a review out for a terminal, whole, with the facts last.
 func (v Review) Lines() []string {
 	var out []string
-	cut := 0
 	for _, p := range v.Parts {
-		lines, rest := block(p.Texts)
-		if len(lines) > 0 {
-			out = append(append(out, p.Title), lines...)
+		out = append(out, p.Title)
+		for _, text := range p.Texts {
+			out = append(out, block(text)...)
 		}
-		cut += rest
 	}
 	out = append(out, "", "request "+v.ID+"   fingerprint "+v.Fingerprint)
-	list := v.Facts
-	if cut > 0 {
-		list = append(slices.Clip(list), Fact{"careful", fmt.Sprintf("%d bytes of what it asks for are too long to be shown above", cut)})
-	}
 	const indent = "            "
-	for _, f := range list {
+	for _, f := range v.Facts {
 		for i, l := range wrapped(indent, f.Text) {
 			if i == 0 {
 				l = fmt.Sprintf("  %-9s ", f.Name) + strings.TrimPrefix(l, indent)
@@ -168,35 +218,15 @@ func (v Review) Lines() []string {
 	return out
 }
 
-// block lays out texts of the caller: a line for each, broken where it is too long, with
-// the mark at the margin. It shows at most maxBlock bytes, and returns how many bytes it
-// leaves out.
-func block(texts []string) (lines []string, rest int) {
-	room := maxBlock
-	for _, text := range texts {
-		if room <= 0 {
-			rest += len(text)
-			continue
-		}
-		shown := text
-		if len(shown) > room {
-			shown = shown[:room]
-			for len(shown) > 0 && !utf8.ValidString(shown) {
-				shown = shown[:len(shown)-1]
-			}
-			rest += len(text) - len(shown)
-		}
-		room -= len(shown)
-		for len(shown) > 0 {
-			n := fitting(shown, width-len(margin))
-			lines = append(lines, margin+shown[:n])
-			shown = shown[n:]
-		}
+// block lays out a text of the caller, broken where it is too long, with the mark at the
+// margin.
+func block(text string) (lines []string) {
+	for len(text) > 0 {
+		n := fitting(text, width-len(margin))
+		lines = append(lines, margin+text[:n])
+		text = text[n:]
 	}
-	if rest > 0 {
-		lines = append(lines, fmt.Sprintf("    … and %d more bytes", rest))
-	}
-	return lines, rest
+	return lines
 }
 
 // Entry is a request as a list of requests shows it. All of its texts are clean.
@@ -226,6 +256,7 @@ func EntryOf(r keyturn.Request) Entry {
 	if r.Opens != "" {
 		e.Careful = append(e.Careful, visible(r.Opens))
 	}
+	e.Careful = append(e.Careful, lookalikes(r.Op)...)
 	return e
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/migrate/rewrite"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -20,6 +21,7 @@ func (p *Plan) Confirm(ctx context.Context) error {
 	}
 	desk := p.m.Session.How.Desk
 	pins := p.trustable(ctx)
+	var lines []string
 	for _, f := range p.Files {
 		what := keyturn.Clean(f.Path())
 		switch {
@@ -28,10 +30,13 @@ func (p *Plan) Confirm(ctx context.Context) error {
 		case f.New():
 			what += ", a new file"
 		}
-		desk.Say("writes  %s", what)
+		lines = append(lines, "writes  "+what)
 	}
 	for _, b := range pins {
-		desk.Say("trusts  %s = %s", keyturn.Clean(b.Name), keyturn.Clean(b.Ref.Short()))
+		lines = append(lines, "trusts  "+keyturn.Clean(b.Name)+" = "+describe.Marked(b.Ref))
+	}
+	if err := session.Show(ctx, desk, lines); err != nil {
+		return err
 	}
 	what := "Rewrite " + Counted(len(p.Files), "file")
 	if len(p.values) > 0 {

@@ -39,7 +39,7 @@ func (m *Mount) relabel(ctx context.Context, ref keyturn.Ref, put Put) (Change, 
 		return Change{}, m.fault(ref, err, true)
 	}
 	b.secret.Labels = after
-	info, err := m.check(ref, b.secret.Info)
+	info, err := m.made(ref, b.secret.Info)
 	return Change{Info: info}, err
 }
 

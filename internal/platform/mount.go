@@ -153,9 +153,24 @@ func (m *Mount) fault(ref keyturn.Ref, err error, change bool) error {
 	return &out
 }
 
-// broken is the error for a platform that does not keep its contract.
+// broken is the error for an answer that makes no sense. It is what a server says, or
+// what a store holds, and neither the caller's fault nor a bug of ours.
 func (m *Mount) broken(ref keyturn.Ref, how string) error {
-	return keyturn.E(keyturn.Internal, m.spec.Platform+" "+how, "this is a bug: please report it").About(ref)
+	if m.spec.Remote {
+		return keyturn.E(keyturn.Unavailable, m.name+" "+how, "is it "+m.spec.Platform+" that answers there? 'keyturn status' shows its address").About(ref)
+	}
+	return keyturn.E(keyturn.Corrupt, m.name+" "+how, "'keyturn audit verify' tells what is damaged; restore a backup with 'keyturn store restore'").About(ref)
+}
+
+// made is check after a change, which has happened whatever the answer is.
+func (m *Mount) made(ref keyturn.Ref, info keyturn.Info) (keyturn.Info, error) {
+	info, err := m.check(ref, info)
+	if err == nil {
+		return info, nil
+	}
+	e := *keyturn.AsError(err)
+	e.Unknown = true
+	return info, m.fault(ref, &e, true)
 }
 
 // check makes of a platform's Info the one that leaves.

@@ -354,12 +354,31 @@ func (p impostor) Get(ctx context.Context, ref keyturn.Ref) (keyturn.Secret, err
 	return s, err
 }
 
+func (p impostor) Put(ctx context.Context, ref keyturn.Ref, n platform.New) (keyturn.Info, error) {
+	info, err := p.Memory.Put(ctx, ref, n)
+	p.change(&info)
+	return info, err
+}
+
 func (p impostor) List(ctx context.Context, prefix string) iter.Seq2[keyturn.Info, error] {
 	return p.Memory.List(ctx, "")
 }
 
+// TestBrokenContracts: what a platform answers and makes no sense is neither the caller's
+// fault nor a bug of keyturn: a store is damaged, a server is not what it should be. A
+// change may have happened.
 func TestBrokenContracts(t *testing.T) {
 	t.Parallel()
+	for _, remote := range []bool{false, true} {
+		code, spec := keyturn.Corrupt, spec
+		if spec.Remote = remote; remote {
+			code = keyturn.Unavailable
+		}
+		brokenContracts(t, code, func(p platform.Platform) *platform.Mount { return platform.NewMount("mem", p, spec, "memory") })
+	}
+}
+
+func brokenContracts(t *testing.T, code keyturn.Code, mounted func(platform.Platform) *platform.Mount) {
 	ctx, ref := t.Context(), keyturn.MustRef("mem/a/b")
 	for name, change := range map[string]func(*keyturn.Info){
 		"another secret": func(i *keyturn.Info) { i.Ref = keyturn.MustRef("mem/other") },
@@ -368,20 +387,26 @@ func TestBrokenContracts(t *testing.T) {
 		"no state":       func(i *keyturn.Info) { i.State = "" },
 		"no version":     func(i *keyturn.Info) { i.Version = "" },
 	} {
-		m := mounted(impostor{platformtest.NewMemory("mem", spec), change})
-		if _, err := m.Put(ctx, ref, platform.Put{Values: set("c")}); err != nil {
-			t.Fatal(err)
+		memory := platformtest.NewMemory("mem", spec)
+		m := mounted(impostor{memory, change})
+		_, err := m.Put(ctx, ref, platform.Put{Values: set("c")})
+		if name == "deleted" {
+			if err != nil {
+				t.Fatal(err)
+			}
+		} else if e := wantError(t, err, code); !e.Unknown {
+			t.Errorf("%s: the put was made, and its outcome counts as known", name)
 		}
-		if s, err := m.Get(ctx, ref); !errors.Is(err, keyturn.Internal) || len(s.Values) > 0 {
-			t.Errorf("%s: error %v, %d values; want internal and none", name, err, len(s.Values))
+		if s, err := m.Get(ctx, ref); !errors.Is(err, code) || len(s.Values) > 0 {
+			t.Errorf("%s: error %v, %d values; want %s and none", name, err, len(s.Values), code)
 		}
-		_, err := m.Put(ctx, ref, platform.Put{Values: set("d"), Mode: keyturn.Merge})
-		wantError(t, err, keyturn.Internal)
-		if infos, _ := m.Versions(ctx, ref); len(infos) != 1 {
+		_, err = m.Put(ctx, ref, platform.Put{Values: set("d"), Mode: keyturn.Merge})
+		wantError(t, err, code)
+		if infos, _ := memory.Versions(ctx, ref); len(infos) != 1 {
 			t.Errorf("%s: a merge on it was written", name)
 		}
 		for _, err := range m.List(ctx, prefix("mem/x"), false) {
-			wantError(t, err, keyturn.Internal)
+			wantError(t, err, code)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/keyturn/keyturn"
 )
@@ -53,7 +54,7 @@ func (m *Mount) Put(ctx context.Context, ref keyturn.Ref, put Put) (Change, erro
 		info, err := retried(ctx, m, func() (keyturn.Info, error) { return m.able.putter.Put(ctx, ref, next) })
 		if err == nil {
 			info.Fields = sorted(next.Values)
-			info, err = m.check(ref, info)
+			info, err = m.made(ref, info)
 			change := base.change(info)
 			change.Notice = notice
 			return change, err
@@ -174,7 +175,7 @@ func (m *Mount) baseOf(ref keyturn.Ref, s keyturn.Secret) (base, error) {
 func Vanish(ref keyturn.Ref, fields []string) error {
 	which := " fields that are there"
 	if len(fields) > 0 {
-		which = " the fields " + names(fields)
+		which = " the fields " + keyturn.Clean(strings.Join(fields, ", ")) // all: somebody may say yes to it
 	}
 	return keyturn.E(keyturn.Conflict, "this would remove from "+shown(ref)+which,
 		"say --merge to keep them, or --replace to let them go").About(ref).With(keyturn.WouldVanish)
@@ -321,7 +322,7 @@ func (m *Mount) Rollback(ctx context.Context, ref keyturn.Ref, to string) (Chang
 	}
 	pinned, err := ref.WithVersion(old)
 	if err != nil {
-		return Change{}, m.fault(ref, err, false)
+		return Change{}, m.broken(ref, "answered a version that cannot be one")
 	}
 	s, err := m.get(ctx, pinned)
 	if errors.Is(err, keyturn.NotFound) {
@@ -345,7 +346,7 @@ func (m *Mount) Rollback(ctx context.Context, ref keyturn.Ref, to string) (Chang
 	if err != nil {
 		return Change{}, m.fault(ref, err, true)
 	}
-	info, err = m.check(ref, info)
+	info, err = m.made(ref, info)
 	return b.change(info), err
 }
 

@@ -249,7 +249,9 @@ func (m *Mount) Versions(ctx context.Context, ref keyturn.Ref) ([]keyturn.Info, 
 // shallow it is folded, see keyturn.Fold; a caller that leaves out some names must fold
 // what it keeps by itself, or a folder would tell of them. A secret whose name no
 // reference can hold has a zero Ref. An error beside a folder is of that folder
-// alone; any other ends the sequence.
+// alone; any other ends the sequence. A listing that reaches a bound (MaxLevels, the
+// longest name, the requests of an operation) ends with an error beside the folder of
+// under: what came before stands.
 func (m *Mount) List(ctx context.Context, under keyturn.Prefix, shallow bool) iter.Seq2[keyturn.Info, error] {
 	return m.list(ctx, under, Look{Shallow: shallow})
 }
@@ -265,6 +267,7 @@ func (m *Mount) Names(ctx context.Context, under keyturn.Prefix, shallow bool) i
 func (m *Mount) ListsLevels() bool { return m.able.lister != nil }
 
 func (m *Mount) list(ctx context.Context, under keyturn.Prefix, look Look) iter.Seq2[keyturn.Info, error] {
+	ctx = listing(ctx)
 	some := func() iter.Seq2[keyturn.Info, error] { return m.able.List(ctx, under.Path()) }
 	if m.able.lister != nil {
 		some = func() iter.Seq2[keyturn.Info, error] { return m.able.lister.ListSome(ctx, under.Path(), look) }
@@ -283,7 +286,10 @@ func (m *Mount) list(ctx context.Context, under keyturn.Prefix, look Look) iter.
 			}
 			switch {
 			case err != nil:
-				err = m.fault(keyturn.Ref{}, err, false)
+				if err = m.fault(keyturn.Ref{}, err, false); ends && (IsCut(err) || errors.Is(err, errDeep)) {
+					yield(keyturn.Info{Path: strings.TrimSuffix(strings.TrimPrefix(under.String(), keyturn.Scheme), "/") + "/"}, err)
+					return
+				}
 			case !m.asked(under, info):
 				err, ends = m.broken(keyturn.Ref{}, "listed a name that was not asked for"), true
 			}
@@ -345,7 +351,7 @@ func (m *Mount) ReadsBack(ctx context.Context, ref keyturn.Ref, version string, 
 	made := shown(ref) + " version " + keyturn.Clean(version)
 	pinned, err := ref.WithVersion(version)
 	if err != nil {
-		return err
+		return m.broken(ref, "answered a version that cannot be one")
 	}
 	got, err := m.Get(ctx, pinned)
 	if err != nil {

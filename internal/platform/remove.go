@@ -36,7 +36,7 @@ func (m *Mount) Delete(ctx context.Context, ref keyturn.Ref) (keyturn.Info, time
 	if info.Version == "" { // unseen
 		return keyturn.Info{Ref: ref, Path: keyturn.Clean(info.Path), State: keyturn.Deleted}, until, nil
 	}
-	info, err = m.check(ref, info)
+	info, err = m.made(ref, info)
 	return info, until, err
 }
 
@@ -65,7 +65,7 @@ func (m *Mount) Restore(ctx context.Context, ref keyturn.Ref) (keyturn.Info, err
 	if err != nil {
 		return keyturn.Info{}, m.fault(ref, err, true)
 	}
-	return m.check(ref, info)
+	return m.made(ref, info)
 }
 
 // Destroy deletes for ever: the versions named, or the secret with all that is

@@ -28,9 +28,14 @@ const (
 // true.
 //
 // Mount retries each call to a platform behind a network, except for a listing: there
-// the platform retries each of its requests.
+// the platform retries each of its requests, and each try takes from the listing's
+// budget (see Bounded).
 func Retry[T any](ctx context.Context, act func() (T, error)) (T, error) {
 	for try := 1; ; try++ {
+		if err := take(ctx); err != nil {
+			var none T
+			return none, err
+		}
 		out, err := act()
 		var e *keyturn.Error
 		if err == nil || !errors.As(err, &e) || e.Code != keyturn.Unavailable || e.Unknown {

@@ -22,6 +22,9 @@ type Spec struct {
 
 	// Names are the legal names of secrets, below the mount.
 	Names Rule
+	// MaxName is the most bytes of a name: a listing looks into no folder whose name is
+	// longer.
+	MaxName int
 	// FieldNames are the legal names of fields.
 	FieldNames Rule
 

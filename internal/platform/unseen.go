@@ -78,7 +78,7 @@ func (m *Mount) putUnseen(ctx context.Context, ref keyturn.Ref, put Put, b base)
 		return Change{}, m.fault(ref, err, true)
 	}
 	out.Info.Fields = sorted(next.Values)
-	out.Info, err = m.check(ref, out.Info)
+	out.Info, err = m.made(ref, out.Info)
 	return out, err
 }
 

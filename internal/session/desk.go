@@ -37,6 +37,25 @@ func (Nobody) Secret(_ context.Context, question string) (keyturn.Value, error) 
 	return keyturn.Value{}, NoTerminal("to ask for " + question)
 }
 
+// Pager is a Desk that shows long texts in pages.
+type Pager interface {
+	// Pages shows all lines, which are clean, and returns once the person has seen the
+	// last page. An error means that the person went away.
+	Pages(ctx context.Context, lines []string) error
+}
+
+// Show shows the person at a desk all of these lines before a question about them. An
+// error means that the person went away: then nothing is asked.
+func Show(ctx context.Context, d Desk, lines []string) error {
+	if p, ok := d.(Pager); ok && d.Possible() {
+		return p.Pages(ctx, lines)
+	}
+	for _, l := range lines {
+		d.Say("%s", l)
+	}
+	return nil
+}
+
 // NoTerminal is the error of a question that nobody can be asked; why is "for a
 // passphrase …".
 func NoTerminal(why string) error {

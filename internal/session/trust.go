@@ -6,6 +6,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/describe"
 )
 
 // TrustOf returns the operation that trusts what a project's file asks for now. Its
@@ -18,6 +19,22 @@ func TrustOf(p *config.Project) keyturn.TrustProject {
 	return keyturn.TrustProject{Path: path, Pinned: p.Bindings()}
 }
 
+// TrustLines say how the references that a project asks for differ from those that were
+// accepted, for a person who is asked to accept them.
+func TrustLines(a *keyturn.Asked) []string {
+	var lines []string
+	if a == nil {
+		return nil
+	}
+	for _, b := range a.Added {
+		lines = append(lines, "+ "+keyturn.Clean(b.Name)+" = "+describe.Marked(b.Ref))
+	}
+	for _, b := range a.Removed {
+		lines = append(lines, "- "+keyturn.Clean(b.Name)+" = "+describe.Marked(b.Ref))
+	}
+	return lines
+}
+
 // AskTrusting is Ask for an operation that takes references from a project's file.
 // Where op is refused because the file is not trusted, and the caller is a person who
 // can be asked, AskTrusting shows what the file asks for, asks whether to trust that,
@@ -28,9 +45,12 @@ func AskTrusting[R keyturn.Result](ctx context.Context, s *Session, op keyturn.O
 		return res, err
 	}
 	desk, e := s.How.Desk, keyturn.AsError(err)
-	desk.Say("%s", keyturn.Clean(e.Message))
-	for _, l := range e.Asks.Lines() {
-		desk.Say("  %s", keyturn.Clean(l))
+	lines := []string{keyturn.Clean(e.Message)}
+	for _, l := range TrustLines(e.Asks) {
+		lines = append(lines, "  "+l)
+	}
+	if showErr := Show(ctx, desk, lines); showErr != nil {
+		return res, showErr
 	}
 	yes, askErr := desk.Confirm(ctx, "Trust it, and go on?")
 	if askErr != nil {

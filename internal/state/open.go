@@ -319,7 +319,7 @@ func readMeta(ctx context.Context, q sqlite.Querier, path string) (meta, error) 
 		if m.format > Format {
 			hint += ", or a newer one"
 		}
-		return m, keyturn.E(keyturn.Invalid, fmt.Sprintf("the store %s has format %d, made by keyturn %s: this keyturn reads format %d", shown, m.format, keyturn.Clean(string(m.rows["writer"])), Format), hint)
+		return m, keyturn.E(keyturn.Unsupported, fmt.Sprintf("the store %s has format %d, made by keyturn %s: this keyturn reads format %d", shown, m.format, keyturn.Clean(string(m.rows["writer"])), Format), hint)
 	case m.format < 1 || len(m.rows["store"]) == 0:
 		return m, keyturn.E(keyturn.Corrupt, shown+" is not a keyturn store", sqlite.HintRestore)
 	}

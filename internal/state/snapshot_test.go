@@ -135,7 +135,7 @@ func TestRestore(t *testing.T) {
 		"empty":            {func(b []byte) []byte { return nil }, keyturn.Corrupt},
 		"something else":   {func(b []byte) []byte { return []byte(strings.Repeat("text ", 1000)) }, keyturn.Corrupt},
 		"a page of zeroes": {func(b []byte) []byte { clear(b[8192:12288]); return b }, keyturn.Corrupt},
-		"newer format":     {func(b []byte) []byte { b[63]++; return b }, keyturn.Invalid},
+		"newer format":     {func(b []byte) []byte { b[63]++; return b }, keyturn.Unsupported},
 	} {
 		bad := filepath.Join(t.TempDir(), "bad")
 		if err := os.WriteFile(bad, c.change([]byte(string(good))), 0o600); err != nil {

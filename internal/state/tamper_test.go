@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/state/rootkey"
 	"github.com/ncruces/go-sqlite3/driver"
 )
 
@@ -249,7 +250,7 @@ func TestTampering(t *testing.T) {
 			db, err = Open(t.Context(), dir, rootOf, Options{})
 			if err != nil {
 				e := keyturn.AsError(err)
-				otherFormat := e.Code == keyturn.Invalid && c.name == "an older format said"
+				otherFormat := e.Code == keyturn.Unsupported && c.name == "an older format said"
 				if e.Code != keyturn.Corrupt && e.Code != keyturn.Sealed && !otherFormat {
 					t.Errorf("open: %s", errText(err))
 				}
@@ -281,5 +282,49 @@ func run(t *testing.T, plain *sql.DB, query string) {
 	}
 	if _, err := plain.Exec(query); err != nil {
 		t.Fatalf("%s: %v", query, err)
+	}
+}
+
+// TestZeroedMeta: whatever of the table meta is zeroed, emptied or gone, the store is
+// corrupt, or sealed where the root key does not open what is there. Nobody is told that
+// they asked in a wrong way, or that keyturn has a bug.
+func TestZeroedMeta(t *testing.T) {
+	t.Parallel()
+	for _, change := range []string{"UPDATE meta SET v = zeroblob(length(v))", "UPDATE meta SET v = zeroblob(0)", "UPDATE meta SET v = zeroblob(40)", "DELETE FROM meta"} {
+		for _, k := range []string{"store", "kind", "place", "writer", "check", "master", "head", "logkey", ""} {
+			dir := t.TempDir()
+			keeper := rootkey.Keeper{Dir: dir, Store: "s"}
+			key, place, err := keeper.New(t.Context(), rootkey.File)
+			if err != nil {
+				t.Fatal(err)
+			}
+			db, err := Create(t.Context(), dir, [32]byte(key), Options{ID: "s", Kind: rootkey.File, Place: place})
+			if err != nil {
+				t.Fatal(errText(err))
+			}
+			put(t, db, "a", "value", "not a secret")
+			_ = db.Close()
+			plain, err := driver.Open("file:" + filepath.ToSlash(filepath.Join(dir, File)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			where := ""
+			if k != "" {
+				where = " WHERE k = '" + k + "'"
+			}
+			run(t, plain, change+where)
+			_ = plain.Close()
+			open := func(id, kind, place string) ([]byte, error) {
+				return rootkey.Keeper{Dir: dir, Store: id}.Load(t.Context(), kind, place)
+			}
+			db, err = Open(t.Context(), dir, open, Options{})
+			if err == nil {
+				_, err = db.Read(t.Context(), "a", 1)
+				_ = db.Close()
+			}
+			if e := keyturn.AsError(err); e == nil && k != "writer" || e != nil && e.Code != keyturn.Corrupt && e.Code != keyturn.Sealed {
+				t.Errorf("%s%s: %s", change, where, errText(err))
+			}
+		}
 	}
 }

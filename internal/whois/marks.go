@@ -7,14 +7,15 @@ import (
 
 // Mark is one variable that a coding agent sets for the commands it runs.
 //
-// A mark counts when the variable has a value other than the empty one, 0,
-// false, no and off. Variables that people set to configure an agent (API keys,
-// model names, config folders), and those that an editor also sets in the
-// terminals of people, are no marks: [Marks] lists them.
+// A mark counts when the variable has any value but the empty one: 0, false and a
+// blank count too, or an agent could make itself a person by them. Where people set
+// the same variable to other values, one value counts. Variables that people set to
+// configure an agent (API keys, model names, config folders), and those that an editor
+// also sets in the terminals of people, are no marks: [Marks] lists them.
 type Mark struct {
 	Agent    string // the agent's name in rules; "" where the value names it
 	Variable string
-	Value    string // the only value that counts; "" for any
+	Value    string // the only value that counts; "" for any but the empty one
 	Part     bool   // Value may be a part of the variable's value
 	Source   string // where the fact is from
 }
@@ -70,9 +71,9 @@ var marks = []Mark{
 		Source: "aws/aws-sam-cli#9127; expo/agent-cli-detector src/agents.ts"},
 	{Agent: "copilot", Variable: "COPILOT_AGENT_JOB_ID",
 		Source: "JFrog CLI, table agentEnvDetectors (cloud agent)"},
-	{Agent: "copilot", Variable: "GITHUB_COPILOT_CLI_MODE", Value: "true",
+	{Agent: "copilot", Variable: "GITHUB_COPILOT_CLI_MODE",
 		Source: "aws/aws-sam-cli#9127"},
-	{Agent: "kilo-code", Variable: "KILO", Value: "1",
+	{Agent: "kilo-code", Variable: "KILO",
 		Source: "expo/agent-cli-detector src/agents.ts; it also sets OPENCODE"},
 	{Agent: "kilo-code", Variable: "KILO_RUN_ID",
 		Source: "expo/agent-cli-detector src/agents.ts"},
@@ -175,11 +176,7 @@ func (m Mark) counts(v string) bool {
 	case m.Value != "":
 		return v == m.Value
 	}
-	switch strings.ToLower(strings.TrimSpace(v)) {
-	case "", "0", "false", "no", "off":
-		return false
-	}
-	return true
+	return v != ""
 }
 
 // aliases map what agents call themselves to the names of the table.
@@ -193,7 +190,7 @@ var aliases = map[string]string{
 
 // agentName makes a name of what AI_AGENT or AGENT hold: lower case, at most 64
 // bytes of a-z, 0-9 and ._-, without the version that some append
-// ("claude-code_2-1-263_agent", "devin@1"). A bare yes is Unknown.
+// ("claude-code_2-1-263_agent", "devin@1"). A bare yes or no is Unknown.
 func agentName(v string) string {
 	v = strings.ToLower(strings.TrimSpace(v))
 	for i := 0; i < len(v); i++ {
@@ -216,7 +213,7 @@ func agentName(v string) string {
 		return known
 	}
 	switch name {
-	case "", "1", "true", "yes", "on":
+	case "", "1", "true", "yes", "on", "0", "false", "no", "off":
 		return Unknown
 	}
 	return name

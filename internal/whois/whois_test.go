@@ -65,11 +65,18 @@ func TestEveryMark(t *testing.T) {
 			value = canary
 		}
 		want(t, source("PATH=/bin", m.Variable+"="+value), agent(name, ByEnvironment, m.Variable))
-		for _, no := range []string{"", "0", "false", "NO", " off "} {
-			want(t, source(m.Variable+"="+no), anna)
-		}
-		if m.Value != "" {
-			want(t, source(m.Variable+"=other"), anna)
+		want(t, source(m.Variable+"="), anna)
+		for _, odd := range []string{"0", "false", "NO", " off ", " ", "\t", "\u00a0", "null"} {
+			w := agent(name, ByEnvironment, m.Variable)
+			switch {
+			case m.Value != "": // people set it, too, to other values
+				w = anna
+			case m.Agent == "" && odd != "null":
+				w.Name = Unknown
+			case m.Agent == "":
+				w.Name = odd
+			}
+			want(t, source(m.Variable+"="+odd), w)
 		}
 		want(t, source("X"+m.Variable+"="+value, "x="+m.Variable, m.Variable), anna)
 		// A service never hides an agent.
@@ -94,7 +101,7 @@ func TestNoMarks(t *testing.T) {
 
 func TestAgentNames(t *testing.T) {
 	for in, w := range map[string]string{
-		"1": Unknown, "true": Unknown, "Yes": Unknown, "@": Unknown, "---": Unknown,
+		"1": Unknown, "true": Unknown, "Yes": Unknown, "@": Unknown, "---": Unknown, "0": Unknown, "False": Unknown, " ": Unknown,
 		"amp": "amp", "goose": "goose", "claude": "claude-code", "claude-code_2-1-263_agent": "claude-code",
 		"devin@1": "devin", "v0": "v0", "Warp": "warp", "github_copilot_vscode_agent": "copilot",
 		"a b\x1b[31m\u202e": "a-b--31m", "user:root": "user-root", strings.Repeat("x", 99): strings.Repeat("x", 64),

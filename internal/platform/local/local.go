@@ -86,6 +86,7 @@ var Spec = platform.Spec{
 		Allowed: "a name has at most 512 bytes in segments of at most 255, without control or invisible characters, and no segment begins or ends with a space",
 		Check:   checkName,
 	},
+	MaxName: maxName,
 	FieldNames: platform.Rule{
 		Allowed: "a field's name has 1 to 256 bytes",
 		Check:   checkField,

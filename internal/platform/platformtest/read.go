@@ -29,6 +29,7 @@ func (s *suite) spec() {
 	_, destroyer := s.h.Platform.(platform.Destroyer)
 	claim(slices.Contains([]string{"local", "vault", "aws", "azure", "gcp", "kubernetes"}, spec.Platform), "Platform is none that keyturn knows")
 	claim(spec.Names.Check == nil || spec.Names.Allowed != "", "Names does not say what is allowed")
+	claim(spec.MaxName == 0 || spec.Names.Problem(strings.Repeat("a/", spec.MaxName/2)+"aa") != "", "MaxName is less than a name can have")
 	claim(spec.FieldNames.Check == nil || spec.FieldNames.Allowed != "", "FieldNames does not say what is allowed")
 	claim(deleter == restorer, "it deletes what it cannot restore, or restores what it cannot delete")
 	claim(deleter == (spec.Recovery != platform.NoRecovery), "Recovery does not fit to whether it can delete")

@@ -34,7 +34,7 @@ func (p *Platform) ListSome(ctx context.Context, prefix string, look platform.Lo
 			return
 		}
 		slices.SortFunc(engines, func(a, b engine) int { return strings.Compare(a.path, b.path) })
-		l := listing{p: p, look: look, prefix: prefix, yield: yield}
+		l := listing{p: p, look: look, prefix: prefix, yield: yield, deep: new(bool)}
 		shown := ""
 		for _, e := range engines {
 			on := true
@@ -74,6 +74,7 @@ type listing struct {
 	look   platform.Look
 	prefix string
 	yield  func(keyturn.Info, error) bool
+	deep   *bool // that a folder is too deep was told
 }
 
 // below yields the secret of that name, if there is one, and what lies below it. A
@@ -107,8 +108,18 @@ func (l listing) below(ctx context.Context, e engine, name string) bool {
 }
 
 // walk yields what lies in a folder, "" or ending in a slash, and below it. A folder
-// below the prefix that may not be listed is told, and the rest goes on.
+// below the prefix that may not be listed is told, and the rest goes on; so is the first
+// that is too deep.
 func (l listing) walk(ctx context.Context, e engine, folder string) bool {
+	name := strings.TrimSuffix(e.path+"/"+folder, "/")
+	if err := Spec.CheckDepth(name); err != nil {
+		if *l.deep {
+			return true
+		}
+		*l.deep = true
+		info := l.p.folder(name)
+		return l.yield(info, err) && info.IsFolder() // a name that no reference holds: Mount tells it
+	}
 	var answer struct {
 		Keys []string `json:"keys"`
 	}
@@ -120,7 +131,7 @@ func (l listing) walk(ctx context.Context, e engine, folder string) bool {
 	if errors.Is(err, keyturn.NotFound) {
 		return true // an empty folder is none
 	}
-	if name := strings.TrimSuffix(e.path+"/"+folder, "/"); err != nil && errors.Is(err, keyturn.Denied) && name != l.prefix {
+	if err != nil && errors.Is(err, keyturn.Denied) && name != l.prefix {
 		if info := l.p.folder(name); info.IsFolder() {
 			told := *keyturn.AsError(err)
 			told.Message = keyturn.Clean(info.Path) + " may not be listed"

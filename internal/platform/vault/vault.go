@@ -56,6 +56,7 @@ var Spec = platform.Spec{
 		Allowed: "a name is ENGINE/PATH, at most 512 bytes, without control or invisible characters; no segment begins or ends with a space, and none below the engine is * or +",
 		Check:   checkName,
 	},
+	MaxName: maxName,
 	FieldNames: platform.Rule{
 		Allowed: "a field's name is text of 1 to 256 bytes",
 		Check:   checkField,
@@ -71,9 +72,12 @@ var Spec = platform.Spec{
 	Labels:          platform.LabelLimits{Max: 64, Key: 128, Value: 512, NotEmpty: true, OfSecret: true},
 }
 
+// maxName is the most bytes of a name.
+const maxName = 512
+
 func checkName(name string) string {
 	switch {
-	case len(name) > 512:
+	case len(name) > maxName:
 		return "it is longer than 512 bytes"
 	case !strings.Contains(name, "/"):
 		return "it names no secret below an engine"

@@ -162,7 +162,8 @@ func (k Keeper) check(kind, place string) error {
 	case Keychain:
 		ok = place == Service+"/"+k.Store || tagged(place, Service+"/"+k.Store+"-", "")
 	default:
-		return unknown(kind)
+		return keyturn.E(keyturn.Corrupt, "the store says that its root key is of the kind '"+keyturn.Clean(kind)+"', which keyturn does not know",
+			"the store was changed from outside: restore it from a backup with 'keyturn store restore'")
 	}
 	if !ok {
 		return keyturn.E(keyturn.Corrupt, "the store says that its root key is at '"+keyturn.Clean(place)+"', where keyturn keeps none", "the store was changed from outside: restore it from a backup with 'keyturn store restore'")

@@ -162,9 +162,12 @@ func TestKinds(t *testing.T) {
 	}
 	_, _, err := k.New(ctx, "other")
 	wantCode(t, "new", err, keyturn.Invalid)
-	_, err = k.Load(ctx, "", FileName)
-	wantCode(t, "load", err, keyturn.Invalid)
-	wantCode(t, "discard", k.Discard("other", ""), keyturn.Invalid)
+	// The kind stands in the store, too.
+	for _, kind := range []string{"", "other", "\x00\x00\x00\x00", "file\x00", "FILE"} {
+		_, err = k.Load(ctx, kind, FileName)
+		wantCode(t, "load of kind "+kind, err, keyturn.Corrupt)
+		wantCode(t, "discard of kind "+kind, k.Discard(kind, ""), keyturn.Corrupt)
+	}
 	if store != state.File {
 		t.Errorf("the store is named %s, not %s", state.File, store)
 	}

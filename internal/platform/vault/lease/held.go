@@ -63,10 +63,14 @@ func List(ctx context.Context, c *api.Client, under string) (out []Held, cut boo
 	return out, cut, nil
 }
 
-// below lists ids of leases, level by level.
+// below lists ids of leases, level by level. It looks into as many folders as ids are
+// told at most: a server chooses how many it answers.
 func below(ctx context.Context, c *api.Client, folder string) (ids []string, cut bool, err error) {
 	folders := []string{folder}
-	for len(folders) > 0 && !cut {
+	for asked := 0; len(folders) > 0 && !cut; asked++ {
+		if asked == mostHeld {
+			return ids, true, nil
+		}
 		var answer struct {
 			Keys []string `json:"keys"`
 		}
