@@ -227,6 +227,7 @@ var reveals = []struct{ path, because string }{
 	{"internal/document/reveal.go", "a rendered file holds the values it was asked for"},
 	{"internal/migrate/files/reveal.go", "values of a file that is moved are judged by their shape, and compared"},
 	{"internal/broker/fit.go", "fields are packed into the one value of a platform without fields"},
+	{"internal/journal/trustfiles.go", "plain variables of a file that a person trusts are kept as salted digests"},
 	{"internal/journal/candidates.go", "a sealed candidate's values are encrypted into state"},
 	{"internal/journal/texts.go", "what migrated files held is encrypted into state"},
 	{"internal/cli/clipboard.go", "get --copy puts one field on the clipboard: its purpose"},

@@ -88,8 +88,7 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 	case keyturn.UseConfig:
 		return &keyturn.Trusted{Receipt: c.receipt(nil)}, b.journal.Trust.UseConfig(ctx, op.Path)
 	case keyturn.ShowTrust:
-		before, known, err := b.journal.Trust.Pinned(ctx, op.Path)
-		return &keyturn.Trusted{Receipt: c.receipt(nil), Known: known, Before: before}, err
+		return b.showTrust(ctx, c, op)
 	case keyturn.TrustProject:
 		return b.trustProject(ctx, c, op)
 	case keyturn.ListRequests:

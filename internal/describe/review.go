@@ -103,9 +103,29 @@ func facts(r keyturn.Request, remember bool) []Fact {
 		add("careful", wholeFiles(r))
 	}
 	if remember && r.Rule != "" {
-		add("remember", "a rule is written too: the one above")
+		add("remember", "a rule is written too: the one above. "+allows(r))
+		for _, w := range r.Warnings {
+			add("careful", "of that rule: "+visible(w))
+		}
 	}
 	return out
+}
+
+// allows says what a remembered rule lets through, where that is more than the operation
+// by itself.
+func allows(r keyturn.Request) string {
+	op, ok := r.Op.(keyturn.RunCommand)
+	if !ok {
+		return ""
+	}
+	var secrets []keyturn.Ref
+	for _, ref := range op.Refs() {
+		if s := ref.Secret(); !slices.Contains(secrets, s) {
+			secrets = append(secrets, s)
+		}
+	}
+	return "By it they run this program with these words in this folder as often as they like, without asking, with any field of " + things(secrets) +
+		": " + short(visible(op.Program), 200) + " in " + short(visible(op.Dir), 200)
 }
 
 // wholeFiles names the files whose whole content a migration gives back, or destroys; of

@@ -3,7 +3,8 @@
 //	approvals.go    operations that wait for an approval, and the approvals given
 //	passphrases.go  the passphrases that approvers prove themselves with
 //	candidates.go   values, sealed until the one put that they are for
-//	trust.go        projects' files and operators' files that people have accepted
+//	trust.go        operators' files that people have accepted, and (trustfiles.go) what
+//	                projects' files may ask for
 //	compares.go     how many fields agents and services have compared
 //	leases.go       credentials that keyturn had a platform make
 //	migrations.go   files that a migration claims, and (texts.go) what they held
