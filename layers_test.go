@@ -237,6 +237,7 @@ var reveals = []struct{ path, because string }{
 	{"internal/cli/actionrun.go", "a secret that an action made goes into a file that was asked for, or is opened once by a token that is printed: its purpose"},
 	{"internal/platform/vault/admin/database.go", "the password of a database's administrator is sent to the server"},
 	{"internal/platform/vault/admin/seal.go", "a key share is sent to the server"},
+	{"internal/runner/environ.go", "plain variables of a file are judged by their text: what passes to an agent's command, and what a person trusts"},
 	{"internal/runner/template.go", "a filled template goes to its file or to standard output: its purpose"},
 	{"internal/runner/redact.go", "the values of a command are what its output is redacted of"},
 	{"internal/cli/print.go", "get --reveal -o json prints the fields: its purpose"},

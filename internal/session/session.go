@@ -97,6 +97,10 @@ type Session struct {
 	// renewed, Attend calls tell once with when it ends and why, as soon as it has
 	// less left than need, or an hour.
 	Attend func(ctx context.Context, mount string, need time.Duration, tell func(end time.Time, why string))
+	// KeepLines and SameLines remember the plain variables of a file that a person trusts,
+	// and find those again that are as they were. See Pin.
+	KeepLines func(ctx context.Context, path string, lines map[string]keyturn.Value) error
+	SameLines func(ctx context.Context, path string, lines map[string]keyturn.Value) ([]string, error)
 	// Close writes the records that are still due, and closes the store.
 	Close func() error
 }
@@ -109,6 +113,10 @@ type Facts struct {
 	Project  *config.Project  // nil where there is no such file
 	Rules    *rules.Set
 	Mounts   []string // names, sorted
+	// TrustedEnv holds "NAME=value" of HOME, PATH, USER, LOGNAME, SHELL as the person had
+	// them who made the store or last said 'config trust', PATH less relative and
+	// world-writable folders. It is known once the store is open.
+	TrustedEnv []string
 }
 
 // Do opens a session, runs f and closes the session, which writes what is still to be
