@@ -112,7 +112,9 @@ func ReasonOf(err error) Reason {
 // Asked is how the references that a project's file asks for differ from those that a
 // person has accepted.
 type Asked struct {
-	Added, Removed []Binding
+	Path                       string // of the file
+	Added, Removed             []Binding
+	SteersAdded, SteersRemoved []Setting
 }
 
 // Lines returns a line for each difference, "+ NAME = REF" or "- NAME = REF". They are
@@ -127,6 +129,12 @@ func (a *Asked) Lines() []string {
 	}
 	for _, b := range a.Removed {
 		lines = append(lines, "- "+b.Name+" = "+b.Ref.Short())
+	}
+	for _, s := range a.SteersAdded {
+		lines = append(lines, "+ "+s.Name+" = "+s.Text+"   (changes how programs run)")
+	}
+	for _, s := range a.SteersRemoved {
+		lines = append(lines, "- "+s.Name+" = "+s.Text)
 	}
 	return lines
 }

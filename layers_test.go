@@ -27,7 +27,7 @@ const (
 // Groups of packages that several floors may import.
 var (
 	tools = []string{"launch", "document", "config", "whois", "durable", "filelock", "backup"}
-	pure  = []string{"rules", "leak", "audit/verify"}
+	pure  = []string{"rules", "leak", "audit/verify", "variable"}
 	rooms = []string{"session", "answer", "describe", "runner", "migrate", "health", "parse"}
 	// The parts of migrate that only read bytes.
 	readers = []string{"migrate/files", "migrate/imports", "migrate/judge", "migrate/places"}
@@ -38,10 +38,10 @@ var floors = []floor{
 		name: "words", packages: []string{"keyturn"},
 		because: "the vocabulary is what all others speak: if it knew any of them, nothing could be read by itself",
 	}, {
-		name: pureFloor, packages: append([]string{"platform/vault/policy"}, pure...),
+		name: pureFloor, packages: append([]string{"platform/vault/policy"}, pure...), may: []string{"variable"},
 		because: "they decide, redact and verify by their arguments alone, so that doors may use them and anybody can check them",
 	}, {
-		name: "tools", packages: tools, may: []string{"durable", "filelock"},
+		name: "tools", packages: tools, may: []string{"durable", "filelock", "variable"},
 		because: "a tool holds no platform and no Service; doors may use it because it can do no secret any harm by itself",
 	}, {
 		name: "the store", packages: []string{"state"}, may: []string{"durable", "filelock"},
@@ -227,6 +227,7 @@ var reveals = []struct{ path, because string }{
 	{"internal/document/reveal.go", "a rendered file holds the values it was asked for"},
 	{"internal/migrate/files/reveal.go", "values of a file that is moved are judged by their shape, and compared"},
 	{"internal/broker/fit.go", "fields are packed into the one value of a platform without fields"},
+	{"internal/journal/trustfiles.go", "plain variables of a file that a person trusts are kept as salted digests"},
 	{"internal/journal/candidates.go", "a sealed candidate's values are encrypted into state"},
 	{"internal/journal/texts.go", "what migrated files held is encrypted into state"},
 	{"internal/cli/clipboard.go", "get --copy puts one field on the clipboard: its purpose"},
@@ -236,6 +237,7 @@ var reveals = []struct{ path, because string }{
 	{"internal/cli/actionrun.go", "a secret that an action made goes into a file that was asked for, or is opened once by a token that is printed: its purpose"},
 	{"internal/platform/vault/admin/database.go", "the password of a database's administrator is sent to the server"},
 	{"internal/platform/vault/admin/seal.go", "a key share is sent to the server"},
+	{"internal/runner/environ.go", "plain variables of a file are judged by their text: what passes to an agent's command, and what a person trusts"},
 	{"internal/runner/template.go", "a filled template goes to its file or to standard output: its purpose"},
 	{"internal/runner/redact.go", "the values of a command are what its output is redacted of"},
 	{"internal/cli/print.go", "get --reveal -o json prints the fields: its purpose"},

@@ -144,6 +144,30 @@ type RunCommand struct {
 	Pinned  []Binding `json:"pinned,omitempty"`
 	// Plain asks for output that is not redacted; for people only.
 	Plain bool `json:"plain,omitempty"`
+	// EnvFiles are the files of variables that the caller named, with what they ask for. A
+	// person's operation is refused until that is trusted.
+	EnvFiles []AskedFile `json:"env_files,omitempty"`
+	// Pass names, sorted, the variables of an agent or a service (of its environment or of
+	// its files) that the command gets with the text that they have there.
+	Pass []string `json:"pass,omitempty"`
+}
+
+// AskedFile is a file that a caller named, and what it asks for.
+type AskedFile struct {
+	// Path is absolute: where the file was found, links to its folder followed, the file
+	// itself not.
+	Path   string    `json:"path"`
+	Asks   []Binding `json:"asks,omitempty"`   // sorted by name
+	Steers []Setting `json:"steers,omitempty"` // variables that change how programs run, sorted by name
+	// Kept names, sorted, the plain variables of the file that an agent's or a service's
+	// command gets because they are as they were when a person trusted the file.
+	Kept []string `json:"kept,omitempty"`
+}
+
+// Setting is a variable with its text, which is no secret.
+type Setting struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
 }
 
 // UseSecret lets a value go to the sink of its parent. It is only ever a child.
@@ -157,17 +181,35 @@ type RenderTemplate struct {
 	Template string `json:"template"`      // path as the caller gave it
 	Out      string `json:"out,omitempty"` // "" is standard output
 	Secrets  []Ref  `json:"secrets"`
+	// Found is where the template was found, as AskedFile.Path; "" for what is no file. A
+	// person's operation is refused until the file is trusted with Secrets.
+	Found string `json:"found,omitempty"`
 }
+
+// Asks returns the template as a file that asks for its secrets.
+func (o RenderTemplate) Asks() AskedFile {
+	f := AskedFile{Path: o.Found}
+	for _, r := range o.Refs() {
+		f.Asks = append(f.Asks, Binding{Name: TemplatePlace, Ref: r})
+	}
+	return f
+}
+
+// TemplatePlace is the name of a place in a template, among the bindings that are trusted.
+const TemplatePlace = "{{ }}"
 
 // ShowTrust asks for the set of references that a project's file was trusted with.
 type ShowTrust struct {
-	Path string `json:"path"` // absolute, of the project's file
+	Path string `json:"path"` // absolute: see AskedFile
 }
 
-// TrustProject pins the set of references that a project's file asks for.
+// TrustProject pins the set of references that a project's file asks for: its
+// keyturn.yaml, a file of variables, or a template. Of a file of variables it pins those
+// that change how programs run too, with their texts. With nothing to pin it takes the trust back.
 type TrustProject struct {
-	Path   string    `json:"path"` // absolute, of the project's file
+	Path   string    `json:"path"` // absolute: see AskedFile
 	Pinned []Binding `json:"pinned"`
+	Steers []Setting `json:"steers,omitempty"` // sorted by name
 }
 
 // UseConfig pins an operator's configuration file: agents and services are judged by it

@@ -150,6 +150,7 @@ type Trusted struct {
 	Receipt
 	Known  bool      // a set was pinned before
 	Before []Binding // that set
+	Steers []Setting // of that set
 }
 
 // Request is an operation that waits for a person's yes.
@@ -170,6 +171,7 @@ type Request struct {
 	Files []string
 	// Rule is what --remember would write, and Broad why it cannot: one of them.
 	Rule, Broad string
+	Warnings    []string // of that rule, as 'config check' has them
 }
 
 // Requests answers ListRequests, oldest first.

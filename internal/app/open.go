@@ -2,7 +2,10 @@ package app
 
 import (
 	"context"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/broker"
@@ -12,6 +15,7 @@ import (
 	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/alive"
+	"github.com/keyturn/keyturn/internal/variable"
 )
 
 // open opens the store and puts the door before it.
@@ -25,6 +29,7 @@ func (m machine) open(ctx context.Context, how session.How) (*session.Session, e
 			return nil, err
 		}
 	}
+	facts.TrustedEnv = m.presentEnv()
 	store, err := m.folder(how, facts).Open(ctx)
 	if err != nil {
 		return nil, err
@@ -35,6 +40,24 @@ func (m machine) open(ctx context.Context, how session.How) (*session.Session, e
 		return nil, err
 	}
 	return s, nil
+}
+
+// presentEnv is what session.Facts.TrustedEnv says of the environment that is there now.
+func (m machine) presentEnv() []string {
+	var out []string
+	for _, name := range variable.Mine() {
+		value := m.env(name)
+		if name == "PATH" {
+			value = strings.Join(slices.DeleteFunc(filepath.SplitList(value), func(dir string) bool {
+				info, err := os.Stat(dir)
+				return err != nil || !filepath.IsAbs(dir) || info.Mode().Perm()&0o002 != 0
+			}), string(filepath.ListSeparator))
+		}
+		if value != "" {
+			out = append(out, name+"="+value)
+		}
+	}
+	return out
 }
 
 // folder is keyturn's own folder as one command sees it.
@@ -105,7 +128,7 @@ func (m machine) session(ctx context.Context, how session.How, store *home.Store
 		running.Sweep()
 		return told
 	}
-	return &session.Session{Service: b, Facts: facts, How: how, Pin: st.pin, Notes: st.notes, Moved: st.moved, Adopt: place, Tidy: tidy, Attend: ms.attend, Store: store.StoreFacts(), StoreState: store.State,
+	return &session.Session{Service: b, Facts: facts, How: how, Pin: st.pin, Notes: st.notes, Moved: st.moved, Adopt: place, KeepLines: b.KeepLines, SameLines: b.SameLines, Tidy: tidy, Attend: ms.attend, Store: store.StoreFacts(), StoreState: store.State,
 		Unfinished: []session.UnfinishedWork{store.Unfinished, store.Copies, ms.leftover}, Close: func() error {
 			ms.close()
 			err := b.Flush()

@@ -93,8 +93,7 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 		}
 		return &keyturn.Adopted{Receipt: c.receipt(nil), Path: op.Path}, b.Adopt(ctx, op)
 	case keyturn.ShowTrust:
-		before, known, err := b.journal.Trust.Pinned(ctx, op.Path)
-		return &keyturn.Trusted{Receipt: c.receipt(nil), Known: known, Before: before}, err
+		return b.showTrust(ctx, c, op)
 	case keyturn.TrustProject:
 		return b.trustProject(ctx, c, op)
 	case keyturn.ListRequests:

@@ -57,7 +57,7 @@ func (b *Broker) approved(ctx context.Context, c *call, e *keyturn.Error) error 
 		says = "you cannot say yes to it yourself: another person does" // who has an account of their own here
 	}
 	if seen, _, err := requestOf(req); err == nil {
-		if rule, _ := b.offered(req, seen); rule != "" {
+		if b.offered(req, &seen); seen.Rule != "" {
 			once = "   (once; add --remember for from now on)"
 		}
 	}
@@ -183,7 +183,7 @@ func (b *Broker) listRequests(ctx context.Context, c *call) (keyturn.Result, err
 		if !r.Actor.Same(c.actor) && slices.ContainsFunc(req.Op.Refs(), func(ref keyturn.Ref) bool { return !b.may(c.actor, keyturn.Approve, ref) }) {
 			continue
 		}
-		req.Rule, req.Broad = b.offered(r, req)
+		b.offered(r, &req)
 		if o, yes := b.opens(r.Actor, req.Op); yes {
 			req.Opens = o.Why
 		}
@@ -198,16 +198,18 @@ func (b *Broker) listRequests(ctx context.Context, c *call) (keyturn.Result, err
 	return out, nil
 }
 
-// offered returns the rule that --remember would write, or why there is none.
-func (b *Broker) offered(r journal.Request, req keyturn.Request) (line, broad string) {
-	rule, err := narrowestRule(r, req)
+// offered adds to a request the rule that --remember would write, with what Lint says of
+// it, or why there is none.
+func (b *Broker) offered(r journal.Request, req *keyturn.Request) {
+	rule, err := narrowestRule(r, *req)
 	if err == nil {
-		line, err = b.RuleLine(rule)
+		req.Rule, err = b.RuleLine(rule)
 	}
 	if err != nil {
-		return "", err.Error()
+		req.Rule, req.Broad = "", err.Error()
+		return
 	}
-	return line, ""
+	req.Warnings = rule.Warnings()
 }
 
 // approveRequest approves a request for the calling person, who proves to be one.
@@ -356,8 +358,11 @@ func narrowestRule(r journal.Request, req keyturn.Request) (rules.Rule, error) {
 	case keyturn.DiffSecrets:
 		return cannot("a rule would be about using them, not about comparing")
 	case keyturn.RunCommand:
-		if len(op.Files) > 0 {
+		switch {
+		case len(op.Files) > 0:
 			return cannot("whoever asks can read the file")
+		case op.Program == "" || op.Dir == "":
+			return cannot("it is not said which program it is, and in which folder")
 		}
 	default:
 		if slices.ContainsFunc(op.Refs(), func(ref keyturn.Ref) bool { return ref != ref.Secret() }) {
@@ -368,17 +373,21 @@ func narrowestRule(r journal.Request, req keyturn.Request) (rules.Rule, error) {
 	if _, err := rules.Parse(rule.Source()); err != nil {
 		return cannot(err.Error())
 	}
+	if why := rule.Open(); why != "" {
+		return cannot(why)
+	}
 	return rule, nil
 }
 
-// ruleFor returns the rule that allows a request, which may be too broad.
+// ruleFor returns the rule that allows a request, which may be too broad. That of a
+// command is for its very program, in its folder.
 func ruleFor(req keyturn.Request) rules.Rule {
 	r := rules.Rule{Who: []string{req.Actor.Principal()}, May: []keyturn.Verb{req.Op.Verb()}}
 	for _, ref := range req.Op.Refs() {
 		r.On = append(r.On, rules.Literal(ref.Path()))
 	}
 	if run, ok := req.Op.(keyturn.RunCommand); ok {
-		r.Run = []string{rules.TemplateOf(run.Command)}
+		r.Run, r.In = []string{rules.TemplateOf(append([]string{run.Program}, run.Command[1:]...))}, []string{run.Dir}
 	}
 	return r
 }

@@ -6,7 +6,7 @@
 //	safety.go      1: operations that hold a secret, or write among keyturn's own files
 //	wellformed.go  1: which operations make sense
 //	decide.go      2: what the rules say of an operation, from its parts
-//	trust.go       2: which projects a person has accepted
+//	trust.go       2: which projects' files a person has accepted, and what passes to a command
 //	approve.go     3: approvals: asked for, given, spent
 //	record.go      4, 6: what the log records of an operation
 //	act.go         5: the table of all operations
@@ -158,10 +158,8 @@ func (b *Broker) Do(ctx context.Context, op keyturn.Op) (keyturn.Result, error) 
 	if err := b.decide(c); err != nil {
 		return nil, b.refuse(ctx, c, err)
 	}
-	if run, ok := c.op.(keyturn.RunCommand); ok {
-		if err := b.projectTrusted(ctx, c.actor, run); err != nil {
-			return nil, b.refuse(ctx, c, err)
-		}
+	if err := b.trusted(ctx, c); err != nil {
+		return nil, b.refuse(ctx, c, err)
 	}
 	// 3: has whoever must say yes said yes, to this and nothing else?
 	if err := b.approve(ctx, c); err != nil {

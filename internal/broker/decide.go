@@ -215,7 +215,7 @@ func sinkOf(c *call) rules.Sink {
 	for p := c; p != nil; p = p.parent {
 		switch op := p.op.(type) {
 		case keyturn.RunCommand:
-			return rules.Sink{Run: op.Command}
+			return rules.Sink{Run: op.Command, Program: op.Program, Dir: op.Dir}
 		case keyturn.CopySecret:
 			return rules.Sink{Mount: op.To.Mount(), To: op.To.Path()}
 		case keyturn.PlatformAction:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/platform"
+	"github.com/keyturn/keyturn/internal/variable"
 )
 
 // maxHints is how many failures of one operation get a suggestion: each takes a
@@ -142,12 +143,30 @@ func (b *Broker) deliver(c *call, op keyturn.RunCommand, answers map[keyturn.Ref
 			continue
 		}
 		for _, field := range fieldNames(a.Secret) {
+			if err := b.steersFrom(c, src, field); err != nil {
+				fail(src.Ref, err)
+				continue
+			}
 			out.Env = append(out.Env, b.delivered(c, src.Prefix+field, src.Ref, field, a.Secret))
 		}
 	}
 	bind(&out.Env, op.Env)
 	bind(&out.Files, op.Files)
 	return out, failed
+}
+
+// steersFrom refuses a field that would become a variable that changes how programs run:
+// whoever writes the secret would decide that.
+func (b *Broker) steersFrom(c *call, src keyturn.Source, field string) error {
+	name := src.Prefix + field
+	if !variable.Steers(name) && (c.actor.Kind == keyturn.Person || !variable.SteersMachines(name)) {
+		return nil
+	}
+	if !b.may(c.actor, keyturn.Describe, src.Ref) {
+		return keyturn.E(keyturn.Denied, "a field of it would become a variable that changes how programs run", "name the fields that you need: --env NAME=REF#FIELD")
+	}
+	return keyturn.E(keyturn.Denied, "its field '"+keyturn.Clean(field)+"' would become the variable "+keyturn.Clean(name)+", which changes how programs run",
+		"name the fields that you need: --env NAME=REF#FIELD, or give --env-from another prefix")
 }
 
 // delivered returns one field under its name, with what the caller may know of it.

@@ -53,6 +53,14 @@ func (b *Broker) holdsSecret(op keyturn.Op) error {
 				return keyturn.E(keyturn.Invalid, where+" is not a reference", "write the reference of a secret, MOUNT/NAME#FIELD; what it holds is used unseen")
 			}
 		}
+	case keyturn.RunCommand:
+		for _, f := range op.EnvFiles {
+			if err := plainSteering(f.Steers); err != nil {
+				return err
+			}
+		}
+	case keyturn.TrustProject:
+		return plainSteering(op.Steers)
 	case keyturn.BackupStore:
 		if len(op.Recipients) == 0 {
 			return nil
@@ -67,6 +75,17 @@ func (b *Broker) holdsSecret(op keyturn.Op) error {
 		}
 		_, err := backup.ParseRecipients(op.Recipients)
 		return err
+	}
+	return nil
+}
+
+// plainSteering refuses a variable of a file that changes how programs run and holds a
+// password: what a person accepts of such a one is its text.
+func plainSteering(list []keyturn.Setting) error {
+	for _, s := range list {
+		if !keyturn.PlainText(s.Text) {
+			return keyturn.E(keyturn.Invalid, "the variable "+keyturn.Clean(s.Name)+" of a file changes how programs run, and holds a password", "take the password out of it")
+		}
 	}
 	return nil
 }
@@ -133,6 +152,11 @@ func bareForm(op keyturn.Op) json.RawMessage {
 		op = bare
 	case keyturn.BackupStore:
 		o.Recipients = nil
+		op = o
+	case keyturn.RunCommand:
+		op = keyturn.RunCommand{Program: o.Program, Dir: o.Dir, Env: o.Env, From: o.From}
+	case keyturn.TrustProject:
+		o.Steers = nil
 		op = o
 	}
 	form, err := keyturn.EncodeOp(op)

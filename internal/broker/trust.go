@@ -7,54 +7,168 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/journal"
+	"github.com/keyturn/keyturn/internal/rules"
+	"github.com/keyturn/keyturn/internal/variable"
 )
 
-// projectTrusted refuses a command whose project asks for references that no person has
-// accepted. Which references are the project's is what the caller says; the caller could
-// also name them without the project. The accepted references are those in the
-// project's file, also where the caller uses another in the place of one.
-func (b *Broker) projectTrusted(ctx context.Context, actor keyturn.Actor, op keyturn.RunCommand) error {
-	if op.Project == "" {
-		return nil
+// trusted refuses an operation that takes references from a file which no person has
+// accepted, and a command that would get variables of its caller which nothing lets pass.
+func (b *Broker) trusted(ctx context.Context, c *call) error {
+	person := c.actor.Kind == keyturn.Person
+	switch op := c.op.(type) {
+	case keyturn.RunCommand:
+		if op.Project != "" {
+			if err := b.fileTrusted(ctx, c.actor, keyturn.AskedFile{Path: op.Project, Asks: op.Pinned}, "keyturn trust"); err != nil {
+				return err
+			}
+		}
+		for _, f := range op.EnvFiles {
+			var err error
+			if person {
+				err = b.fileTrusted(ctx, c.actor, f, "keyturn trust "+keyturn.Quote(f.Path))
+			} else {
+				err = b.linesKept(ctx, f) // of references the rules decide
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if !person {
+			return b.passes(c, op)
+		}
+	case keyturn.RenderTemplate:
+		if person && op.Found != "" {
+			return b.fileTrusted(ctx, c.actor, op.Asks(), "keyturn trust "+keyturn.Quote(op.Found))
+		}
 	}
-	have, known, err := b.journal.Trust.Pinned(ctx, op.Project)
-	if err != nil || known && slices.Equal(have, op.Pinned) {
+	return nil
+}
+
+// fileTrusted refuses a file that asks for something else than a person has accepted, and
+// says what. What a file asks for is what the caller says; the caller could also name it
+// without the file. It is all that is in the file, also where the caller uses another in
+// the place of one. A file that asks for nothing needs no trust.
+func (b *Broker) fileTrusted(ctx context.Context, actor keyturn.Actor, f keyturn.AskedFile, command string) error {
+	have, known, err := b.journal.Trust.File(ctx, f.Path)
+	if err != nil || known && slices.Equal(have.Asks, f.Asks) && slices.Equal(have.Steers, f.Steers) || len(f.Asks)+len(f.Steers) == 0 {
 		return err
 	}
-	message := keyturn.Clean(op.Project) + " asks for secrets and is not trusted yet"
+	what := "secrets"
+	if len(f.Asks) == 0 {
+		what = "variables that change how programs run"
+	}
+	message := keyturn.Clean(f.Path) + " asks for " + what + " and is not trusted yet"
 	if known {
-		message = keyturn.Clean(op.Project) + " asks for other secrets than those you trusted"
+		message = keyturn.Clean(f.Path) + " asks for other " + what + " than those you trusted"
 	}
 	if actor.Kind != keyturn.Person {
-		have = nil // what the file asked for before is not theirs to know
+		have = keyturn.AskedFile{} // what the file asked for before is not theirs to know
 	}
-	asks := difference(have, op.Pinned)
+	asks := keyturn.Asked{Path: f.Path}
+	asks.Added, asks.Removed = difference(have.Asks, f.Asks)
+	asks.SteersAdded, asks.SteersRemoved = difference(have.Steers, f.Steers)
 	e := keyturn.E(keyturn.Denied, message, strings.Join(asks.Lines(), "\n")+
-		"\nlook at it, then say: keyturn trust   (in CI: --trust-project)").With(keyturn.Untrusted)
+		"\nlook at it, then say: "+command+"   (in CI: --trust-project)").With(keyturn.Untrusted)
 	e.Asks = &asks
 	e.By = "person"
 	return e
 }
 
-// difference returns the references that were added and taken away.
-func difference(old, now []keyturn.Binding) (d keyturn.Asked) {
-	for _, p := range now {
-		if !slices.Contains(old, p) {
-			d.Added = append(d.Added, p)
+// difference returns what was added and taken away.
+func difference[T comparable](old, now []T) (added, removed []T) {
+	for _, x := range now {
+		if !slices.Contains(old, x) {
+			added = append(added, x)
 		}
 	}
-	for _, p := range old {
-		if !slices.Contains(now, p) {
-			d.Removed = append(d.Removed, p)
+	for _, x := range old {
+		if !slices.Contains(now, x) {
+			removed = append(removed, x)
 		}
 	}
-	return d
+	return added, removed
 }
 
-// trustProject accepts the references of a project's file.
+// linesKept refuses plain variables of a file that were not there when a person trusted it.
+func (b *Broker) linesKept(ctx context.Context, f keyturn.AskedFile) error {
+	if len(f.Kept) == 0 {
+		return nil
+	}
+	have, _, err := b.journal.Trust.File(ctx, f.Path)
+	if err != nil {
+		return err
+	}
+	if new, _ := difference(have.Kept, f.Kept); len(new) > 0 {
+		return notPassing(new)
+	}
+	return nil
+}
+
+// passes refuses variables that nothing lets pass to the command of an agent or a service:
+// neither their names alone, nor the rules of all its secrets. Under an approval it is the
+// names alone.
+func (b *Broker) passes(c *call, op keyturn.RunCommand) error {
+	var env rules.Environment
+	if c.verdict.Effect == rules.Allow {
+		env = b.Rules.Environment(b.uses(c))
+	}
+	var none []string
+	for _, name := range op.Pass {
+		if !variable.Base(name) && !env.Pass(name) {
+			none = append(none, name)
+		}
+	}
+	if len(none) > 0 {
+		return notPassing(none)
+	}
+	return nil
+}
+
+func notPassing(names []string) error {
+	e := keyturn.E(keyturn.Denied, "nothing lets these variables pass to the command: "+strings.Join(names, ", "), "leave them out, or have a rule name them under env")
+	e.By = "rule"
+	return e
+}
+
+// uses are the questions that the rules answer about the secrets of a command.
+func (b *Broker) uses(c *call) []rules.Request {
+	var out []rules.Request
+	for _, ref := range c.op.Refs() {
+		out = append(out, rules.Request{Actor: c.actor, Verb: keyturn.Use, Path: ref.Path(), Sink: sinkOf(c), Remote: b.Remote})
+	}
+	return out
+}
+
+// trustProject accepts what a project's file asks for.
 func (b *Broker) trustProject(ctx context.Context, c *call, op keyturn.TrustProject) (keyturn.Result, error) {
-	before, known, err := b.journal.Trust.Pin(ctx, op.Path, op.Pinned)
-	return &keyturn.Trusted{Receipt: c.receipt(nil), Known: known, Before: before}, err
+	before, known, err := b.journal.Trust.PinFile(ctx, keyturn.AskedFile{Path: op.Path, Asks: op.Pinned, Steers: op.Steers})
+	return &keyturn.Trusted{Receipt: c.receipt(nil), Known: known, Before: before.Asks, Steers: before.Steers}, err
+}
+
+// showTrust tells what was accepted in a project's file.
+func (b *Broker) showTrust(ctx context.Context, c *call, op keyturn.ShowTrust) (keyturn.Result, error) {
+	have, known, err := b.journal.Trust.File(ctx, op.Path)
+	return &keyturn.Trusted{Receipt: c.receipt(nil), Known: known, Before: have.Asks, Steers: have.Steers}, err
+}
+
+// KeepLines remembers the plain variables of a file that a person has just trusted: those
+// that stay as they are pass to the commands of agents and services too. Only digests are
+// kept. It is Denied for whoever is no person.
+func (b *Broker) KeepLines(ctx context.Context, path string, lines map[string]keyturn.Value) error {
+	actor, err := b.WhoIs(ctx)
+	if err == nil {
+		err = rules.OnlyPeople(actor, keyturn.TrustProject{Path: path})
+	}
+	if err != nil {
+		return err
+	}
+	return b.journal.Trust.KeepLines(ctx, path, lines)
+}
+
+// SameLines returns the names of those plain variables of a file that are as they were
+// when a person trusted it.
+func (b *Broker) SameLines(ctx context.Context, path string, lines map[string]keyturn.Value) ([]string, error) {
+	return b.journal.Trust.SameLines(ctx, path, lines)
 }
 
 // proven marks the context of an operation that a person has proven already.

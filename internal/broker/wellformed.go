@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/variable"
 )
 
 // maxRefs is how many references one operation may have.
@@ -37,12 +38,17 @@ func wellFormed(op keyturn.Op) error {
 		if len(op.Command) == 0 || op.Command[0] == "" {
 			return keyturn.E(keyturn.Invalid, "no command was given", "write it behind --, for instance: keyturn run -- npm start")
 		}
+		return checkRun(op)
 	case keyturn.UseConfig:
 		for _, v := range op.Env {
 			if name, _, ok := strings.Cut(v, "="); !ok || name == "" || strings.ContainsRune(v, 0) {
 				return keyturn.E(keyturn.Invalid, "the environment of a person is written NAME=value", "")
 			}
 		}
+	case keyturn.RenderTemplate:
+		return checkFound(op.Found, op.Found != "")
+	case keyturn.TrustProject:
+		return checkSettings(op.Steers)
 	case keyturn.PutSecret:
 		return checkPut(op)
 	case keyturn.SealValues:
@@ -72,6 +78,46 @@ func wellFormed(op keyturn.Op) error {
 		}
 		if len(op.Restored) > 0 {
 			return keyturn.E(keyturn.Invalid, "what dropped records told is not for a request to say", "leave it out")
+		}
+	}
+	return nil
+}
+
+// checkRun refuses a command that would get the file of the store's passphrase, whoever
+// asks, and lists that are not in order.
+func checkRun(op keyturn.RunCommand) error {
+	for _, bd := range op.Env {
+		if variable.Key(bd.Name) == variable.PassphraseFile {
+			return keyturn.E(keyturn.Invalid, "no command gets "+variable.PassphraseFile, "leave it out")
+		}
+	}
+	for _, f := range op.EnvFiles {
+		if err := checkFound(f.Path, true); err != nil {
+			return err
+		}
+		if err := checkSettings(f.Steers); err != nil {
+			return err
+		}
+	}
+	for i, name := range op.Pass {
+		if i > 0 && op.Pass[i-1] >= name || variable.Ours(name) {
+			return keyturn.E(keyturn.Invalid, "the variables that pass are named once each, sorted, and are not keyturn's own", "")
+		}
+	}
+	return nil
+}
+
+func checkFound(path string, needed bool) error {
+	if needed && (!filepath.IsAbs(path) || filepath.Clean(path) != path) {
+		return keyturn.E(keyturn.Invalid, "a file that asks for secrets is named by its whole path", "")
+	}
+	return nil
+}
+
+func checkSettings(list []keyturn.Setting) error {
+	for i, s := range list {
+		if i > 0 && list[i-1].Name >= s.Name || variable.Key(s.Name) == variable.PassphraseFile {
+			return keyturn.E(keyturn.Invalid, "the variables of a file are named once each, sorted, without "+variable.PassphraseFile, "")
 		}
 	}
 	return nil

@@ -137,7 +137,7 @@ func run(c *command, cmd *cobra.Command, o runOptions) error {
 // stays open, which keeps no other process from anything.
 func start(c *command, cmd *cobra.Command, plan *runner.Plan, begun time.Time) error {
 	var open *session.Session
-	if len(plan.Op.Refs()) > 0 {
+	if plan.Asks() {
 		var err error
 		if open, err = c.DoAndKeep(cmd, func(ctx context.Context, s *session.Session) (bool, error) {
 			err := plan.Fetch(ctx, s)

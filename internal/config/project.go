@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/variable"
 	yaml "go.yaml.in/yaml/v3"
 )
 
@@ -108,14 +109,6 @@ func (f file) ref(p pair) (keyturn.Ref, error) {
 	return ref, nil
 }
 
-// Variables that change which program runs, or what it loads. A project's file
-// cannot set them.
-var steering = map[string]bool{"PATH": true, "PATHEXT": true, "IFS": true, "ENV": true, "BASH_ENV": true, "SHELL": true,
-	"HOME": true, "COMSPEC": true, "PYTHONPATH": true, "PYTHONSTARTUP": true, "PYTHONHOME": true, "PERL5OPT": true,
-	"PERL5LIB": true, "RUBYOPT": true, "RUBYLIB": true, "NODE_OPTIONS": true, "NODE_PATH": true, "CLASSPATH": true,
-	"JAVA_TOOL_OPTIONS": true, "_JAVA_OPTIONS": true, "JDK_JAVA_OPTIONS": true, "PROMPT_COMMAND": true,
-	"GIT_SSH_COMMAND": true, "GIT_SSH": true, "GIT_EXTERNAL_DIFF": true, "GIT_PROXY_COMMAND": true, "GIT_EXEC_PATH": true, "GIT_ASKPASS": true, "SSH_ASKPASS": true, "EDITOR": true, "VISUAL": true, "PAGER": true}
-
 func checkVariable(name string) (why, hint string) {
 	ok := name != "" && len(name) <= 256
 	for i := 0; ok && i < len(name); i++ {
@@ -125,22 +118,10 @@ func checkVariable(name string) (why, hint string) {
 	if !ok {
 		return "cannot be the name of a variable", "use A-Z, 0-9 and _"
 	}
-	if Steers(name) || strings.HasPrefix(strings.ToUpper(name), "KEYTURN_") {
+	if variable.SteersMachines(name) || variable.SteersMachines(strings.ToUpper(name)) {
 		return "is not for a project's file to set: it changes how programs run", "set it with --env if you mean it"
 	}
 	return "", ""
-}
-
-// Steers reports whether a variable changes which program runs, or what it loads.
-// The list is of those that are known, and not of all.
-func Steers(name string) bool {
-	up := strings.ToUpper(name)
-	for _, p := range []string{"LD_", "DYLD_", "BASH_FUNC_"} {
-		if strings.HasPrefix(up, p) {
-			return true
-		}
-	}
-	return steering[up]
 }
 
 func (f file) expect(n *yaml.Node) ([]Expectation, error) {

@@ -14,6 +14,7 @@ import (
 type Rule struct {
 	Who, May, Never, On      []string
 	Run, HTTP, Mounts, Hosts []string
+	In, Env                  []string
 	Needs                    bool // "needs" is there
 	Approvals                int
 	From, Proof              string
@@ -31,7 +32,7 @@ type Group struct {
 	Line    int
 }
 
-var ruleKeys = []string{"who", "may", "never", "on", "run", "http", "mounts", "hosts", "needs"}
+var ruleKeys = []string{"who", "may", "never", "on", "run", "http", "mounts", "hosts", "in", "env", "needs"}
 
 func (f file) rules(n *yaml.Node) ([]Rule, error) {
 	if isNull(n) {
@@ -58,7 +59,7 @@ func (f file) rule(n *yaml.Node) (Rule, error) {
 		return r, err
 	}
 	lists := map[string]*[]string{"who": &r.Who, "may": &r.May, "never": &r.Never, "on": &r.On,
-		"run": &r.Run, "http": &r.HTTP, "mounts": &r.Mounts, "hosts": &r.Hosts}
+		"run": &r.Run, "http": &r.HTTP, "mounts": &r.Mounts, "hosts": &r.Hosts, "in": &r.In, "env": &r.Env}
 	for _, p := range pairs {
 		if p.key == "needs" {
 			err = f.needs(p.node, &r)
@@ -121,7 +122,7 @@ func (r Rule) OneLine() (string, error) {
 			parts = append(parts, key+": ["+strings.Join(out, ", ")+"]")
 		}
 	}
-	lists := [][]string{r.Who, r.May, r.Never, r.On, r.Run, r.HTTP, r.Mounts, r.Hosts}
+	lists := [][]string{r.Who, r.May, r.Never, r.On, r.Run, r.HTTP, r.Mounts, r.Hosts, r.In, r.Env}
 	for i, key := range ruleKeys[:len(lists)] {
 		for _, s := range lists[i] {
 			if s == "" || strings.ToValidUTF8(s, "") != s {

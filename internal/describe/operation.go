@@ -140,8 +140,23 @@ func details(op keyturn.Op) []string {
 		if op.Project != "" {
 			add("project %s", op.Project)
 		}
+		for _, f := range op.EnvFiles {
+			add("variables of the file %s", f.Path)
+			for _, s := range f.Steers {
+				add("  %s = %s", s.Name, s.Text)
+			}
+			if len(f.Kept) > 0 {
+				add("  as a person trusted them: %s", strings.Join(f.Kept, ", "))
+			}
+		}
+		if len(op.Pass) > 0 {
+			add("passes on, with the texts that they have there: %s", strings.Join(op.Pass, ", "))
+		}
 	case keyturn.RenderTemplate:
 		add("template %s", op.Template)
+		if op.Found != "" {
+			add("found at %s", op.Found)
+		}
 		if op.Out != "" {
 			add("into the file %s", op.Out)
 		}

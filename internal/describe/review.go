@@ -2,6 +2,7 @@ package describe
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -116,7 +117,10 @@ func facts(r keyturn.Request, remember bool) []Fact {
 		add("careful", wholeFiles(r))
 	}
 	if remember && r.Rule != "" {
-		add("remember", "a rule is written too: the one above")
+		add("remember", "a rule is written too: the one above. "+allows(r))
+		for _, w := range r.Warnings {
+			add("careful", "of that rule: "+visible(w))
+		}
 	}
 	return out
 }
@@ -165,6 +169,23 @@ func Marked(ref keyturn.Ref) string {
 		s += "   (careful: it mixes letters of several scripts: " + keyturn.Clean(marked) + ")"
 	}
 	return s
+}
+
+// allows says what a remembered rule lets through, where that is more than the operation
+// by itself.
+func allows(r keyturn.Request) string {
+	op, ok := r.Op.(keyturn.RunCommand)
+	if !ok {
+		return ""
+	}
+	var secrets []keyturn.Ref
+	for _, ref := range op.Refs() {
+		if s := ref.Secret(); !slices.Contains(secrets, s) {
+			secrets = append(secrets, s)
+		}
+	}
+	return "By it they run this program with these words in this folder as often as they like, without asking, with any field of " + things(secrets) +
+		": " + short(visible(op.Program), 200) + " in " + short(visible(op.Dir), 200)
 }
 
 // wholeFiles says that the whole content of files is given back by a migration, or

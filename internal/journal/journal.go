@@ -3,7 +3,7 @@
 //	approvals.go    operations that wait for an approval, and the approvals given
 //	passphrases.go  the passphrases that approvers prove themselves with
 //	candidates.go   values, sealed until the one put that they are for
-//	trust.go        projects' files that people have accepted
+//	trust.go        what projects' files may ask for (trustfiles.go), as people have accepted it
 //	machine.go      the operator's file that is pinned, the person's environment, the folder
 //	compares.go     how many fields agents and services have compared
 //	leases.go       credentials that keyturn had a platform make

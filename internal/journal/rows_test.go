@@ -2,8 +2,10 @@ package journal_test
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +15,11 @@ import (
 	"github.com/keyturn/keyturn/internal/journal/journaltest"
 	"github.com/keyturn/keyturn/internal/rules"
 )
+
+// drawn matches what is salted in a row.
+var drawn = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`"salt":"[A-Za-z0-9+/=]{44}","lines":\{"PORT":"[0-9a-f]{64}"\}`)
+})
 
 // The rows are part of the store's format: another version of keyturn reads them. An
 // id that is drawn is written ID here.
@@ -35,8 +42,11 @@ func TestRows(t *testing.T) {
 	draw(r.ID, "request", err)
 	id, err := j.Candidates.Seal(ctx, anna, a, map[string]keyturn.Value{"f": v("x<")})
 	draw(id, "candidate", err)
-	_, _, err = j.Trust.Pin(ctx, "/p/keyturn.yaml", []keyturn.Binding{{Name: "A", Ref: a}})
+	_, _, err = j.Trust.PinFile(ctx, keyturn.AskedFile{Path: "/p/keyturn.yaml", Asks: []keyturn.Binding{{Name: "A", Ref: a}}})
 	is(t, "pin", err, "")
+	_, _, err = j.Trust.PinFile(ctx, keyturn.AskedFile{Path: "/p/.env", Asks: []keyturn.Binding{{Name: "A", Ref: a}}, Steers: []keyturn.Setting{{Name: "CC", Text: "gcc"}}})
+	is(t, "pin a file", err, "")
+	is(t, "keep lines", j.Trust.KeepLines(ctx, "/p/.env", map[string]keyturn.Value{"PORT": v("80")}), "")
 	is(t, "machine", j.Machines.Change(ctx, func(m *journal.Machine) error {
 		m.Config, m.Env = &journal.ConfigPin{Path: "/k.yaml", Digest: "d", Text: "rules: []\n"}, []string{"HOME=/home/anna"}
 		m.Folder = &journal.Folder{Path: "/home/anna/s", Inode: 7}
@@ -57,9 +67,10 @@ func TestRows(t *testing.T) {
 	for _, kind := range slices.Sorted(maps.Keys(s.Rows)) {
 		for id, it := range s.Rows[kind] {
 			line := strings.Join([]string{kind, id, string(it.Body), it.Expires.Format(time.RFC3339)}, " ")
-			for drawn, name := range ids {
-				line = strings.ReplaceAll(line, drawn, name)
+			for id, name := range ids {
+				line = strings.ReplaceAll(line, id, name)
 			}
+			line = drawn().ReplaceAllString(line, `"salt":"SALT","lines":{"PORT":"DIGEST"}`)
 			got = append(got, line)
 		}
 	}
@@ -70,6 +81,7 @@ func TestRows(t *testing.T) {
 		`machine this {"config":{"path":"/k.yaml","digest":"d","text":"rules: []\n"},"env":["HOME=/home/anna"],"folder":{"path":"/home/anna/s","inode":7}} 0001-01-01T00:00:00Z`,
 		`migration list [{"id":"m1","by":"user:anna","ref":"kt://local/a","fields":["f"],"files":[{"path":"/p/.env","mode":"0600"}],"phase":"stored","began":"2026-01-24T10:00:00Z"}] 0001-01-01T00:00:00Z`,
 		`migration-texts m1 [{"before":"Rj14","after":"Rj0="}] 0001-01-01T00:00:00Z`,
+		`project /p/.env {"path":"/p/.env","pinned":[{"name":"A","ref":"kt://local/a"}],"steers":[{"name":"CC","text":"gcc"}],"salt":"SALT","lines":{"PORT":"DIGEST"}} 0001-01-01T00:00:00Z`,
 		`project /p/keyturn.yaml {"path":"/p/keyturn.yaml","pinned":[{"name":"A","ref":"kt://local/a"}]} 0001-01-01T00:00:00Z`,
 		`request ID of request {"id":"ID of request","actor":{"kind":"agent","name":"coder","for":"anna","proof":""},"op":{"op":"get-secret","ref":"kt://local/a"},"hash":"897713d1840bf7ab4b9e3552c80e127363addc64003c8e73a3f49ee5d1d9bfd0","reason":"why","created":"2026-01-24T10:00:00Z","expires":"2026-01-24T11:00:00Z","needs":{"approvals":2,"from":"sre","proof":"passkey"},"ruled":true,"given":[{"actor":{"kind":"person","name":"bob","proof":""},"proof":"passphrase","time":"2026-01-24T10:00:00Z"}],"held":{"kt://local/a":"1"}} 2026-01-25T11:00:00Z`,
 	}

@@ -1,11 +1,6 @@
 package journal
 
-import (
-	"context"
-	"errors"
-
-	"github.com/keyturn/keyturn"
-)
+import "context"
 
 const (
 	projectKind = "project"
@@ -16,36 +11,8 @@ const (
 // ask for. Which operator's file counts for agents and services, Machines keeps; Trust has
 // the paths of those that an earlier keyturn knew by their paths alone.
 type Trust struct {
-	projects table[pin]      // by the path of the project's file
+	projects table[pin]      // by the path of the project's file: see trustfiles.go
 	configs  table[struct{}] // by the path of the operator's file
-}
-
-// pin is the references that a person accepted in a project's file.
-type pin struct {
-	Path   string            `json:"path"`
-	Pinned []keyturn.Binding `json:"pinned"`
-}
-
-// Pinned returns the references that a person has accepted in a project's file, and
-// whether anybody has.
-func (t Trust) Pinned(ctx context.Context, path string) (set []keyturn.Binding, known bool, err error) {
-	have, err := t.projects.get(ctx, path)
-	if errors.Is(err, keyturn.NotFound) {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, err
-	}
-	return have.Pinned, true, nil
-}
-
-// Pin trusts a project's file with these references, durably, and returns those
-// before, and whether there were any.
-func (t Trust) Pin(ctx context.Context, path string, set []keyturn.Binding) (before []keyturn.Binding, known bool, err error) {
-	if before, known, err = t.Pinned(ctx, path); err != nil && !errors.Is(err, keyturn.Corrupt) {
-		return nil, false, err
-	}
-	return before, known, t.projects.put(ctx, path, pin{Path: path, Pinned: set})
 }
 
 // FormerConfigs returns the paths of the operator's files that an earlier keyturn knew. They

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/variable"
 )
 
 // Effect is what is decided. The zero Effect denies.
@@ -33,6 +34,9 @@ func (e Effect) String() string {
 // nothing with it, whatever rules say.
 type Sink struct {
 	Run []string // a command and its arguments, as they would be started
+	// Program is what the command's name was found to be, links not followed, and Dir the
+	// folder it is started in, links followed. Both are absolute; "" where not known.
+	Program, Dir string
 	// Host is where the command would be started; "" for the machine of the broker.
 	Host  string
 	HTTP  *HTTPRequest
@@ -174,7 +178,8 @@ func (r *compiled) sinkAllowed(q Request) bool {
 	case q.Sink.count() != 1:
 		return false
 	case len(q.Sink.Run) > 0:
-		return atHost && slices.ContainsFunc(r.run, func(c Template) bool { return c.Match(q.Sink.Run) })
+		in := len(r.In) == 0 || slices.Contains(r.In, q.Sink.Dir)
+		return atHost && in && slices.ContainsFunc(r.run, func(c Template) bool { return c.Starts(q.Sink.Run, q.Sink.Program) })
 	case q.Sink.HTTP != nil:
 		return slices.ContainsFunc(r.http, func(e Endpoint) bool { return e.Match(*q.Sink.HTTP) })
 	case q.Sink.Within:
@@ -190,6 +195,60 @@ func (r *compiled) names(path string) bool {
 
 // hasSink reports whether r names any sink that an agent could use.
 func (r *compiled) hasSink() bool { return len(r.run)+len(r.http)+len(r.Mounts) > 0 }
+
+// Environment is what rules let pass to a command of its caller's variables: for each
+// question what the rules that answer it name.
+type Environment []variable.Patterns
+
+// Environment returns what the rules let pass to a command for which each of the questions
+// is about one secret: what all rules say that allow it at once. Where one is not allowed
+// at once, nothing passes.
+func (s *Set) Environment(questions []Request) Environment {
+	var out Environment
+	for _, q := range questions {
+		if s.Decide(q).Effect != Allow {
+			return nil
+		}
+		var p variable.Patterns
+		who, path := s.caller(q.Actor), splitPath(q.Path)
+		for i := range s.rules {
+			if r := &s.rules[i]; r.about(who, q.Verb, path) && r.sinkAllowed(q) {
+				p = append(p, r.Env...)
+			}
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// Pass reports whether a variable passes: by the rules of every secret.
+func (e Environment) Pass(name string) bool {
+	for _, p := range e {
+		if !p.Pass(name) {
+			return false
+		}
+	}
+	return len(e) > 0
+}
+
+// Fixed returns the variables that the rules of every secret give the same value.
+func (e Environment) Fixed() map[string]string {
+	out := map[string]string{}
+	if len(e) == 0 {
+		return out
+	}
+	for name, value := range e[0].Fixed() {
+		same := true
+		for _, p := range e[1:] {
+			v, ok := p.Fixed()[name]
+			same = same && ok && v == value
+		}
+		if same {
+			out[name] = value
+		}
+	}
+	return out
+}
 
 // MayAny reports whether actor could be allowed, at once or after approvals, to
 // list, describe or use anything in a mount, or under a prefix of it ("local" or
@@ -261,7 +320,11 @@ func (s Sink) String() string {
 		for i, a := range s.Run {
 			quoted[i] = keyturn.Quote(a)
 		}
-		out = append(out, "by the command "+quote(strings.Join(quoted, " ")))
+		by := "by the command " + quote(strings.Join(quoted, " "))
+		if s.Dir != "" {
+			by += " in " + quote(s.Dir)
+		}
+		out = append(out, by)
 	}
 	if s.Host != "" {
 		out = append(out, "on the machine "+quote(s.Host))

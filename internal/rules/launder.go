@@ -251,13 +251,9 @@ type command struct {
 	hosts         string
 }
 
-// shows reports whether a command lets its caller see what it is given: it runs any
-// code, or what is in a folder of the caller.
-func shows(c Template) bool { return c.Anything() || ofFolder(c) }
-
-func ofFolder(c Template) bool {
-	return strings.HasPrefix(c.Program(), "./") || strings.HasPrefix(c.Program(), "../")
-}
+// shows reports whether a command lets its caller see what it is given: those that Lint
+// warns of.
+func shows(c Template) bool { return c.exposes().why != "" }
 
 // commands are those that show what they are given and that rules about from or to
 // name, each once; and first one that no rule names, which can be asked for like any.

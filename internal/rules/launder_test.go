@@ -61,7 +61,8 @@ func TestLaunders(t *testing.T) {
 		"a rule of a person names the target":     {rules: []Source{rule("user:anna", "use", from, to), rule("agents", "reveal", "local/scratch/**")}, actor: anna},
 		"a command there shows it":                {rules: []Source{use("agents", "local/prod/**", "true"), use("agents", "local/scratch/**", "sh **")}, actor: coder, who: "any agent"},
 		"a file of the caller's folder shows it":  {rules: []Source{use("agents", "local/prod/**", "true"), use("agents", "local/scratch/**", "./x")}, actor: anna, who: "any agent"},
-		"a command there does not":                {rules: []Source{use("agents", "local/scratch/**", "npm test")}, actor: anna},
+		"a command there does not":                {rules: []Source{use("agents", "local/scratch/**", "true", "/usr/bin/pg_dump shop")}, actor: anna},
+		"what files of a folder say shows it":     {rules: []Source{use("agents", "local/scratch/**", "npm test")}, actor: anna, who: "any agent"},
 		"a command shows it at the source, too":   {rules: []Source{use("agents", "local/prod/**", "bash **"), use("agents", "local/scratch/**", "sh **")}, actor: anna},
 		"who may reveal it at the source":         {rules: []Source{rule("agents", "reveal", "local/prod/**"), use("agents", "local/scratch/**", "sh **")}, actor: anna},
 		"only another may reveal it there":        {rules: []Source{rule("agent:x", "reveal", "local/prod/**"), use("agents", "local/scratch/**", "sh **")}, actor: anna, who: "any agent"},
@@ -94,7 +95,7 @@ func TestLaunders(t *testing.T) {
 var seen = []func(keyturn.Actor, string, bool) Request{
 	func(a keyturn.Actor, path string, remote bool) Request {
 		return Request{Actor: a, Verb: keyturn.Reveal, Path: path, Remote: remote}
-	}, by("sh", "-c", "echo $V | rev"), by("bash", "-c", "echo $V | rev"), by("./show"), by("zsh"),
+	}, by("sh", "-c", "echo $V | rev"), by("bash", "-c", "echo $V | rev"), by("./show"), by("zsh"), by("npm", "run", "x"),
 }
 
 func by(command ...string) func(keyturn.Actor, string, bool) Request {

@@ -1,11 +1,13 @@
 package rules
 
 import (
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/variable"
 )
 
 // Warning is something in a file that is allowed but hardly meant.
@@ -69,13 +71,48 @@ func (s *Set) lintUse(r *compiled, warn func(message, hint string)) {
 		warn("hosts is about commands, but this rule has no run", `add run: ["npm test"]`)
 	}
 	for i, c := range r.run {
+		e := c.exposes()
 		switch {
-		case c.Anything():
-			warn(quote(r.Run[i])+" runs any code, so it lets the caller see the value", "name the whole command")
-		case ofFolder(c):
-			warn(quote(r.Run[i])+" is a file of whatever folder the caller is in", "name a program that the caller cannot change")
+		case ofFolder(c) && len(r.In) > 0 && !e.open:
+			warn(quote(r.Run[i])+" is a file of the folder that 'in' names, which the caller may be able to change", hintChange)
+		case e.why != "":
+			warn(quote(r.Run[i])+" "+e.why, e.hint)
+		case len(r.In) > 0 && slices.ContainsFunc(r.In, func(dir string) bool { return strings.HasPrefix(c.Program(), dir+string(filepath.Separator)) }):
+			warn(quote(r.Run[i])+" is in the folder that it is started in, whose files the caller may be able to change", hintChange)
 		}
 	}
+	for _, e := range r.Env {
+		if why := variable.Risk(e); why != "" && machines {
+			warn("'env' lets "+quote(e)+" pass: "+why, "give it a value, \"NAME=VALUE\", or leave it out")
+		}
+	}
+}
+
+// Open says why the command of a rule cannot be remembered from one approval: its words or
+// its standard input, which are the caller's, decide what it shows. It is "" where there
+// is none such.
+func (r Rule) Open() string {
+	for _, text := range r.Run {
+		if c, err := ParseTemplate(text); err == nil {
+			if e := c.exposes(); e.open {
+				return quote(text) + " " + e.why
+			}
+		}
+	}
+	return ""
+}
+
+// Warnings are those of Lint about one rule by itself.
+func (r Rule) Warnings() []string {
+	s, err := New(Input{Rules: []Source{r.Source()}})
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, w := range s.Lint(nil) {
+		out = append(out, w.Message)
+	}
+	return out
 }
 
 // lintApprovals finds what nobody can approve.

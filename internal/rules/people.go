@@ -1,6 +1,9 @@
 package rules
 
-import "github.com/keyturn/keyturn"
+import (
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/variable"
+)
 
 // OnlyPeople refuses operations that no rule can allow an agent or a service. Its
 // error is Denied; it is nil for people and for every other operation.
@@ -48,6 +51,12 @@ func OnlyPeople(actor keyturn.Actor, op keyturn.Op) error {
 	case keyturn.RunCommand:
 		if op.Plain {
 			what = "run without redaction"
+		}
+		for _, b := range op.Env {
+			if variable.SteersMachines(b.Name) {
+				what = "have a secret in the variable " + keyturn.Clean(b.Name) + ", which changes how programs run"
+				hint = "give the secret another name: --env NAME=" + keyturn.Quote(b.Ref.Short())
+			}
 		}
 	}
 	if what == "" {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/variable"
 )
 
 // Limits of a set of rules.
@@ -35,6 +36,7 @@ func (p Position) String() string {
 type Source struct {
 	Who, May, Never, On      []string
 	Run, HTTP, Mounts, Hosts []string
+	In, Env                  []string
 	Needs                    bool // "needs" is there
 	Approvals                int
 	From, Proof              string
@@ -66,6 +68,11 @@ type Rule struct {
 	// Hosts are the machines where a launcher may start a command of Run. Without
 	// any it is only the machine of the broker itself.
 	Hosts []string
+	// In are the folders, absolute, that a command of Run may be started in; without any
+	// it is every folder. Env is what passes to the command of an agent or a service of its
+	// caller's variables, beside what always does: see variable.Patterns.
+	In  []string
+	Env variable.Patterns
 
 	Needs   Needs
 	Project bool // from a project's file: it can only forbid
@@ -75,7 +82,7 @@ type Rule struct {
 
 // Source returns r as plain data, for writing it to a file.
 func (r Rule) Source() Source {
-	s := Source{Who: r.Who, Run: r.Run, HTTP: r.HTTP, Mounts: r.Mounts, Hosts: r.Hosts,
+	s := Source{Who: r.Who, Run: r.Run, HTTP: r.HTTP, Mounts: r.Mounts, Hosts: r.Hosts, In: r.In, Env: r.Env,
 		Needs: r.Needs != Needs{}, Approvals: r.Needs.Approvals, From: r.Needs.From, Proof: r.Needs.Proof,
 		File: r.Where.File, Line: r.Where.Line, Text: r.Text}
 	for _, v := range r.May {
@@ -110,7 +117,7 @@ func compile(s Source) (compiled, error) {
 	where := Position{File: s.File, Line: s.Line}
 	fail := func(err error) (compiled, error) { return compiled{}, at(where, err) }
 	bad := func(why, hint string) (compiled, error) { return fail(keyturn.E(keyturn.Invalid, why, hint)) }
-	for _, l := range [][]string{s.Who, s.May, s.Never, s.On, s.Run, s.HTTP, s.Mounts, s.Hosts} {
+	for _, l := range [][]string{s.Who, s.May, s.Never, s.On, s.Run, s.HTTP, s.Mounts, s.Hosts, s.In, s.Env} {
 		if len(l) > maxList {
 			return bad("a list of this rule is too long", "it may have 1000 entries")
 		}
@@ -125,11 +132,11 @@ func compile(s Source) (compiled, error) {
 	case len(s.May) == 0 && len(s.Never) == 0:
 		return bad("this rule has neither 'may' nor 'never'", "write may: [list, use] or never: [reveal]")
 	}
-	sinks := len(s.Run)+len(s.HTTP)+len(s.Mounts)+len(s.Hosts) > 0
+	sinks := len(s.Run)+len(s.HTTP)+len(s.Mounts)+len(s.Hosts)+len(s.In)+len(s.Env) > 0
 	if len(s.Never) > 0 && (sinks || s.Needs) {
-		return bad("a 'never' has no conditions", "leave run, http, mounts, hosts and needs out: it forbids always")
+		return bad("a 'never' has no conditions", "leave run, http, mounts, hosts, in, env and needs out: it forbids always")
 	}
-	c := compiled{Rule: Rule{Who: s.Who, Run: s.Run, HTTP: s.HTTP, Mounts: s.Mounts, Hosts: s.Hosts, Where: where, Text: s.Text}}
+	c := compiled{Rule: Rule{Who: s.Who, Run: s.Run, HTTP: s.HTTP, Mounts: s.Mounts, Hosts: s.Hosts, In: s.In, Env: s.Env, Where: where, Text: s.Text}}
 	var err error
 	if c.who, err = principals(s.Who); err != nil {
 		return fail(err)
@@ -141,7 +148,7 @@ func compile(s Source) (compiled, error) {
 		return fail(err)
 	}
 	if sinks && !slices.Contains(c.May, keyturn.Use) {
-		return bad("run, http, mounts and hosts say where a value may be used, but this rule does not allow use", "add use to 'may', or leave them out")
+		return bad("run, http, mounts, hosts, in and env say where a value may be used, but this rule does not allow use", "add use to 'may', or leave them out")
 	}
 	if c.On, err = each(s.On, ParsePattern); err != nil {
 		return fail(err)
@@ -163,6 +170,19 @@ func compile(s Source) (compiled, error) {
 				return fail(err)
 			}
 			c.to = append(c.to, p)
+		}
+	}
+	if len(s.In)+len(s.Env) > 0 && len(s.Run) == 0 {
+		return bad("in and env are about commands, but this rule has no run", `add run: ["npm test"]`)
+	}
+	for _, dir := range s.In {
+		if !absolute(dir) || !clean(dir) {
+			return bad(quote(dir)+" is not the path of a folder", "write the whole path, without links and without a / at its end, as 'pwd -P' tells it")
+		}
+	}
+	for _, e := range s.Env {
+		if err := variable.Check(e); err != nil {
+			return fail(err)
 		}
 	}
 	for _, h := range s.Hosts {

@@ -157,6 +157,7 @@ func TestLint(t *testing.T) {
 		"k.yaml:7 agents and services never approve, whatever a rule says",
 		"k.yaml:8 'bash -c *' runs any code, so it lets the caller see the value",
 		"k.yaml:8 './x' is a file of whatever folder the caller is in",
+		"k.yaml:8 'npm test' does what files of the folder say, which the caller may be able to change",
 		"k.yaml:8 no mount is called 'nope'",
 		"k.yaml:10 hosts is about commands, but this rule has no run",
 	}

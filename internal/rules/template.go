@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -26,9 +25,9 @@ const (
 // The word * stands for exactly one argument, wherever it is; the word **, at the
 // end only, for any number of them, none included. Quoted, both are themselves.
 // The program, the first word, is compared as it is typed: the template "npm
-// test" matches neither /tmp/npm nor ./npm. A template matches words, no more:
-// which program "npm" is comes from the caller's PATH. A rule that must mean one
-// program writes its absolute path.
+// test" matches neither /tmp/npm nor ./npm. Which program "npm" is comes from PATH.
+// A template that begins with an absolute path means that one program, whatever word
+// starts it: see Starts.
 type Template struct {
 	words []word
 	rest  bool // ends in **
@@ -94,6 +93,19 @@ func (c Template) Match(argv []string) bool {
 		}
 	}
 	return true
+}
+
+// Starts is Match for a command whose program was found to be program, an absolute path
+// without links followed; "" where it is not known. A template whose program is an
+// absolute path is compared with that, any other with the word that was typed.
+func (c Template) Starts(argv []string, program string) bool {
+	if !absolute(c.Program()) || len(argv) == 0 {
+		return c.Match(argv)
+	}
+	if program == "" {
+		program = argv[0]
+	}
+	return c.Match(append([]string{program}, argv[1:]...))
 }
 
 // TemplateOf writes the template that matches argv and nothing else. It is empty for
@@ -200,17 +212,4 @@ func (c Template) Program() string {
 		return ""
 	}
 	return c.words[0].text
-}
-
-// interpreters run whatever their arguments say.
-var interpreters = []string{"sh", "bash", "dash", "zsh", "ksh", "fish", "env", "xargs", "eval", "sudo", "ssh",
-	"python", "python3", "node", "deno", "perl", "ruby", "php", "pwsh", "powershell", "cmd", "docker", "npx"}
-
-// Anything reports whether c lets its caller run any code: it starts an interpreter
-// and leaves an argument free.
-func (c Template) Anything() bool {
-	prog := c.Program()
-	prog = prog[strings.LastIndexAny(prog, `/\`)+1:]
-	free := c.rest || slices.ContainsFunc(c.words, func(w word) bool { return w.any })
-	return free && slices.Contains(interpreters, strings.TrimSuffix(prog, ".exe"))
 }

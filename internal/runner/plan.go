@@ -1,24 +1,21 @@
 package runner
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/document"
 	"github.com/keyturn/keyturn/internal/launch"
 	"github.com/keyturn/keyturn/internal/session"
+	"github.com/keyturn/keyturn/internal/variable"
+	"github.com/keyturn/keyturn/internal/whois"
 )
-
-// passphraseFile is the one variable of ours that a command does not get: it names
-// the file whose passphrase opens the store.
-const passphraseFile = "KEYTURN_PASSPHRASE_FILE"
 
 // level is where a variable comes from. Of several with one name the highest counts.
 type level int
@@ -37,36 +34,30 @@ type wanted struct {
 	name  string
 	ref   keyturn.Ref
 	value keyturn.Value // where ref is zero: the value in a file of variables
+	file  int           // of that file in Plan.files; -1 for what is no file
 }
 
 // planner collects the variables and files that are wanted, and everything that is
 // wrong with them.
 type planner struct {
 	*Runner
-	vars   map[string]wanted
-	failed []*keyturn.Error
-	// dropped names the plain variables that an agent's or a service's command does
-	// not get.
-	dropped []string
+	vars    map[string]wanted
+	files   []namedFile
+	failed  []*keyturn.Error
+	notices []string
 }
 
-// drops reports whether a plain variable is left out. Nobody's command gets the file of
-// the store's passphrase. An agent or a service may not change how a program runs that
-// is given a value; without PATH, HOME and the shell no program would run at all.
-func (p *planner) drops(name string) bool {
-	if variableKey(name) == passphraseFile {
-		return true
-	}
-	if p.Facts.Actor.Kind == keyturn.Person || !config.Steers(name) || slices.Contains([]string{"PATH", "PATHEXT", "HOME", "SHELL", "COMSPEC"}, strings.ToUpper(name)) {
-		return false
-	}
-	p.dropped = append(p.dropped, name)
-	return true
+// namedFile is a file of variables that the caller named, and what it asks for.
+type namedFile struct {
+	keyturn.AskedFile
+	lines    map[string]keyturn.Value // its plain variables
+	pinnable bool                     // it is a file, which can be trusted
 }
 
-// Plan settles what the command gets, and finds the program. It tells the Desk what to
-// know about that, and returns all that is wrong at once. With an error the plan is
-// good for Report only.
+// Plan settles what the command gets, and finds the program; for an agent or a service
+// that asks for a secret Fetch does the latter, since the store says what PATH it has. Plan
+// tells the Desk what to know, and returns all that is wrong at once. With an error the
+// plan is good for Report only.
 func (r *Runner) Plan(o Options) (*Plan, error) {
 	plan := &Plan{runner: r, trust: o.Trust, Op: keyturn.RunCommand{Command: o.Command, Plain: o.Plain}, weak: map[string]string{}}
 	if len(o.Command) == 0 {
@@ -80,13 +71,10 @@ func (r *Runner) Plan(o Options) (*Plan, error) {
 	for _, b := range project.Bindings() {
 		p.want(wanted{level: projectLevel, name: b.Name, ref: b.Ref})
 	}
-	var notices []string
 	for _, name := range o.EnvFiles {
-		more, err := p.envFile(name)
-		if err != nil {
+		if err := p.envFile(name); err != nil {
 			return plan, err
 		}
-		notices = append(notices, more...)
 	}
 	for _, s := range o.EnvFrom {
 		if src, ok := p.source(s); ok {
@@ -94,14 +82,12 @@ func (r *Runner) Plan(o Options) (*Plan, error) {
 		}
 	}
 	plan.inherit = p.inherited()
-	if len(p.dropped) > 0 {
-		slices.Sort(p.dropped)
-		notices = append(notices, "left out, since they change how programs run: "+keyturn.Clean(strings.Join(slices.Compact(p.dropped), ", ")))
-	}
+	p.filter()
 	for _, key := range slices.Sorted(maps.Keys(p.vars)) {
 		w := p.vars[key]
 		if w.ref.IsZero() {
 			plan.plain = append(plan.plain, launch.EnvVar{Name: w.name, Value: w.value})
+			plan.fromFiles = append(plan.fromFiles, plainVariable{w.name, w.value, w.file})
 			continue
 		}
 		plan.Op.Env = append(plan.Op.Env, keyturn.Binding{Name: w.name, Ref: w.ref})
@@ -118,18 +104,27 @@ func (r *Runner) Plan(o Options) (*Plan, error) {
 			plan.Op.Files = append(plan.Op.Files, f)
 		}
 	}
+	plan.files = p.files
+	for _, f := range p.files {
+		if f.pinnable && len(f.Asks)+len(f.Steers) > 0 {
+			plan.Op.EnvFiles = append(plan.Op.EnvFiles, f.AskedFile)
+		}
+	}
 	p.optional(&plan.Op, o.Optional)
 	if len(p.failed) > 0 {
 		return plan, keyturn.Join("the command was not started", p.failed...)
 	}
-	for _, n := range notices {
+	for _, n := range p.notices {
 		plan.say("note: %s", n)
+	}
+	if plan.machine() && plan.Asks() {
+		return plan, nil // see settle
 	}
 	if err := plan.resolve(); err != nil {
 		return plan, err
 	}
 	if len(plan.Op.Refs()) == 0 {
-		if o.Trust && project != nil {
+		if o.Trust && project != nil && len(plan.trusts()) == 0 {
 			plan.say("note: the project's file asks for no secret; there is nothing to trust")
 		}
 		plan.say("note: no secret was asked for; the command runs as it would without keyturn")
@@ -141,7 +136,7 @@ func (p *planner) fail(e *keyturn.Error) { p.failed = append(p.failed, e) }
 
 // want adds a variable, unless there is one of a higher level.
 func (p *planner) want(w wanted) {
-	key := variableKey(w.name)
+	key := variable.Key(w.name)
 	old, there := p.vars[key]
 	switch {
 	case there && old.level == flagLevel && w.level == flagLevel:
@@ -244,18 +239,55 @@ func (p *planner) file(b Binding, have []keyturn.Binding) (keyturn.Binding, bool
 	return keyturn.Binding{}, false
 }
 
-// envFile adds the variables of a .env file, and returns notices about it.
-func (p *planner) envFile(name string) (notices []string, err error) {
+// envFile adds the variables of a .env file, and notices about it.
+func (p *planner) envFile(name string) error {
 	data, err := p.Read(name)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	asked, vars, notices, err := AsksOf(name, data, p.Environ)
+	if err != nil {
+		return err
+	}
+	p.notices = append(p.notices, notices...)
+	f := namedFile{AskedFile: asked.AskedFile(), lines: asked.Lines}
+	if path := session.Abs(p.Dir, name); name != "-" && session.IsFile(path) {
+		f.Path, f.pinnable = session.Found(path), true
+	}
+	person := p.Facts.Actor.Kind == keyturn.Person
+	if !person {
+		f.Steers = nil // these are left out
+	} else if len(f.Steers) > 0 && !f.pinnable {
+		p.fail(keyturn.E(keyturn.Denied, keyturn.Clean(name)+" gives the variable "+keyturn.Clean(f.Steers[0].Name)+", which changes how programs run, and is no file that can be trusted",
+			"put it into a file, or set it yourself: "+f.Steers[0].Name+"=… keyturn run …"))
+	}
+	for _, v := range vars {
+		w := wanted{level: fileLevel, name: v.Name, value: v.Value, file: len(p.files)}
+		if v.Ref != nil {
+			w.ref, w.value = *v.Ref, keyturn.Value{}
+		} else if variable.Key(v.Name) == variable.PassphraseFile {
+			continue
+		}
+		p.want(w)
+	}
+	p.files = append(p.files, f)
+	return nil
+}
+
+// AsksOf reads a file of variables: what it asks for, with its plain variables, as what is
+// trusted; and its variables, with what to know about them. environ is the caller's
+// environment, which the file may use, but for the file of the store's passphrase. name is
+// for messages.
+func AsksOf(name string, data []byte, environ []string) (asks session.Trust, vars []document.Variable, notices []string, err error) {
 	file, err := document.ParseEnv(name, data)
 	if err != nil {
-		return nil, err
+		return asks, nil, nil, err
 	}
 	vars, expanded, err := file.Expand(func(n string) (keyturn.Value, bool) {
-		for _, kv := range slices.Backward(p.Environ) {
+		if variable.Key(n) == variable.PassphraseFile {
+			return keyturn.Value{}, false
+		}
+		for _, kv := range slices.Backward(environ) {
 			if v, ok := strings.CutPrefix(kv, n+"="); ok {
 				return keyturn.NewValue([]byte(v)), true
 			}
@@ -263,21 +295,27 @@ func (p *planner) envFile(name string) (notices []string, err error) {
 		return keyturn.Value{}, false
 	})
 	if err != nil {
-		return nil, err
+		return asks, nil, nil, err
 	}
 	for _, n := range slices.Concat(file.Notices, expanded) {
 		notices = append(notices, keyturn.Clean(n.String()))
 	}
+	asks.Lines = map[string]keyturn.Value{}
 	for _, v := range vars {
-		w := wanted{level: fileLevel, name: v.Name, value: v.Value}
-		if v.Ref != nil {
-			w.ref, w.value = *v.Ref, keyturn.Value{}
-		} else if p.drops(v.Name) {
-			continue
+		switch {
+		case v.Ref != nil:
+			asks.Pinned = append(asks.Pinned, keyturn.Binding{Name: v.Name, Ref: *v.Ref})
+		case variable.Key(v.Name) == variable.PassphraseFile:
+		default:
+			asks.Lines[v.Name] = v.Value
+			if variable.Steers(v.Name) {
+				asks.Steers = append(asks.Steers, keyturn.Setting{Name: v.Name, Text: textOf(v.Value)})
+			}
 		}
-		p.want(w)
 	}
-	return notices, nil
+	slices.SortFunc(asks.Pinned, func(a, b keyturn.Binding) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(asks.Steers, func(a, b keyturn.Setting) int { return cmp.Compare(a.Name, b.Name) })
+	return asks, vars, notices, nil
 }
 
 // inherited adds the references in the caller's environment, and returns the plain
@@ -288,14 +326,14 @@ func (p *planner) inherited() []string {
 		name, value, ok := strings.Cut(kv, "=")
 		switch {
 		case !ok || name == "" || len(value) < len(keyturn.Scheme) || !strings.EqualFold(value[:len(keyturn.Scheme)], keyturn.Scheme):
-			if !p.drops(name) {
+			if variable.Key(name) != variable.PassphraseFile {
 				rest = append(rest, kv)
 			}
 			continue
 		case slices.ContainsFunc(p.Environ[i+1:], func(s string) bool { return strings.HasPrefix(s, name+"=") }):
 			continue // the last of one name counts
 		}
-		if _, there := p.vars[variableKey(name)]; there {
+		if _, there := p.vars[variable.Key(name)]; there {
 			continue
 		}
 		ref, err := keyturn.ParseRef(value)
@@ -332,7 +370,7 @@ func (p *planner) optional(op *keyturn.RunCommand, names []string) {
 
 // pathIsKnown reports whether PATH is known before values are fetched.
 func (p *Plan) pathIsKnown() bool {
-	isPath := func(name string) bool { return variableKey(name) == "PATH" }
+	isPath := func(name string) bool { return variable.Key(name) == "PATH" }
 	return !slices.ContainsFunc(p.Op.Env, func(b keyturn.Binding) bool { return isPath(b.Name) }) &&
 		(len(p.Op.From) == 0 || slices.ContainsFunc(p.plain, func(v launch.EnvVar) bool { return isPath(v.Name) }))
 }
@@ -380,18 +418,21 @@ func (p *Plan) variables() []launch.EnvVar {
 		// The fields of Options.EnvFrom come first, and win over inherited references only.
 		count := map[string]int{}
 		for _, v := range d.Env {
-			count[variableKey(v.Name)]++
+			count[variable.Key(v.Name)]++
 		}
 		for i, v := range d.Env {
-			key := variableKey(v.Name)
-			last := !slices.ContainsFunc(d.Env[i+1:], func(w keyturn.Delivered) bool { return variableKey(w.Name) == key })
+			key := variable.Key(v.Name)
+			last := !slices.ContainsFunc(d.Env[i+1:], func(w keyturn.Delivered) bool { return variable.Key(w.Name) == key })
 			if name, weak := p.weak[key]; weak && last && count[key] > 1 && !slices.Contains(d.Missing, name) {
 				continue
+			}
+			if p.machine() && whois.IsMark(v.Name) {
+				continue // a field does not decide who is recognised
 			}
 			out = append(out, launch.EnvVar{Name: v.Name, Value: v.Value})
 		}
 	}
-	return append(out, p.plain...)
+	return slices.DeleteFunc(append(out, p.plain...), func(v launch.EnvVar) bool { return variable.Key(v.Name) == variable.PassphraseFile })
 }
 
 // nameOf returns a name of a delivered value that the caller knows: its label, or the
@@ -439,7 +480,7 @@ func (p *Plan) placeOf(e *keyturn.Error) string {
 	for _, b := range p.Op.Env {
 		if b.Ref == ref {
 			what := "variable "
-			if _, inherited := p.weak[variableKey(b.Name)]; inherited {
+			if _, inherited := p.weak[variable.Key(b.Name)]; inherited {
 				what = "inherited variable "
 			}
 			places = append(places, what+b.Name)
@@ -458,12 +499,4 @@ func (p *Plan) placeOf(e *keyturn.Error) string {
 		which = ref.Short() + ", "
 	}
 	return " (" + which + "for the " + strings.Join(places, ", ") + ")"
-}
-
-// variableKey returns the form in which this system compares the names of variables.
-func variableKey(name string) string {
-	if runtime.GOOS == "windows" {
-		return strings.ToUpper(name)
-	}
-	return name
 }

@@ -78,36 +78,72 @@ type Plan struct {
 	// "withheld"; "" where there was nothing to redact.
 	Output string
 
-	runner   *Runner
-	trust    bool
-	inherit  []string          // the command's plain environment
-	plain    []launch.EnvVar   // values of files of variables, which win over all but Options.Env
-	weak     map[string]string // variables that are bound only because the caller's environment holds a reference
-	delivery *keyturn.Delivery // nil until values were fetched
-	capture  io.Writer         // takes the command's output; nil where the streams do
-	telling  sync.Mutex        // held while the Desk is told something
+	runner  *Runner
+	trust   bool
+	inherit []string        // the command's plain environment
+	plain   []launch.EnvVar // values of files of variables, which win over all but Options.Env
+	files   []namedFile     // the files of variables
+	// fromFiles are the plain variables of files, and left names what an agent's or a
+	// service's command does not get.
+	fromFiles []plainVariable
+	left      []string
+	weak      map[string]string // variables that are bound only because the caller's environment holds a reference
+	delivery  *keyturn.Delivery // nil until values were fetched
+	capture   io.Writer         // takes the command's output; nil where the streams do
+	telling   sync.Mutex        // held while the Desk is told something
 }
 
 // Fetch asks for the values, and for a person's trust in the project's file where that
 // is missing. An error says of each reference that failed which variable or file it
-// was for. Where Op asks for no secret Fetch does nothing, and s may be nil; afterwards
-// the session may be closed unless HasLeases.
+// was for. Unless Asks, Fetch does nothing, and s may be nil; afterwards the session may
+// be closed unless HasLeases.
 func (p *Plan) Fetch(ctx context.Context, s *session.Session) error {
-	if len(p.Op.Refs()) == 0 {
+	if !p.Asks() {
 		return nil
 	}
-	trust := keyturn.TrustProject{Path: p.Op.Project, Pinned: p.Op.Pinned}
-	if p.trust && p.Op.Project != "" {
-		if _, err := session.Ask[*keyturn.Trusted](ctx, s, trust); err != nil {
-			return p.placed(err)
+	if p.machine() {
+		if err := p.settle(ctx, s); err != nil {
+			return err
 		}
 	}
-	d, err := session.AskTrusting[*keyturn.Delivery](ctx, s, p.Op, trust)
+	trusts := p.trusts()
+	if p.trust {
+		for _, t := range trusts {
+			if _, err := s.TrustFile(ctx, t); err != nil {
+				return p.placed(err)
+			}
+		}
+	}
+	d, err := session.AskTrusting[*keyturn.Delivery](ctx, s, p.Op, trusts)
 	if err != nil {
 		return p.placed(err)
 	}
 	p.delivery = d
+	p.tellLeft(s)
 	return nil
+}
+
+// Asks reports whether there is something to ask the Service for: a secret, or the trust
+// in a file that changes how programs run.
+func (p *Plan) Asks() bool {
+	return len(p.Op.Refs()) > 0 || slices.ContainsFunc(p.Op.EnvFiles, func(f keyturn.AskedFile) bool { return len(f.Steers) > 0 })
+}
+
+// machine reports whether the caller is an agent or a service.
+func (p *Plan) machine() bool { return p.runner.Facts.Actor.Kind != keyturn.Person }
+
+// trusts are the files that ask for something, as they would be trusted.
+func (p *Plan) trusts() []session.Trust {
+	var out []session.Trust
+	if p.Op.Project != "" {
+		out = append(out, session.Trust{TrustProject: keyturn.TrustProject{Path: p.Op.Project, Pinned: p.Op.Pinned}})
+	}
+	for _, f := range p.files {
+		if f.pinnable && len(f.Asks)+len(f.Steers) > 0 {
+			out = append(out, session.Trust{TrustProject: keyturn.TrustProject{Path: f.Path, Pinned: f.Asks, Steers: f.Steers}, Lines: f.lines})
+		}
+	}
+	return out
 }
 
 // HasLeases reports whether values were leased, and Run needs an open session to keep

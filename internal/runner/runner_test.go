@@ -14,7 +14,9 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/rules"
 	"github.com/keyturn/keyturn/internal/session"
+	"github.com/keyturn/keyturn/internal/variable"
 )
 
 // childVariable makes the test binary the command that is run: it prints its
@@ -50,6 +52,8 @@ type service struct {
 	values  map[string]string // by reference
 	trusted []keyturn.Binding
 	did     []string // kinds of the operations
+	op      keyturn.RunCommand
+	kept    map[string]string // the plain variables of a trusted file
 	leases  []keyturn.LeaseInfo
 }
 
@@ -66,9 +70,10 @@ func (s *service) Do(_ context.Context, op keyturn.Op) (keyturn.Result, error) {
 	case keyturn.RevokeLease:
 		return &keyturn.Leased{}, nil
 	case keyturn.RunCommand:
+		s.op = op
 		if op.Project != "" && !slices.Equal(op.Pinned, s.trusted) {
 			e := keyturn.E(keyturn.Denied, "the project is not trusted yet", "").With(keyturn.Untrusted)
-			e.Asks = &keyturn.Asked{Added: op.Pinned}
+			e.Asks = &keyturn.Asked{Path: op.Project, Added: op.Pinned}
 			return nil, e
 		}
 		d := &keyturn.Delivery{Leases: s.leases}
@@ -119,8 +124,32 @@ func newCaller(t *testing.T, actor keyturn.Actor, environ ...string) *caller {
 	facts := session.Facts{Actor: actor, Home: filepath.Join(dir, "keyturn"), Mounts: []string{"local"}}
 	environ = append([]string{childVariable + "=1", "SystemRoot=" + os.Getenv("SystemRoot")}, environ...)
 	c.Runner = &Runner{Facts: facts, Desk: c.desk, Environ: environ, Dir: dir, Read: os.ReadFile}
-	c.session = &session.Session{Service: c.service, Facts: facts, How: session.How{Desk: c.desk}}
+	c.session = &session.Session{Service: c.service, Facts: facts, How: session.How{Desk: c.desk},
+		SameLines: func(_ context.Context, _ string, lines map[string]keyturn.Value) (same []string, err error) {
+			for name, v := range lines {
+				if text, ok := c.service.kept[name]; ok && v.Equal(keyturn.NewValue([]byte(text))) {
+					same = append(same, name)
+				}
+			}
+			return same, nil
+		}}
+	c.rule("")
 	return c
+}
+
+// rule lets agents and services use all secrets by the test binary, with these variables of
+// their own beside the one that makes it the command.
+func (c *caller) rule(env string) {
+	c.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.session.Rules, err = rules.New(rules.Input{Rules: []rules.Source{{Who: []string{"agents", "services"}, May: []string{"use"}, On: []string{"**"},
+		Run: []string{keyturn.Quote(self) + " **", "tool"}, Env: append(strings.Fields(env), childVariable), File: "ops.yaml", Line: 2}}})
+	if err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 // write makes a file in the caller's folder, and returns its path.
@@ -211,32 +240,6 @@ func TestWithheldFromAgents(t *testing.T) {
 	}
 }
 
-// TestSteeringVariables: plain variables that change how programs run do not reach an
-// agent's or a service's command, whether they are inherited or in a file of variables;
-// PATH, HOME and the shell do. A person's command gets all.
-func TestSteeringVariables(t *testing.T) {
-	for _, who := range callers {
-		c := newCaller(t, who, "NODE_OPTIONS=--require=x", "PERL5OPT=-Mx", "HOME=/home/anna", "PLAIN=1")
-		file := c.write("app.env", "RUBYOPT=-rx\nMODE=on\n")
-		if _, err := c.run(Options{Env: []Binding{{"A", "local/shop#A"}}, EnvFiles: []string{file}}); err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range []string{"NODE_OPTIONS", "PERL5OPT", "RUBYOPT"} {
-			if got := c.gets(name); got != (who.Kind == keyturn.Person) {
-				t.Errorf("%s: the command gets %s: %v", who.Kind, name, got)
-			}
-		}
-		for _, name := range []string{"A", "HOME", "PLAIN", "MODE"} {
-			if !c.gets(name) {
-				t.Errorf("%s: the command gets no %s: %s", who.Kind, name, c.out)
-			}
-		}
-		if told := c.told("left out, since they change how programs run: NODE_OPTIONS, PERL5OPT, RUBYOPT"); told != (who.Kind != keyturn.Person) {
-			t.Errorf("%s: told was %q", who.Kind, c.desk.told)
-		}
-	}
-}
-
 // TestPathOfASecret: no value decides which program an agent or a service starts: that
 // is refused before a value is asked for. A person's program is looked for in the value.
 func TestPathOfASecret(t *testing.T) {
@@ -255,7 +258,7 @@ func TestPathOfASecret(t *testing.T) {
 			}
 			continue
 		}
-		if !errors.Is(err, keyturn.Invalid) || p.Status.Started || len(c.service.did) > 0 || c.out != "" {
+		if !errors.Is(err, keyturn.Denied) || p.Status.Started || len(c.service.did) > 0 || c.out != "" {
 			t.Errorf("%s: %+v, %q (%v)", who.Kind, p.Status, c.service.did, err)
 		}
 	}
@@ -265,8 +268,9 @@ func TestPathOfASecret(t *testing.T) {
 // neither inherited nor from a file of variables, with secrets and without.
 func TestPassphraseFileStays(t *testing.T) {
 	for _, who := range callers {
-		c := newCaller(t, who, passphraseFile+"=/somewhere/pass")
-		file := c.write("app.env", passphraseFile+"=/elsewhere/pass\nMODE=on\n")
+		c := newCaller(t, who, variable.PassphraseFile+"=/somewhere/pass")
+		file := c.write("app.env", "MODE=on${"+variable.PassphraseFile+"}\n"+variable.PassphraseFile+"=/elsewhere/pass\n")
+		c.rule("MODE")
 		for _, o := range []Options{
 			{},
 			{EnvFiles: []string{file}},
@@ -275,9 +279,209 @@ func TestPassphraseFileStays(t *testing.T) {
 			if _, err := c.run(o); err != nil {
 				t.Fatal(err)
 			}
-			if !c.gets(childVariable) || c.gets(passphraseFile) || strings.Contains(c.out, "pass\n") {
+			if gets := c.gets("MODE"); gets != (len(o.EnvFiles) > 0) {
+				t.Errorf("%s: the command gets MODE: %v", who.Kind, gets)
+			}
+			if !c.gets(childVariable) || c.gets(variable.PassphraseFile) || strings.Contains(c.out, "pass\n") {
 				t.Errorf("%s: the command gets %q", who.Kind, c.out)
 			}
+		}
+	}
+}
+
+// TestReferencesThatSteer: no secret becomes a variable that changes how programs run, by
+// whatever way; but for a person's --env, with a notice. Nobody's command gets the file of
+// the store's passphrase by any way.
+func TestReferencesThatSteer(t *testing.T) {
+	ways := map[string]func(c *caller, name string) Options{
+		"typed": func(_ *caller, name string) Options { return Options{Env: []Binding{{name, "local/shop#A"}}} },
+		"file": func(c *caller, name string) Options {
+			return Options{EnvFiles: []string{c.write("x.env", name+"=kt://local/shop#A\n")}}
+		},
+		"expanded": func(c *caller, name string) Options {
+			return Options{EnvFiles: []string{c.write("x.env", "Z=kt://local/shop#A\n"+name+"=${Z}\n")}}
+		},
+		"inherited": func(c *caller, name string) Options {
+			c.Environ = append(c.Environ, name+"=kt://local/shop#A")
+			return Options{}
+		},
+		"project": func(c *caller, name string) Options {
+			c.Facts.Project = &config.Project{File: filepath.Join(c.Dir, config.FileName),
+				Env: []config.Binding{{Binding: keyturn.Binding{Name: name, Ref: keyturn.MustRef("local/shop#A")}}}}
+			c.service.trusted = c.Facts.Project.Bindings()
+			return Options{}
+		},
+	}
+	for _, who := range callers {
+		for way, options := range ways {
+			for name, for_ := range map[string]string{"LD_PRELOAD": "typed", "DYLD_INSERT_LIBRARIES": "typed", "NODE_OPTIONS": "typed", "GIT_CONFIG_VALUE_0": "typed", "npm_config_script_shell": "typed",
+				"KEYTURN_CONFIG": "typed", "MAKEFILES": "typed", "OPENSSL_CONF": "typed", "ENV": "person", "HOME": "person", "EDITOR": "person", "PAGER": "person", "AI_AGENT": "person",
+				variable.PassphraseFile: "nobody", "DB_PASSWORD": "all", "path": "all"} {
+				c := newCaller(t, who)
+				p, err := c.run(options(c, name))
+				person := who.Kind == keyturn.Person
+				want := for_ == "all" || person && (for_ == "person" || for_ == "typed" && way == "typed")
+				if want != (err == nil) || want != c.gets(name) {
+					t.Errorf("%s, %s, %s: gets it: %v, want %v (%v)", who.Kind, way, name, c.gets(name), want, err)
+				}
+				if !want && (p.Status.Started || len(c.service.did) > 0) {
+					t.Errorf("%s, %s, %s: asked for %q", who.Kind, way, name, c.service.did)
+				}
+				if noticed := c.told("changes how programs run"); noticed != (want && for_ == "typed") {
+					t.Errorf("%s, %s, %s: told %q", who.Kind, way, name, c.desk.told)
+				}
+			}
+		}
+	}
+}
+
+// TestEnvironmentOfMachines: the command of an agent or a service gets no variable of its
+// caller but those that are listed, with HOME and PATH as a person had them, and what the
+// rules name. A person's command gets all.
+func TestEnvironmentOfMachines(t *testing.T) {
+	steal := []string{"LD_PRELOAD=/tmp/x.so", "npm_config_script_shell=/tmp/sh", "MAKEFILES=/tmp/m", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=core.pager", "PYTHONUSERBASE=/tmp/p",
+		"PERLLIB=/tmp/p", "SHELLOPTS=xtrace", "PS4=$(id)", "OPENSSL_CONF=/tmp/o", "HTTPS_PROXY=http://127.0.0.1:9", "SSL_CERT_FILE=/tmp/c", "AWS_CONFIG_FILE=/tmp/a",
+		"LANG=/tmp/x", "LC_ALL=../x", "TERM=:x", "LANGUAGE=a b", "TMPDIR=relative", "UNHEARD_OF=1", "KEYTURN_CONFIG=/tmp/k", "EDITOR=/tmp/e"}
+	pass := []string{"LC_TIME=de_DE.UTF-8", "TZ=Europe/Berlin", "NO_COLOR=1", "COLUMNS=80", "CI=true"}
+	mine := []string{"HOME=/tmp/theirs", "PATH=/tmp/theirs:/bin", "USER=mallory", "SHELL=/tmp/sh", "KEYTURN_HOME=/k", "CODEX_SANDBOX=seatbelt", "KEYTURN_SERVICE=ci"}
+	for _, who := range callers {
+		c := newCaller(t, who, slices.Concat(steal, pass, mine)...)
+		c.session.TrustedEnv = []string{"HOME=/home/anna", "PATH=/usr/bin:/bin", "USER=anna", "LD_PRELOAD=/no"}
+		if who.Kind == keyturn.Agent {
+			c.session.Actor.Proof, c.Facts.Actor.Proof = "ancestor", "ancestor"
+		}
+		p, err := c.run(Options{Env: []Binding{{"A", "local/shop#A"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		has := func(kv string) bool { return strings.Contains("\n"+c.out, "\n"+kv+"\n") }
+		if who.Kind == keyturn.Person {
+			for _, kv := range slices.Concat(steal, pass, mine) {
+				if !has(kv) && !strings.HasPrefix(kv, "LD_PRELOAD") {
+					t.Errorf("a person's command lacks %s", kv)
+				}
+			}
+			if len(c.service.op.Pass) > 0 {
+				t.Errorf("passes %q", c.service.op.Pass)
+			}
+			continue
+		}
+		for _, kv := range steal {
+			name, _, _ := strings.Cut(kv, "=")
+			if c.gets(name) || slices.Contains(c.service.op.Pass, name) {
+				t.Errorf("%s: gets %s", who.Kind, name)
+			}
+		}
+		for _, kv := range append(pass, "HOME=/home/anna", "PATH=/usr/bin:/bin", "USER=anna", "KEYTURN_HOME=/k", "CODEX_SANDBOX=seatbelt", "KEYTURN_SERVICE=ci", "PWD="+p.Op.Dir) {
+			if !has(kv) {
+				t.Errorf("%s: lacks %s: %s", who.Kind, kv, c.out)
+			}
+		}
+		if c.gets("SHELL") || c.gets("AI_AGENT") != (who.Kind == keyturn.Agent) || who.Kind == keyturn.Agent && !has("AI_AGENT=coder") {
+			t.Errorf("%s: %s", who.Kind, c.out)
+		}
+		if want := []string{"CI", "COLUMNS", "LC_TIME", "NO_COLOR", childVariable, "TZ"}; runtime.GOOS != "windows" && !slices.Equal(c.service.op.Pass, want) {
+			t.Errorf("%s: the form says %q", who.Kind, c.service.op.Pass)
+		}
+		if !c.told("left out of the environment: AWS_CONFIG_FILE, ") || !c.told("the rule at ops.yaml:2 lets them pass with env: [AWS_CONFIG_FILE, \"EDITOR=VALUE\", ") {
+			t.Errorf("%s: told %q", who.Kind, c.desk.told)
+		}
+		for _, kv := range slices.Concat(steal, mine) { // values never
+			if _, value, _ := strings.Cut(kv, "="); len(value) > 6 && c.told(value) {
+				t.Errorf("%s: told %s", who.Kind, value)
+			}
+		}
+		// What the rules name passes, and what they give a value has that one.
+		c.rule("UNHEARD_OF AWS_* HOME CC=gcc LANG=C")
+		if p, err = c.run(Options{Env: []Binding{{"A", "local/shop#A"}}}); err != nil {
+			t.Fatal(err)
+		}
+		for _, kv := range []string{"UNHEARD_OF=1", "AWS_CONFIG_FILE=/tmp/a", "HOME=/tmp/theirs", "CC=gcc", "LANG=C", "PATH=/usr/bin:/bin"} {
+			if !has(kv) {
+				t.Errorf("%s: lacks %s", who.Kind, kv)
+			}
+		}
+		if c.gets("LD_PRELOAD") || !slices.Contains(c.service.op.Pass, "HOME") || slices.Contains(c.service.op.Pass, "CC") {
+			t.Errorf("%s: %q", who.Kind, c.service.op.Pass)
+		}
+	}
+}
+
+// TestProgramOfMachines: the program of an agent's or a service's command is found in the
+// PATH that a person trusted, or in the caller's where the rules let that pass.
+func TestProgramOfMachines(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the command is a script for a shell of Unix")
+	}
+	for _, who := range []keyturn.Actor{coder, builder} {
+		c := newCaller(t, who)
+		for _, f := range []string{"mine/tool", "theirs/tool", "theirs/other"} {
+			path := filepath.Join(c.Dir, f)
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte("#!/bin/sh\necho "+filepath.Dir(f)+"\n"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.Environ = append(c.Environ, "PATH="+filepath.Join(c.Dir, "theirs"))
+		c.session.TrustedEnv = []string{"PATH=" + filepath.Join(c.Dir, "mine")}
+		secret := []Binding{{"A", "local/shop#A"}}
+		if p, err := c.run(Options{Command: []string{"tool"}, Env: secret}); err != nil || c.out != "mine\n" || p.Op.Program != filepath.Join(c.Dir, "mine", "tool") {
+			t.Errorf("%s: %q, %q (%v)", who.Kind, c.out, p.Op.Program, err)
+		}
+		p, err := c.run(Options{Command: []string{"other"}, Env: secret})
+		if e := keyturn.AsError(err); !errors.Is(err, keyturn.NotFound) || p.Status.Code != 127 || e.Message != "other is not in the PATH that you trusted" || !strings.Contains(e.Hint, "keyturn config trust") {
+			t.Errorf("%s: %+v (%v)", who.Kind, p.Status, err)
+		}
+		c.rule("PATH")
+		if p, err := c.run(Options{Command: []string{"tool"}, Env: secret}); err != nil || c.out != "theirs\n" || !slices.Contains(p.Op.Pass, "PATH") {
+			t.Errorf("%s: %q (%v)", who.Kind, c.out, err)
+		}
+		// A rule for one program is for that one, whatever PATH passes.
+		c.session.Rules, err = rules.New(rules.Input{Rules: []rules.Source{{Who: []string{"agents", "services"}, May: []string{"use"}, On: []string{"**"}, Env: []string{"PATH"},
+			Run: []string{filepath.Join(c.Dir, "mine", "tool")}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, err := c.run(Options{Command: []string{"tool"}, Env: secret}); err != nil || c.out != "mine\n" || slices.Contains(p.Op.Pass, "PATH") {
+			t.Errorf("%s: %q, %q (%v)", who.Kind, c.out, p.Op.Pass, err)
+		}
+	}
+}
+
+// TestFilesOfVariables: an operation names each file of variables with what it asks for.
+// For an agent or a service it keeps those plain variables that are as a person trusted
+// them; from a person's pipe it takes no variable that changes how programs run.
+func TestFilesOfVariables(t *testing.T) {
+	for _, who := range callers {
+		c := newCaller(t, who)
+		c.service.kept = map[string]string{"PORT": "3000", "MODE": "on", "NODE_OPTIONS": "--x", "PATH": "/tmp/x", "AI_AGENT": "", "KEYTURN_HOME": "/x"}
+		path := c.write("app.env", "A=kt://local/shop#A\nPORT=3000\nMODE=off\nNODE_OPTIONS=--x\nLANG=C\nPATH=/tmp/x\nAI_AGENT=\nKEYTURN_HOME=/x\n")
+		p, err := c.run(Options{EnvFiles: []string{path}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.Op.EnvFiles) != 1 || p.Op.EnvFiles[0].Path != session.Found(path) || len(p.Op.EnvFiles[0].Asks) != 1 {
+			t.Fatalf("%+v", p.Op)
+		}
+		f := p.Op.EnvFiles[0]
+		if who.Kind == keyturn.Person {
+			want := []keyturn.Setting{{Name: "KEYTURN_HOME", Text: "/x"}, {Name: "NODE_OPTIONS", Text: "--x"}, {Name: "PATH", Text: "/tmp/x"}}
+			if !slices.Equal(f.Steers, want) || len(f.Kept) > 0 || !c.gets("MODE") {
+				t.Errorf("%+v", f)
+			}
+			c.Read = func(string) ([]byte, error) { return []byte("A=kt://local/shop#A\nLD_PRELOAD=/tmp/x.so\n"), nil }
+			if _, err = c.Plan(Options{Command: []string{os.Args[0]}, EnvFiles: []string{"-"}}); !errors.Is(err, keyturn.Denied) {
+				t.Errorf("from a pipe: %v", err)
+			}
+			continue
+		}
+		if len(f.Steers) > 0 || !slices.Equal(f.Kept, []string{"NODE_OPTIONS", "PORT"}) || !slices.Contains(p.Op.Pass, "LANG") {
+			t.Errorf("%s: %+v, %q", who.Kind, f, p.Op.Pass)
+		}
+		if !c.gets("PORT") || !c.gets("NODE_OPTIONS") || !c.gets("LANG") || c.gets("MODE") || strings.Contains(c.out, "/tmp/x") || c.gets("AI_AGENT") || c.gets("KEYTURN_HOME") {
+			t.Errorf("%s: %s", who.Kind, c.out)
 		}
 	}
 }

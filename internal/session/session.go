@@ -114,6 +114,10 @@ type Session struct {
 	// renewed, Attend calls tell once with when it ends and why, as soon as it has
 	// less left than need, or an hour.
 	Attend func(ctx context.Context, mount string, need time.Duration, tell func(end time.Time, why string))
+	// KeepLines and SameLines remember the plain variables of a file that a person trusts,
+	// and find those again that are as they were. See Pin.
+	KeepLines func(ctx context.Context, path string, lines map[string]keyturn.Value) error
+	SameLines func(ctx context.Context, path string, lines map[string]keyturn.Value) ([]string, error)
 	// Close writes the records that are still due, and closes the store.
 	Close func() error
 }

@@ -2,65 +2,120 @@ package session
 
 import (
 	"context"
+	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/describe"
 )
 
-// TrustOf returns the operation that trusts what a project's file asks for now. Its
-// path has no symbolic links, so that one file is trusted under one name.
-func TrustOf(p *config.Project) keyturn.TrustProject {
-	path := p.File
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+// Found returns the path under which a file is trusted: where it was found. Links to its
+// folder are followed, so that one file is trusted under one name; the file itself is not,
+// so that a link to another project's file does not take that one's trust.
+func Found(path string) string {
+	if real, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		return filepath.Join(real, filepath.Base(path))
 	}
-	return keyturn.TrustProject{Path: path, Pinned: p.Bindings()}
+	return path
 }
 
-// TrustLines say how the references that a project asks for differ from those that were
-// accepted, for a person who is asked to accept them.
+// TrustLines say how what a file asks for differs from what was accepted, for a person who
+// is asked to accept it.
 func TrustLines(a *keyturn.Asked) []string {
-	var lines []string
 	if a == nil {
 		return nil
 	}
-	for _, b := range a.Added {
-		lines = append(lines, "+ "+keyturn.Clean(b.Name)+" = "+describe.Marked(b.Ref))
+	var lines []string
+	add := func(sign string, asks []keyturn.Binding, steers []keyturn.Setting) {
+		for _, b := range asks {
+			lines = append(lines, sign+keyturn.Clean(b.Name)+" = "+describe.Marked(b.Ref))
+		}
+		for _, s := range steers {
+			lines = append(lines, sign+keyturn.Clean(s.Name)+" = "+keyturn.Clean(s.Text)+"   (changes how programs run)")
+		}
 	}
-	for _, b := range a.Removed {
-		lines = append(lines, "- "+keyturn.Clean(b.Name)+" = "+describe.Marked(b.Ref))
-	}
+	add("+ ", a.Added, a.SteersAdded)
+	add("- ", a.Removed, a.SteersRemoved)
 	return lines
 }
 
-// AskTrusting is Ask for an operation that takes references from a project's file.
-// Where op is refused because the file is not trusted, and the caller is a person who
+// IsFile reports whether path leads to a file, which can be trusted, and not to a pipe or
+// a device, whose content is another each time.
+func IsFile(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	// What a descriptor of this process leads to is not named by that.
+	for _, dir := range []string{"/dev", "/proc"} {
+		if rel, err := filepath.Rel(dir, Found(path)); err == nil && filepath.IsLocal(rel) {
+			return false
+		}
+	}
+	return true
+}
+
+// TrustOf returns the operation that trusts what a project's file asks for now.
+func TrustOf(p *config.Project) keyturn.TrustProject {
+	return keyturn.TrustProject{Path: Found(p.File), Pinned: p.Bindings()}
+}
+
+// Trust is a file of a project with what it asks for now.
+type Trust struct {
+	keyturn.TrustProject
+	// Lines are the plain variables of a file of variables: those that stay as they are
+	// pass to the commands of agents and services, too.
+	Lines map[string]keyturn.Value
+}
+
+// AskedFile returns t as an operation names it.
+func (t Trust) AskedFile() keyturn.AskedFile {
+	return keyturn.AskedFile{Path: t.Path, Asks: t.Pinned, Steers: t.Steers}
+}
+
+// TrustFile trusts a file.
+func (s *Session) TrustFile(ctx context.Context, t Trust) (*keyturn.Trusted, error) {
+	res, err := Ask[*keyturn.Trusted](ctx, s, t.TrustProject)
+	if err == nil && len(t.Lines) > 0 {
+		err = s.KeepLines(ctx, t.Path, t.Lines)
+	}
+	return res, err
+}
+
+// AskTrusting is Ask for an operation that takes references from files of a project.
+// Where op is refused because one of them is not trusted, and the caller is a person who
 // can be asked, AskTrusting shows what the file asks for, asks whether to trust that,
 // and after a yes does trust and tries op again. After a no it returns the refusal.
-func AskTrusting[R keyturn.Result](ctx context.Context, s *Session, op keyturn.Op, trust keyturn.TrustProject) (R, error) {
-	res, err := Ask[R](ctx, s, op)
-	if keyturn.ReasonOf(err) != keyturn.Untrusted || s.Actor.Kind != keyturn.Person || !s.CanAsk() {
-		return res, err
+func AskTrusting[R keyturn.Result](ctx context.Context, s *Session, op keyturn.Op, files []Trust) (R, error) {
+	for {
+		res, err := Ask[R](ctx, s, op)
+		if keyturn.ReasonOf(err) != keyturn.Untrusted || s.Actor.Kind != keyturn.Person || !s.CanAsk() {
+			return res, err
+		}
+		desk, e := s.How.Desk, keyturn.AsError(err)
+		i := slices.IndexFunc(files, func(t Trust) bool { return t.Path == e.Asks.Path })
+		if i < 0 {
+			return res, err
+		}
+		lines := []string{keyturn.Clean(e.Message)}
+		for _, l := range TrustLines(e.Asks) {
+			lines = append(lines, "  "+l)
+		}
+		if showErr := Show(ctx, desk, lines); showErr != nil {
+			return res, showErr
+		}
+		yes, askErr := desk.Confirm(ctx, "Trust it, and go on?")
+		if askErr != nil {
+			return res, askErr
+		}
+		if !yes {
+			return res, err
+		}
+		if _, err := s.TrustFile(ctx, files[i]); err != nil {
+			return res, err
+		}
+		files = slices.Delete(slices.Clone(files), i, i+1) // each is asked about once
 	}
-	desk, e := s.How.Desk, keyturn.AsError(err)
-	lines := []string{keyturn.Clean(e.Message)}
-	for _, l := range TrustLines(e.Asks) {
-		lines = append(lines, "  "+l)
-	}
-	if showErr := Show(ctx, desk, lines); showErr != nil {
-		return res, showErr
-	}
-	yes, askErr := desk.Confirm(ctx, "Trust it, and go on?")
-	if askErr != nil {
-		return res, askErr
-	}
-	if !yes {
-		return res, err
-	}
-	if _, err := Ask[*keyturn.Trusted](ctx, s, trust); err != nil {
-		return res, err
-	}
-	return Ask[R](ctx, s, op)
 }

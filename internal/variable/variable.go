@@ -1,0 +1,220 @@
+// Package variable knows the names of environment variables: which of them change how
+// programs run, and which an agent's or a service's command gets from its caller without
+// a rule that names them. It decides by its arguments alone.
+package variable
+
+import (
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/keyturn/keyturn"
+)
+
+// PassphraseFile names the file whose passphrase opens the store. No program that
+// keyturn runs gets it, in whatever way it is given.
+const PassphraseFile = "KEYTURN_PASSPHRASE_FILE"
+
+const windows = runtime.GOOS == "windows"
+
+// Key returns the form in which this system compares names of variables.
+func Key(name string) string {
+	if windows {
+		return strings.ToUpper(name)
+	}
+	return name
+}
+
+// Ours reports whether a variable is one of keyturn's own.
+func Ours(name string) bool { return strings.HasPrefix(strings.ToUpper(name), "KEYTURN_") }
+
+// Steers reports whether a variable changes which program runs, what a program loads, or
+// what keyturn does in it. The list is of those that are known, and not of all.
+func Steers(name string) bool {
+	if Ours(name) {
+		return true
+	}
+	for _, p := range []string{"LD_", "DYLD_", "BASH_FUNC_", "GIT_CONFIG", "CORECLR_", "COR_", "RUSTC", "CARGO_BUILD_RUSTC", "R_PROFILE", "R_ENVIRON"} {
+		if strings.HasPrefix(strings.ToUpper(name), p) {
+			return true
+		}
+	}
+	// npm reads its settings in any case, and with either mark between words.
+	if lower := strings.ReplaceAll(strings.ToLower(name), "-", "_"); strings.HasPrefix(lower, "npm_config_") {
+		return names().npm[strings.TrimPrefix(lower, "npm_config_")]
+	}
+	return names().all[Key(name)]
+}
+
+// SteersMachines is Steers for the commands of agents and services, whom more is kept
+// from: a person may well have an ENV or an EDITOR of their own.
+func SteersMachines(name string) bool { return Steers(name) || names().machines[Key(name)] }
+
+type sets struct{ all, machines, npm map[string]bool }
+
+var names = sync.OnceValue(func() sets {
+	set := func(list string) map[string]bool {
+		out := map[string]bool{}
+		for _, n := range strings.Fields(list) {
+			out[n] = true
+		}
+		return out
+	}
+	return sets{
+		all: set(`PATH PATHEXT IFS COMSPEC PSMODULEPATH
+BASH_ENV BASHOPTS SHELLOPTS PS4 PROMPT_COMMAND BASH_LOADABLES_PATH ZDOTDIR FPATH
+PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE PYTHONEXECUTABLE PYTHONPLATLIBDIR PYTHONBREAKPOINT PYTHONINSPECT PYTHONWARNINGS PYTHONPYCACHEPREFIX
+PERL5OPT PERL5LIB PERLLIB PERL5DB PERL5SHELL PERLIO RUBYOPT RUBYLIB RUBYSHELL GEM_HOME GEM_PATH BUNDLE_GEMFILE BUNDLE_PATH
+NODE_OPTIONS NODE_PATH NODE_REPL_EXTERNAL_MODULE DENO_DIR BUN_INSTALL
+CLASSPATH JAVA_TOOL_OPTIONS _JAVA_OPTIONS JDK_JAVA_OPTIONS JAVA_HOME JAVA_OPTS MAVEN_OPTS MAVEN_ARGS GRADLE_OPTS GRADLE_USER_HOME ANT_OPTS SBT_OPTS
+GOFLAGS GOROOT GOENV GOTOOLDIR GOTOOLCHAIN CARGO_HOME RUSTUP_HOME RUSTFLAGS DOTNET_STARTUP_HOOKS DOTNET_ROOT
+LUA_PATH LUA_CPATH LUA_INIT PHPRC PHP_INI_SCAN_DIR TCLLIBPATH JULIA_LOAD_PATH GUILE_LOAD_PATH ERL_FLAGS ERL_AFLAGS ERL_ZFLAGS ERL_LIBS ELIXIR_ERL_OPTIONS
+MAKEFILES MAKEFLAGS GNUMAKEFLAGS MFLAGS CC CXX CMAKE_TOOLCHAIN_FILE
+GIT_SSH GIT_SSH_COMMAND GIT_EXTERNAL_DIFF GIT_PROXY_COMMAND GIT_EXEC_PATH GIT_ASKPASS GIT_EDITOR GIT_SEQUENCE_EDITOR GIT_PAGER GIT_TEMPLATE_DIR GIT_DIR GIT_ATTR_SOURCE
+SSH_ASKPASS SUDO_ASKPASS SUDO_EDITOR RSYNC_RSH CVS_RSH
+OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES SSLKEYLOGFILE
+GCONV_PATH GLIBC_TUNABLES LOCPATH NLSPATH HOSTALIASES TERMINFO TERMINFO_DIRS TERMCAP MALLOC_CHECK_ LESSOPEN LESSCLOSE
+VIMINIT EXINIT GVIMINIT VIM VIMRUNTIME EMACSLOADPATH PSQLRC PGSERVICEFILE PGSYSCONFDIR PSQL_EDITOR PSQL_PAGER MYSQL_HOME`),
+		machines: set(`ENV HOME SHELL EDITOR VISUAL PAGER MANPAGER BROWSER`),
+		npm: set(`script_shell node_options globalconfig userconfig prefix git shell editor viewer node_gyp nodedir python init_module
+onload_script scripts_prepend_node_path local_prefix cafile ca cache call package workspace`),
+	}
+})
+
+// Mine are the variables that an agent's or a service's command gets as the person had
+// them who trusts this store's configuration, whatever its caller has.
+func Mine() []string { return []string{"HOME", "PATH", "USER", "LOGNAME", "SHELL"} }
+
+// Passes reports whether a variable of an agent or a service passes to its command
+// without a rule that names it: a setting of language, terminal or system that no program
+// takes for more, with a value that is no path and no list of paths.
+func Passes(name, value string) bool {
+	return Base(name) && (windows && windowsBase()[Key(name)] || Key(name) == "TMPDIR" || harmless(value))
+}
+
+// Base reports whether a variable could pass by its name: see Passes. For TMPDIR the
+// caller of Passes looks at the folder.
+func Base(name string) bool {
+	key := Key(name)
+	return slices.Contains(base, key) || strings.HasPrefix(key, "LC_") || windows && (windowsBase()[key] || strings.HasPrefix(key, "PROGRAMFILES"))
+}
+
+var base = []string{"LANG", "LANGUAGE", "TERM", "COLORTERM", "TZ", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES", "CI", "TMPDIR"}
+
+var windowsBase = sync.OnceValue(func() map[string]bool {
+	out := map[string]bool{}
+	for _, n := range strings.Fields("SYSTEMROOT SYSTEMDRIVE WINDIR COMSPEC PATHEXT TEMP TMP USERPROFILE APPDATA LOCALAPPDATA PROGRAMDATA PROCESSOR_ARCHITECTURE NUMBER_OF_PROCESSORS") {
+		out[n] = true
+	}
+	return out
+})
+
+// harmless reports whether a value is a short word that can be no path.
+func harmless(v string) bool {
+	if len(v) > 128 || strings.HasPrefix(v, "/") || strings.HasPrefix(v, ":") || strings.Contains(v, "..") {
+		return false
+	}
+	for i := 0; i < len(v); i++ {
+		c := v[i]
+		if !(c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || strings.IndexByte("_.,:=+@/-", c) >= 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// Patterns are what rules let pass to a command beside what always passes: entries of
+// the option env of rules.
+type Patterns []string
+
+// Check refuses, with Invalid, a text that is no entry: NAME, PREFIX_* with at least
+// three characters, NAME=VALUE, or "*".
+func Check(entry string) error {
+	bad := func(why, hint string) error {
+		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(entry[:min(len(entry), 80)])+"' cannot stand in env: "+why, hint)
+	}
+	name, value, fixed := strings.Cut(entry, "=")
+	prefix, many := strings.CutSuffix(name, "*")
+	switch {
+	case entry == "*":
+		return nil
+	case fixed && many:
+		return bad("a value is for one variable", "write NAME=VALUE")
+	case many && (len(prefix) < 3 || !strings.HasSuffix(prefix, "_") || !valid(prefix)):
+		return bad("a star stands behind a name of at least three characters that ends in _", `for instance "AWS_*"`)
+	case !many && !valid(name):
+		return bad("it is no name of a variable", `write NAME, "PREFIX_*", "NAME=VALUE" or "*"`)
+	case Ours(name):
+		return bad("keyturn's own variables do not pass", "leave it out")
+	case !fixed && !many && SteersMachines(name) && Key(name) != "PATH" && Key(name) != "HOME":
+		return bad("it changes how programs run, so that whoever sets it decides what becomes of the value", "give it a value: \""+name+"=VALUE\"")
+	case strings.ContainsAny(value, "\x00\n\r") || len(value) > 4096:
+		return bad("the value is too long, or not one line", "")
+	}
+	return nil
+}
+
+func valid(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if !(c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || i > 0 && '0' <= c && c <= '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// Pass reports whether a variable of the caller passes by one of the patterns. Those that
+// change how programs run pass only where they are named, which Check allows of PATH and
+// HOME alone.
+func (p Patterns) Pass(name string) bool {
+	if Ours(name) {
+		return false
+	}
+	for _, e := range p {
+		switch {
+		case strings.Contains(e, "="):
+		case Key(e) == Key(name):
+			return true
+		case e == "*" || strings.HasSuffix(e, "*") && strings.HasPrefix(Key(name), Key(strings.TrimSuffix(e, "*"))):
+			if !SteersMachines(name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Fixed returns the variables that the patterns give a value.
+func (p Patterns) Fixed() map[string]string {
+	out := map[string]string{}
+	for _, e := range p {
+		if name, value, ok := strings.Cut(e, "="); ok {
+			out[name] = value
+		}
+	}
+	return out
+}
+
+// Risk says what somebody could do who chooses a variable that an entry lets pass; "" where
+// nothing is known.
+func Risk(entry string) string {
+	name, _, fixed := strings.Cut(entry, "=")
+	up := strings.ToUpper(name)
+	switch {
+	case fixed:
+		return ""
+	case entry == "*":
+		return "whoever calls decides about the whole environment, but for what is known to change how programs run"
+	case up == "PATH":
+		return "whoever calls decides which programs the command starts"
+	case up == "HOME":
+		return "whoever calls decides which settings the command reads"
+	case strings.HasSuffix(up, "_PROXY"):
+		return "whoever calls decides through whose hands the command's connections go"
+	case strings.Contains(up, "CERT") || strings.Contains(up, "SSL") || strings.HasPrefix(up, "REQUESTS_CA") || strings.HasSuffix(up, "_CA_BUNDLE") || strings.HasSuffix(up, "CAINFO") || strings.Contains(up, "TLS_REJECT"):
+		return "whoever calls decides whom the command takes for its server"
+	}
+	return ""
+}
