@@ -96,6 +96,9 @@ const (
 	// ConfigChanged is of Denied: the operator's file is not the one that a person has
 	// accepted, so that agents and services may do nothing. UseConfig of a person answers it.
 	ConfigChanged Reason = "config-changed"
+	// StoreMoved is of Denied: the store is in a folder that it does not know, so that it may
+	// be a copy. AdoptStore of a person answers it.
+	StoreMoved Reason = "store-moved"
 	// GivenToken is of Conflict: a logout would revoke a token that its login did not
 	// make. Logout.Given or Logout.Keep answers it.
 	GivenToken Reason = "given-token"

@@ -91,6 +91,7 @@ var everyOp = map[string]struct{ person, agent, service, remote string }{
 	"show-trust":      {"ok", "no", "no", "ask"},
 	"trust-project":   {"ok", "no", "no", "ask"},
 	"use-config":      {"ok", "no", "no", "ask"},
+	"adopt-store":     {"ok", "no", "no", "ask"},
 	"list-requests":   {"ok", "no", "no", "ask"},
 	"approve-request": {"ok", "no", "no", "ask"},
 	"create-store":    {"ok", "ask", "ask", "ask"},

@@ -13,8 +13,8 @@ import (
 func configCommand(c *command) *cobra.Command {
 	group := &cobra.Command{
 		Use:     "config",
-		Short:   "Check the configuration",
-		Example: "  keyturn config check",
+		Short:   "Check the configuration, and trust it",
+		Example: "  keyturn config check\n  keyturn config trust",
 	}
 	group.AddCommand(&cobra.Command{
 		Use:   "check",
@@ -26,6 +26,7 @@ adds and at which line, and warn of rules that cannot do what was meant.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return checkConfig(c) },
 	})
+	group.AddCommand(configTrustCommand(c))
 	return group
 }
 

@@ -17,12 +17,12 @@ func storeCommand(c *command) *cobra.Command {
 		Use:   "store",
 		Short: "Look after the local store: its keys, backups, and lock",
 		Long: `Look after the local store as a whole: change its keys, back it up and restore it,
-and unlock one that a passphrase protects. All of it is for people only, and
+unlock one that a passphrase protects, and say where it may be. All of it is for people only, and
 recorded.`,
 		Example: `  keyturn store backup --to today.age --recipients-file recipients.txt
   keyturn store restore today.age --identity key.txt --check`,
 	}
-	group.AddCommand(storeBackupCommand(c), storeRestoreCommand(c), storeRekeyCommand(c), storeUnlockCommand(c), storeLockCommand(c))
+	group.AddCommand(storeBackupCommand(c), storeRestoreCommand(c), storeRekeyCommand(c), storeUnlockCommand(c), storeLockCommand(c), storeAdoptCommand(c))
 	return group
 }
 

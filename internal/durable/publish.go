@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -34,6 +35,20 @@ func Sweep(path string) {
 			_ = os.Remove(filepath.Join(folder, e.Name()))
 		}
 	}
+}
+
+// Unfinished reports whether all names of the file at path but its own are those that
+// Publish gives a file before it has its own, and removes after that.
+func Unfinished(path string, fi fs.FileInfo) bool {
+	others := Links(fi) - 1
+	folder, name := filepath.Split(path)
+	entries, _ := os.ReadDir(folder)
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && strings.HasPrefix(e.Name(), name+unfinished) && os.SameFile(info, fi) {
+			others--
+		}
+	}
+	return others == 0
 }
 
 // New makes an empty file that only its owner may use. It must not be there.

@@ -67,7 +67,7 @@ func Check(ctx context.Context, d Door) (*Report, error) {
 		switch {
 		case ctx.Err() != nil:
 			return r, err
-		case err != nil && !opened:
+		case err != nil && (!opened || keyturn.AsError(err).Code == keyturn.Denied): // the whole session is barred
 			r.bad(opening(err), err)
 		case err != nil:
 			r.bad("store", err)
@@ -81,8 +81,11 @@ func Check(ctx context.Context, d Door) (*Report, error) {
 
 // opening names the check that fails where the store does not open.
 func opening(err error) string {
+	if keyturn.ReasonOf(err) == keyturn.StoreMoved {
+		return "store"
+	}
 	switch keyturn.AsError(err).Code {
-	case keyturn.Denied: // an agent may not choose its configuration
+	case keyturn.Denied: // an agent may not choose its configuration, and not use one that has changed
 		return "configuration"
 	case keyturn.Conflict: // a mount is not what the project expects
 		return "project"

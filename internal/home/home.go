@@ -83,6 +83,9 @@ func (f Folder) abs(path string) string {
 // Open looks for it once more. It returns NotFound where there is no store, and says so
 // where a restore that was killed is the reason.
 func (f Folder) Open(ctx context.Context) (*Store, error) {
+	if err := guard(f.Facts.Home); err != nil {
+		return nil, err
+	}
 	for again := 0; ; again++ {
 		s := &Store{Folder: f}
 		db, err := state.Open(ctx, f.Facts.Home, s.load(ctx), f.Options)
@@ -128,6 +131,9 @@ func (f Folder) Make(ctx context.Context, kind string) (session.Created, *Store,
 	}
 	if e := interrupted(f.Facts.Home); e != nil {
 		return none, nil, keyturn.E(keyturn.Conflict, e.Message, e.Hint)
+	}
+	if err := guard(f.Facts.Home); err != nil {
+		return none, nil, err
 	}
 	if kind == "" {
 		kind = f.usualKind()

@@ -31,7 +31,7 @@ func (s *Store) Machine(ctx context.Context) (m journal.Machine, moved *keyturn.
 	}
 	if m.Folder != nil && !stands(*m.Folder, now) {
 		moved := keyturn.E(keyturn.Denied, "this store belongs to '"+keyturn.Clean(m.Folder.Path)+"', and was moved or copied to '"+keyturn.Clean(now.Path)+"'",
-			"a copy has budgets and approvals of its own, which the other one's log does not tell; if there is only this one: keyturn store adopt")
+			"a copy has budgets and approvals of its own, which the other one's log does not tell; if there is only this one: keyturn store adopt").With(keyturn.StoreMoved)
 		moved.By = "person"
 		return m, moved, nil
 	}

@@ -49,6 +49,9 @@ func (f Folder) Restore(ctx context.Context, o session.RestoreOptions) (session.
 	if _, err := os.Lstat(home); errors.Is(err, fs.ErrNotExist) {
 		defer os.Remove(home) // which fails where anything is in it
 	}
+	if err := guard(home); err != nil {
+		return r.out, err
+	}
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return r.out, unwritten(home, err)
 	}

@@ -252,6 +252,9 @@ func peek(ctx context.Context, dir string, o Options) (*DB, meta, error) {
 		_ = db.pool.Close()
 		return nil, meta{}, db.fail(ctx, err)
 	}
+	if o.VFS == "" {
+		sqlite.KeepPrivate(path) // while a connection holds it open
+	}
 	return db, m, nil
 }
 
@@ -276,6 +279,10 @@ func lookAt(ctx context.Context, path string) error {
 	if _, err := io.ReadFull(f, header); err != nil || string(header[:16]) != "SQLite format 3\x00" ||
 		binary.BigEndian.Uint32(header[68:]) != applicationID {
 		return keyturn.E(keyturn.Corrupt, shown+" is not a keyturn store", "move it away, or restore the store from a backup").Because(err)
+	}
+	if durable.Links(fi) > 1 && !durable.Unfinished(path, fi) {
+		return keyturn.E(keyturn.Conflict, shown+" has more than one name: who opens it by another one keeps another log beside it",
+			"find the others, and remove them: find / -xdev -samefile "+keyturn.Quote(path))
 	}
 	if runtime.GOOS != "windows" && fi.Mode().Perm()&0o077 != 0 {
 		_ = os.Chmod(path, 0o600)

@@ -13,15 +13,19 @@ import (
 // same few again for every call takes as long as to run them.
 type connector struct {
 	sqldriver.Connector
-	setup func(*sqlite3.Conn) error
+	private string // path of the database whose files are for their owner alone; "": SQLite's own way
+	setup   func(*sqlite3.Conn) error
 }
 
-func newConnector(name string, setup func(*sqlite3.Conn) error) (*connector, error) {
+func newConnector(name, private string, setup func(*sqlite3.Conn) error) (*connector, error) {
 	c, err := (&driver.SQLite{}).OpenConnector(name)
-	return &connector{c, setup}, err
+	return &connector{c, private, setup}, err
 }
 
 func (c *connector) Connect(ctx context.Context) (sqldriver.Conn, error) {
+	if c.private != "" {
+		makePrivate(c.private)
+	}
 	conn, err := c.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err

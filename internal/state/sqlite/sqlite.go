@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -80,7 +81,11 @@ func Open(path string, c Config) (*sql.DB, error) {
 	if c.MaxPages > 0 {
 		setup += fmt.Sprintf("; PRAGMA max_page_count=%d", c.MaxPages)
 	}
-	made, err := newConnector(name, func(c *sqlite3.Conn) error {
+	private := path
+	if c.VFS != "" || c.ReadOnly || runtime.GOOS == "windows" {
+		private = ""
+	}
+	made, err := newConnector(name, private, func(c *sqlite3.Conn) error {
 		if _, err := c.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true); err != nil {
 			return err
 		}
@@ -98,6 +103,27 @@ func Open(path string, c Config) (*sql.DB, error) {
 	pool.SetMaxOpenConns(4)
 	pool.SetMaxIdleConns(4)
 	return pool, nil
+}
+
+// shmOf is the file that all processes with a database open map into their memory. SQLite
+// makes it with the mode that the umask leaves, as the only one of its files.
+func shmOf(path string) string { return path + "-shm" }
+
+// makePrivate makes that file, for its owner alone, before SQLite would. A file that is there
+// stays.
+func makePrivate(path string) {
+	if f, err := os.OpenFile(shmOf(path), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+		_ = f.Close()
+	}
+}
+
+// KeepPrivate closes the file that processes map to all but its owner, where SQLite has made
+// it after all: the last process to close the database may have removed it between
+// makePrivate and its use.
+func KeepPrivate(path string) {
+	if fi, err := os.Lstat(shmOf(path)); err == nil && fi.Mode().IsRegular() && fi.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+		_ = os.Chmod(shmOf(path), 0o600)
+	}
 }
 
 // Tidy lets the last connection of a pool to close check the WAL into the database
