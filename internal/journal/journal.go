@@ -5,6 +5,7 @@
 //	candidates.go   values, sealed until the one put that they are for
 //	trust.go        projects' files and operators' files that people have accepted
 //	compares.go     how many fields agents and services have compared
+//	refusals.go     how much callers were refused
 //	leases.go       credentials that keyturn had a platform make
 //	migrations.go   files that a migration claims, and (texts.go) what they held
 //
@@ -42,6 +43,7 @@ type Journal struct {
 	Candidates  Candidates
 	Trust       Trust
 	Compares    Compares
+	Refusals    Refusals
 	Leases      Leases
 	Migrations  Migrations
 }
@@ -59,6 +61,7 @@ func New(items Items, now func() time.Time) Journal {
 		Trust: Trust{projects: table[pin]{items: items, kind: projectKind, name: "the trust in a project"},
 			configs: table[struct{}]{items: items, kind: configKind, name: "a known configuration"}},
 		Compares: Compares{now: now, rows: table[[]spent]{items: items, kind: compareKind, name: "the budget of compares"}},
+		Refusals: Refusals{now: now, rows: table[[]refused]{items: items, kind: refusalKind, name: "the count of refusals"}},
 		Leases: Leases{now: now, rows: table[LeaseRow]{items: items, kind: leaseKind, name: "the journal of leases", hint: "the secrets themselves are whole",
 			id: func(r LeaseRow) string { return r.ID }}},
 		Migrations: Migrations{now: now,
