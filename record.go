@@ -48,6 +48,9 @@ type Record struct {
 	// token, by which the platform's own records name it.
 	Identity string `json:"identity,omitempty"`
 	Accessor string `json:"accessor,omitempty"`
+	// Count is of a refusal that stands for several, of callers of this kind: how many
+	// there were, itself among them. Of the others no more is kept.
+	Count int `json:"count,omitempty"`
 	// Change is the platform's own policy that it changed.
 	Change *TextChange `json:"change,omitempty"`
 }

@@ -106,9 +106,10 @@ func matchesFilter(f keyturn.ListRecords, hidden keyturn.Prefix, r keyturn.Recor
 	if f.Who != "" && (r.Actor == nil || r.Actor.Principal() != f.Who) {
 		return false
 	}
-	// A refusal that is recorded without its operation names neither kind nor secret:
-	// it is shown rather than hidden, or what it asked for would keep it out of sight.
-	if (f.Op != "" || !f.Under.IsZero()) && len(r.Op) > 0 {
+	// A refusal that is recorded without its operation names neither kind nor secret, and
+	// one that stands for several names them of one: it is shown rather than hidden, or
+	// what it asked for would keep it out of sight.
+	if (f.Op != "" || !f.Under.IsZero()) && len(r.Op) > 0 && r.Count == 0 {
 		op, err := keyturn.DecodeOp(r.Op)
 		if err != nil {
 			return false

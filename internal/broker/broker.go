@@ -138,6 +138,7 @@ type call struct {
 	lateApproval string
 	children     []*call // of a composite operation
 	recorded     bool    // of a child: its outcome is recorded
+	unrecorded   bool    // it has no record: another one counts it
 	bare         bool    // it is refused and recorded without its texts: see bareForm
 }
 
@@ -195,6 +196,9 @@ func (b *Broker) receive(ctx context.Context, op keyturn.Op) (*call, error) {
 		}
 	}
 	if err := wellFormed(c.op); err != nil {
+		return c, err
+	}
+	if err := newNames(c.actor, c.op); err != nil {
 		return c, err
 	}
 	return c, b.checkFiles(c.op)
@@ -271,9 +275,14 @@ func (b *Broker) conclude(ctx context.Context, c *call, res keyturn.Result, err 
 	return res, tell(c, err)
 }
 
+// maxRefused is the largest canonical form that the record of a refusal keeps, in bytes.
+const maxRefused = 4 << 10
+
 // refuse records that c was not let through, and returns why as the caller sees it.
 // Nothing has happened, also where the refusal cannot be recorded; but then the request
-// for approval that why may hold is not handed out.
+// for approval that why may hold is not handed out. Who is refused cannot fill the log:
+// of a large operation the hash is recorded, and of very many refusals how many there
+// were (see journal.Refusals).
 func (b *Broker) refuse(ctx context.Context, c *call, why error) error {
 	e := *keyturn.AsError(why)
 	if c.form != nil {
@@ -282,8 +291,8 @@ func (b *Broker) refuse(ctx context.Context, c *call, why error) error {
 		if e.Code == keyturn.Denied {
 			r.Status = "denied"
 		}
-		if len(r.Op) > journal.MaxForm {
-			r.Op = nil // its hash stays: who is refused cannot fill the log
+		if len(r.Op) > maxRefused {
+			r.Op = nil // its hash stays
 		}
 		if e.Code == keyturn.Pending {
 			r.Status = "pending"
@@ -291,7 +300,7 @@ func (b *Broker) refuse(ctx context.Context, c *call, why error) error {
 		if e.Approval != nil {
 			r.Approval = e.Approval.ID
 		}
-		if err := b.Log.Append(context.WithoutCancel(ctx), r); err != nil {
+		if err := b.recordRefusal(context.WithoutCancel(ctx), c, r); err != nil {
 			if e.Approval != nil {
 				return tell(c, err)
 			}
@@ -299,6 +308,33 @@ func (b *Broker) refuse(ctx context.Context, c *call, why error) error {
 		}
 	}
 	return tell(c, &e)
+}
+
+// recordRefusal writes the record of a refusal, or counts it for a later record.
+func (b *Broker) recordRefusal(ctx context.Context, c *call, r keyturn.Record) error {
+	stands, err := b.journal.Refusals.Add(ctx, c.actor.Kind)
+	if err != nil {
+		stands = 1 // what cannot be counted is recorded
+	}
+	if c.unrecorded = stands == 0; c.unrecorded {
+		return nil
+	}
+	if stands > 1 {
+		r.Count = stands
+	}
+	return b.Log.Append(ctx, r)
+}
+
+// tellRefusals records how many refusals no record stands for.
+func (b *Broker) tellRefusals(ctx context.Context) {
+	due, err := b.journal.Refusals.Due(ctx)
+	if err != nil {
+		return // the caller's own operation reports it
+	}
+	for _, u := range due {
+		b.Log.Later(ctx, keyturn.Record{ID: keyturn.NewID(b.Now()), Phase: keyturn.Refusal, Status: "denied", Code: keyturn.Denied, Count: u.Count,
+			Actor: &keyturn.Actor{Kind: u.Kind, Name: "unknown", Proof: "counted"}})
+	}
 }
 
 // tell completes an error for the door: it names the operation and its record, and its
@@ -316,7 +352,7 @@ func tell(c *call, err error) error {
 			e.Ref = refs[0]
 		}
 	}
-	if c.form != nil {
+	if c.form != nil && !c.unrecorded {
 		e.AuditID = c.id
 	}
 	return e

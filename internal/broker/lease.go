@@ -371,10 +371,12 @@ const tidyLimit = 5 * time.Second
 // platform did not revoke before and may be asked again by now. It returns a sentence
 // about each, with the names that the caller may know. Where the platform of a mount
 // does not answer, nothing else is asked of that mount until the lease that was tried
-// is due again, so that the caller waits for it once.
+// is due again, so that the caller waits for it once. Tidy also records the refusals that
+// are only counted so far.
 func (b *Broker) Tidy(ctx context.Context) (told []string) {
 	ctx, cancel := context.WithTimeout(ctx, tidyLimit)
 	defer cancel()
+	b.tellRefusals(ctx)
 	actor, err := b.WhoIs(ctx)
 	if err != nil || b.Holders == nil {
 		return nil

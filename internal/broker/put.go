@@ -2,6 +2,8 @@ package broker
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/keyturn/keyturn"
@@ -12,6 +14,9 @@ import (
 func (b *Broker) Seal(ctx context.Context, ref keyturn.Ref, values map[string]keyturn.Value) (string, error) {
 	c, err := b.receive(ctx, keyturn.SealValues{Ref: ref})
 	if err != nil {
+		return "", b.refuse(ctx, c, err)
+	}
+	if err := newFields(c.actor, slices.Sorted(maps.Keys(values))); err != nil {
 		return "", b.refuse(ctx, c, err)
 	}
 	if err := b.ruled(c); err != nil {

@@ -214,3 +214,50 @@ func (b *Broker) checkFiles(op keyturn.Op) error {
 	}
 	return nil
 }
+
+// newNames refuses, with Invalid, that an agent or a service writes to a name that mixes
+// letters of several scripts, which a person could take for another name. People may. It
+// looks nothing up, so it holds for names that are there, too.
+func newNames(actor keyturn.Actor, op keyturn.Op) error {
+	if actor.Kind == keyturn.Person {
+		return nil
+	}
+	var refs []keyturn.Ref
+	var fields []string
+	switch op := op.(type) {
+	case keyturn.PutSecret:
+		refs = append(refs, op.Ref)
+		for _, g := range op.Generate {
+			fields = append(fields, g.Field)
+		}
+	case keyturn.SealValues:
+		refs = append(refs, op.Ref)
+	case keyturn.CopySecret:
+		refs = append(refs, op.To)
+	case keyturn.MigrateSecrets:
+		refs, fields = append(refs, op.Ref), op.Fields
+	case keyturn.PlatformAction:
+		refs = append(refs, op.To)
+	}
+	for _, ref := range refs {
+		if marked, mixed := ref.MixedScripts(); mixed {
+			return mixedName(marked)
+		}
+	}
+	return newFields(actor, fields)
+}
+
+// newFields is newNames for names of fields.
+func newFields(actor keyturn.Actor, fields []string) error {
+	for _, f := range fields {
+		if marked, mixed := keyturn.MixedScripts(f); mixed && actor.Kind != keyturn.Person {
+			return mixedName(marked)
+		}
+	}
+	return nil
+}
+
+func mixedName(marked string) error {
+	return keyturn.E(keyturn.Invalid, "the name "+keyturn.Clean(marked)+" mixes letters of several scripts, and may look like another",
+		"name it with letters of one script; people may write to such a name")
+}

@@ -144,6 +144,9 @@ func (l *Logged) Row() LogRow {
 			row.Status += ", outcome unknown"
 		}
 	}
+	if r.Count > 1 {
+		row.Status += ", with " + strconv.Itoa(r.Count-1) + " more refusals"
+	}
 	if r.Approval != "" {
 		row.By = "approval " + keyturn.Clean(r.Approval)
 		if r.Phase == keyturn.Refusal {

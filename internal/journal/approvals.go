@@ -2,8 +2,9 @@ package journal
 
 import (
 	"context"
-	"crypto/rand"
+	"crypto/sha512"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -18,6 +19,9 @@ const (
 	Window = time.Hour
 	// MaxOpen is how many requests one caller may have open.
 	MaxOpen = 100
+	// MaxAllOpen is how many requests all agents and services together may have open: an
+	// agent chooses its own name.
+	MaxAllOpen = 1000
 	// MaxForm is the largest operation that can be asked for, in bytes of its
 	// canonical form: a person could not read a larger one.
 	MaxForm = 64 << 10
@@ -88,46 +92,107 @@ func (a Approvals) isOpen(r Request) bool {
 	return !r.Used && now.Before(r.Expires) && !now.Add(skew).Before(r.Created)
 }
 
-// Ask returns actor's open request for an operation, and makes one where there is
-// none, so that asking again makes no second one. Where several were made at the same
-// moment it returns the one with the most approvals. A request that was made under
-// other needs does not count.
+// Ask returns actor's open request for an operation, and makes one where there is none:
+// the same operation is the same request, also where several processes ask at the same
+// moment. Of several from an older version it returns the one with the most approvals. A
+// request that was made under other needs does not count. It is Denied where the caller,
+// or all agents and services together, have too many open.
 func (a Approvals) Ask(ctx context.Context, actor keyturn.Actor, canonical []byte, hash keyturn.OpHash, reason string, needs rules.Needs, ruled bool) (Request, error) {
-	open, err := a.Open(ctx)
+	rows, err := a.rows.all(ctx)
 	if err != nil {
 		return Request{}, err
 	}
 	if len(canonical) > MaxForm {
 		return Request{}, denied("this operation is too large for a person to approve", "name fewer secrets or arguments at once")
 	}
-	mine := 0
+	same := func(r Request) bool {
+		return a.isOpen(r) && r.Actor.Same(actor) && r.Hash == hash.String() && r.Needs == needs && r.Ruled == ruled
+	}
+	taken := map[string]bool{}
 	var best Request
-	for _, r := range open {
-		if !r.Actor.Same(actor) {
-			continue
-		}
-		mine++
-		if r.Hash == hash.String() && r.Needs == needs && r.Ruled == ruled && (best.ID == "" || len(r.Given) > len(best.Given)) {
-			best = r
+	for _, r := range rows {
+		if taken[r.id] = true; same(r.content) && (best.ID == "" || len(r.content.Given) > len(best.Given)) {
+			best = r.content
 		}
 	}
 	if best.ID != "" {
 		return best, nil
 	}
-	if mine >= MaxOpen {
-		return Request{}, keyturn.E(keyturn.Denied, fmt.Sprintf("%s has %d requests waiting already", actor.Principal(), mine),
-			"wait until some are answered or run out (an hour)")
+	mine, err := a.room(rows, actor, 1)
+	if err != nil {
+		return Request{}, err
 	}
 	now := a.now().UTC()
-	r := Request{ID: newID(), Actor: actor, Op: canonical, Hash: hash.String(), Reason: reason,
+	r := Request{Actor: actor, Op: canonical, Hash: hash.String(), Reason: reason,
 		Created: now, Expires: now.Add(Window), Needs: needs, Ruled: ruled}
-	err = a.rows.update(ctx, r.ID, func(have *Request) (*Request, time.Time, error) {
-		if have != nil {
-			return nil, time.Time{}, keyturn.E(keyturn.Conflict, "two requests drew the same id", "try again")
+	// Whoever asks for the same draws the same ids in the same order, and one row decides
+	// which of several at the same moment makes the request. Ids that were used are passed
+	// over while their rows are kept.
+	made := false
+	for n := 0; !made; n++ {
+		if r.ID = requestID(r, n); taken[r.ID] {
+			continue
 		}
-		return &r, r.kept(), nil
-	})
-	return r, err
+		var there *Request
+		err = a.rows.update(ctx, r.ID, func(have *Request) (*Request, time.Time, error) {
+			if there = have; have != nil {
+				return nil, time.Time{}, errTaken
+			}
+			return &r, r.kept(), nil
+		})
+		switch {
+		case err == nil:
+			made = true
+		case !errors.Is(err, errTaken):
+			return Request{}, err
+		case same(*there):
+			return *there, nil
+		default:
+			taken[r.ID] = true
+		}
+	}
+	if mine < MaxOpen/2 && len(rows) < MaxAllOpen/2 {
+		return r, nil
+	}
+	// Others may have asked meanwhile: none stays beyond the bound.
+	if rows, err = a.rows.all(ctx); err == nil {
+		_, err = a.room(rows, actor, 0)
+	}
+	if err != nil {
+		return Request{}, errors.Join(err, a.rows.drop(ctx, r.ID))
+	}
+	return r, nil
+}
+
+// errTaken says that there is a row of an id.
+var errTaken = errors.New("there is a request of this id")
+
+// room refuses where actor may not have so many requests more, beside those of rows, and
+// returns how many it has.
+func (a Approvals) room(rows []row[Request], actor keyturn.Actor, more int) (mine int, err error) {
+	all := 0
+	for _, r := range rows {
+		if !a.isOpen(r.content) {
+			continue
+		}
+		if r.content.Actor.Same(actor) {
+			mine++
+		}
+		if r.content.Actor.Kind != keyturn.Person {
+			all++
+		}
+	}
+	who, most := actor.Principal(), MaxOpen
+	switch {
+	case mine+more > MaxOpen:
+	case actor.Kind != keyturn.Person && all+more > MaxAllOpen:
+		who, most = "agents and services together", MaxAllOpen
+	default:
+		return mine, nil
+	}
+	e := keyturn.E(keyturn.Denied, fmt.Sprintf("%s may have %d requests waiting, and no more", who, most), "wait until some are answered or run out (an hour)")
+	e.By = "rule"
+	return mine, e
 }
 
 // Find returns an open request; NotFound where there is none of that id.
@@ -236,16 +301,16 @@ func sameVersions(a, b map[string]string) bool {
 	return true
 }
 
-// newID returns an id that is short enough to type: eight characters of 30, about 39
-// bits.
-func newID() string {
+// requestID returns the n-th id for a request: what is asked for, by whom and under which
+// needs decides it. It is short enough to type: eight characters of 30, about 39 bits.
+func requestID(r Request, n int) string {
 	const letters = "23456789abcdefghjkmnpqrstvwxyz"
+	about, _ := json.Marshal([]any{r.Actor.Kind, r.Actor.Name, r.Hash, r.Needs, r.Ruled, n}) // never fails: text and numbers
+	digest := sha512.Sum512(about)
 	out := make([]byte, 0, 8)
-	for len(out) < 8 {
-		var b [1]byte
-		_, _ = rand.Read(b[:])
-		if b[0] < 240 { // 8 × 30: no letter is likelier than another
-			out = append(out, letters[int(b[0])%len(letters)])
+	for _, b := range digest {
+		if b < 240 && len(out) < 8 { // 8 × 30: no letter is likelier than another
+			out = append(out, letters[int(b)%len(letters)])
 		}
 	}
 	return string(out)

@@ -6,6 +6,7 @@
 //	trust.go        what projects' files may ask for (trustfiles.go), as people have accepted it
 //	machine.go      the operator's file that is pinned, the person's environment, the folder
 //	compares.go     how many fields agents and services have compared
+//	refusals.go     how much callers were refused
 //	leases.go       credentials that keyturn had a platform make
 //	migrations.go   files that a migration claims, and (texts.go) what they held
 //
@@ -44,6 +45,7 @@ type Journal struct {
 	Trust       Trust
 	Machines    Machines
 	Compares    Compares
+	Refusals    Refusals
 	Leases      Leases
 	Migrations  Migrations
 }
@@ -62,6 +64,7 @@ func New(items Items, now func() time.Time) Journal {
 			configs: table[struct{}]{items: items, kind: configKind, name: "a known configuration"}},
 		Machines: Machines{table[Machine]{items: items, kind: machineKind, name: "what the store knows of this machine"}},
 		Compares: Compares{now: now, rows: table[[]spent]{items: items, kind: compareKind, name: "the budget of compares"}},
+		Refusals: Refusals{now: now, rows: table[[]refused]{items: items, kind: refusalKind, name: "the count of refusals"}},
 		Leases: Leases{now: now, rows: table[LeaseRow]{items: items, kind: leaseKind, name: "the journal of leases", hint: "the secrets themselves are whole",
 			id: func(r LeaseRow) string { return r.ID }}},
 		Migrations: Migrations{now: now,
