@@ -2,18 +2,15 @@ package leak
 
 import (
 	"bytes"
+	"encoding/ascii85"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"strconv"
+	"math/big"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
-)
-
-const (
-	lowerHex = "0123456789abcdef"
-	upperHex = "0123456789ABCDEF"
 )
 
 // minBase64 is the length of the shortest run of base64 characters that a
@@ -21,7 +18,72 @@ const (
 const minBase64 = 5
 
 // The functions below yield the spellings of a value one after the other, some
-// more than once, in memory that the next one overwrites.
+// more than once, in memory that the next one overwrites. What escapes single
+// characters (JSON, URLs, markup, C and shells, quoted-printable), lists of
+// numbers, dumps, and NULs between the characters have no spellings here: they
+// are decoded, by the views.
+
+// textForms yields what a text format makes of v that the views do not undo.
+func textForms(v []byte, yield func([]byte)) {
+	// A text that has what looks like an escape of one family, printed in
+	// another one: its own is decoded along.
+	for i := range allEscapes {
+		yield(unescaped(v, allEscapes[:i]+allEscapes[i+1:]))
+	}
+	if words := bytes.Fields(v); len(words) > 1 {
+		yield(bytes.Join(words, []byte(" "))) // echo $X
+	}
+	if bytes.IndexByte(v, '\'') >= 0 { // within single quotes of a shell
+		yield(bytes.ReplaceAll(v, []byte(`'`), []byte(`'\''`)))
+		yield(bytes.ReplaceAll(v, []byte(`'`), []byte(`'"'"'`)))
+		yield(bytes.ReplaceAll(v, []byte(`'`), []byte(`'''`))) // the first of them, with the escape decoded
+	}
+	if bytes.ContainsFunc(v, func(r rune) bool { return r >= utf8.RuneSelf || r < ' ' }) {
+		latinForms(v, yield)
+		yield(caret(v))
+	}
+}
+
+// latinForms yields v with the characters up to U+00FF as one byte each, as
+// \xE9 and %E9 stand for U+00E9 in Python and JavaScript, and with each byte
+// read as such a character, as binary strings are written.
+func latinForms(v []byte, yield func([]byte)) {
+	var b, c []byte
+	for _, r := range string(v) {
+		if r < 0x100 {
+			b = append(b, byte(r))
+		} else {
+			b = utf8.AppendRune(b, r)
+		}
+	}
+	for _, x := range v {
+		c = utf8.AppendRune(c, rune(x))
+	}
+	if utf8.Valid(v) {
+		yield(b)
+	}
+	yield(c)
+}
+
+// caret returns v as cat -v prints it.
+func caret(v []byte) (b []byte) {
+	for _, c := range v {
+		if c >= 0x80 {
+			b = append(b, "M-"...)
+			c &= 0x7f
+			if c == '\n' || c == '\t' {
+				b = append(b, '^', c^0x40)
+				continue
+			}
+		}
+		if c < ' ' && c != '\n' && c != '\t' || c == 0x7f {
+			b = append(b, '^')
+			c ^= 0x40
+		}
+		b = append(b, c)
+	}
+	return b
+}
 
 // base64Forms yields v in both alphabets at the three alignments it can have
 // inside a longer text. Characters that also encode a neighbouring byte are
@@ -29,18 +91,34 @@ const minBase64 = 5
 // spellings of v at the very end of the encoded text follow, with and without
 // padding.
 func base64Forms(v []byte, yield func([]byte)) {
-	behind := append(make([]byte, 2, 2+len(v)), v...) // other bytes
+	alignedForms(v, 6, base64.RawStdEncoding.AppendEncode, yield)
+	alignedForms(v, 6, base64.RawURLEncoding.AppendEncode, yield)
+}
+
+func base32Forms(v []byte, yield func([]byte)) {
+	alignedForms(v, 5, base32.StdEncoding.WithPadding(base32.NoPadding).AppendEncode, yield)
+	alignedForms(v, 5, base32.HexEncoding.WithPadding(base32.NoPadding).AppendEncode, yield)
+	yield(bytes.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).AppendEncode(nil, v)))
+}
+
+// alignedForms yields v in an encoding of so many bits in a character at every
+// alignment.
+func alignedForms(v []byte, bits int, encode func(dst, src []byte) []byte, yield func([]byte)) {
+	whole := 3 // bytes in a group without padding
+	if bits == 5 {
+		whole = 5
+	}
+	group := 8 * whole / bits
+	behind := append(make([]byte, whole-1, whole-1+len(v)), v...) // other bytes
 	var b []byte
-	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		for shift := range 3 {
-			b = enc.AppendEncode(b[:0], behind[2-shift:])
-			head, end := (8*shift+5)/6, len(b)
-			stable := (8*shift + 8*len(v)) / 6
-			b = append(b, "=="[:(4-end%4)%4]...)
-			for _, form := range [][]byte{b[head:stable], b[head:end], b[head:]} {
-				if len(form) >= minBase64 {
-					yield(form)
-				}
+	for shift := range whole {
+		b = encode(b[:0], behind[whole-1-shift:])
+		head, end := (8*shift+bits-1)/bits, len(b)
+		stable := (8*shift + 8*len(v)) / bits
+		b = append(b, "======"[:(group-end%group)%group]...)
+		for _, form := range [][]byte{b[head:stable], b[head:end], b[head:]} {
+			if len(form) >= minBase64 {
+				yield(form)
 			}
 		}
 	}
@@ -52,193 +130,112 @@ func hexForms(v []byte, yield func([]byte)) {
 	yield(bytes.ToUpper(b))
 }
 
-// percentSafe lists, for the encoders in use, the marks that they leave as they
-// are: RFC 3986 and Go's QueryEscape, Python's quote, encodeURIComponent,
-// encodeURI, Go's PathEscape, Go's userinfo, HTML forms, and PHP. Common styles
-// come first; large values are sought in these only.
-var percentSafe = []string{
-	"-_.~", "-_.~/", "-_.!~*'()", "-_.!~*'();/?:@&=+$,#", "-_.~$&+=:@", "-_.~$&+,;=", "*-._", "-_.", "",
-}
-
-const commonPercent = 2
-
-// percentForms yields v percent-encoded where necessary.
-func percentForms(v []byte, yield func([]byte)) {
-	spaces := []string{"%20", "+"}
-	if bytes.IndexByte(v, ' ') < 0 {
-		spaces = spaces[:1]
-	}
-	var b []byte
-	for _, safe := range percentSafe[:styles(v, commonPercent, len(percentSafe))] {
-		for _, digits := range []string{upperHex, lowerHex} {
-			for _, space := range spaces {
-				b = b[:0]
-				for i := 0; i < len(v); i++ {
-					n := plain(v[i:])
-					b = append(b, v[i:i+n]...)
-					if i += n; i == len(v) {
-						break
-					}
-					switch c := v[i]; {
-					case strings.IndexByte(safe, c) >= 0:
-						b = append(b, c)
-					case c == ' ':
-						b = append(b, space...)
-					default:
-						b = append(b, '%', digits[c>>4], digits[c&15])
-					}
-				}
-				yield(b)
+// rareForms yields v in encodings that are rare for long values.
+func rareForms(v []byte, yield func([]byte)) {
+	if isHex(v) {
+		digits := bytes.Map(func(r rune) rune {
+			if r == '-' || r == ':' {
+				return -1
 			}
+			return r
+		}, v)
+		for _, b := range [][]byte{v, digits} {
+			yield(bytes.ToLower(b))
+			yield(bytes.ToUpper(b))
 		}
 	}
-}
-
-// escapedForms yields v with every byte escaped: %XX, \u00XX and \xXX.
-func escapedForms(v []byte, yield func([]byte)) {
-	b := make([]byte, 0, len(`\u00XX`)*len(v))
-	for _, digits := range []string{upperHex, lowerHex} {
-		for _, prefix := range []string{"%", `\u00`, `\x`} {
-			b = b[:0]
-			for _, c := range v {
-				b = append(append(b, prefix...), digits[c>>4], digits[c&15])
-			}
+	wide := utf16Forms(v)
+	for _, b := range wide {
+		if !isASCII(v) {
 			yield(b)
 		}
 	}
-}
-
-// jsonStyle is one way of writing a JSON string.
-type jsonStyle struct {
-	digits string // for \uXXXX
-	marks  string // printable characters written as \uXXXX
-	slash  bool   // "/" is written `\/`
-	ascii  bool   // so is everything beyond ASCII
-}
-
-// jsonStyles are those of most libraries, then of Go, Python, PHP, and then all
-// other combinations, as .NET, Java and Rails have them.
-var jsonStyles = func() []jsonStyle {
-	all := []jsonStyle{
-		{lowerHex, "", false, false},
-		{lowerHex, "<>&", false, false},
-		{lowerHex, "", false, true},
-		{lowerHex, "", true, true},
+	if len(v) < minPart {
+		return
 	}
-	for _, digits := range []string{lowerHex, upperHex} {
-		for _, marks := range []string{"", "<>&", `<>&'`, `<>&'"`, "<>&'\"+`"} {
-			for _, slash := range []bool{false, true} {
-				for _, ascii := range []bool{false, true} {
-					all = append(all, jsonStyle{digits, marks, slash, ascii})
-				}
+	base64Forms(wide[0], yield)
+	twiceBase64(v, yield)
+	base32Forms(v, yield)
+	ended := append(bytes.Clone(v), '\n') // as echo gives it to an encoder
+	for _, b := range [][]byte{v, ended} {
+		yield(base58(b))
+	}
+	base85Forms(v, ended, yield)
+	overstruck(v, yield)
+}
+
+// twiceBase64 yields base64 of base64: of v alone, in lines or not, and of v
+// inside a longer text.
+func twiceBase64(v []byte, yield func([]byte)) {
+	for _, tail := range []string{"", "\n"} {
+		once := base64.StdEncoding.AppendEncode(nil, append(bytes.Clone(v), tail...))
+		base64Forms(once, yield)
+		if len(once) > 76 {
+			var lines []byte
+			for len(once) > 76 {
+				lines = append(append(lines, once[:76]...), '\n')
+				once = once[76:]
 			}
+			base64Forms(append(lines, once...), yield)
 		}
 	}
-	return all
-}()
+	alignedForms(v, 6, base64.RawStdEncoding.AppendEncode, func(once []byte) { base64Forms(once, yield) })
+}
 
-const commonJSON = 4
+// base58 returns v in the alphabet of Bitcoin, which has no 0, O, I and l.
+func base58(v []byte) []byte {
+	const digits = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+	b := bytes.Repeat([]byte{digits[0]}, len(v)-len(bytes.TrimLeft(v, "\x00")))
+	for _, c := range []byte(new(big.Int).SetBytes(v).Text(58)) {
+		b = append(b, digits[strings.IndexByte("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV", c)])
+	}
+	return b
+}
 
-// jsonForms yields v as it stands between the quotes of a JSON or Go string.
-func jsonForms(v []byte, yield func([]byte)) {
-	var b []byte
-	for _, style := range jsonStyles[:styles(v, commonJSON, len(jsonStyles))] {
-		b = style.append(b[:0], v)
+// base85Forms yields v and ended in Ascii85 and in the alphabet of Git and
+// Python, alone and at every alignment.
+func base85Forms(v, ended []byte, yield func([]byte)) {
+	const other = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
+	both := func(v []byte) {
+		if len(v) < 4 {
+			return
+		}
+		b := make([]byte, ascii85.MaxEncodedLen(len(v)))
+		b = b[:ascii85.Encode(b, v)]
+		yield(b)
+		if bytes.IndexByte(b, 'z') >= 0 {
+			return
+		}
+		for i, c := range b {
+			b[i] = other[c-'!']
+		}
 		yield(b)
 	}
-	usual := jsonStyle{digits: lowerHex}
-	yield(usual.append(nil, usual.append(b[:0], v))) // a JSON document inside a JSON string
-	b = strconv.AppendQuote(b[:0], string(v))
-	yield(b[1 : len(b)-1])
-	b = strconv.AppendQuoteToASCII(b[:0], string(v))
-	yield(b[1 : len(b)-1])
-}
-
-func (s jsonStyle) append(b, v []byte) []byte {
-	for {
-		n := plain(v)
-		b, v = append(b, v[:n]...), v[n:]
-		if len(v) == 0 {
-			return b
-		}
-		r, size := utf8.DecodeRune(v)
-		short := strings.IndexByte("\"\\\b\f\n\r\t", v[0])
-		switch {
-		case r < utf8.RuneSelf && strings.IndexByte(s.marks, v[0]) >= 0:
-			b = s.appendUnit(b, uint16(r))
-		case short >= 0:
-			b = append(b, '\\', `"\bfnrt`[short])
-		case r == '/' && s.slash:
-			b = append(b, `\/`...)
-		case r < 0x20:
-			b = s.appendUnit(b, uint16(r))
-		case (r == '\u2028' || r == '\u2029') && s.marks != "", r >= utf8.RuneSelf && s.ascii && size > 1:
-			for _, unit := range utf16.AppendRune(nil, r) {
-				b = s.appendUnit(b, unit)
-			}
-		default:
-			b = append(b, v[:size]...)
-		}
-		v = v[size:]
-	}
-}
-
-func (s jsonStyle) appendUnit(b []byte, u uint16) []byte {
-	return append(b, '\\', 'u', s.digits[u>>12], s.digits[u>>8&15], s.digits[u>>4&15], s.digits[u&15])
-}
-
-// markup holds the entity tables of XML and HTML writers: text only, then with
-// quotes as browsers, Go, XML, and Python write them, then Go's encoding/xml.
-var markup = []*strings.Replacer{
-	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;"),
-	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;"),
-	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#39;"),
-	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#039;"),
-	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;"),
-	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;"),
-	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;"),
-	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;", "\t", "&#x9;", "\n", "&#xA;", "\r", "&#xD;"),
-}
-
-func markupForms(v []byte, yield func([]byte)) {
-	replaced(v, markup, yield)
-}
-
-// quoting holds what shells do to a word, in source or in the trace of set -x:
-// the two ways to put a single quote into single quotes, double quotes, and
-// the $'...' of bash.
-var quoting = []*strings.Replacer{
-	strings.NewReplacer(`'`, `'\''`),
-	strings.NewReplacer(`'`, `'"'"'`),
-	strings.NewReplacer(`"`, `\"`, `\`, `\\`, "$", `\$`, "`", "\\`"),
-	strings.NewReplacer(`'`, `\'`, `\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "\x1b", `\E`),
-}
-
-func shellForms(v []byte, yield func([]byte)) {
-	replaced(v, quoting, yield)
-	var b []byte // printf %q
-	for _, c := range v {
-		if !isAlnum(c) && c < 0x80 && strings.IndexByte("-_./:@%+=", c) < 0 {
-			b = append(b, '\\')
-		}
-		b = append(b, c)
-	}
-	yield(b)
-}
-
-// replaced yields what tables make of v, where that is not v.
-func replaced(v []byte, tables []*strings.Replacer, yield func([]byte)) {
-	text := string(v)
-	for _, table := range tables {
-		if other := table.Replace(text); other != text {
-			yield([]byte(other))
+	both(v)
+	both(ended)
+	for shift := range 4 {
+		if rest := v[shift:]; len(rest) >= 8 {
+			both(rest[:len(rest)&^3])
 		}
 	}
 }
 
-// utf16Forms yields v in UTF-16 of both byte orders, reading bytes that are not
+// overstruck yields v bold and underlined, as nroff does it, less the backspaces.
+func overstruck(v []byte, yield func([]byte)) {
+	var bold, under []byte
+	for len(v) > 0 {
+		_, n := utf8.DecodeRune(v)
+		bold = append(append(bold, v[:n]...), v[:n]...)
+		under = append(append(under, '_'), v[:n]...)
+		v = v[n:]
+	}
+	yield(bold)
+	yield(under)
+}
+
+// utf16Forms returns v in UTF-16 of both byte orders, reading bytes that are not
 // UTF-8 as Latin-1.
-func utf16Forms(v []byte, yield func([]byte)) {
+func utf16Forms(v []byte) [2][]byte {
 	units := make([]uint16, 0, len(v))
 	if utf8.Valid(v) {
 		for _, r := range string(v) {
@@ -249,21 +246,38 @@ func utf16Forms(v []byte, yield func([]byte)) {
 			units = append(units, uint16(c))
 		}
 	}
-	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
-		b := make([]byte, 0, 2*len(units))
+	var forms [2][]byte
+	for i, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
 		for _, u := range units {
-			b = order.AppendUint16(b, u)
+			forms[i] = order.AppendUint16(forms[i], u)
 		}
-		yield(b)
 	}
+	return forms
 }
 
-// styles returns how many styles of a family v is sought in.
-func styles(v []byte, common, all int) int {
-	if len(v) > largeValue {
-		return common
+// isHex reports whether v is hex digits, letters among them, perhaps with
+// hyphens or colons, so that case says nothing.
+func isHex(v []byte) bool {
+	letters := false
+	for _, c := range v {
+		switch {
+		case c == '-' || c == ':':
+		case hexDigit(c) < 0:
+			return false
+		default:
+			letters = letters || c > '9'
+		}
 	}
-	return all
+	return letters && len(v) >= minPart
+}
+
+func isASCII(v []byte) bool {
+	for _, c := range v {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // plain returns how many letters and digits v begins with. No text format

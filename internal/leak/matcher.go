@@ -34,8 +34,8 @@ type Matcher struct {
 type formInfo struct{ length, label uint32 }
 
 // Compile prepares the redaction of needles. It returns the needles that are
-// not redacted because their values are too short or too common, for the
-// caller to name to the user; empty values are ignored. Where two needles have
+// not redacted, or not wholly, because their values or secret parts of them are
+// too short or too common, for the caller to name to the user; empty values are ignored. Where two needles have
 // the same value, the first one's label is used. The only error is
 // ErrTooLarge; there is no Matcher then and nothing may be shown.
 func Compile(needles []Needle) (*Matcher, []Skipped, error) {
@@ -52,7 +52,9 @@ func Compile(needles []Needle) (*Matcher, []Skipped, error) {
 			skipped = append(skipped, Skipped{i, label, reason})
 			continue
 		}
-		set.addNeedle(n.Value, uint32(i))
+		if reason := set.addNeedle(n.Value, uint32(i)); reason != "" {
+			skipped = append(skipped, Skipped{i, label, reason})
+		}
 	}
 	defer set.wipe()
 	if set.size > maxBytes || !m.build(set.forms) {

@@ -3,6 +3,7 @@ package leak
 import (
 	"bytes"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -18,8 +19,8 @@ type Needle struct {
 	Label string
 }
 
-// Skipped names a needle that is not redacted, because redacting it would ruin
-// the output. It never holds the value.
+// Skipped names a needle that is not redacted, or of which a secret part is not,
+// because redacting it would ruin the output. It never holds the value.
 type Skipped struct {
 	Index  int    // the needle's position in the slice given to Compile
 	Label  string // its Label, cleaned as in a marker
@@ -36,11 +37,18 @@ const (
 	// TooCommon is a well-known word, a decimal number of fewer than eight
 	// digits, or one character repeated.
 	TooCommon Reason = "too common"
+	// PartTooShort and PartTooCommon say so of a secret part, such as the
+	// password in a URL, of a value that is redacted as a whole.
+	PartTooShort  Reason = "in part too short"
+	PartTooCommon Reason = "in part too common"
 )
+
+// part reports whether the reason is that of a part.
+func (r Reason) part() bool { return r == PartTooShort || r == PartTooCommon }
 
 const (
 	minValue = 4 // a shorter value is never redacted
-	minPart  = 8 // a shorter part of a value (a line, a leaf) is no needle of its own
+	minPart  = 8 // a shorter part of a value (a line, a leaf) that is not known to be secret is no needle of its own
 	minForm  = 4 // a shorter form is dropped; the filter's grams rely on it
 	minDigit = 8 // a decimal number with fewer digits is too common
 )
@@ -54,7 +62,7 @@ func weakness(v []byte) Reason {
 		return TooShort
 	case len(bytes.Trim(v, string(v[:1]))) == 0 && v[0] < 0x80,
 		len(v) < minDigit && len(bytes.Trim(v, "0123456789.+-")) == 0,
-		len(v) <= longestCommon && commonWords[strings.ToLower(string(v))]:
+		len(v) <= longestCommon && commonWords()[strings.ToLower(string(v))]:
 		return TooCommon
 	}
 	return ""
@@ -64,7 +72,9 @@ func weakness(v []byte) Reason {
 // be wiped.
 const longestCommon = 16
 
-var commonWords = wordSet(`
+var commonWords = sync.OnceValue(func() map[string]bool { return wordSet(commonText) })
+
+const commonText = `
 	abcd abcdef admin administrator alpha anonymous apikey application auth
 	backup basic bearer beta bool build cache changeit changeme changeme123
 	client cluster code config console core data database date debug default
@@ -88,7 +98,7 @@ var commonWords = wordSet(`
 	0.0.0.0 127.0.0.1 ::1/128 us-east-1 us-east-2 us-west-1 us-west-2 eu-west-1
 	eu-west-2 eu-central-1 europe-west1 us-central1 application/json
 	12345678 123456789 1234567890
-`)
+`
 
 func wordSet(words string) map[string]bool {
 	set := make(map[string]bool)

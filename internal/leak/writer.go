@@ -77,20 +77,17 @@ type Writer struct {
 	out   []byte // what goes to dst next
 	found regions
 
-	plain   uint32 // state over the stream
-	shadow  uint32 // state over the shadow view
-	viewed  int64  // length of the shadow view so far
-	strip   stripper
-	offsets offsets
-	view    []byte // the shadow view of the current block
-	hits    []hit
-	fresh   []occurrence // in the current block
+	plain uint32 // state over the stream
+	views views  // other readings of it
+	hits  []hit
+	fresh []occurrence // in the current block
 }
 
 // Writer returns a Writer that redacts what it is given and passes it to dst.
 // The caller must Close it to see the end of the stream.
 func (m *Matcher) Writer(dst io.Writer, o Options) *Writer {
 	w := &Writer{m: m, dst: dst, idle: o.Idle, after: o.AfterFunc}
+	w.views.init(m, func(o occurrence) { w.fresh = append(w.fresh, o) })
 	if w.idle == 0 {
 		w.idle = DefaultIdle
 	}
@@ -139,14 +136,18 @@ func (w *Writer) Close() error {
 		w.timer.Stop()
 	}
 	if err == nil {
+		w.fresh = w.fresh[:0]
+		w.views.finish(w.pos)
+		w.find()
 		w.advance(w.pos, w.pos)
 		w.flush()
 		err = w.err
 	}
-	for _, b := range [][]byte{w.held, w.out, w.view} {
+	for _, b := range [][]byte{w.held, w.out} {
 		clear(b[:cap(b)])
 	}
-	w.held, w.out, w.view = nil, nil, nil
+	w.held, w.out = nil, nil
+	w.views.wipe()
 	return err
 }
 
@@ -167,22 +168,27 @@ func (w *Writer) take(p []byte) {
 	w.held = append(w.held, p...)
 	w.fresh = w.fresh[:0]
 	w.scanPlain(p)
-	w.scanShadow(p)
-	slices.SortFunc(w.fresh, func(a, b occurrence) int { return cmp.Compare(a.start, b.start) })
-	for _, o := range w.fresh {
-		w.found.add(o)
-	}
+	w.views.take(p, w.pos)
+	w.find()
 	w.pos += int64(len(p))
 
-	live := w.live()
+	live, hold := w.live()
 	if w.pos%block != 0 || w.pos-live <= int64(w.m.longest)+slack {
 		w.advance(live, live)
 		return
 	}
-	if w.m.automaton.nodes[w.shadow].hold > maxIdleTail {
+	if hold > maxIdleTail {
 		w.found.add(occurrence{start: live, end: w.pos, label: cutLabel})
 	}
 	w.advance(w.pos, live)
+}
+
+// find adds the fresh occurrences to those that were found.
+func (w *Writer) find() {
+	slices.SortFunc(w.fresh, func(a, b occurrence) int { return cmp.Compare(a.start, b.start) })
+	for _, o := range w.fresh {
+		w.found.add(o)
+	}
 }
 
 // scanPlain looks for occurrences in p as it is.
@@ -194,37 +200,12 @@ func (w *Writer) scanPlain(p []byte) {
 	}
 }
 
-// scanShadow looks for occurrences in what is left of p in the shadow view.
-func (w *Writer) scanShadow(p []byte) {
-	w.view = w.view[:0]
-	w.strip.strip(p, func(run []byte, at int) {
-		w.offsets.add(w.viewed+int64(len(w.view)), w.pos+int64(at))
-		w.view = append(w.view, run...)
-	})
-	if len(w.view) == 0 {
-		return
-	}
-	w.shadow, w.hits = w.m.scan(w.shadow, w.view, w.hits[:0])
-	for _, h := range w.hits {
-		end := w.viewed + int64(h.end)
-		w.fresh = append(w.fresh, occurrence{
-			start: w.offsets.stream(end - int64(h.form.length)),
-			end:   w.offsets.stream(end-1) + 1,
-			label: h.form.label,
-		})
-	}
-	w.viewed += int64(len(w.view))
-	w.offsets.forget(w.viewed - int64(max(w.m.automaton.nodes[w.shadow].hold, 1)))
-}
-
-// live returns the position before which no occurrence can begin any more.
-func (w *Writer) live() int64 {
-	nodes := w.m.automaton.nodes
-	live := w.pos - int64(nodes[w.plain].hold)
-	if h := int64(nodes[w.shadow].hold); h > 0 {
-		live = min(live, w.offsets.stream(w.viewed-h))
-	}
-	return live
+// live returns the position before which no occurrence can begin any more, and
+// how many bytes after it, in the reading that has most, may belong to one.
+func (w *Writer) live() (live int64, hold uint32) {
+	plain := w.m.automaton.nodes[w.plain].hold
+	live, hold = w.views.live(w.pos)
+	return min(live, w.pos-int64(plain)), max(hold, plain)
 }
 
 // advance moves base to the position to: it appends to out what is outside of
@@ -309,8 +290,8 @@ func (w *Writer) watch() {
 // releasable reports whether there is a held tail and at most maxIdleTail
 // bytes of it may belong to an occurrence, in either view.
 func (w *Writer) releasable() bool {
-	nodes := w.m.automaton.nodes
-	return w.base < w.pos && max(nodes[w.plain].hold, nodes[w.shadow].hold) <= maxIdleTail
+	_, hold := w.live()
+	return w.base < w.pos && hold <= maxIdleTail
 }
 
 // release shows the tail. It is called by the timer.
@@ -323,6 +304,7 @@ func (w *Writer) release() {
 		return
 	}
 	w.armed = false
-	w.advance(w.pos, w.live())
+	live, _ := w.live()
+	w.advance(w.pos, live)
 	w.flush()
 }

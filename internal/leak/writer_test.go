@@ -300,8 +300,8 @@ func TestWipe(t *testing.T) {
 
 func TestTooLarge(t *testing.T) {
 	var needles []Needle
-	for i := range 80 {
-		needles = append(needles, Needle{Value: bytes.Repeat([]byte{'a', byte(i), 'b', byte(i >> 4)}, 2<<10)})
+	for i := range 160 {
+		needles = append(needles, Needle{Value: bytes.Repeat([]byte{'a', byte(i), 'b', byte(i >> 4)}, 4<<10)})
 	}
 	if m, _, err := Compile(needles); !errors.Is(err, ErrTooLarge) || m != nil {
 		t.Errorf("Compile: %v", err)

@@ -1,0 +1,624 @@
+package leak
+
+import (
+	"bytes"
+)
+
+// Values are printed as lists of numbers ("68:65:6c", [104 101 108]) and in
+// dumps, whose lines begin with an offset and may end with a gutter of text.
+
+// The classes of the characters of a list. Whatever is in none ends it.
+const (
+	isNone = iota
+	isSeparator
+	isDigit
+	isLetter // of hex, or the x of 0x
+)
+
+// classes is data, not made at start-up.
+var classes = [256]uint8{
+	'0': isDigit, '1': isDigit, '2': isDigit, '3': isDigit, '4': isDigit, '5': isDigit, '6': isDigit, '7': isDigit, '8': isDigit, '9': isDigit,
+	'a': isLetter, 'b': isLetter, 'c': isLetter, 'd': isLetter, 'e': isLetter, 'f': isLetter, 'x': isLetter,
+	'A': isLetter, 'B': isLetter, 'C': isLetter, 'D': isLetter, 'E': isLetter, 'F': isLetter, 'X': isLetter,
+	' ': isSeparator, '\t': isSeparator, ',': isSeparator, ':': isSeparator, ';': isSeparator, '-': isSeparator, '|': isSeparator, '.': isSeparator,
+	'_': isSeparator, '/': isSeparator, '+': isSeparator, '[': isSeparator, ']': isSeparator, '(': isSeparator, ')': isSeparator,
+	'{': isSeparator, '}': isSeparator, '<': isSeparator, '>': isSeparator, '"': isSeparator, '\'': isSeparator,
+}
+
+const (
+	// minList is the length of the shortest list with a form in it: minForm
+	// bytes in hex without separators.
+	minList = 2 * minForm
+
+	// maxSeparators is how many characters may separate two numbers, as in '104', '101'.
+	maxSeparators = 4
+)
+
+// lists finds lists of numbers: one reading in hex, one in decimal.
+type lists struct {
+	hex, decimal list
+	active       bool // within what may be a list
+	word         bool // else: within a word that is no number
+}
+
+// feed takes events and appends what their numbers say to the views.
+func (l *lists) feed(events []event) {
+	for _, e := range events {
+		switch {
+		case e.text == nil:
+			if l.active {
+				l.hex.newline()
+				l.decimal.newline()
+			}
+			l.word = false
+		default:
+			l.run(e.text, e.at)
+		}
+	}
+}
+
+func (l *lists) run(p []byte, at int64) {
+	i := 0
+	for i < len(p) {
+		if l.active {
+			end := i
+			for end < len(p) && classes[p[end]] != isNone {
+				end++
+			}
+			l.hex.run(p[i:end], at+int64(i))
+			l.decimal.run(p[i:end], at+int64(i))
+			if i = end; i < len(p) {
+				l.stop(p[i])
+				i++
+			}
+			continue
+		}
+		// Every list of minList characters has one of each minList characters on.
+		probe := i + minList - 1
+		for probe < len(p) && classes[p[probe]] == isNone {
+			i, probe = probe+1, probe+minList
+		}
+		from := min(probe, len(p))
+		for from > i && classes[p[from-1]] != isNone {
+			from--
+		}
+		end := probe
+		for end < len(p) && end < from+minList && classes[p[end]] != isNone {
+			end++
+		}
+		if probe >= len(p) || end == len(p) || end-from >= minList {
+			if from > 0 {
+				l.word = isAlnum(p[from-1])
+			}
+			if from < len(p) {
+				l.start()
+			}
+			i = from
+			if from == len(p) {
+				return
+			}
+			continue
+		}
+		i = end
+	}
+}
+
+func (l *lists) start() {
+	l.active = true
+	l.hex.begin(l.word)
+	l.decimal.begin(l.word)
+}
+
+// stop ends the list before c.
+func (l *lists) stop(c byte) {
+	l.hex.stop()
+	l.decimal.stop()
+	l.active, l.word = false, isAlnum(c)
+}
+
+// finish takes the end of the stream.
+func (l *lists) finish() {
+	if l.active {
+		l.stop(' ')
+	}
+}
+
+// waits returns where a number begins that is not complete, or limit.
+func (l *lists) waits(limit int64) int64 {
+	if l.active {
+		for _, m := range []*list{&l.hex, &l.decimal} {
+			if m.state == inNumber {
+				limit = min(limit, m.at)
+			}
+		}
+	}
+	return limit
+}
+
+// list reads numbers in one base.
+type list struct {
+	view       *view
+	decimal    bool
+	state      listState
+	count      int   // of digits in the current number, or of separators
+	value      int   // of the current number
+	at         int64 // where it begins
+	pairs      bool  // in hex: a number before it in the same word
+	prefixed   bool  // in hex: 0x stands before it
+	minus      bool  // the last separator was a minus sign after another one
+	newLine    bool  // blanks do not count as separators
+	lastEnd    int64
+	separators int
+}
+
+type listState uint8
+
+const (
+	inSeparators listState = iota
+	inNumber
+	inWord // that is no number
+)
+
+func (l *list) begin(word bool) {
+	*l = list{view: l.view, decimal: l.decimal}
+	if word {
+		l.state = inWord
+	}
+}
+
+func (l *list) stop() {
+	l.endNumber()
+	l.view.cut()
+}
+
+func (l *list) newline() {
+	l.endNumber()
+	l.state, l.newLine, l.separators = inSeparators, true, 0
+}
+
+func (l *list) run(p []byte, at int64) {
+	for i, c := range p {
+		pos := at + int64(i)
+		if classes[c] != isSeparator {
+			if l.state == inSeparators {
+				l.state, l.count, l.value, l.at = inNumber, 0, 0, pos
+				l.pairs, l.prefixed = false, false
+				l.newLine = false
+			}
+			if l.state == inNumber {
+				l.digit(c, pos)
+			}
+			continue
+		}
+		if l.state != inSeparators {
+			l.endNumber()
+			l.state, l.separators, l.minus = inSeparators, 0, false
+		}
+		if l.newLine && isBlank(c) {
+			continue
+		}
+		l.minus = c == '-' && l.separators > 0
+		if l.separators++; l.separators == maxSeparators+1 {
+			l.view.cut()
+		}
+	}
+}
+
+// digit takes a digit or letter of a number.
+func (l *list) digit(c byte, pos int64) {
+	if l.decimal {
+		l.value = l.value*10 + int(c-'0')
+		if l.count++; classes[c] != isDigit || l.count > 3 || l.value > 255 {
+			l.state = inWord
+			l.view.cut()
+		}
+		l.lastEnd = pos + 1
+		return
+	}
+	if c|0x20 == 'x' {
+		if l.count == 1 && l.value == 0 && !l.pairs && !l.prefixed {
+			l.count, l.prefixed = 0, true
+			return
+		}
+		l.state = inWord
+		l.view.cut()
+		return
+	}
+	if l.count == 0 && l.pairs {
+		l.at = pos
+	}
+	l.value = l.value<<4 | hexDigit(c)
+	if l.count++; l.count == 2 {
+		l.view.decode(cell{byte(l.value), l.at, pos + 1})
+		l.count, l.value, l.pairs = 0, 0, true
+	}
+	l.lastEnd = pos + 1
+}
+
+// endNumber ends the number under way, if there is one.
+func (l *list) endNumber() {
+	if l.state != inNumber {
+		return
+	}
+	l.state = inSeparators
+	switch {
+	case l.decimal:
+		if l.minus && l.value > 0 && l.value <= 128 {
+			l.value = 256 - l.value
+		}
+		l.view.decode(cell{byte(l.value), l.at, l.lastEnd})
+	case l.count == 0:
+	case l.prefixed && !l.pairs: // 0x9
+		l.view.decode(cell{byte(l.value), l.at, l.lastEnd})
+	default:
+		l.view.cut()
+	}
+}
+
+// maxRow is the length of the longest line of a dump.
+const maxRow = 512
+
+// dumps finds the lines of xxd, hexdump and od. What a line says can depend on
+// its end, and so does what of it belongs to an occurrence: if it has a gutter
+// of text, all that follows.
+type dumps struct {
+	first, second *view // of words: the bytes as written, and reversed; of bytes: octal, and decimal
+	line          []byte
+	at            []int64 // where the bytes of line lie
+	other         bool    // this line is none of a dump
+}
+
+func (d *dumps) feed(events []event) {
+	for _, e := range events {
+		switch {
+		case e.text == nil:
+			d.newline()
+		case !d.other:
+			d.run(e.text, e.at)
+		}
+	}
+}
+
+func (d *dumps) run(p []byte, at int64) {
+	if len(d.line) == 0 && p[0] != ' ' && hexDigit(p[0]) < 0 || len(d.line)+len(p) > maxRow {
+		d.reject()
+		return
+	}
+	for i, c := range p {
+		d.line = append(d.line, c)
+		d.at = append(d.at, at+int64(i))
+		if len(d.line) == 24 {
+			if _, ok := readRow(d.line, true); !ok {
+				d.reject()
+				return
+			}
+		}
+	}
+}
+
+func (d *dumps) reject() {
+	d.other = true
+	d.clear()
+}
+
+func (d *dumps) clear() {
+	clear(d.line)
+	d.line, d.at = d.line[:0], d.at[:0]
+}
+
+// newline takes the end of a line.
+func (d *dumps) newline() {
+	r, ok := row{}, !d.other
+	if ok {
+		r, ok = readRow(d.line, false)
+	}
+	if !ok {
+		d.first.cut()
+		d.second.cut()
+	}
+	if ok {
+		d.put(d.first, r.first, r.gutter)
+		d.put(d.second, r.second, r.gutter)
+	}
+	d.clear()
+	d.other = false
+}
+
+// put appends numbers to one of the views, which a line without any ends.
+func (d *dumps) put(v *view, numbers []number, gutter bool) {
+	for _, n := range numbers {
+		end := d.at[n.end-1] + 1
+		if gutter {
+			end = d.at[len(d.at)-1] + 1
+		}
+		v.decode(cell{n.c, d.at[n.at], end})
+	}
+}
+
+func (d *dumps) finish() { d.newline() }
+
+// waits returns where the line under way begins if it may be one of a dump, or
+// limit, and how many bytes it says so far.
+func (d *dumps) waits(limit int64) (int64, int) {
+	if len(d.line) == 0 {
+		return limit, 0
+	}
+	r, ok := readRow(d.line, true)
+	if !ok || r.at < 0 {
+		return limit, 0
+	}
+	return min(limit, d.at[r.at]), max(len(r.first), len(r.second))
+}
+
+// row is what a line of a dump says.
+type row struct {
+	at            int // where its first number begins
+	first, second []number
+	gutter        bool // text follows the numbers
+}
+
+// number is a byte in a row.
+type number struct {
+	c       byte
+	at, end int
+}
+
+// readRow reads a line of a dump, or so much of one as there is so far.
+func readRow(line []byte, partial bool) (r row, ok bool) {
+	n := 0
+	for n < len(line) && hexDigit(line[n]) >= 0 {
+		n++
+	}
+	switch {
+	case n == len(line):
+		return row{at: -1}, n <= 16 // the last line of a dump has the offset only
+	case n == 0 && line[0] == '*':
+		return row{at: -1}, len(line) == 1
+	case n == 0 && line[0] != ' ', n > 0 && n < 6, n > 16:
+		return row{}, false
+	case line[n] == ':':
+		return xxdRow(line, n+1, partial)
+	case line[n] != ' ':
+		return row{}, false
+	}
+	if r, ok = odRow(line, n, partial); ok {
+		return r, true
+	}
+	return cellRow(line, n, partial)
+}
+
+// xxdRow reads what comes after the colon: groups of hex or bits, two blanks,
+// and a gutter.
+func xxdRow(line []byte, n int, partial bool) (r row, ok bool) {
+	for n < len(line) && line[n] == ' ' {
+		n++
+	}
+	r.at = n
+	if n == len(line) {
+		r.at = -1
+	}
+	bits := true
+	for n < len(line) && line[n] != ' ' {
+		end := n + index(line[n:], ' ')
+		group := line[n:end]
+		if partial && end == len(line) {
+			break
+		}
+		bits = bits && len(group) == 8 && len(bytes.Trim(group, "01")) == 0
+		if !bits && !hexGroup(group) {
+			return row{}, false
+		}
+		r.words(line, n, end, 16, bits)
+		if n = end; n < len(line) {
+			n++
+		}
+	}
+	for n < len(line) && line[n] == ' ' {
+		n++
+	}
+	if n < len(line) && !partial {
+		r.gutter = true
+		return r, len(r.first) > 0 && len(line)-n <= len(r.first)
+	}
+	return r, partial || len(r.first) > 0
+}
+
+// words appends the bytes of a word of a dump, as they are written and reversed.
+func (r *row) words(line []byte, at, end, base int, bits bool) {
+	word := line[at:end]
+	from := len(r.first)
+	switch {
+	case bits:
+		c := byte(0)
+		for _, d := range word {
+			c = c<<1 | d&1
+		}
+		r.first = append(r.first, number{c, at, end})
+	case base == 8:
+		v := 0
+		for _, d := range word {
+			v = v<<3 | int(d&7)
+		}
+		r.first = append(r.first, number{byte(v), at, end}, number{byte(v >> 8), at, end})
+		return
+	default:
+		for i := 0; i+1 < len(word); i += 2 {
+			r.first = append(r.first, number{byte(hexDigit(word[i])<<4 | hexDigit(word[i+1])), at, end})
+		}
+	}
+	for i := len(r.first) - 1; i >= from; i-- {
+		r.second = append(r.second, r.first[i])
+	}
+}
+
+func hexGroup(p []byte) bool {
+	if len(p)%2 != 0 || len(p) > 16 {
+		return false
+	}
+	for _, c := range p {
+		if hexDigit(c) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// odRow reads what od and hexdump print: numbers of one width, and perhaps a
+// gutter in |…| or >…<.
+func odRow(line []byte, n int, partial bool) (r row, ok bool) {
+	var words []number // without their c
+	hex, octal, decimal, width := true, true, true, 0
+	large := false
+	for {
+		for n < len(line) && line[n] == ' ' {
+			n++
+		}
+		if n == len(line) {
+			break
+		}
+		if line[n] == '|' || line[n] == '>' {
+			r.gutter = true
+			break
+		}
+		end := n + index(line[n:], ' ')
+		if partial && end == len(line) {
+			if len(words) == 0 {
+				words = append(words, number{at: n})
+			}
+			if line[n] == '-' {
+				n++
+			}
+			for ; n < end; n++ {
+				if hexDigit(line[n]) < 0 {
+					return row{}, false
+				}
+			}
+			break
+		}
+		word := line[n:end]
+		if width == 0 {
+			width = len(word)
+		}
+		hex = hex && len(word) == width && hexGroup(word)
+		octal = octal && len(word) == width && (width == 3 || width == 6) && len(bytes.Trim(word, "01234567")) == 0
+		value, isDecimal := decimalWord(word)
+		decimal = decimal && isDecimal
+		large = large || value > 255
+		if !hex && !octal && !decimal {
+			return row{}, false
+		}
+		words = append(words, number{at: n, end: end})
+		n = end
+	}
+	if len(words) == 0 {
+		return row{at: -1}, partial
+	}
+	r.at = words[0].at
+	if words[0].end == 0 {
+		return r, true
+	}
+	for _, w := range words {
+		word := line[w.at:w.end]
+		switch {
+		case hex && (width == 2 || width == 4 || width == 8 || width == 16):
+			r.words(line, w.at, w.end, 16, false)
+		case octal && width == 6:
+			r.words(line, w.at, w.end, 8, false)
+		case octal:
+			r.first = append(r.first, number{word[0]&3<<6 | word[1]&7<<3 | word[2]&7, w.at, w.end})
+		}
+	}
+	if decimal && (!hex || width == 2) {
+		r.second = r.second[:0]
+		for _, w := range words {
+			value, _ := decimalWord(line[w.at:w.end])
+			r.second = append(r.second, number{byte(value), w.at, w.end})
+			if large {
+				r.second = append(r.second, number{byte(value >> 8), w.at, w.end})
+			}
+		}
+	}
+	return r, true
+}
+
+// decimalWord reads a number of one or two bytes; one that is negative is a byte.
+func decimalWord(p []byte) (value int, ok bool) {
+	negative := len(p) > 1 && p[0] == '-'
+	if negative {
+		p = p[1:]
+	}
+	if len(p) > 5 {
+		return 0, false
+	}
+	for _, c := range p {
+		if c-'0' > 9 {
+			return 0, false
+		}
+		value = value*10 + int(c-'0')
+	}
+	if negative {
+		return (256 - value) & 0xff, value <= 128
+	}
+	return value, value <= 0xffff
+}
+
+// cellRow reads the characters that od -c, od -a and hexdump -c print, four
+// columns for each.
+func cellRow(line []byte, n int, partial bool) (r row, ok bool) {
+	r.at = n + len(line[n:]) - len(bytes.TrimLeft(line[n:], " "))
+	if r.at == len(line) {
+		r.at = -1
+	}
+	for ; n+4 <= len(line); n += 4 {
+		word := bytes.TrimLeft(line[n:n+4], " ")
+		c, known := cellByte(word)
+		if !known {
+			return row{}, false
+		}
+		if c != 0 {
+			r.first = append(r.first, number{c, n + 4 - max(len(word), 1), n + 4})
+		}
+	}
+	if n < len(line) {
+		return r, partial && line[n] == ' '
+	}
+	return r, len(r.first) > 0
+}
+
+// cellByte returns the byte that a cell names, 0 for a control character but
+// TAB and LF.
+func cellByte(word []byte) (c byte, ok bool) {
+	switch len(word) {
+	case 0:
+		return ' ', true
+	case 1:
+		return word[0], true
+	case 2:
+		switch {
+		case word[0] == '\\':
+			switch word[1] {
+			case 'n':
+				return '\n', true
+			case 't':
+				return '\t', true
+			}
+			return 0, true
+		case string(word) == "sp":
+			return ' ', true
+		case string(word) == "nl":
+			return '\n', true
+		case string(word) == "ht":
+			return '\t', true
+		}
+	case 3:
+		if len(bytes.Trim(word, "01234567")) == 0 {
+			return word[0]&3<<6 | word[1]&7<<3 | word[2]&7, true
+		}
+	}
+	for _, d := range word {
+		if d < 'a' || d > 'z' {
+			return 0, false
+		}
+	}
+	return 0, len(word) < 4
+}

@@ -1,0 +1,213 @@
+package leak
+
+import "slices"
+
+// stage is how much of the stream is looked at between two decisions whether
+// the views with escapes decoded differ from the shadow.
+const stage = 4 << 10
+
+// views are the readings of a stream, beside the bytes themselves, in which
+// occurrences are looked for.
+//
+//	stream ─ stripper ─┬─ shadow                 what a terminal shows, in one line
+//	                   ├─ unescaper ─┬─ once     escapes decoded
+//	                   │             └─ unescaper ─ twice
+//	                   ├─ lists ─ hex, decimal   lists of numbers
+//	                   └─ dumps ─ first, second  hex dumps
+//
+// All share the automaton. Those with escapes decoded rest, and cost nothing,
+// while they would read what the view before them reads.
+type views struct {
+	m     *Matcher
+	strip stripper
+
+	shadow, once, twice, hex, decimal, first, second view
+
+	unescapers [2]unescaper
+	awake      [2]bool // whether once and twice go their own way
+	lists      lists
+	dumps      dumps
+
+	events [3][]event
+	hits   []hit
+	found  func(occurrence)
+}
+
+func (s *views) init(m *Matcher, found func(occurrence)) {
+	s.m, s.found = m, found
+	s.unescapers[0].families, s.unescapers[1].families = allEscapes, allEscapes
+	s.lists.hex.view, s.lists.decimal.view = &s.hex, &s.decimal
+	s.lists.decimal.decimal = true
+	s.dumps.first, s.dumps.second = &s.first, &s.second
+}
+
+func (s *views) all() [7]*view {
+	return [7]*view{&s.shadow, &s.once, &s.twice, &s.hex, &s.decimal, &s.first, &s.second}
+}
+
+// take looks at p, which lies at the position at of the stream.
+func (s *views) take(p []byte, at int64) {
+	for len(p) > 0 {
+		n := min(len(p), stage)
+		s.events[0] = s.strip.strip(p[:n], at, s.events[0][:0])
+		s.feed(mayDecode(p[:n]))
+		p, at = p[n:], at+int64(n)
+	}
+}
+
+// feed hands the events to the decoders and looks at what they make of them.
+func (s *views) feed(escapes bool) {
+	in := s.events[0]
+	s.decode(escapes, in, false)
+	s.lists.feed(in)
+	s.dumps.feed(in)
+	for _, v := range []*view{&s.hex, &s.decimal, &s.first, &s.second} {
+		s.scan(v)
+	}
+}
+
+// decode feeds the shadow and the views with escapes decoded. What was not
+// decoded yet at the end of the stream is decoded if final.
+func (s *views) decode(escapes bool, in []event, final bool) {
+	chain := [3]*view{&s.shadow, &s.once, &s.twice}
+	for i := range s.awake {
+		// The view before goes on below; this one begins where that one stands.
+		if !s.awake[i] && escapes {
+			chain[i+1].follows(s.model(i + 1))
+			s.awake[i] = true
+		}
+		out := in
+		if s.awake[i] {
+			u := &s.unescapers[i]
+			out = u.decode(in, s.events[i+1][:0])
+			if final {
+				out = u.finish(out)
+			}
+			s.events[i+1] = out
+			escapes = mayDecodeEvents(out)
+		} else {
+			escapes = false
+		}
+		if i == 0 || s.awake[i-1] {
+			chain[i].feed(in)
+		}
+		in = out
+	}
+	if s.awake[1] {
+		s.twice.feed(in)
+	}
+	s.scan(&s.shadow)
+	for i, awake := range s.awake {
+		if awake {
+			v := chain[i+1]
+			s.scan(v)
+			s.awake[i] = len(s.unescapers[i].pending) > 0 || !v.same(s.model(i+1), s.hold(v))
+		}
+	}
+}
+
+// model returns the view that the i-th of the chain reads while it rests: the
+// last before it that is awake.
+func (s *views) model(i int) *view {
+	if i == 2 && s.awake[0] {
+		return &s.once
+	}
+	return &s.shadow
+}
+
+// scan looks at what is new in v.
+func (s *views) scan(v *view) {
+	if len(v.text) == 0 && len(v.cuts) == 0 {
+		return
+	}
+	from := 0
+	for _, cut := range append(v.cuts, len(v.text)) {
+		v.state, s.hits = s.m.scan(v.state, v.text[from:cut], s.hits[:0])
+		for _, h := range s.hits {
+			end := v.scanned + int64(from+h.end)
+			s.found(occurrence{
+				start: v.offsets.start(end - int64(h.form.length)),
+				end:   v.offsets.end(end - 1),
+				label: h.form.label,
+			})
+		}
+		if from = cut; cut < len(v.text) {
+			v.state = root
+		}
+	}
+	if n := len(v.cuts); n > 0 && v.cuts[n-1] == len(v.text) {
+		v.state = root
+	}
+	v.scanned += int64(len(v.text))
+	v.text, v.cuts = v.text[:0], v.cuts[:0]
+	if len(v.offsets.segments) > 0 {
+		v.offsets.forget(v.scanned - int64(max(s.hold(v), 1)))
+	}
+}
+
+func (s *views) hold(v *view) uint32 { return s.m.automaton.nodes[v.state].hold }
+
+// finish takes the end of the stream, which ends at at.
+func (s *views) finish(at int64) {
+	s.events[0] = s.strip.finish(at, s.events[0][:0])
+	s.decode(true, s.events[0], true)
+	s.lists.feed(s.events[0])
+	s.lists.finish()
+	s.dumps.feed(s.events[0])
+	s.dumps.finish()
+	for _, v := range s.all() {
+		v.finish()
+		s.scan(v)
+	}
+}
+
+// live returns the position before which no occurrence can begin any more in
+// any view, of the stream up to limit; and how many bytes of an occurrence there
+// may be so far.
+func (s *views) live(limit int64) (live int64, hold uint32) {
+	live = limit - int64(len(s.strip.half))
+	for i, v := range s.all() {
+		if (i == 1 || i == 2) && !s.awake[i-1] {
+			continue
+		}
+		h := s.hold(v)
+		if h > 0 {
+			live = min(live, v.offsets.start(v.scanned-int64(h)))
+		}
+		hold = max(hold, h)
+		live = v.waits(s.m.automaton, live)
+	}
+	for i := range s.unescapers {
+		if p := s.unescapers[i].pending; len(p) > 0 {
+			live = min(live, p[0].at)
+		}
+	}
+	live = s.lists.waits(live)
+	live, n := s.dumps.waits(live)
+	for _, v := range []*view{&s.first, &s.second} {
+		if n > 0 {
+			hold = max(hold, s.hold(v)+uint32(n))
+		}
+	}
+	return live, hold
+}
+
+// wipe overwrites what the views hold of the stream.
+func (s *views) wipe() {
+	for _, v := range s.all() {
+		clear(v.text[:cap(v.text)])
+		clear(v.blanks[:cap(v.blanks)])
+		v.text, v.blanks = nil, nil
+	}
+	for i := range s.unescapers {
+		u := &s.unescapers[i]
+		clear(u.bytes[:cap(u.bytes)])
+		clear(u.pending[:cap(u.pending)])
+	}
+	clear(s.dumps.line[:cap(s.dumps.line)])
+	for i := range s.events {
+		clear(s.events[i][:cap(s.events[i])])
+	}
+	s.events = [3][]event{}
+	s.hits = slices.Delete(s.hits, 0, len(s.hits))
+}
