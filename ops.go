@@ -1,6 +1,10 @@
 package keyturn
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // None as a version that a put expects: the secret must not exist.
 const None = "none"
@@ -186,12 +190,13 @@ type RenderTemplate struct {
 	Found string `json:"found,omitempty"`
 }
 
-// Asks returns the template as a file that asks for its secrets.
+// Asks returns the template as a file that asks for its secrets, sorted.
 func (o RenderTemplate) Asks() AskedFile {
 	f := AskedFile{Path: o.Found}
 	for _, r := range o.Refs() {
 		f.Asks = append(f.Asks, Binding{Name: TemplatePlace, Ref: r})
 	}
+	slices.SortFunc(f.Asks, func(a, b Binding) int { return strings.Compare(a.Ref.String(), b.Ref.String()) })
 	return f
 }
 

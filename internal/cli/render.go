@@ -13,6 +13,7 @@ import (
 
 type renderOptions struct {
 	file, out string
+	trust     bool
 }
 
 // renderCommand returns the command 'keyturn render'.
@@ -29,7 +30,9 @@ behind it as in {{ "kt://…" | json }}: json, url, base64, shell, yaml. Two bra
 of the text itself are written {{ "{{" }}.
 
 A file is replaced as a whole, or not at all; where a reference fails all that
-fail are told and nothing is written. FILE can be - for standard input.`,
+fail are told and nothing is written. FILE can be - for standard input.
+
+Which secrets a file asks for has to be trusted once: see 'keyturn trust'.`,
 		Example: `  keyturn render app.conf.tmpl --out app.conf
   keyturn render - <app.conf.tmpl | ssh host 'cat >app.conf'`,
 		Args: cobra.ExactArgs(1),
@@ -42,6 +45,7 @@ fail are told and nothing is written. FILE can be - for standard input.`,
 		},
 	}
 	cmd.Flags().StringVar(&o.out, "out", "", "write to `FILE`, for its owner only (0600); - is standard output")
+	cmd.Flags().BoolVar(&o.trust, "trust-project", false, "trust the template first, as 'keyturn trust' does")
 	allowPipe(cmd)
 	return cmd
 }
@@ -54,7 +58,7 @@ func render(c *command, cmd *cobra.Command, o renderOptions) error {
 	if err != nil {
 		return err
 	}
-	t, err := runner.ParseTemplate(o.file, data)
+	t, err := runner.ParseTemplate(c.Dir, o.file, data, o.trust)
 	if err != nil {
 		return err
 	}

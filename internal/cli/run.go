@@ -46,9 +46,12 @@ What a platform makes anew for each asking (such as vault/database/creds/ROLE) i
 taken once for all its fields, renewed while the command runs, as is the login that
 took it, and revoked when it has ended; see 'keyturn lease'.
 
-All references that fail are told at once, and the command is not started. It
-does not get KEYTURN_PASSPHRASE_FILE, and that of an agent or a service no plain
-variables that change how programs run, such as LD_PRELOAD or NODE_OPTIONS.`,
+All references that fail are told at once, and the command is not started.
+
+What an --env-file asks for has to be trusted once: see 'keyturn trust'. A secret
+becomes a variable that changes how programs run (PATH, LD_PRELOAD) by --env
+alone. No command gets KEYTURN_PASSPHRASE_FILE. That of an agent or a service gets
+of its caller's variables only what is harmless and what a rule names under env.`,
 		Example: `  keyturn run -- npm start
   keyturn run --env 'PGPASSWORD=local/myapp#password' -- psql -h db
   keyturn run --env-from local/myapp,prefix=APP_ -- ./server
@@ -73,7 +76,7 @@ variables that change how programs run, such as LD_PRELOAD or NODE_OPTIONS.`,
 	f.StringArrayVar(&o.files, "file", nil, "give a secret as a file (`PATH=REF`)")
 	f.StringArrayVar(&o.Optional, "optional", nil, "the variable or file `NAME` may be missing")
 	f.BoolVar(&o.Plain, "no-redact", false, "leave the output as it is (people only)")
-	f.BoolVar(&o.Trust, "trust-project", false, "trust the project's file first, as 'keyturn trust' does")
+	f.BoolVar(&o.Trust, "trust-project", false, "trust the project's file and each --env-file first, as 'keyturn trust' does")
 	f.StringVar(&o.report, "report", "", "write what happened as JSON to `FILE`")
 	return cmd
 }

@@ -2,7 +2,10 @@ package cli
 
 import (
 	"context"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,82 +18,140 @@ import (
 // trustCommand returns the command 'keyturn trust'.
 func trustCommand(c *command) *cobra.Command {
 	return &cobra.Command{
-		Use:   "trust [DIR]",
-		Short: "Trust what a project's keyturn.yaml asks for",
-		Long: `Show which secrets a project's keyturn.yaml asks for, and trust exactly that
-set. 'keyturn run' uses the file only then; where it comes to ask for something
-else it has to be trusted anew. Comments, and what only narrows, do not count.
+		Use:   "trust [FILE|DIR]...",
+		Short: "Trust what a project's files ask for",
+		Long: `Show which secrets a project's keyturn.yaml, a .env file or a template asks for, and
+trust exactly that set. 'keyturn run' and 'keyturn render' use the file only then;
+where it comes to ask for something else it has to be trusted anew. Comments, and
+what only narrows, do not count. Trust is by where the file is found: a copy or a
+link elsewhere is another file.
 
-Without DIR it is the file of this folder or the nearest above it. Agents cannot
-trust.`,
+Of a .env file variables that change how programs run (PATH, LD_PRELOAD) are shown
+and trusted with their texts. Its other variables pass to the commands of agents
+too, for as long as they stay as they are now.
+
+Of a DIR it is the keyturn.yaml there or in the nearest folder above it; so it is of
+this folder where nothing is named. Agents cannot trust.`,
 		Example: `  keyturn trust
+  keyturn trust .env
   keyturn trust ~/src/shop --yes`,
-		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.Do(cmd, func(ctx context.Context, s *session.Session) error { return trust(ctx, c, s, args) })
+			if len(args) == 0 {
+				args = []string{"."}
+			}
+			if c.JSON() && len(args) > 1 {
+				return keyturn.E(keyturn.Invalid, "one answer is about one file", "name one, or leave out -o json")
+			}
+			return c.Do(cmd, func(ctx context.Context, s *session.Session) error {
+				for _, arg := range args {
+					if err := trust(ctx, c, s, arg); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
 		},
 	}
 }
 
-func trust(ctx context.Context, c *command, s *session.Session, args []string) error {
-	project, folder := s.Project, c.Dir
-	if len(args) == 1 {
-		folder = c.Abs(args[0])
+// trustOf returns what the file or folder asks for that a person named.
+func trustOf(c *command, s *session.Session, name string) (session.Trust, error) {
+	path := c.Abs(name)
+	info, err := os.Stat(path)
+	project := s.Project
+	switch {
+	case err != nil || !info.IsDir() && filepath.Base(path) != config.FileName:
+		data, err := c.Input(path)
+		if err != nil {
+			return session.Trust{}, err
+		}
+		if !session.IsFile(path) {
+			return session.Trust{}, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(name)+"' is no file that can be trusted: it is another each time", "name a file")
+		}
+		return session.TrustOfFile(name, path, data, func(n string) (string, bool) {
+			i := slices.IndexFunc(c.Environ, func(kv string) bool { return strings.HasPrefix(kv, n+"=") })
+			return c.Env(n), i >= 0
+		})
+	case name != ".":
+		if !info.IsDir() {
+			path = filepath.Dir(path)
+		}
 		operator := ""
 		if s.Operator != nil {
 			operator = s.Operator.File
 		}
-		var err error
-		if project, err = config.LoadProject(folder, c.Env("HOME"), operator); err != nil {
-			return err
+		if project, err = config.LoadProject(path, c.Env("HOME"), operator); err != nil {
+			return session.Trust{}, err
 		}
 	}
 	if project == nil {
-		return keyturn.E(keyturn.NotFound, "no "+config.FileName+" in "+keyturn.Clean(folder)+" or above it", "'keyturn init --project' makes one")
+		return session.Trust{}, keyturn.E(keyturn.NotFound, "no "+config.FileName+" in "+keyturn.Clean(path)+" or above it", "'keyturn init --project' makes one")
 	}
-	op := session.TrustOf(project)
-	now, err := session.Ask[*keyturn.Trusted](ctx, s, keyturn.ShowTrust{Path: op.Path})
+	return session.Trust{TrustProject: session.TrustOf(project)}, nil
+}
+
+func trust(ctx context.Context, c *command, s *session.Session, name string) error {
+	t, err := trustOf(c, s, name)
 	if err != nil {
 		return err
 	}
-	change := !now.Known && len(op.Pinned) > 0 || len(config.Diff(now.Before, op.Pinned)) > 0
+	now, err := session.Ask[*keyturn.Trusted](ctx, s, keyturn.ShowTrust{Path: t.Path})
+	if err != nil {
+		return err
+	}
+	nothing := len(t.Pinned)+len(t.Steers)+len(t.Lines) == 0
+	change := !now.Known && !nothing || len(config.Diff(now.Before, t.Pinned)) > 0 || !slices.Equal(now.Steers, t.Steers)
 	if change {
-		if err := confirmTrust(ctx, c, op, now); err != nil {
+		if err := confirmTrust(ctx, c, t, now); err != nil {
 			return err
 		}
-		res, err := session.Ask[*keyturn.Trusted](ctx, s, op)
+	}
+	if change || now.Known && len(t.Lines) > 0 {
+		res, err := s.TrustFile(ctx, t)
 		if err != nil {
 			return err
 		}
 		now.Receipt = res.Receipt
 	}
 	if c.JSON() {
-		return c.Answer(op, now)
+		return c.Answer(t.TrustProject, now)
 	}
 	if !now.Known && !change {
-		return c.Line("%s asks for no secrets: there is nothing to trust", keyturn.Clean(op.Path))
+		return c.Line("%s asks for no secrets: there is nothing to trust", keyturn.Clean(t.Path))
 	}
 	if !change {
-		return c.Line("%s is trusted already", keyturn.Clean(op.Path))
+		return c.Line("%s is trusted already", keyturn.Clean(t.Path))
 	}
-	return c.Line("trusted: %s in %s", counted(len(op.Pinned), "secret"), keyturn.Clean(filepath.Base(filepath.Dir(op.Path))+"/"+config.FileName))
+	return c.Line("trusted: %s in %s", counted(len(t.Pinned), "secret"), keyturn.Clean(filepath.Base(filepath.Dir(t.Path))+"/"+filepath.Base(t.Path)))
 }
 
 // confirmTrust shows what is asked for, and asks. What is shown comes from a file
 // that may be anybody's.
-func confirmTrust(ctx context.Context, c *command, op keyturn.TrustProject, now *keyturn.Trusted) error {
-	lines := []string{keyturn.Clean(op.Path) + " asks for"}
-	for _, b := range op.Pinned {
+func confirmTrust(ctx context.Context, c *command, t session.Trust, now *keyturn.Trusted) error {
+	lines := []string{keyturn.Clean(t.Path) + " asks for"}
+	for _, b := range t.Pinned {
 		lines = append(lines, "  "+keyturn.Clean(b.Name)+" = "+describe.Marked(b.Ref))
 	}
-	if len(op.Pinned) == 0 {
+	if len(t.Pinned) == 0 {
 		lines = append(lines, "  no secrets")
+	}
+	for _, v := range t.Steers {
+		lines = append(lines, "  "+keyturn.Clean(v.Name)+" = "+keyturn.Clean(v.Text)+"   (changes how programs run)")
 	}
 	if now.Known {
 		lines = append(lines, "since you trusted it, this changed:")
-		for _, l := range config.Diff(now.Before, op.Pinned) {
+		for _, l := range config.Diff(now.Before, t.Pinned) {
 			lines = append(lines, "  "+l)
 		}
+		steers := func(sign string, of, but []keyturn.Setting) {
+			for _, v := range of {
+				if !slices.Contains(but, v) {
+					lines = append(lines, "  "+sign+keyturn.Clean(v.Name)+"  "+keyturn.Clean(v.Text))
+				}
+			}
+		}
+		steers("+ ", t.Steers, now.Steers)
+		steers("- ", now.Steers, t.Steers)
 	}
 	if c.Yes {
 		for _, l := range lines {

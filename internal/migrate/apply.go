@@ -89,6 +89,7 @@ func (p *Plan) Apply(ctx context.Context) (*Outcome, error) {
 		}
 		res.Migration = end.Migration
 	}
+	p.trustFiles(ctx)
 	out := &Outcome{Migrated: *res, Notices: slices.Clone(p.Notices), Todo: p.todo(res), MayTakeBack: p.m.mayReveal(p.To)}
 	if p.project != nil && !p.trust(ctx) {
 		out.Notices = append(out.Notices, "before the first run, look at "+keyturn.Clean(p.project.Name())+" and say: keyturn trust")
@@ -132,6 +133,47 @@ func (p *Plan) trustable(ctx context.Context) []keyturn.Binding {
 		}
 	}
 	return after.Bindings()
+}
+
+// trustFiles trusts the files of variables and the templates that were written, so that
+// who has migrated a file is not asked about it. It leaves out a file that asks for anything
+// but what was stored now from that very line: that was somebody's who wrote the file.
+func (p *Plan) trustFiles(ctx context.Context) {
+	s := p.m.Session
+	if s.Actor.Kind != keyturn.Person {
+		return
+	}
+	for _, f := range p.Files {
+		if f.Link() || f == p.project {
+			continue
+		}
+		t, err := p.m.trustOf(f.Path(), f.after)
+		known := &keyturn.Trusted{}
+		if err == nil && len(t.Pinned)+len(t.Steers) > 0 {
+			known, err = keyturn.Do[*keyturn.Trusted](ctx, s.Service, keyturn.ShowTrust{Path: t.Path})
+		}
+		ours := func(b keyturn.Binding) bool {
+			_, stored := p.values[b.Ref.Field()]
+			return slices.Contains(known.Before, b) || stored && b.Ref.Secret() == p.To && b.Ref.Version() == "" &&
+				(b.Name == keyturn.TemplatePlace || slices.ContainsFunc(p.Values, func(v PlannedValue) bool { return v.Name == b.Name && v.Ref == b.Ref }))
+		}
+		if err != nil || len(t.Pinned) == 0 || slices.ContainsFunc(t.Pinned, func(b keyturn.Binding) bool { return !ours(b) }) ||
+			slices.ContainsFunc(t.Steers, func(v keyturn.Setting) bool { return !slices.Contains(known.Steers, v) }) {
+			continue
+		}
+		if _, err := s.Pin(ctx, t); err != nil {
+			s.How.Desk.Say("note: %s is not trusted yet: %s", keyturn.Clean(f.Name()), keyturn.AsError(err).Message)
+		}
+	}
+}
+
+// trustOf returns a file of variables or a template as it would be trusted; an error for
+// what is neither.
+func (m *Migrator) trustOf(path string, text []byte) (session.Trust, error) {
+	return session.TrustOfFile(path, path, text, func(name string) (string, bool) {
+		v := m.Env(name)
+		return v, v != ""
+	})
 }
 
 // trust pins what the person was shown and agreed to. It reports whether the

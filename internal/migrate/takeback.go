@@ -346,15 +346,25 @@ func (m *Migrator) goOn(ctx context.Context, x keyturn.Migration) (*Outcome, err
 // needed then, because the file asks for less once it is as it was.
 func (m *Migrator) distrust(ctx context.Context, f keyturn.MigrationFile) {
 	s := m.Session
-	if filepath.Base(f.Path) != config.FileName || s.Actor.Kind != keyturn.Person {
+	if s.Actor.Kind != keyturn.Person {
 		return
 	}
-	before, err := config.ParseProject(f.Path, bytesOf(f.Before))
-	if err != nil {
-		return
+	asks := func(text []byte) []keyturn.Binding {
+		if filepath.Base(f.Path) == config.FileName {
+			p, err := config.ParseProject(f.Path, text)
+			if err != nil {
+				return nil
+			}
+			return p.Bindings()
+		}
+		t, err := m.trustOf(f.Path, text)
+		if err != nil {
+			return nil
+		}
+		return t.Pinned
 	}
-	after, err := config.ParseProject(f.Path, bytesOf(f.After))
-	if err != nil {
+	before, after := asks(bytesOf(f.Before)), asks(bytesOf(f.After))
+	if len(after) == 0 {
 		return
 	}
 	known, err := keyturn.Do[*keyturn.Trusted](ctx, s.Service, keyturn.ShowTrust{Path: f.Path})
@@ -362,12 +372,12 @@ func (m *Migrator) distrust(ctx context.Context, f keyturn.MigrationFile) {
 		return
 	}
 	keep := slices.DeleteFunc(slices.Clone(known.Before), func(b keyturn.Binding) bool {
-		return slices.Contains(after.Bindings(), b) && !slices.Contains(before.Bindings(), b)
+		return slices.Contains(after, b) && !slices.Contains(before, b)
 	})
 	if len(keep) == len(known.Before) {
 		return
 	}
-	if _, err = keyturn.Do[*keyturn.Trusted](ctx, s.Service, keyturn.TrustProject{Path: f.Path, Pinned: keep}); err != nil {
+	if _, err = keyturn.Do[*keyturn.Trusted](ctx, s.Service, keyturn.TrustProject{Path: f.Path, Pinned: keep, Steers: known.Steers}); err != nil {
 		s.How.Desk.Say("note: what %s asked for stays trusted: %s", keyturn.Clean(f.Path), keyturn.AsError(err).Message)
 	}
 }

@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"cmp"
 	"errors"
 	"maps"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/document"
 	"github.com/keyturn/keyturn/internal/launch"
 	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/variable"
@@ -245,7 +243,14 @@ func (p *planner) envFile(name string) error {
 	if err != nil {
 		return err
 	}
-	asked, vars, notices, err := AsksOf(name, data, p.Environ)
+	asked, vars, notices, err := session.AsksOf(name, data, func(n string) (string, bool) {
+		for _, kv := range slices.Backward(p.Environ) {
+			if v, ok := strings.CutPrefix(kv, n+"="); ok {
+				return v, true
+			}
+		}
+		return "", false
+	})
 	if err != nil {
 		return err
 	}
@@ -272,50 +277,6 @@ func (p *planner) envFile(name string) error {
 	}
 	p.files = append(p.files, f)
 	return nil
-}
-
-// AsksOf reads a file of variables: what it asks for, with its plain variables, as what is
-// trusted; and its variables, with what to know about them. environ is the caller's
-// environment, which the file may use, but for the file of the store's passphrase. name is
-// for messages.
-func AsksOf(name string, data []byte, environ []string) (asks session.Trust, vars []document.Variable, notices []string, err error) {
-	file, err := document.ParseEnv(name, data)
-	if err != nil {
-		return asks, nil, nil, err
-	}
-	vars, expanded, err := file.Expand(func(n string) (keyturn.Value, bool) {
-		if variable.Key(n) == variable.PassphraseFile {
-			return keyturn.Value{}, false
-		}
-		for _, kv := range slices.Backward(environ) {
-			if v, ok := strings.CutPrefix(kv, n+"="); ok {
-				return keyturn.NewValue([]byte(v)), true
-			}
-		}
-		return keyturn.Value{}, false
-	})
-	if err != nil {
-		return asks, nil, nil, err
-	}
-	for _, n := range slices.Concat(file.Notices, expanded) {
-		notices = append(notices, keyturn.Clean(n.String()))
-	}
-	asks.Lines = map[string]keyturn.Value{}
-	for _, v := range vars {
-		switch {
-		case v.Ref != nil:
-			asks.Pinned = append(asks.Pinned, keyturn.Binding{Name: v.Name, Ref: *v.Ref})
-		case variable.Key(v.Name) == variable.PassphraseFile:
-		default:
-			asks.Lines[v.Name] = v.Value
-			if variable.Steers(v.Name) {
-				asks.Steers = append(asks.Steers, keyturn.Setting{Name: v.Name, Text: textOf(v.Value)})
-			}
-		}
-	}
-	slices.SortFunc(asks.Pinned, func(a, b keyturn.Binding) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(asks.Steers, func(a, b keyturn.Setting) int { return cmp.Compare(a.Name, b.Name) })
-	return asks, vars, notices, nil
 }
 
 // inherited adds the references in the caller's environment, and returns the plain

@@ -16,20 +16,26 @@ type Template struct {
 	Op      keyturn.RenderTemplate // what the Service is asked for
 	Receipt keyturn.Receipt        // of Op, once it was asked for
 
+	trust  bool
 	text   *document.Template
 	values map[keyturn.Ref]keyturn.Value
 	facts  session.Facts
 	out    string // absolute
 }
 
-// ParseTemplate reads a template. name is the file as the caller names it; "-" for
-// standard input.
-func ParseTemplate(name string, data []byte) (*Template, error) {
+// ParseTemplate reads a template. name is the file as the caller names it, seen from the
+// folder dir; "-" for standard input. With trust set what a file asks for is trusted first:
+// the caller has agreed.
+func ParseTemplate(dir, name string, data []byte, trust bool) (*Template, error) {
 	text, err := document.ParseTemplate(name, data)
 	if err != nil {
 		return nil, err
 	}
-	return &Template{text: text, Op: keyturn.RenderTemplate{Template: name, Secrets: text.Refs()}}, nil
+	t := &Template{text: text, trust: trust, Op: keyturn.RenderTemplate{Template: name, Secrets: text.Refs()}}
+	if path := session.Abs(dir, name); name != "-" && session.IsFile(path) {
+		t.Op.Found = session.Found(path)
+	}
+	return t, nil
 }
 
 // SendTo has the filled text go to the file out, as the caller names it, seen from the
@@ -58,7 +64,14 @@ func (t *Template) Out() string { return t.out }
 
 // Fetch asks for the values. Call it only where Op asks for a secret.
 func (t *Template) Fetch(ctx context.Context, s *session.Session) error {
-	res, err := session.Ask[*keyturn.Filling](ctx, s, t.Op)
+	f := t.Op.Asks()
+	trust := session.Trust{TrustProject: keyturn.TrustProject{Path: f.Path, Pinned: f.Asks}}
+	if t.trust && t.Op.Found != "" {
+		if _, err := s.Pin(ctx, trust); err != nil {
+			return err
+		}
+	}
+	res, err := session.AskTrusting[*keyturn.Filling](ctx, s, t.Op, []session.Trust{trust})
 	if err != nil {
 		return err
 	}
