@@ -171,6 +171,7 @@ func (m machine) facts(how session.How) (session.Facts, error) {
 			return f, err
 		}
 	}
+	f.Operators = operatorFiles(m.locations(how), f.Operator)
 	env := m.driverEnv(f.Actor)
 	if how.Home != "" { // quickstart touches nothing of yours
 		env.Lookup = func(string) string { return "" }

@@ -61,7 +61,7 @@ func (m machine) session(ctx context.Context, how session.How, facts session.Fac
 	var b *broker.Broker
 	b = broker.New(broker.Config{
 		Mounts: ms, Entrance: entrance{Environ: m.Environ, Err: m.Err, Login: how.Login, Desk: how.Desk, Person: facts.Actor.Kind == keyturn.Person},
-		Rules: facts.Rules, Withheld: ms.withheld, Log: log, Items: db, Home: facts.Home, Actions: Actions, Store: store, Holders: running,
+		Rules: facts.Rules, Withheld: ms.withheld, Log: log, Items: db, Home: facts.Home, Operators: facts.Operators, Actions: Actions, Store: store, Holders: running,
 		WhoIs: whoIs(facts.Actor), Prover: session.Prover{Desk: how.Desk}, Remember: m.remember(how, func(file string) error {
 			_, err := b.Do(ctx, keyturn.UseConfig{Path: file})
 			return err

@@ -272,7 +272,7 @@ func TestOwnFolder(t *testing.T) {
 		made := making(keyturn.Ref{})
 		made.Out = path
 		return map[string]keyturn.Op{
-			"render":   keyturn.RenderTemplate{Template: "t", Out: path, Secrets: []keyturn.Ref{dbPass}},
+			"render":   keyturn.RenderTemplate{Template: "/t", Digest: digest, Out: path, Secrets: []keyturn.Ref{dbPass}},
 			"action":   made,
 			"rollback": keyturn.RevertMigration{Ref: db, ID: "m", Out: filepath.Dir(path)},
 			"backup":   keyturn.BackupStore{To: path, Passphrase: true},

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -36,6 +38,10 @@ func wellFormed(op keyturn.Op) error {
 		if len(op.Command) == 0 || op.Command[0] == "" {
 			return keyturn.E(keyturn.Invalid, "no command was given", "write it behind --, for instance: keyturn run -- npm start")
 		}
+	case keyturn.RenderTemplate:
+		if op.Template == "" || !isDigest(op.Digest) {
+			return keyturn.E(keyturn.Invalid, "it is not said which template is filled", "name its whole path, and the SHA-256 of its text in hexadecimal")
+		}
 	case keyturn.PutSecret:
 		return checkPut(op)
 	case keyturn.SealValues:
@@ -68,6 +74,12 @@ func wellFormed(op keyturn.Op) error {
 		}
 	}
 	return nil
+}
+
+// isDigest reports whether s is a SHA-256 in hexadecimal, as text.
+func isDigest(s string) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && len(b) == sha256.Size && hex.EncodeToString(b) == s
 }
 
 // maxTerm is the longest term that a lease can be renewed for, in seconds.

@@ -328,7 +328,7 @@ func (o *options) destination(c *command, op *keyturn.PlatformAction) error {
 		op.To = ref
 		return err
 	case o.toFile != "":
-		op.Out = c.Abs(o.toFile)
+		op.Out = session.Whole(c.Dir, o.toFile)
 		if err := c.MayWrite(op.Out); err != nil {
 			return err
 		}

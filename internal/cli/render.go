@@ -54,7 +54,7 @@ func render(c *command, cmd *cobra.Command, o renderOptions) error {
 	if err != nil {
 		return err
 	}
-	t, err := runner.ParseTemplate(o.file, data)
+	t, err := runner.ParseTemplate(c.Dir, o.file, data)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func render(c *command, cmd *cobra.Command, o renderOptions) error {
 		if err != nil {
 			return err
 		}
-		if err := t.SendTo(facts, c.Dir, o.out); err != nil {
+		if err := t.SendTo(facts, o.out); err != nil {
 			return err
 		}
 	}

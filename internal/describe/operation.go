@@ -141,7 +141,14 @@ func details(op keyturn.Op) []string {
 			add("project %s", op.Project)
 		}
 	case keyturn.RenderTemplate:
-		add("template %s", op.Template)
+		if op.Template == keyturn.StandardInput {
+			add("template from standard input")
+		} else {
+			add("template %s", op.Template)
+		}
+		if op.Digest != "" {
+			add("its text has the SHA-256 %s", op.Digest)
+		}
 		if op.Out != "" {
 			add("into the file %s", op.Out)
 		}

@@ -103,12 +103,16 @@ type Session struct {
 
 // Facts are known without a store.
 type Facts struct {
-	Actor    keyturn.Actor    // who is calling
-	Home     string           // keyturn's own folder
-	Operator *config.Operator // nil where there is no such file
-	Project  *config.Project  // nil where there is no such file
-	Rules    *rules.Set
-	Mounts   []string // names, sorted
+	Actor keyturn.Actor // who is calling
+	Home  string        // keyturn's own folder
+	// Operators are the operator's files, which no command writes onto but those that are
+	// for it: the configuration in force, the places where one would be read, and the files
+	// that it names. Absolute; they need not exist.
+	Operators []string
+	Operator  *config.Operator // nil where there is no such file
+	Project   *config.Project  // nil where there is no such file
+	Rules     *rules.Set
+	Mounts    []string // names, sorted
 }
 
 // Do opens a session, runs f and closes the session, which writes what is still to be
