@@ -182,9 +182,12 @@ type UseSecret struct {
 // RenderTemplate asks for the values that a template is to be filled with. To
 // whoever may read the result they are revealed, so that is its verb.
 type RenderTemplate struct {
-	Template string `json:"template"`      // path as the caller gave it
-	Out      string `json:"out,omitempty"` // "" is standard output
+	Template string `json:"template"`      // absolute, or StandardInput
+	Out      string `json:"out,omitempty"` // absolute; "" is standard output
 	Secrets  []Ref  `json:"secrets"`
+	// Digest is the SHA-256 of the template's text, in hexadecimal. Operations of earlier
+	// versions have none, and paths as they were typed.
+	Digest string `json:"digest,omitempty"`
 	// Found is where the template was found, as AskedFile.Path; "" for what is no file. A
 	// person's operation is refused until the file is trusted with Secrets.
 	Found string `json:"found,omitempty"`
@@ -202,6 +205,9 @@ func (o RenderTemplate) Asks() AskedFile {
 
 // TemplatePlace is the name of a place in a template, among the bindings that are trusted.
 const TemplatePlace = "{{ }}"
+
+// StandardInput in the place of a file's path is what was read from standard input.
+const StandardInput = "-"
 
 // ShowTrust asks for the set of references that a project's file was trusted with.
 type ShowTrust struct {

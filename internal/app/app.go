@@ -205,6 +205,7 @@ func (m machine) finish(how session.How, f *session.Facts) (err error) {
 			return err
 		}
 	}
+	f.Operators = operatorFiles(m.locations(how), f.Operator)
 	env := m.driverEnv(f.Actor)
 	if how.Home != "" { // quickstart touches nothing of yours
 		env.Lookup = func(string) string { return "" }

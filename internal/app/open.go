@@ -98,7 +98,7 @@ func (m machine) session(ctx context.Context, how session.How, store *home.Store
 	remember, repin := m.remember(how, st)
 	b := broker.New(broker.Config{
 		Mounts: ms, Entrance: entrance{Environ: m.Environ, Err: m.Err, Login: how.Login, Desk: how.Desk, Person: facts.Actor.Kind == keyturn.Person},
-		Rules: facts.Rules, Judged: facts.Operator.Digest(), Bar: st.bar(how), Withheld: ms.withheld, Log: log, Items: db, Home: facts.Home, Actions: Actions,
+		Rules: facts.Rules, Judged: facts.Operator.Digest(), Bar: st.bar(how), Withheld: ms.withheld, Log: log, Items: db, Home: facts.Home, Operators: facts.Operators, Actions: Actions,
 		Store: store, Holders: running, WhoIs: whoIs(facts.Actor), Prover: session.Prover{Desk: how.Desk}, Confirm: confirm(how),
 		Remember: remember, Repin: repin, PinOf: st.pinOf,
 		Adopt: func(ctx context.Context, op keyturn.AdoptStore) error {

@@ -40,6 +40,9 @@ func (m machine) stand(ctx context.Context, how session.How, f session.Facts, st
 	if how.Home != "" { // quickstart reads no configuration
 		return st, nil
 	}
+	if pin := st.machine.Config; pin != nil {
+		st.facts.Operators = append(st.facts.Operators, pin.Path)
+	}
 	former, err := m.former(ctx, store, st.machine)
 	if err != nil {
 		return nil, err

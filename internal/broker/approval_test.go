@@ -58,7 +58,7 @@ func TestApprovedOnce(t *testing.T) {
 		"another reference": {coder, keyturn.RevealSecret{Ref: api}},
 		"another verb":      {coder, runs(dbPass)},
 		"a pinned version":  {coder, keyturn.RevealSecret{Ref: keyturn.MustRef("local/app/db?version=1#password")}},
-		"inside a template": {coder, keyturn.RenderTemplate{Template: "t", Secrets: []keyturn.Ref{dbPass}}},
+		"inside a template": {coder, keyturn.RenderTemplate{Template: "/t", Digest: digest, Secrets: []keyturn.Ref{dbPass}}},
 	} {
 		n := w.mark()
 		w.as(x.actor).no(keyturn.Denied, x.op)
@@ -89,7 +89,7 @@ func TestApprovedCommand(t *testing.T) {
 		"another order":    runs(web, dbPass),
 		"one more":         runs(dbPass, web, api),
 		"another name":     {Command: op.Command, Env: []keyturn.Binding{{Name: "V0", Ref: dbPass}, {Name: "LD_PRELOAD", Ref: web}}},
-		"to a file":        {Command: op.Command, Files: op.Env},
+		"to a file":        {Command: op.Command, Files: []keyturn.Binding{{Name: "/V0", Ref: dbPass}, {Name: "/V1", Ref: web}}},
 	} {
 		n := w.mark()
 		w.as(coder).no(keyturn.Denied, x)
@@ -244,7 +244,7 @@ func TestQuorumOfAComposite(t *testing.T) {
 	w.as(coder).must(op)
 
 	w = newWorld(t, withRules(t, may("agents", "reveal", "local/**", needs(1, "sre")), may("agents", "reveal", "prod/**", needs(1, "dba"))))
-	if e := w.as(coder).no(keyturn.Denied, keyturn.RenderTemplate{Template: "t", Secrets: []keyturn.Ref{dbPass, api}}); e.Approval != nil {
+	if e := w.as(coder).no(keyturn.Denied, keyturn.RenderTemplate{Template: "/t", Digest: digest, Secrets: []keyturn.Ref{dbPass, api}}); e.Approval != nil {
 		t.Error("one group can say yes for another")
 	}
 }
@@ -281,7 +281,7 @@ func TestProofs(t *testing.T) {
 func TestNeverCannotBeApproved(t *testing.T) {
 	w := newWorld(t, withRules(t, never("everyone", "reveal use", "prod/**"), may("agents", "reveal use", "**", run("npm *"), needs(1, ""))))
 	for _, actor := range []keyturn.Actor{anna, coder, ci} {
-		for _, op := range []keyturn.Op{keyturn.RevealSecret{Ref: api}, runs(dbPass, api), keyturn.RenderTemplate{Template: "t", Secrets: []keyturn.Ref{web, api}}} {
+		for _, op := range []keyturn.Op{keyturn.RevealSecret{Ref: api}, runs(dbPass, api), keyturn.RenderTemplate{Template: "/t", Digest: digest, Secrets: []keyturn.Ref{web, api}}} {
 			if e := w.as(actor).no(keyturn.Denied, op); e.Approval != nil || !strings.Contains(e.Message, "prod/api") {
 				t.Errorf("%s by %s: %s", op.Kind(), actor.Principal(), full(e))
 			}
@@ -349,7 +349,7 @@ func TestTooBroadToRemember(t *testing.T) {
 		"a field":      keyturn.RevealSecret{Ref: dbPass},
 		"a version":    keyturn.RevealSecret{Ref: version},
 		"versions":     keyturn.DestroySecret{Ref: db, Versions: []string{"1"}},
-		"a template":   keyturn.RenderTemplate{Template: "t", Secrets: []keyturn.Ref{web}},
+		"a template":   keyturn.RenderTemplate{Template: "/t", Digest: digest, Secrets: []keyturn.Ref{web}},
 		"a value":      generated(db),
 		"a file":       keyturn.RunCommand{Command: []string{"npm", "test"}, Files: []keyturn.Binding{{Name: "/f", Ref: web}}},
 		"all the rest": keyturn.ListSecrets{Under: prefix("local/app")},
@@ -487,7 +487,7 @@ func TestConfirmReveal(t *testing.T) {
 	file.Out, wrap.Wrap = "/home/a/id", 60
 	bare := wrap
 	bare.Uses = nil // about no secret of keyturn's
-	for _, op := range []keyturn.Op{keyturn.TakeLease{Ref: dyn, Show: true}, file, wrap, bare, keyturn.RevealSecret{Ref: dbPass}, keyturn.RenderTemplate{Template: "t", Secrets: []keyturn.Ref{dbPass, web}}, plain} {
+	for _, op := range []keyturn.Op{keyturn.TakeLease{Ref: dyn, Show: true}, file, wrap, bare, keyturn.RevealSecret{Ref: dbPass}, keyturn.RenderTemplate{Template: "/t", Digest: digest, Secrets: []keyturn.Ref{dbPass, web}}, plain} {
 		asked := len(w.asked)
 		w.as(anna).must(op)
 		if len(w.asked) != asked+1 {
@@ -499,7 +499,7 @@ func TestConfirmReveal(t *testing.T) {
 	w.must(runs(dbPass))
 	w.must(making(copied))
 	w.must(keyturn.TakeLease{Ref: dyn})
-	w.must(keyturn.RenderTemplate{Template: "t"}) // of nothing
+	w.must(keyturn.RenderTemplate{Template: "/t", Digest: digest}) // of nothing
 	if len(w.asked) != asked {
 		t.Error("asked for a proof where nothing is revealed")
 	}

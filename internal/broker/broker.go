@@ -91,6 +91,9 @@ type Config struct {
 	// Home is keyturn's own folder, which no operation has a file written into; "" where
 	// there is none.
 	Home string
+	// Operators are files of the operator's that no operation has written onto, absolute:
+	// the configuration, the places where one would be read, and the files that it names.
+	Operators []string
 	// Store is keyturn's own store as a whole; nil where there is none.
 	Store Store
 	// Holders says which processes that hold leases still live; nil where nobody looks.

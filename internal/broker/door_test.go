@@ -24,6 +24,9 @@ func prefix(s string) keyturn.Prefix {
 	return p
 }
 
+// digest stands for that of a template's text.
+var digest = strings.Repeat("ab", 32)
+
 func runs(refs ...keyturn.Ref) keyturn.RunCommand {
 	op := keyturn.RunCommand{Command: []string{"npm", "test"}}
 	for i, r := range refs {
@@ -44,7 +47,7 @@ func ops() map[string]keyturn.Op {
 		keyturn.ListMounts{Probe: true}, keyturn.ListSecrets{Under: prefix("local/")}, keyturn.GetSecret{Ref: db},
 		keyturn.RevealSecret{Ref: dbPass}, keyturn.ListVersions{Ref: db}, generated(db), keyturn.RollbackSecret{Ref: db},
 		keyturn.DeleteSecret{Ref: db}, keyturn.RestoreSecret{Ref: old}, keyturn.DestroySecret{Ref: db},
-		runs(dbPass, web), keyturn.UseSecret{Ref: db}, keyturn.RenderTemplate{Template: "a.tmpl", Secrets: []keyturn.Ref{dbPass, web}},
+		runs(dbPass, web), keyturn.UseSecret{Ref: db}, keyturn.RenderTemplate{Template: "/a.tmpl", Digest: digest, Secrets: []keyturn.Ref{dbPass, web}},
 		keyturn.WriteSecret{Ref: db}, keyturn.SealValues{Ref: db}, keyturn.CopySecret{From: db, To: copied, Verify: true}, keyturn.DiffSecrets{A: db, B: web},
 		keyturn.ShowTrust{Path: "/p/keyturn.yaml"}, keyturn.TrustProject{Path: "/p/keyturn.yaml", Pinned: []keyturn.Binding{{Name: "DB", Ref: db}}},
 		keyturn.UseConfig{Path: "/c/keyturn.yaml"}, keyturn.AdoptStore{Path: "/s"}, keyturn.ListRequests{}, keyturn.ApproveRequest{ID: "nosuchid"}, keyturn.CreateStore{Store: "s", RootKey: "file"},
@@ -256,7 +259,7 @@ func drawOp(t *rapid.T, names []keyturn.Ref) keyturn.Op {
 		keyturn.RunCommand{Command: []string{"npm", "test"}, Env: runs(several...).Env, Plain: true}, keyturn.UseSecret{Ref: ref},
 		keyturn.CopySecret{From: ref, To: copied, Mode: keyturn.Replace, Verify: true}, keyturn.CopySecret{From: web, To: ref.Secret(), Mode: keyturn.Merge},
 		keyturn.DiffSecrets{A: ref, B: several[0]}, keyturn.WriteSecret{Ref: ref}, keyturn.SealValues{Ref: ref.Secret()},
-		keyturn.RenderTemplate{Template: "t", Secrets: several}, keyturn.TrustProject{Path: "/p"}, keyturn.ListRequests{},
+		keyturn.RenderTemplate{Template: "/t", Digest: digest, Secrets: several}, keyturn.TrustProject{Path: "/p"}, keyturn.ListRequests{},
 		keyturn.ApproveRequest{ID: "nosuchid"}, keyturn.CreateStore{Store: "s"}, keyturn.ListRecords{}, keyturn.VerifyLog{},
 		keyturn.ExportLog{}, keyturn.MakeCheckpoint{}, keyturn.PruneLog{Before: start},
 		keyturn.RekeyStore{}, keyturn.BackupStore{To: "/b"}, keyturn.LockStore{},
@@ -504,7 +507,7 @@ func TestNoRuleNoAccess(t *testing.T) {
 func TestOneDeniedDeniesAll(t *testing.T) {
 	w := newWorld(t, withRules(t, may("agents", "use reveal list", "local/app/db local/app/web", run("npm test"))))
 	w.as(coder)
-	for _, op := range []keyturn.Op{runs(dbPass, api, web, old), keyturn.RenderTemplate{Template: "t", Secrets: []keyturn.Ref{dbPass, api, web, old}}} {
+	for _, op := range []keyturn.Op{runs(dbPass, api, web, old), keyturn.RenderTemplate{Template: "/t", Digest: digest, Secrets: []keyturn.Ref{dbPass, api, web, old}}} {
 		n := w.mark()
 		e := w.no(keyturn.Denied, op)
 		if calls := w.since(n); len(calls) > 0 {
@@ -589,5 +592,5 @@ func TestSecretWithoutFields(t *testing.T) {
 	if e := w.no(keyturn.NotFound, runs(keyturn.MustRef("local/empty"))); strings.Contains(full(e), "panic") {
 		t.Error(full(e))
 	}
-	w.no(keyturn.NotFound, keyturn.RenderTemplate{Template: "t", Secrets: []keyturn.Ref{keyturn.MustRef("local/empty")}})
+	w.no(keyturn.NotFound, keyturn.RenderTemplate{Template: "/t", Digest: digest, Secrets: []keyturn.Ref{keyturn.MustRef("local/empty")}})
 }

@@ -114,7 +114,7 @@ func TestDeniedLearnsNothing(t *testing.T) {
 				op := map[string]keyturn.Op{"get-secret": keyturn.GetSecret{Ref: ref}, "reveal-secret": keyturn.RevealSecret{Ref: ref}, "list-versions": keyturn.ListVersions{Ref: ref},
 					"put-secret": generated(ref), "rollback-secret": keyturn.RollbackSecret{Ref: ref}, "delete-secret": keyturn.DeleteSecret{Ref: ref},
 					"restore-secret": keyturn.RestoreSecret{Ref: ref}, "destroy-secret": keyturn.DestroySecret{Ref: ref}, "run-command": runs(ref),
-					"render-template": keyturn.RenderTemplate{Template: "t", Secrets: []keyturn.Ref{ref}}}[kind]
+					"render-template": keyturn.RenderTemplate{Template: "/t", Digest: digest, Secrets: []keyturn.Ref{ref}}}[kind]
 				if op == nil {
 					continue
 				}

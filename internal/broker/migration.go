@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -210,6 +211,11 @@ func (b *Broker) revertMigration(ctx context.Context, c *call, op keyturn.Revert
 		return nil, err
 	}
 	for i, f := range files {
+		if op.Out != "" && !b.Remote {
+			if err := b.mayWrite(filepath.Join(op.Out, filepath.Base(f.Path))); err != nil {
+				return nil, err
+			}
+		}
 		if f.Holds == keyturn.HoldsOther && op.Out == "" {
 			return nil, keyturn.E(keyturn.Conflict, keyturn.Clean(f.Path)+" was changed since it was migrated",
 				"nothing was written; what it held goes to another place with: keyturn migrate --rollback "+m.ID+" --out FOLDER").About(op.Ref)

@@ -166,50 +166,68 @@ func bareForm(op keyturn.Op) json.RawMessage {
 	return form
 }
 
-// checkFiles refuses an operation that would have a file written into keyturn's own
-// folder, where the store and its keys are, whatever links lead there. Its errors are
-// Invalid.
-func (b *Broker) checkFiles(op keyturn.Op) error {
-	_, here := op.(keyturn.BackupStore) // written here; the others' files are beside the caller
-	if b.Home == "" || b.Remote && !here {
-		return nil
-	}
-	hint := "name a file elsewhere"
-	within := durable.Within
-	var paths []string
-	whole := true // the door has made them absolute
+// namedFiles returns the paths of files and folders in an operation: those that it has
+// written to, and those that it only names.
+func namedFiles(op keyturn.Op) (written, named []string) {
 	switch op := op.(type) {
 	case keyturn.RenderTemplate:
-		paths, whole = append(paths, op.Out), false
+		written = []string{op.Out}
+		if op.Template != keyturn.StandardInput {
+			named = []string{op.Template}
+		}
 	case keyturn.PlatformAction:
-		paths = append(paths, op.Out)
+		written = []string{op.Out}
 	case keyturn.RevertMigration:
-		paths, within = append(paths, op.Out), durable.FolderWithin
+		named = []string{op.Out} // a folder
 	case keyturn.BackupStore:
-		paths, hint = append(paths, op.To), hint+": best on another disk"
+		written = []string{op.To}
 	case keyturn.RunCommand:
 		for _, f := range op.Files {
-			paths = append(paths, f.Name)
+			written = append(written, f.Name)
 		}
+		named = []string{op.Program, op.Dir, op.Project}
 	case keyturn.MigrateSecrets:
 		for _, f := range op.Files {
-			paths = append(paths, f.Path)
+			written = append(written, f.Path)
+		}
+	case keyturn.ShowTrust:
+		named = []string{op.Path}
+	case keyturn.TrustProject:
+		named = []string{op.Path}
+	case keyturn.UseConfig:
+		named = []string{op.Path}
+	}
+	return written, named
+}
+
+// checkFiles refuses an operation that names a file other than by its whole path, so that
+// who approves it and who reads the log know which file it is; and one that would have a
+// file written into keyturn's own folder, where the store and its keys are, or onto a file
+// of the operator's, whatever links lead there. Its errors are Invalid.
+func (b *Broker) checkFiles(op keyturn.Op) error {
+	written, named := namedFiles(op)
+	for _, path := range slices.Concat(written, named) {
+		// What stands behind a link and ".." is another folder to the system than to Clean.
+		if path != "" && (!filepath.IsAbs(path) || filepath.Clean(path) != path) {
+			return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' is not the whole path of a file", "name it from the root, without '..'")
 		}
 	}
-	for _, path := range paths {
+	backup, here := op.(keyturn.BackupStore) // written here; the others' files are beside the caller
+	if b.Remote && !here {
+		return nil
+	}
+	if r, ok := op.(keyturn.RevertMigration); ok && r.Out != "" && b.Home != "" && durable.FolderWithin(r.Out, b.Home) {
+		return ownFile(r.Out)
+	}
+	for _, path := range written {
 		if path == "" {
 			continue
 		}
-		// What stands behind a link and ".." is another folder to the system than to Clean.
-		if whole && (!filepath.IsAbs(path) || filepath.Clean(path) != path) {
-			return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' is not the whole path of a file", "name it from the root, without '..'")
-		}
-		full, err := filepath.Abs(path)
-		if err != nil {
-			return keyturn.E(keyturn.Invalid, "it is not known where '"+keyturn.Clean(path)+"' is", "name the file by its whole path").Because(err)
-		}
-		if within(full, b.Home) {
-			return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' is in keyturn's own folder, with the store", hint)
+		if err := b.mayWrite(path); err != nil {
+			if e := keyturn.AsError(err); here && path == backup.To {
+				e.Hint += ": best on another disk"
+			}
+			return err
 		}
 	}
 	return nil
@@ -257,7 +275,24 @@ func newFields(actor keyturn.Actor, fields []string) error {
 	return nil
 }
 
+// mayWrite refuses a file in keyturn's own folder, and one of the operator's.
+func (b *Broker) mayWrite(path string) error {
+	if b.Home != "" && durable.Within(path, b.Home) {
+		return ownFile(path)
+	}
+	for _, file := range b.Operators {
+		if durable.Onto(path, file) {
+			return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' is a file of the operator's: the configuration, or what it names", "name a file elsewhere")
+		}
+	}
+	return nil
+}
+
 func mixedName(marked string) error {
 	return keyturn.E(keyturn.Invalid, "the name "+keyturn.Clean(marked)+" mixes letters of several scripts, and may look like another",
 		"name it with letters of one script; people may write to such a name")
+}
+
+func ownFile(path string) error {
+	return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' is in keyturn's own folder, with the store", "name a file elsewhere")
 }

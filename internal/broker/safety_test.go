@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -272,7 +273,7 @@ func TestOwnFolder(t *testing.T) {
 		made := making(keyturn.Ref{})
 		made.Out = path
 		return map[string]keyturn.Op{
-			"render":   keyturn.RenderTemplate{Template: "t", Out: path, Secrets: []keyturn.Ref{dbPass}},
+			"render":   keyturn.RenderTemplate{Template: "/t", Digest: digest, Out: path, Secrets: []keyturn.Ref{dbPass}},
 			"action":   made,
 			"rollback": keyturn.RevertMigration{Ref: db, ID: "m", Out: filepath.Dir(path)},
 			"backup":   keyturn.BackupStore{To: path, Passphrase: true},
@@ -311,4 +312,109 @@ func TestOwnFolder(t *testing.T) {
 			t.Errorf("%s over a network: %v", what, err)
 		}
 	}
+}
+
+// TestOperatorsFiles: nothing is written onto the operator's files, whoever asks and
+// whatever leads there.
+func TestOperatorsFiles(t *testing.T) {
+	dir := t.TempDir()
+	conf, other := filepath.Join(dir, "conf"), filepath.Join(dir, "other")
+	file, none := filepath.Join(conf, "keyturn.yaml"), filepath.Join(conf, "none.yaml")
+	for _, err := range []error{os.Mkdir(conf, 0o700), os.Mkdir(other, 0o700), os.WriteFile(file, nil, 0o600)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	paths := []string{file, none}
+	for name, make := range map[string]func(path string) error{
+		"link": func(p string) error { return os.Symlink(file, p) }, "hard": func(p string) error { return os.Link(file, p) },
+		"dangling": func(p string) error { return os.Symlink(none, p) },
+	} {
+		if make(filepath.Join(other, name)) == nil {
+			paths = append(paths, filepath.Join(other, name))
+		}
+	}
+	if os.Symlink(conf, filepath.Join(other, "folder")) == nil {
+		paths = append(paths, filepath.Join(other, "folder", "keyturn.yaml"))
+	}
+	for _, who := range []keyturn.Actor{anna, coder} {
+		w := newWorld(t, func(c *broker.Config) { c.Operators = []string{file, none} }, withRules(t, may("agents", "use reveal write administer", "**")))
+		before := w.mark()
+		for _, path := range append(paths, filepath.Join(other, "free")) {
+			run, made := runs(dbPass), making(keyturn.Ref{})
+			run.Files, made.Out = []keyturn.Binding{{Name: path, Ref: dbPass}}, path
+			for what, op := range map[string]keyturn.Op{
+				"render":  keyturn.RenderTemplate{Template: "/t", Digest: digest, Out: path, Secrets: []keyturn.Ref{dbPass}},
+				"action":  made,
+				"backup":  keyturn.BackupStore{To: path, Passphrase: true},
+				"run":     run,
+				"migrate": keyturn.MigrateSecrets{Ref: web, Files: []keyturn.MigratedFile{{Path: path, Mode: "0600"}}, Texts: "x"},
+			} {
+				_, _, err := w.as(who).do(op)
+				told := err != nil && strings.Contains(err.Error(), "file of the operator's")
+				if free := filepath.Base(path) == "free"; told == free {
+					t.Errorf("%s by %s onto %s: %v", what, who.Kind, path, err)
+				}
+				if filepath.Base(path) != "free" && len(w.since(before)) > 0 {
+					t.Fatalf("%s onto %s: a platform was asked", what, path)
+				}
+			}
+			before = w.mark()
+		}
+	}
+}
+
+// TestWholePaths: an operation names each file by its whole path, or is refused: else who
+// approves it does not know which file it is.
+func TestWholePaths(t *testing.T) {
+	tried := map[string]bool{}
+	for _, path := range []string{"a", "./a", "../a", "/a/../b", "/a/./b", "/a/", "a/b"} {
+		w := newWorld(t)
+		run := func(change func(*keyturn.RunCommand)) keyturn.Op {
+			op := runs(dbPass)
+			change(&op)
+			return op
+		}
+		made := making(keyturn.Ref{})
+		made.Out = path
+		for member, op := range map[string]keyturn.Op{
+			"RunCommand.Program":      run(func(o *keyturn.RunCommand) { o.Program = path }),
+			"RunCommand.Dir":          run(func(o *keyturn.RunCommand) { o.Dir = path }),
+			"RunCommand.Project":      run(func(o *keyturn.RunCommand) { o.Project, o.Pinned = path, o.Env }),
+			"RunCommand.Files":        run(func(o *keyturn.RunCommand) { o.Files = []keyturn.Binding{{Name: path, Ref: dbPass}} }),
+			"RenderTemplate.Template": keyturn.RenderTemplate{Template: path, Digest: digest, Secrets: []keyturn.Ref{dbPass}},
+			"RenderTemplate.Out":      keyturn.RenderTemplate{Template: "/t", Digest: digest, Out: path, Secrets: []keyturn.Ref{dbPass}},
+			"ShowTrust.Path":          keyturn.ShowTrust{Path: path},
+			"TrustProject.Path":       keyturn.TrustProject{Path: path},
+			"UseConfig.Path":          keyturn.UseConfig{Path: path},
+			"PlatformAction.Out":      made,
+			"MigrateSecrets.Files":    keyturn.MigrateSecrets{Ref: web, Files: []keyturn.MigratedFile{{Path: path, Mode: "0600"}}, Texts: "x"},
+			"RevertMigration.Out":     keyturn.RevertMigration{Ref: web, ID: "m", Out: path},
+			"BackupStore.To":          keyturn.BackupStore{To: path, Passphrase: true},
+		} {
+			tried[member] = true
+			if e := w.no(keyturn.Invalid, op); !strings.Contains(e.Message, "whole path") && !strings.Contains(e.Message, "absolute path") {
+				t.Errorf("%s %q: %s", member, path, say(e))
+			}
+		}
+	}
+	// A member that its comment, or its name, calls a path is among them.
+	for _, op := range keyturn.Kinds() {
+		typ := reflect.TypeOf(op)
+		for i := range typ.NumField() {
+			name := typ.Name() + "." + typ.Field(i).Name
+			switch typ.Field(i).Name {
+			case "Path", "Out", "Dir", "Program", "Project", "Files", "Template":
+				if !tried[name] && name != "Login.Path" { // where the method is enabled, at its server
+					t.Errorf("%s is not tried", name)
+				}
+			}
+		}
+	}
+	// What is filled is its text.
+	w := newWorld(t)
+	for _, d := range []string{"", "ab", strings.ToUpper(digest), digest + "ab", strings.Repeat("xy", 32)} {
+		w.no(keyturn.Invalid, keyturn.RenderTemplate{Template: "/t", Digest: d, Secrets: []keyturn.Ref{dbPass}})
+	}
+	w.must(keyturn.RenderTemplate{Template: keyturn.StandardInput, Digest: digest, Secrets: []keyturn.Ref{dbPass}})
 }

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -46,6 +48,9 @@ func wellFormed(op keyturn.Op) error {
 			}
 		}
 	case keyturn.RenderTemplate:
+		if op.Template == "" || !isDigest(op.Digest) {
+			return keyturn.E(keyturn.Invalid, "it is not said which template is filled", "name its whole path, and the SHA-256 of its text in hexadecimal")
+		}
 		return checkFound(op.Found, op.Found != "")
 	case keyturn.TrustProject:
 		return checkSettings(op.Steers)
@@ -121,6 +126,12 @@ func checkSettings(list []keyturn.Setting) error {
 		}
 	}
 	return nil
+}
+
+// isDigest reports whether s is a SHA-256 in hexadecimal, as text.
+func isDigest(s string) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && len(b) == sha256.Size && hex.EncodeToString(b) == s
 }
 
 // maxTerm is the longest term that a lease can be renewed for, in seconds.

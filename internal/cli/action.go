@@ -268,6 +268,9 @@ func (o *options) input(c *command, op *keyturn.PlatformAction, in keyturn.Input
 		if err != nil {
 			return err
 		}
+		if len(data) == 0 && given[0] == "-" {
+			return keyturn.E(keyturn.Invalid, "standard input is empty, and nothing was stored", "look at what should write it; an empty text is given as a file")
+		}
 		op.Args[in.Name] = []string{string(data)}
 	case keyturn.InputSecret:
 		ref, err := keyturn.ParseRef(given[0])
@@ -328,7 +331,7 @@ func (o *options) destination(c *command, op *keyturn.PlatformAction) error {
 		op.To = ref
 		return err
 	case o.toFile != "":
-		op.Out = c.Abs(o.toFile)
+		op.Out = session.Whole(c.Dir, o.toFile)
 		if err := c.MayWrite(op.Out); err != nil {
 			return err
 		}

@@ -131,7 +131,7 @@ func (o *options) artifacts(c *command, res *keyturn.Performed) ([]string, error
 	if o.policyOut == "" || res.Policy == nil {
 		return nil, nil
 	}
-	if err := c.Keep(c.Abs(o.policyOut), []byte(res.Policy.Text), 0o644); err != nil {
+	if err := c.Keep(c.Abs(o.policyOut), []byte(res.Policy.Text)); err != nil {
 		return nil, term.Done(res.Says, err)
 	}
 	return []string{o.policyOut}, nil

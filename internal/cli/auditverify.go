@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,6 +10,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/audit/verify"
+	"github.com/keyturn/keyturn/internal/durable"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -96,16 +96,21 @@ func verifyFile(c *command, o verifyOptions) error {
 	if o.file == "-" && o.checkpoint == "-" {
 		return keyturn.E(keyturn.Invalid, "standard input cannot be the log and the checkpoint at once", "put one of them into a file")
 	}
-	in := c.In
+	ctx, cancel := c.waiting()
+	defer cancel()
+	in := durable.Until(ctx, c.In)
 	if o.file != "-" {
-		f, err := os.Open(c.Abs(o.file))
+		f, err := durable.OpenInput(ctx, c.Abs(o.file))
 		if err != nil {
-			return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(o.file)+"' cannot be read", "check that it exists and that you may read it").Because(err)
+			return session.Unread(ctx, "'"+keyturn.Clean(o.file)+"'", err)
 		}
 		defer f.Close()
 		in = f
 	}
 	r, err := verify.File(in, verify.Held{Checkpoint: o.held, Key: strings.TrimSpace(o.key)})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		return err
 	}

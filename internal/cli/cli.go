@@ -41,6 +41,7 @@ func (p *Program) Run(args []string) int {
 	c.Expect(args)
 	ctx, stop := untilInterrupted()
 	defer stop()
+	c.ctx = ctx
 	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
 		plainUsages(root)
 	}
@@ -66,7 +67,7 @@ func (w *helpWriter) Write(b []byte) (int, error) {
 }
 
 // untilInterrupted returns a context that ends with a signal that asks the program
-// to end. One that it was started to ignore (in the background of a script, under
+// to end; the next one kills it. One that it was started to ignore (in the background of a script, under
 // nohup) stays ignored, also for a command under run.
 func untilInterrupted() (context.Context, context.CancelFunc) {
 	var list []os.Signal
@@ -78,7 +79,9 @@ func untilInterrupted() (context.Context, context.CancelFunc) {
 	if len(list) == 0 { // to Notify none means all
 		return context.WithCancel(context.Background())
 	}
-	return signal.NotifyContext(context.Background(), list...)
+	ctx, stop := signal.NotifyContext(context.Background(), list...)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 // root builds the tree of commands.

@@ -20,6 +20,7 @@ type command struct {
 	Mount string             // that it is about, where no reference says so
 	With  func(*session.How) // adds to How what one command needs; nil for nothing
 	args  []string
+	ctx   context.Context // ends with a signal
 	// operation names what the command does, where it was made of a platform's list.
 	operation string
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/durable"
 	"github.com/keyturn/keyturn/internal/health"
 	"github.com/keyturn/keyturn/internal/session"
 )
@@ -104,7 +105,7 @@ func completion(c *command, r *health.Report) {
 		}
 	}
 	for _, path := range places.starts {
-		if text, err := session.ReadFile(path); err == nil && strings.Contains(string(text), "keyturn completion") {
+		if text, _, err := durable.ReadRegular(path, session.MaxInput); err == nil && strings.Contains(string(text), "keyturn completion") {
 			r.OK("completion", "%s: %s", shell, path)
 			return
 		}

@@ -5,26 +5,16 @@ import (
 	"os"
 
 	"github.com/keyturn/keyturn"
-	"github.com/keyturn/keyturn/internal/durable"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
-// Keep replaces a file whole: after a crash there is the old one or the new one. See
-// MayWrite.
-func (c *command) Keep(path string, data []byte, mode os.FileMode) error {
-	if err := c.MayWrite(path); err != nil {
-		return err
+// Keep writes a file that others may read, too. See session.Facts.ReplaceAs.
+func (c *command) Keep(path string, data []byte) error {
+	facts, err := c.Facts(c.How())
+	if err == nil {
+		_, err = facts.ReplaceAs(path, data, 0o644)
 	}
-	err := durable.Replace(path, func(f *os.File) error {
-		if _, err := f.Write(data); err != nil {
-			return err
-		}
-		return f.Chmod(mode)
-	})
-	if err != nil {
-		return keyturn.E(keyturn.Unavailable, keyturn.Clean(path)+" cannot be written", "name another file").Because(err)
-	}
-	return nil
+	return err
 }
 
 // mayWrite settles whether the file of --out may be written: never in keyturn's own

@@ -116,6 +116,9 @@ func tellStore(c *command, made session.Created) error {
 // newProject is the path of a project's file that does not exist yet.
 func newProject(c *command) (string, error) {
 	path := filepath.Join(c.Dir, config.FileName)
+	if err := c.MayWrite(path); err != nil {
+		return "", err
+	}
 	if _, err := os.Lstat(path); err == nil {
 		return "", keyturn.E(keyturn.Conflict, keyturn.Clean(path)+" exists already", "edit it; 'keyturn config check' tells whether it is right")
 	}

@@ -2,17 +2,30 @@ package cli
 
 import (
 	"bytes"
+	"context"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
-// Input reads a file, or standard input for "-".
-func (c *command) Input(path string) ([]byte, error) {
-	if path == "-" {
-		return session.ReadInput(c.In, "standard input")
+// waiting returns a context for as long as an input is waited for: until a signal, or as
+// long as --timeout allows.
+func (c *command) waiting() (context.Context, context.CancelFunc) {
+	if c.Timeout > 0 {
+		return context.WithTimeout(c.ctx, c.Timeout)
 	}
-	return session.ReadFile(path)
+	return context.WithCancel(c.ctx)
+}
+
+// Input reads a file, or standard input for "-". It waits for a pipe until a signal comes,
+// or as long as --timeout allows.
+func (c *command) Input(path string) ([]byte, error) {
+	ctx, cancel := c.waiting()
+	defer cancel()
+	if path == "-" {
+		return session.ReadInput(ctx, c.In, "standard input")
+	}
+	return session.ReadFile(ctx, c.Dir, path)
 }
 
 const maxPiped = 64 << 10 // bytes of a token or password

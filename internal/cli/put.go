@@ -159,7 +159,7 @@ func (o putOptions) granted(c *command, op keyturn.PutSecret, res *keyturn.Chang
 	failed, but := res.Failed, keyturn.Clean(o.reader)+" may not read it: "
 	var artifacts []string
 	if res.Granted != nil && res.Granted.Policy != nil && o.policyOut != "" {
-		if err := c.Keep(c.Abs(o.policyOut), []byte(res.Granted.Policy.Text), 0o644); err != nil {
+		if err := c.Keep(c.Abs(o.policyOut), []byte(res.Granted.Policy.Text)); err != nil {
 			res.Failed, failed, but = keyturn.AsError(err), keyturn.AsError(err), ""
 		} else {
 			artifacts = []string{o.policyOut}

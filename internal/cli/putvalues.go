@@ -15,7 +15,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/document"
-	"github.com/keyturn/keyturn/internal/session"
+	"github.com/keyturn/keyturn/internal/durable"
 )
 
 // collect gathers what the words and files say.
@@ -158,17 +158,23 @@ func valueOf(ctx context.Context, c *command, o putOptions, field, text string, 
 		if len(b) > maxValue {
 			return v, false, keyturn.E(keyturn.Invalid, "standard input is too large for '"+keyturn.Clean(field)+"'", "a value may have 1 MiB").About(o.ref)
 		}
-		return trimmed(c, o, field, b), false, nil
+		return notEmpty(trimmed(c, o, field, b), "standard input is empty", field)
 	case strings.HasPrefix(text, "@"):
-		b, err := session.ReadFile(text[1:])
+		b, err := c.Input(text[1:])
 		if err != nil {
+			if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+				return v, false, err
+			}
 			// What follows the @ may be a value that happens to begin so.
 			what, cause := "' cannot be read", errors.Unwrap(err)
 			var p *os.PathError
 			if errors.As(err, &p) {
 				cause = p.Err
-			} else if cause == nil {
+			} else if errors.Is(err, durable.ErrLarge) {
 				what = "' is larger than 4 MiB"
+			}
+			if errors.Is(err, durable.ErrNoWriter) {
+				what = "' is a named pipe that nobody writes to"
 			}
 			return v, false, keyturn.E(keyturn.Invalid, "the file for '"+keyturn.Clean(field)+what,
 				`check that it exists and that you may read it; a value that begins with @ is written \@…`).Because(cause)
@@ -176,12 +182,21 @@ func valueOf(ctx context.Context, c *command, o putOptions, field, text string, 
 		if o.trim {
 			b = bytes.TrimSuffix(b, []byte("\n"))
 		}
-		return keyturn.NewValue(b), false, nil
+		return notEmpty(keyturn.NewValue(b), "the file for '"+keyturn.Clean(field)+"' is empty", field)
 	}
 	if strings.HasPrefix(text, `\@`) || strings.HasPrefix(text, `\-`) {
 		text = text[1:]
 	}
 	return keyturn.NewValue([]byte(text)), true, nil
+}
+
+// notEmpty refuses an empty value from a pipe or a file: whatever should have written it
+// has failed.
+func notEmpty(v keyturn.Value, what, field string) (keyturn.Value, bool, error) {
+	if v.Len() == 0 {
+		return v, false, keyturn.E(keyturn.Invalid, what+", and nothing was stored", "look at what should write it; an empty value is written "+keyturn.Quote(keyturn.Clean(field))+"=")
+	}
+	return v, false, nil
 }
 
 // trimmed drops a newline that the caller does not want, and tells of one that

@@ -67,7 +67,7 @@ func render(c *command, cmd *cobra.Command, o renderOptions) error {
 		if err != nil {
 			return err
 		}
-		if err := t.SendTo(facts, c.Dir, o.out); err != nil {
+		if err := t.SendTo(facts, o.out); err != nil {
 			return err
 		}
 	}

@@ -36,7 +36,7 @@ whether it still opens a backup: 'keyturn store restore FILE --check'.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, name := range keyFiles {
-				keys, err := recipientsOf(c.Abs(name))
+				keys, err := recipientsOf(c, name)
 				if err != nil {
 					return err
 				}
@@ -55,7 +55,7 @@ whether it still opens a backup: 'keyturn store restore FILE --check'.`,
 			if err := publicKeys(op.Recipients); err != nil {
 				return err
 			}
-			op.To = c.Abs(op.To)
+			op.To = session.Whole(c.Dir, op.To)
 			if err := overwrite(cmd.Context(), c, &op); err != nil {
 				return err
 			}
@@ -74,8 +74,8 @@ whether it still opens a backup: 'keyturn store restore FILE --check'.`,
 
 // recipientsOf reads public keys, one on each line, with comments that begin
 // with '#'.
-func recipientsOf(path string) ([]string, error) {
-	text, err := session.ReadFile(path)
+func recipientsOf(c *command, path string) ([]string, error) {
+	text, err := c.Input(path)
 	if err != nil {
 		return nil, err
 	}

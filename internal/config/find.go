@@ -62,6 +62,20 @@ func (l Locations) Find() (string, error) {
 	return "", nil
 }
 
+// Files lists all places where an operator's file would be read, absolute.
+func (l Locations) Files() []string {
+	var out []string
+	if path, err := filepath.Abs(l.Explicit); l.Explicit != "" && err == nil {
+		out = append(out, path)
+	}
+	for _, folder := range []string{l.User, l.System} {
+		if folder != "" {
+			out = append(out, inFolder(folder))
+		}
+	}
+	return out
+}
+
 // Target returns the file that Remember should write to: the one that Find
 // returns, else the explicit or the user's, which it then makes.
 func (l Locations) Target() (string, error) {

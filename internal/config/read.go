@@ -1,28 +1,26 @@
 package config
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/durable"
 )
 
 // read returns the content of a regular file, of MaxFile bytes at most.
 func read(path string) ([]byte, fs.FileInfo, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|doNotWait, 0)
+	f, info, err := durable.OpenRegular(path, os.O_RDONLY)
+	if errors.Is(err, durable.ErrIrregular) {
+		return nil, nil, file(path).errAt(0, "this is not a regular file", "a configuration is a file: it is never read from a pipe, a socket or a device")
+	}
 	if err != nil {
 		return nil, nil, unreadable(path, err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, nil, unreadable(path, err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, nil, file(path).errAt(0, "this is not a regular file", "")
-	}
 	data, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
 	if err != nil {
 		return nil, nil, unreadable(path, err)

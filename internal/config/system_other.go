@@ -7,8 +7,6 @@ import "io/fs"
 // unchecked says why owner and mode are not checked here.
 const unchecked = "owner and permissions of this file are not checked on this system: keep it where only you can write"
 
-const doNotWait = 0
-
 func checkFile(string, fs.FileInfo, int) error { return nil }
 
 func checkFolder(string, string, fs.FileInfo) error { return nil }

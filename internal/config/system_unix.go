@@ -15,9 +15,6 @@ import (
 // unchecked says why owner and mode are not checked here.
 const unchecked = ""
 
-// doNotWait keeps open from waiting for the other end of a pipe.
-const doNotWait = syscall.O_NONBLOCK
-
 // checkFile refuses a file that others own or may write to.
 func checkFile(path string, info fs.FileInfo, uid int) error {
 	st, ok := info.Sys().(*syscall.Stat_t)

@@ -153,8 +153,15 @@ func details(op keyturn.Op) []string {
 			add("passes on, with the texts that they have there: %s", strings.Join(op.Pass, ", "))
 		}
 	case keyturn.RenderTemplate:
-		add("template %s", op.Template)
-		if op.Found != "" {
+		if op.Template == keyturn.StandardInput {
+			add("template from standard input")
+		} else {
+			add("template %s", op.Template)
+		}
+		if op.Digest != "" {
+			add("its text has the SHA-256 %s", op.Digest)
+		}
+		if op.Found != "" && op.Found != op.Template {
 			add("found at %s", op.Found)
 		}
 		if op.Out != "" {

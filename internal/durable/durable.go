@@ -4,6 +4,8 @@
 // A file that a person names is written as a File: a temporary file in the same folder,
 // which Replace or Create gives its name. A file that must be made under a name of its
 // own, as SQLite makes a database, is made at TempName, and gets its name by Publish.
+//
+// It also is the one place that opens files to be read: see OpenRegular and OpenInput.
 package durable
 
 import (

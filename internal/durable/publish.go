@@ -57,7 +57,7 @@ func New(path string) error { return system.Create(path) }
 // Copy makes a new file that holds what another does, and that only its owner may
 // use.
 func Copy(from, to string) error {
-	in, err := os.Open(from)
+	in, _, err := OpenRegular(from, os.O_RDONLY)
 	if err != nil {
 		return err
 	}

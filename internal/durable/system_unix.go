@@ -9,6 +9,10 @@ import (
 	"syscall"
 )
 
+// doNotWait keeps an opening from waiting for the other end of a pipe, and a terminal from
+// becoming this process's own.
+const doNotWait = syscall.O_NONBLOCK | syscall.O_NOCTTY
+
 func syncFolder(folder string) error {
 	f, err := os.Open(folder)
 	if err != nil {

@@ -3,25 +3,76 @@ package durable
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 )
 
 // Within reports whether a file is, or would be, below a folder, whatever links and
 // other names lead there. path is absolute. It is false where the folder does not exist.
 func Within(path, folder string) bool {
-	for range maxLinks {
-		dir := filepath.Dir(path)
-		if i := strings.LastIndexByte(path, filepath.Separator); i > 0 {
-			dir = path[:i] // as it stands: to the system ".." behind a link is elsewhere
-		}
-		if FolderWithin(dir, folder) {
+	names, whole := links(path)
+	for _, name := range names {
+		if FolderWithin(folderOf(name), folder) {
 			return true
 		}
-		to, err := os.Readlink(path) // which need not lead to anything yet
+	}
+	return !whole // where they lead nobody can tell
+}
+
+// Onto reports whether what is written to path would be written onto file, or take its
+// place, whatever links and other names lead there: a hard link counts too. Neither has to
+// exist. Both are absolute.
+func Onto(path, file string) bool {
+	if a, err := os.Stat(path); err == nil {
+		if b, err := os.Stat(file); err == nil && os.SameFile(a, b) {
+			return true
+		}
+	}
+	from, whole := links(path)
+	to, _ := links(file)
+	for _, name := range from {
+		folder, err := os.Stat(folderOf(name))
 		if err != nil {
-			return false
+			continue
+		}
+		for _, other := range to {
+			if there, err := os.Stat(folderOf(other)); err == nil && os.SameFile(folder, there) && sameName(filepath.Base(name), filepath.Base(other)) {
+				return true
+			}
+		}
+	}
+	return !whole
+}
+
+// sameName reports whether two names are one to the file systems that this system usually
+// has.
+func sameName(a, b string) bool {
+	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" {
+		return strings.EqualFold(a, b)
+	}
+	return a == b
+}
+
+// folderOf is the folder that a path is in, as it stands: to the system ".." behind a link
+// is elsewhere.
+func folderOf(path string) string {
+	if i := strings.LastIndexByte(path, filepath.Separator); i > 0 {
+		return path[:i]
+	}
+	return filepath.Dir(path)
+}
+
+// links returns path and each name that it leads to, one link after the other; the last
+// need not lead to anything. whole is false where there are more than a system follows.
+func links(path string) (names []string, whole bool) {
+	for range maxLinks {
+		names = append(names, path)
+		to, err := os.Readlink(path)
+		if err != nil {
+			return names, true
 		}
 		if !filepath.IsAbs(to) {
+			dir := folderOf(path)
 			if real, err := filepath.EvalSymlinks(dir); err == nil {
 				dir = real
 			}
@@ -29,7 +80,7 @@ func Within(path, folder string) bool {
 		}
 		path = to
 	}
-	return true // where they lead nobody can tell
+	return names, false
 }
 
 // maxLinks is how many links lead from one to the next, as in Linux.

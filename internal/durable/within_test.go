@@ -49,3 +49,34 @@ func TestWithin(t *testing.T) {
 		t.Error("a file is within a folder that does not exist")
 	}
 }
+
+func TestOnto(t *testing.T) {
+	dir := t.TempDir()
+	conf, other := filepath.Join(dir, "conf"), filepath.Join(dir, "other")
+	file, none := filepath.Join(conf, "k.yaml"), filepath.Join(conf, "none.yaml")
+	for _, err := range []error{os.Mkdir(conf, 0o700), os.Mkdir(other, 0o700), os.WriteFile(file, nil, 0o600), os.WriteFile(filepath.Join(other, "k.yaml"), nil, 0o600)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, err := range []error{os.Symlink(conf, filepath.Join(other, "folder")), os.Symlink(file, filepath.Join(other, "link")), os.Symlink("../conf/none.yaml", filepath.Join(other, "dangling")),
+		os.Symlink("link", filepath.Join(other, "twice")), os.Symlink("circle", filepath.Join(other, "circle")), os.Link(file, filepath.Join(other, "hard")),
+		os.Symlink(filepath.Join(other, "away.yaml"), filepath.Join(conf, "linked.yaml"))} {
+		if err != nil {
+			t.Skip("this system lets nobody make links here:", err)
+		}
+	}
+	for _, c := range []struct {
+		path, file string
+		want       bool
+	}{
+		{"conf/k.yaml", file, true}, {"other/../conf/k.yaml", file, true}, {"other/folder/k.yaml", file, true}, {"other/link", file, true}, {"other/twice", file, true},
+		{"other/hard", file, true}, {"other/circle", file, true}, {"conf/none.yaml", none, true}, {"other/dangling", none, true}, {"other/folder/none.yaml", none, true},
+		{"conf/linked.yaml", filepath.Join(conf, "linked.yaml"), true}, {"other/away.yaml", filepath.Join(conf, "linked.yaml"), true},
+		{"other/k.yaml", file, false}, {"conf/none.yaml", file, false}, {"conf/k.yaml.new", file, false}, {"other/none.yaml", none, false}, {"nosuch/k.yaml", file, false}, {"conf", file, false},
+	} {
+		if got := durable.Onto(filepath.Join(dir, filepath.FromSlash(c.path)), c.file); got != c.want {
+			t.Errorf("%s onto %s: %v", c.path, c.file, got)
+		}
+	}
+}

@@ -25,8 +25,11 @@ func (s *Store) Backup(ctx context.Context, op keyturn.BackupStore) (*keyturn.Ba
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Lstat(op.To); err == nil && !op.Overwrite {
+	switch fi, err := os.Lstat(op.To); {
+	case err == nil && !op.Overwrite:
 		return nil, occupied(op.To)
+	case err == nil && !fi.Mode().IsRegular():
+		return nil, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(op.To)+"' is not a file", "name a file that is not there yet")
 	}
 	dir, err := scratch(s.Facts.Home, "backup-")
 	if err != nil {
@@ -42,7 +45,7 @@ func (s *Store) Backup(ctx context.Context, op keyturn.BackupStore) (*keyturn.Ba
 		return nil, err
 	}
 	defer clear(key)
-	db, err := os.Open(path)
+	db, _, err := durable.OpenRegular(path, os.O_RDONLY)
 	if err != nil {
 		return nil, unwritten(op.To, err)
 	}

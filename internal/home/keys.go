@@ -55,9 +55,9 @@ func (f Folder) keysOf(id string) rootkey.Keeper {
 		}
 		switch {
 		case fresh && f.How.NewPassphrase != "":
-			return rootkey.ReadPassphrase(f.abs(f.How.NewPassphrase))
+			return rootkey.ReadPassphrase(ctx, f.abs(f.How.NewPassphrase))
 		case file != "":
-			return rootkey.ReadPassphrase(f.abs(file))
+			return rootkey.ReadPassphrase(ctx, f.abs(file))
 		case !terminal:
 			return keyturn.Value{}, rootkey.Locked("the local store is locked")
 		}
@@ -85,7 +85,7 @@ func (f Folder) askBackupPassphrase(ctx context.Context, fresh bool) (keyturn.Va
 	const question = "Passphrase of the backup"
 	switch {
 	case f.How.BackupPassphrase != "":
-		return rootkey.ReadPassphrase(f.abs(f.How.BackupPassphrase))
+		return rootkey.ReadPassphrase(ctx, f.abs(f.How.BackupPassphrase))
 	case !f.How.Desk.Possible():
 		return keyturn.Value{}, keyturn.E(keyturn.Invalid, "there is no terminal to ask for the backup's passphrase", "say --passphrase-file FILE")
 	case fresh:

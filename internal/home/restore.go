@@ -16,6 +16,7 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/backup"
+	"github.com/keyturn/keyturn/internal/durable"
 	"github.com/keyturn/keyturn/internal/journal"
 	"github.com/keyturn/keyturn/internal/rules"
 	"github.com/keyturn/keyturn/internal/session"
@@ -86,6 +87,7 @@ func (f Folder) Restore(ctx context.Context, o session.RestoreOptions) (session.
 
 const (
 	scratchPrefix = "restore-"
+	maxNote       = 64 << 10
 	noteName      = "root-key.json" // in the private folder: which root key was made for it
 )
 
@@ -121,7 +123,7 @@ func (r *restoring) sweep(ctx context.Context) {
 	}
 	for _, dir := range left {
 		var m made
-		if text, err := os.ReadFile(filepath.Join(dir, noteName)); err == nil && json.Unmarshal(text, &m) == nil && m.spot != spotOf(now) {
+		if text, _, err := durable.ReadRegular(filepath.Join(dir, noteName), maxNote); err == nil && json.Unmarshal(text, &m) == nil && m.spot != spotOf(now) {
 			_ = rootkey.Keeper{Dir: r.Facts.Home, Store: m.Store}.Remove(m.Kind, m.Place)
 		}
 		_ = os.RemoveAll(dir)
@@ -179,12 +181,16 @@ func (r *restoring) refused(ctx context.Context, why error) error {
 
 // unpack decrypts the backup into the private folder.
 func (r *restoring) unpack(ctx context.Context) error {
-	src, err := os.Open(r.abs(r.o.File))
+	shown := "the backup '" + keyturn.Clean(r.o.File) + "'"
+	src, err := durable.OpenInput(ctx, r.abs(r.o.File))
 	if errors.Is(err, fs.ErrNotExist) {
 		return keyturn.E(keyturn.NotFound, "there is no backup '"+keyturn.Clean(r.o.File)+"'", "name the file that 'keyturn store backup' made").Because(err)
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return keyturn.E(keyturn.Unavailable, shown+" cannot be read", "check that you may read it").Because(err)
+	}
 	if err != nil {
-		return keyturn.E(keyturn.Unavailable, "the backup '"+keyturn.Clean(r.o.File)+"' cannot be read", "check that you may read it").Because(err)
+		return session.Unread(ctx, shown, err)
 	}
 	defer src.Close()
 	ids, err := r.identities(ctx)
@@ -220,7 +226,7 @@ func (r *restoring) unpack(ctx context.Context) error {
 // identities returns the keys that the caller named to open the backup with.
 func (r *restoring) identities(ctx context.Context) (ids backup.Identities, err error) {
 	for _, name := range r.o.Identities {
-		text, err := session.ReadFile(r.abs(name))
+		text, err := session.ReadFile(ctx, r.Dir, name)
 		if err != nil {
 			return ids, err
 		}
@@ -301,7 +307,7 @@ func (r *restoring) expected(ctx context.Context, log *audit.Log) error {
 	if r.o.Checkpoint == "" {
 		return nil
 	}
-	note, err := session.ReadFile(r.abs(r.o.Checkpoint))
+	note, err := session.ReadFile(ctx, r.Dir, r.o.Checkpoint)
 	if err != nil {
 		return err
 	}

@@ -161,7 +161,7 @@ func (p *Plan) trustFiles(ctx context.Context) {
 			slices.ContainsFunc(t.Steers, func(v keyturn.Setting) bool { return !slices.Contains(known.Steers, v) }) {
 			continue
 		}
-		if _, err := s.Pin(ctx, t); err != nil {
+		if _, err := s.TrustFile(ctx, t); err != nil {
 			s.How.Desk.Say("note: %s is not trusted yet: %s", keyturn.Clean(f.Name()), keyturn.AsError(err).Message)
 		}
 	}

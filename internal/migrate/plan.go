@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -134,7 +133,7 @@ func (m *Migrator) Plan(ctx context.Context, o Options) (p *Plan, err error) {
 		}
 		return p, nil
 	}
-	return p, (&planner{Migrator: m, o: o, sources: sources, plan: p}).read()
+	return p, (&planner{Migrator: m, ctx: ctx, o: o, sources: sources, plan: p}).read()
 }
 
 // Close unlocks the folders of the files.
@@ -209,6 +208,7 @@ func (m *Migrator) cutOff(ctx context.Context, o Options, paths []string) (*keyt
 // planner makes a plan from files that were read.
 type planner struct {
 	*Migrator
+	ctx     context.Context
 	o       Options
 	sources []rewrite.Source
 	plan    *Plan
@@ -311,7 +311,7 @@ func (r *planner) fields(s rewrite.Source, format imports.Format) ([]imports.Fie
 func (r *planner) identities() ([]byte, error) {
 	text := []byte(r.Env("SOPS_AGE_KEY"))
 	if file := r.Env("SOPS_AGE_KEY_FILE"); file != "" {
-		data, err := readKeys(session.Abs(r.Dir, file))
+		data, err := session.ReadFile(r.ctx, r.Dir, file)
 		return append(append(text, '\n'), data...), err
 	}
 	folder := r.Env("XDG_CONFIG_HOME")
@@ -327,24 +327,6 @@ func (r *planner) identities() ([]byte, error) {
 		text = append(append(text, '\n'), data...)
 	}
 	return text, nil
-}
-
-// readKeys reads the file of keys that the caller's environment names. It may be a
-// pipe, as a shell makes one.
-func readKeys(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' cannot be read", "check that it exists and that you may read it").Because(err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, document.MaxSize+1))
-	switch {
-	case err != nil:
-		return nil, keyturn.E(keyturn.Invalid, keyturn.Clean(path)+" cannot be read", "check what it leads to").Because(err)
-	case len(data) > document.MaxSize:
-		return nil, keyturn.E(keyturn.Invalid, keyturn.Clean(path)+" is larger than 4 MiB", "a value may have 1 MiB, what holds several values 4 MiB")
-	}
-	return data, nil
 }
 
 // imported plans the fields of another tool's file. The file stays as it is.

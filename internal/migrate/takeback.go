@@ -95,7 +95,7 @@ func (m *Migrator) Extract(ctx context.Context, named, folder string) (*Outcome,
 		return nil, err
 	}
 	defer unlock()
-	to := session.Abs(m.Dir, folder)
+	to := session.Whole(m.Dir, folder)
 	targets, err := m.targets(x, folder, to)
 	if err != nil {
 		return nil, err
@@ -134,6 +134,9 @@ func (m *Migrator) targets(x keyturn.Migration, named, to string) ([]string, err
 			name = strconv.Itoa(i) + "-" + name
 		}
 		path := filepath.Join(to, name)
+		if err := m.Session.MayWrite(path); err != nil {
+			return nil, err
+		}
 		if _, err := os.Lstat(path); err == nil && !f.New {
 			return nil, keyturn.E(keyturn.Conflict, "'"+keyturn.Clean(path)+"' is there already", "say another folder, or remove it")
 		}

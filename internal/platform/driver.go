@@ -29,6 +29,10 @@ type Driver struct {
 	// environment names one and the caller may not have it. Nil for never.
 	Ambient func(env Env) (bool, error)
 
+	// Files lists the settings that name a file, or a folder of files; a relative path is
+	// seen from the folder of the configuration.
+	Files []string
+
 	// Variable names the server of the ambient mount: "VAULT_ADDR". "" for none.
 	Variable string
 

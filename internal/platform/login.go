@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"io/fs"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/durable"
 )
 
 // Authenticator logs in and out.
@@ -261,21 +260,14 @@ const maxTokenFile = 64 << 10
 // ReadTokenFile reads a token from a file; an empty Value where there is no such file. It
 // does not open anything but a regular file: reading a pipe could wait for ever.
 func ReadTokenFile(path string) (keyturn.Value, error) {
-	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
-		return keyturn.Value{}, noToken(path)
-	}
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	data, _, err := durable.ReadRegular(path, maxTokenFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return keyturn.Value{}, nil
-	}
-	if err != nil {
-		return keyturn.Value{}, keyturn.E(keyturn.Unavailable, "the file '"+keyturn.Clean(path)+"' cannot be read", "it must be readable by whoever runs keyturn").Because(err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxTokenFile+1))
-	if err != nil || len(data) > maxTokenFile {
+	case errors.Is(err, durable.ErrIrregular), errors.Is(err, durable.ErrLarge):
 		return keyturn.Value{}, noToken(path).Because(err)
+	case err != nil:
+		return keyturn.Value{}, keyturn.E(keyturn.Unavailable, "the file '"+keyturn.Clean(path)+"' cannot be read", "it must be readable by whoever runs keyturn").Because(err)
 	}
 	return keyturn.NewValue(bytes.TrimSpace(data)), nil
 }

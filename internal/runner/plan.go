@@ -216,7 +216,7 @@ func (p *planner) file(b Binding, have []keyturn.Binding) (keyturn.Binding, bool
 		p.fail(keyturn.E(keyturn.Invalid, "--file takes PATH=REF", "for instance --file 'tls.key=local/myapp#tls.key'"))
 		return keyturn.Binding{}, false
 	}
-	path := session.Abs(p.Dir, b.Name)
+	path := session.Whole(p.Dir, b.Name)
 	ref, err := keyturn.ParseRef(b.Ref)
 	switch {
 	case err != nil:
@@ -322,7 +322,7 @@ func (p *planner) optional(op *keyturn.RunCommand, names []string) {
 			}
 		}
 		mark(op.Env, name)
-		mark(op.Files, session.Abs(p.Dir, name))
+		mark(op.Files, session.Whole(p.Dir, name))
 		if !found {
 			p.fail(keyturn.E(keyturn.Invalid, "--optional names '"+keyturn.Clean(name)+"', which no reference is for", "name a variable or a file that is given by a reference"))
 		}

@@ -2,6 +2,8 @@ package runner
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"os"
 
@@ -20,54 +22,58 @@ type Template struct {
 	text   *document.Template
 	values map[keyturn.Ref]keyturn.Value
 	facts  session.Facts
-	out    string // absolute
+	dir    string // that names of files are seen from
 }
 
 // ParseTemplate reads a template. name is the file as the caller names it, seen from the
-// folder dir; "-" for standard input. With trust set what a file asks for is trusted first:
-// the caller has agreed.
+// folder dir; "-" for standard input. data is its text, of which the operation has the
+// digest: an approval is for this text. With trust set what a file asks for is trusted
+// first: the caller has agreed.
 func ParseTemplate(dir, name string, data []byte, trust bool) (*Template, error) {
 	text, err := document.ParseTemplate(name, data)
 	if err != nil {
 		return nil, err
 	}
-	t := &Template{text: text, trust: trust, Op: keyturn.RenderTemplate{Template: name, Secrets: text.Refs()}}
-	if path := session.Abs(dir, name); name != "-" && session.IsFile(path) {
-		t.Op.Found = session.Found(path)
+	sum := sha256.Sum256(data)
+	t := &Template{text: text, dir: dir, trust: trust, Op: keyturn.RenderTemplate{Template: name, Secrets: text.Refs(), Digest: hex.EncodeToString(sum[:])}}
+	if name != keyturn.StandardInput {
+		t.Op.Template = session.Whole(dir, name)
+		if session.IsFile(t.Op.Template) {
+			t.Op.Found = t.Op.Template
+		}
 	}
 	return t, nil
 }
 
-// SendTo has the filled text go to the file out, as the caller names it, seen from the
-// folder dir. It refuses a file that must not or cannot be written, before any value
-// is read.
-func (t *Template) SendTo(facts session.Facts, dir, out string) error {
-	t.Op.Out, t.facts, t.out = out, facts, session.Abs(dir, out)
-	info, err := os.Stat(t.out)
+// SendTo has the filled text go to the file out, as the caller names it. It refuses a file
+// that must not or cannot be written, before any value is read.
+func (t *Template) SendTo(facts session.Facts, out string) error {
+	t.Op.Out, t.facts = session.Whole(t.dir, out), facts
+	info, err := os.Stat(t.Op.Out)
 	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
 		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(out)+"' is a pipe or a device, and no file", "leave out --out to write to standard output")
 	}
-	if err := facts.CanReplace(t.out); err != nil {
+	if err := facts.CanReplace(t.Op.Out); err != nil {
 		return err
 	}
-	if info == nil || t.Op.Template == "-" {
+	if info == nil || t.Op.Template == keyturn.StandardInput {
 		return nil
 	}
-	if from, err := os.Stat(session.Abs(dir, t.Op.Template)); err == nil && os.SameFile(info, from) {
+	if from, err := os.Stat(t.Op.Template); err == nil && os.SameFile(info, from) {
 		return keyturn.E(keyturn.Invalid, "the template itself would be overwritten", "say another --out FILE")
 	}
 	return nil
 }
 
 // Out returns the absolute path of the file that the filled text goes to.
-func (t *Template) Out() string { return t.out }
+func (t *Template) Out() string { return t.Op.Out }
 
 // Fetch asks for the values. Call it only where Op asks for a secret.
 func (t *Template) Fetch(ctx context.Context, s *session.Session) error {
 	f := t.Op.Asks()
 	trust := session.Trust{TrustProject: keyturn.TrustProject{Path: f.Path, Pinned: f.Asks}}
 	if t.trust && t.Op.Found != "" {
-		if _, err := s.Pin(ctx, trust); err != nil {
+		if _, err := s.TrustFile(ctx, trust); err != nil {
 			return err
 		}
 	}
@@ -96,7 +102,7 @@ func (t *Template) WriteFile() (replaced bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return t.facts.Replace(t.out, text.Reveal())
+	return t.facts.Replace(t.Op.Out, text.Reveal())
 }
 
 func (t *Template) fill() (keyturn.Value, error) {

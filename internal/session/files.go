@@ -1,12 +1,14 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/durable"
@@ -20,32 +22,66 @@ func Abs(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
-// MayWrite refuses a file in keyturn's own folder, where the store and its keys are,
-// with Invalid. A door asks it of each file that its caller names, before anything is
-// done. path is absolute.
+// Whole is Abs with the links followed that lead to the file's folder: the path by which
+// an operation names a file, so that it is about the same file whatever becomes of the
+// links. What the file itself leads to stays as it is.
+func Whole(dir, path string) string {
+	at := path
+	if !filepath.IsAbs(at) {
+		at = dir + string(filepath.Separator) + at
+	}
+	if clean := filepath.Clean(at); strings.HasPrefix(clean, "/dev/fd/") || strings.HasPrefix(clean, "/proc/self/fd/") {
+		return clean // a descriptor: what leads there names the process, which is another one each time
+	}
+	folder, name := filepath.Split(at) // not cleaned: ".." behind a link is elsewhere
+	if real, err := filepath.EvalSymlinks(folder); err == nil && name != "" && name != "." && name != ".." {
+		return filepath.Join(real, name)
+	}
+	return Abs(dir, path)
+}
+
+// MayWrite refuses, with Invalid, a file in keyturn's own folder, where the store and its
+// keys are, and one of the operator's, whatever links and other names lead there.
+// A door asks it of each file that its caller names, before anything is done. path is
+// absolute.
 func (f Facts) MayWrite(path string) error {
 	if durable.Within(path, f.Home) {
 		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' is in keyturn's own folder, with the store", "name a file elsewhere")
+	}
+	for _, file := range f.Operators {
+		if durable.Onto(path, file) {
+			return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' is a file of the operator's: the configuration, or what it names", "name a file elsewhere")
+		}
 	}
 	return nil
 }
 
 // Replace writes data to the file that the caller named, for its owner only. A file is
-// replaced as a whole or not at all, and durably; what is no file (a pipe, a terminal)
-// is written to as it is. Replace reports whether there was a file before. It refuses
-// keyturn's own folder, folders and symbolic links. No error holds data. path is
-// absolute.
+// replaced as a whole or not at all, and durably; a terminal and a descriptor of this
+// process (/dev/fd/N) are written to as they are. Replace reports whether there was a file
+// before. It refuses what MayWrite does, named pipes, folders and symbolic links. No error
+// holds data. path is absolute.
 func (f Facts) Replace(path string, data []byte) (replaced bool, err error) {
+	return f.ReplaceAs(path, data, 0o600)
+}
+
+// ReplaceAs is Replace with another mode than for its owner only.
+func (f Facts) ReplaceAs(path string, data []byte, mode fs.FileMode) (replaced bool, err error) {
 	there, isFile, err := f.replaceable(path)
 	if err != nil {
 		return false, err
 	}
 	if there && !isFile {
-		return false, writeThrough(path, data)
+		if err := durable.WriteThrough(path, data); err != nil {
+			return false, cannotWrite(path, err)
+		}
+		return false, nil
 	}
 	err = durable.Replace(path, func(f *os.File) error {
-		_, err := f.Write(data)
-		return err
+		if _, err := f.Write(data); err != nil || mode == 0o600 {
+			return err
+		}
+		return f.Chmod(mode)
 	})
 	if err != nil {
 		return false, cannotWrite(path, err)
@@ -79,6 +115,9 @@ func (f Facts) replaceable(path string) (there, isFile bool, err error) {
 		case info.IsDir():
 			return false, false, keyturn.E(keyturn.Invalid, shown+" is a folder", "name a file in it")
 		case !info.Mode().IsRegular():
+			if err := durable.CanWriteThrough(path); err != nil {
+				return false, false, cannotWrite(path, err)
+			}
 			return true, false, nil
 		}
 		there = true
@@ -89,24 +128,15 @@ func (f Facts) replaceable(path string) (there, isFile bool, err error) {
 	return there, true, nil
 }
 
-func writeThrough(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err == nil {
-		_, err = f.Write(data)
-		if closeErr := f.Close(); err == nil {
-			err = closeErr
-		}
-	}
-	if err != nil {
-		return cannotWrite(path, err)
-	}
-	return nil
-}
-
 func cannotWrite(path string, err error) error {
 	shown := "'" + keyturn.Clean(path) + "'"
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return keyturn.E(keyturn.Invalid, "there is no folder for "+shown, "make it first").Because(err)
+	case errors.Is(err, durable.ErrNamedPipe):
+		return keyturn.E(keyturn.Invalid, shown+" is a named pipe, which may have nobody who reads", "name a file, or a pipe of the shell's: >(COMMAND)").Because(err)
+	case errors.Is(err, durable.ErrIrregular):
+		return keyturn.E(keyturn.Invalid, shown+" is a device or a socket, and no file", "name a file").Because(err)
 	}
 	return keyturn.E(keyturn.Unavailable, shown+" cannot be written", "check that you may write there, and that there is space").Because(err)
 }
@@ -114,25 +144,37 @@ func cannotWrite(path string, err error) error {
 // MaxInput is how many bytes of a file, a pipe or a line are read.
 const MaxInput = 4 << 20
 
-// ReadFile reads a file that a caller names. It returns Invalid where the file cannot be
-// read or is too large.
-func ReadFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' cannot be read", "check that it exists and that you may read it").Because(err)
-	}
-	defer f.Close()
-	return ReadInput(f, path)
+// ReadFile reads what a caller names, seen from the folder dir: a file, or a pipe, of which
+// it waits for the end until ctx ends. A named pipe that nobody opens to write is refused
+// after two seconds. It returns Invalid where it cannot be read or is too large.
+func ReadFile(ctx context.Context, dir, name string) ([]byte, error) {
+	b, err := durable.ReadInput(ctx, Whole(dir, name), MaxInput)
+	return b, Unread(ctx, "'"+keyturn.Clean(name)+"'", err)
 }
 
 // ReadInput is ReadFile of what is open already; what is its name in errors.
-func ReadInput(r io.Reader, what string) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, MaxInput+1))
-	if err != nil {
-		return nil, keyturn.E(keyturn.Invalid, keyturn.Clean(what)+" cannot be read", "check what it leads to").Because(err)
+func ReadInput(ctx context.Context, r io.Reader, what string) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(durable.Until(ctx, r), MaxInput+1))
+	if err == nil && len(b) > MaxInput {
+		err = durable.ErrLarge
 	}
-	if len(b) > MaxInput {
-		return nil, keyturn.E(keyturn.Invalid, fmt.Sprintf("%s is larger than %d MiB", keyturn.Clean(what), MaxInput>>20), "a value may have 1 MiB, what holds several values 4 MiB")
+	return b, Unread(ctx, keyturn.Clean(what), err)
+}
+
+// Unread is the error of an input that could not be read, from the one of durable; nil for
+// none, and that of a context that ended as it is. shown is the input's name.
+func Unread(ctx context.Context, shown string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, durable.ErrLarge):
+		return keyturn.E(keyturn.Invalid, fmt.Sprintf("%s is larger than %d MiB", shown, MaxInput>>20), "a value may have 1 MiB, what holds several values 4 MiB").Because(err)
+	case errors.Is(err, durable.ErrNoWriter):
+		return keyturn.E(keyturn.Invalid, shown+" is a named pipe that nobody writes to", "begin the writer first, or use a pipe of the shell's: <(COMMAND)").Because(err)
+	case errors.Is(err, durable.ErrIrregular):
+		return keyturn.E(keyturn.Invalid, shown+" is a folder, a socket or a disk, and no file", "name a file").Because(err)
 	}
-	return b, nil
+	return keyturn.E(keyturn.Invalid, shown+" cannot be read", "check that it exists and that you may read it").Because(err)
 }

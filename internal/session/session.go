@@ -126,12 +126,16 @@ type Session struct {
 // operator's file that is, only the store knows. Without it Operator and Rules are of the
 // file that the caller's own environment names.
 type Facts struct {
-	Actor    keyturn.Actor    // who is calling
-	Home     string           // keyturn's own folder
-	Operator *config.Operator // that judges; nil where there is no such file
-	Project  *config.Project  // nil where there is no such file
-	Rules    *rules.Set
-	Mounts   []string // names, sorted
+	Actor keyturn.Actor // who is calling
+	Home  string        // keyturn's own folder
+	// Operators are the operator's files, which no command writes onto but those that are
+	// for it: the configuration in force, the places where one would be read, and the files
+	// that it names. Absolute; they need not exist.
+	Operators []string
+	Operator  *config.Operator // that judges; nil where there is no such file
+	Project   *config.Project  // nil where there is no such file
+	Rules     *rules.Set
+	Mounts    []string // names, sorted
 	// TrustedEnv is "NAME=value" of HOME, PATH, USER, LOGNAME and SHELL as the person had
 	// them who made the store or last said 'keyturn config trust'; PATH less relative and
 	// world-writable folders. Nil where no person has used the store yet, and without it.

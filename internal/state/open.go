@@ -263,17 +263,22 @@ func peek(ctx context.Context, dir string, o Options) (*DB, meta, error) {
 // them anyway.
 func lookAt(ctx context.Context, path string) error {
 	shown := "'" + keyturn.Clean(path) + "'"
-	f, err := os.Open(path)
+	f, fi, err := durable.OpenRegular(path, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return keyturn.E(keyturn.NotFound, "there is no store at "+shown, "'keyturn init' makes one").Because(err)
+	}
+	if errors.Is(err, durable.ErrIrregular) {
+		return irregular(shown, err)
 	}
 	if err != nil {
 		return sqlite.Fail(ctx, path, err)
 	}
 	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return sqlite.Fail(ctx, path, err)
+	// SQLite opens these by itself, and would wait for a pipe.
+	for _, end := range []string{"-wal", "-shm", "-journal"} {
+		if beside, err := os.Stat(path + end); err == nil && !beside.Mode().IsRegular() {
+			return irregular("'"+keyturn.Clean(path+end)+"'", durable.ErrIrregular)
+		}
 	}
 	header := make([]byte, 100)
 	if _, err := io.ReadFull(f, header); err != nil || string(header[:16]) != "SQLite format 3\x00" ||
@@ -288,6 +293,10 @@ func lookAt(ctx context.Context, path string) error {
 		_ = os.Chmod(path, 0o600)
 	}
 	return nil
+}
+
+func irregular(shown string, err error) error {
+	return keyturn.E(keyturn.Corrupt, shown+" is no regular file", "keyturn puts no pipe, link to a device or folder there: move it away, or restore the store from a backup").Because(err)
 }
 
 // meta is the table meta, and the format.

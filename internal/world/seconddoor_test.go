@@ -139,7 +139,7 @@ type runArguments struct {
 }
 
 func run(ctx context.Context, c *call, a runArguments) (answer.Document, error) {
-	r := &runner.Runner{Facts: c.s.Facts, Desk: c.desk, Environ: c.Environ, Dir: c.Dir, Read: session.ReadFile}
+	r := &runner.Runner{Facts: c.s.Facts, Desk: c.desk, Environ: c.Environ, Dir: c.Dir, Read: func(name string) ([]byte, error) { return session.ReadFile(context.Background(), c.Dir, name) }}
 	p, err := r.Plan(runner.Options{Command: a.Command, Env: a.Env})
 	if err == nil {
 		err = p.Fetch(ctx, c.s)

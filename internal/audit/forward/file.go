@@ -9,6 +9,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/audit/verify"
+	"github.com/keyturn/keyturn/internal/durable"
 )
 
 // file appends lines to a file, which may be moved away at any time: then a new one
@@ -32,20 +33,15 @@ func (s *file) at() (keyturn.LogEntry, bool, error) {
 		}
 		s.reset()
 	}
-	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	f, fi, err := durable.OpenRegular(s.path, os.O_RDWR|os.O_CREATE|os.O_APPEND)
+	if errors.Is(err, durable.ErrIrregular) {
+		return keyturn.LogEntry{}, false, notOurs(s.path)
+	}
 	if err != nil {
 		return keyturn.LogEntry{}, false, err
 	}
-	s.f = f
-	fi, err := f.Stat()
-	if err == nil && !fi.Mode().IsRegular() {
-		err = notOurs(s.path)
-	}
-	if err == nil {
-		s.size = fi.Size()
-		err = s.find()
-	}
-	if err != nil {
+	s.f, s.size = f, fi.Size()
+	if err := s.find(); err != nil {
 		s.reset()
 		return keyturn.LogEntry{}, false, err
 	}

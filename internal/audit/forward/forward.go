@@ -19,6 +19,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/audit/verify"
+	"github.com/keyturn/keyturn/internal/durable"
 	"github.com/keyturn/keyturn/internal/filelock"
 )
 
@@ -313,7 +314,8 @@ func (s *Set) openMark(t Target) (*os.File, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256([]byte(t.String()))
-	return os.OpenFile(filepath.Join(s.folder, hex.EncodeToString(sum[:8])), os.O_RDWR|os.O_CREATE, 0o600)
+	f, _, err := durable.OpenRegular(filepath.Join(s.folder, hex.EncodeToString(sum[:8])), os.O_RDWR|os.O_CREATE)
+	return f, err
 }
 
 // hold waits for the lock, for a while. Where the system has none a row may be sent

@@ -56,9 +56,9 @@ func Open(named, abs string) (Source, error) {
 	switch {
 	case info != nil && info.IsDir():
 		return s, keyturn.E(keyturn.Invalid, shown+" is a folder", "name the files in it")
-	case errors.Is(err, errIrregular):
+	case errors.Is(err, durable.ErrIrregular):
 		return s, keyturn.E(keyturn.Invalid, shown+" is a pipe or a device, and no file", "name a file")
-	case errors.Is(err, errLarge):
+	case errors.Is(err, durable.ErrLarge):
 		return s, keyturn.E(keyturn.Invalid, shown+" is too large", "a file may have 4 MiB")
 	case err != nil:
 		return s, unreadable(shown, err)
@@ -67,33 +67,22 @@ func Open(named, abs string) (Source, error) {
 	return s, nil
 }
 
-var (
-	errIrregular = errors.New("not a regular file")
-	errLarge     = errors.New("too large")
-)
-
 // ReadRegular reads a regular file of at most document.MaxSize bytes. It returns
-// errIrregular for a link, a folder, a pipe or a device, which it does not open.
+// durable.ErrIrregular for a link, a folder, a pipe or a device, which it does not open.
 func ReadRegular(path string) (data []byte, info fs.FileInfo, err error) {
 	if info, err = os.Lstat(path); err != nil {
 		return nil, nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, info, errIrregular // what a device does when it is opened is its own
+		return nil, info, durable.ErrIrregular
 	}
-	f, err := openAtOnce(path)
+	f, info, err := durable.OpenRegular(path, os.O_RDONLY|notFollowed)
 	if err != nil {
-		return nil, nil, err
+		return nil, info, err
 	}
 	defer f.Close()
-	if info, err = f.Stat(); err != nil {
-		return nil, nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, info, errIrregular
-	}
 	if data, err = io.ReadAll(io.LimitReader(f, document.MaxSize+1)); err == nil && len(data) > document.MaxSize {
-		return nil, info, errLarge
+		return nil, info, durable.ErrLarge
 	}
 	return data, info, err
 }
@@ -236,7 +225,7 @@ func (ch Change) look() (done bool, info fs.FileInfo, err error) {
 	now, info, err := ReadRegular(ch.Path)
 	there := err == nil
 	switch {
-	case errors.Is(err, errIrregular), errors.Is(err, errLarge):
+	case errors.Is(err, durable.ErrIrregular), errors.Is(err, durable.ErrLarge):
 		return false, nil, changed(ch.Path)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return false, nil, cannotWrite(ch.Path, err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/durable"
 )
 
 // links returns the number of names that a file has.
@@ -49,11 +50,8 @@ func mayOwn(user int, groups []int, owner, group int) bool {
 	return user == 0 || user == owner && slices.Contains(groups, group)
 }
 
-// openAtOnce opens the file at path for reading. It refuses a link, and does not wait
-// for the other end of a pipe.
-func openAtOnce(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-}
+// notFollowed has an opening refuse a link.
+const notFollowed = syscall.O_NOFOLLOW
 
 // setMode sets the mode of the file at path, durably, if it is still the file that info
 // describes.
@@ -61,15 +59,11 @@ func setMode(path string, info fs.FileInfo, mode fs.FileMode) error {
 	if info.Mode().Perm() == mode {
 		return nil
 	}
-	f, err := openAtOnce(path)
+	f, now, err := durable.OpenRegular(path, os.O_RDONLY|notFollowed)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	now, err := f.Stat()
-	if err != nil {
-		return err
-	}
 	if !os.SameFile(now, info) {
 		return nil // another file by now: the caller finds out when it looks at the text
 	}

@@ -24,7 +24,7 @@ const (
 // Driver opens mounts of Vault and OpenBao: those of the configuration, and for people
 // the one that VAULT_ADDR names.
 var Driver = platform.Driver{
-	Name: Spec.Platform, Check: check, Open: openMount, Ambient: ambient, Variable: addressVariable,
+	Name: Spec.Platform, Check: check, Open: openMount, Ambient: ambient, Files: api.Files, Variable: addressVariable,
 	Server: serverOf, Assign: assign, Actions: admin.List,
 }
 

@@ -13,7 +13,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -21,10 +20,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/durable"
 )
 
 // TLS says how the server proves who it is, and how we prove it to the server. Members
@@ -191,19 +190,9 @@ func (t TLS) authorities() (*x509.CertPool, error) {
 // system are some 250 KiB.
 const maxPEM = 4 << 20
 
-// readPEM reads a regular file. It refuses anything else: reading a pipe or a device
-// could wait for ever.
+// readPEM reads a regular file, and refuses anything else.
 func readPEM(what, path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe's opening would wait, too
-	if err != nil {
-		return nil, unreadable(what, path, err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() || info.Size() > maxPEM {
-		return nil, unreadable(what, path, err)
-	}
-	raw, err := io.ReadAll(io.LimitReader(f, maxPEM))
+	raw, _, err := durable.ReadRegular(path, maxPEM)
 	if err != nil {
 		return nil, unreadable(what, path, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/durable"
 	"github.com/keyturn/keyturn/internal/filelock"
 )
 
@@ -88,7 +89,7 @@ func (h *Holders) Holds(name string) bool {
 	if name != filepath.Base(name) || strings.HasPrefix(name, ".") {
 		return false // no name of ours
 	}
-	f, err := os.OpenFile(filepath.Join(h.dir, name), os.O_RDWR, 0)
+	f, _, err := durable.OpenRegular(filepath.Join(h.dir, name), os.O_RDWR)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false
 	}

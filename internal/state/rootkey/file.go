@@ -1,6 +1,7 @@
 package rootkey
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -104,7 +105,10 @@ func loadFile(dir, name string) ([]byte, error) {
 
 // readKey reads a key file that only its owner may use.
 func readKey(path string) ([]byte, error) {
-	b, err := private(path, "the root key", maxFile)
+	b, err := private(path, "the root key", maxFile, func() (input, error) {
+		f, _, err := durable.OpenRegular(path, os.O_RDONLY)
+		return f, err
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, keyturn.E(keyturn.Sealed, "the root key is missing: there is no '"+keyturn.Clean(path)+"'",
 			"without it nothing in the store can be read: put your copy of it back, or restore a backup:\n"+
@@ -113,23 +117,33 @@ func readKey(path string) ([]byte, error) {
 	return b, err
 }
 
-// private reads a small file of ours that nobody else may use.
-func private(path, what string, limit int64) ([]byte, error) {
+// input is what private reads.
+type input interface {
+	io.ReadCloser
+	Stat() (fs.FileInfo, error)
+}
+
+// private reads a small file of ours that nobody else may use, as open opens it.
+func private(path, what string, limit int64, open func() (input, error)) ([]byte, error) {
 	shown := what + " '" + keyturn.Clean(path) + "'"
-	f, err := os.Open(path)
+	f, err := open()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, keyturn.E(keyturn.Invalid, "there is no "+shown, "").Because(err)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, durable.ErrIrregular):
+		return nil, keyturn.E(keyturn.Invalid, shown+" is not a file", "it must be a file of yours").Because(err)
+	case errors.Is(err, durable.ErrNoWriter):
+		return nil, keyturn.E(keyturn.Invalid, shown+" is a named pipe that nobody writes to", "name a file of yours, or a pipe of the shell's: <(COMMAND)").Because(err)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return nil, err
+	case err != nil:
 		return nil, keyturn.E(keyturn.Unavailable, shown+" cannot be read", "it must belong to you").Because(err)
 	}
 	defer f.Close()
 	fi, err := f.Stat()
 	if err != nil {
 		return nil, keyturn.E(keyturn.Unavailable, shown+" cannot be read", "").Because(err)
-	}
-	if m := fi.Mode(); !m.IsRegular() && m.Type() != fs.ModeNamedPipe {
-		return nil, keyturn.E(keyturn.Invalid, shown+" is not a file", "it must be a file of yours")
 	}
 	if runtime.GOOS != "windows" && fi.Mode().Perm()&0o077 != 0 {
 		return nil, keyturn.E(keyturn.Invalid, "others can use "+shown, "chmod 600 "+keyturn.Quote(path))
@@ -138,6 +152,9 @@ func private(path, what string, limit int64) ([]byte, error) {
 		return nil, keyturn.E(keyturn.Invalid, shown+" belongs to another user", "chown it to yourself, if you trust where it comes from")
 	}
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, keyturn.E(keyturn.Unavailable, shown+" cannot be read", "").Because(err)
 	}

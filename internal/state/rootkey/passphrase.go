@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/argon2"
 
 	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/durable"
 )
 
 // MinPassphrase is the fewest characters that a passphrase may have.
@@ -184,10 +185,11 @@ func Locked(message string) error {
 	return keyturn.E(keyturn.Sealed, message, "at a terminal: keyturn store unlock   (asks once, for 8 hours)\nelsewhere: set KEYTURN_PASSPHRASE_FILE to a file that holds the passphrase and that only you can read")
 }
 
-// ReadPassphrase reads a passphrase from a file that only its owner may use; one
-// newline at its end is not part of it. Invalid where the file is not like that.
-func ReadPassphrase(path string) (keyturn.Value, error) {
-	b, err := private(path, "the passphrase's file", maxWords)
+// ReadPassphrase reads a passphrase from a file that only its owner may use, or from a
+// pipe, of which it waits for the end until ctx ends; one newline at its end is not part of
+// it. Invalid where the file is not like that.
+func ReadPassphrase(ctx context.Context, path string) (keyturn.Value, error) {
+	b, err := private(path, "the passphrase's file", maxWords, func() (input, error) { return durable.OpenInput(ctx, path) })
 	if err != nil {
 		return keyturn.Value{}, err
 	}

@@ -223,23 +223,23 @@ func TestReadPassphrase(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if v, err := ReadPassphrase(path); err != nil || string(v.Reveal()) != want {
+		if v, err := ReadPassphrase(t.Context(), path); err != nil || string(v.Reveal()) != want {
 			t.Errorf("%q: %q, %v", text, v.Reveal(), err)
 		}
 	}
 	for _, text := range []string{"", "\n"} {
 		_ = os.WriteFile(path, []byte(text), 0o600)
-		_, err := ReadPassphrase(path)
+		_, err := ReadPassphrase(t.Context(), path)
 		wantCode(t, "empty", err, keyturn.Invalid)
 	}
-	_, err := ReadPassphrase(filepath.Dir(path))
+	_, err := ReadPassphrase(t.Context(), filepath.Dir(path))
 	wantCode(t, "a folder", err, keyturn.Invalid)
-	_, err = ReadPassphrase(path + "no")
+	_, err = ReadPassphrase(t.Context(), path+"no")
 	wantCode(t, "missing", err, keyturn.Invalid)
 	if runtime.GOOS != "windows" {
 		_ = os.WriteFile(path, []byte("words"), 0o600)
 		_ = os.Chmod(path, 0o644)
-		_, err = ReadPassphrase(path)
+		_, err = ReadPassphrase(t.Context(), path)
 		wantCode(t, "readable by others", err, keyturn.Invalid)
 	}
 }
