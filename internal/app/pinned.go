@@ -164,7 +164,7 @@ func (st *standing) bar(how session.How) func(keyturn.Op) error {
 		case st.moved != nil && !st.adopted.Load() && !(adopts && st.facts.Actor.Kind == keyturn.Person):
 			e := *st.moved
 			return &e
-		case st.config != nil:
+		case st.config != nil && !trusts: // that is for people only, whatever is barred
 			e := *st.config
 			return &e
 		case how.Trusting && !trusts, how.Adopting && !adopts:

@@ -170,6 +170,12 @@ func subject(op keyturn.Op) string {
 		return keyturn.Clean(op.ID)
 	case keyturn.TrustProject:
 		return keyturn.Clean(op.Path)
+	case keyturn.UseConfig:
+		if op.Path != "" {
+			return keyturn.Clean(op.Path)
+		}
+	case keyturn.AdoptStore:
+		return keyturn.Clean(op.Path)
 	case keyturn.PlatformAction:
 		return keyturn.Clean(op.Path())
 	case keyturn.Login:

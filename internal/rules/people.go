@@ -26,7 +26,9 @@ func OnlyPeople(actor keyturn.Actor, op keyturn.Op) error {
 	case keyturn.BackupStore, keyturn.RestoreStore:
 		what = "back up or restore the whole store"
 	case keyturn.UseConfig:
-		what = "choose the configuration " + keyturn.Clean(op.Path)
+		if what = "choose the configuration"; op.Path != "" {
+			what += " " + keyturn.Clean(op.Path)
+		}
 		hint = "a person looks at it, and says 'keyturn config trust'"
 	case keyturn.AdoptStore:
 		what = "say that a store may be where it is"
