@@ -51,7 +51,7 @@ func TestReadmeLength(t *testing.T) {
 
 // notHere are commands of the README that a test cannot run as printed.
 var notHere = map[string]string{
-	"go install github.com/keyturn/keyturn/cmd/keyturn@latest": "would fetch what was published last, not what is tested",
+	"CGO_ENABLED=0 go install github.com/keyturn/keyturn/cmd/keyturn@latest": "would fetch what was published last, not what is tested",
 }
 
 // instead replaces the beginning of a command by what is the same in a sandbox.

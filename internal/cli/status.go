@@ -89,6 +89,9 @@ func statusText(c *command, t *health.Status) error {
 	for _, n := range health.Standing(actor) {
 		lines = append(lines, "          "+n)
 	}
+	if t.Dynamic {
+		lines = append(lines, "          "+health.Preloadable)
+	}
 	files := health.RuleFiles(t.Facts)
 	if len(files) == 0 {
 		files = append(files, "no file; the defaults hold")

@@ -57,6 +57,7 @@ func Check(ctx context.Context, d Door) (*Report, error) {
 	r.files(in)
 	r.disk(in)
 	r.memory(in)
+	r.program(in)
 	if err == nil && in.Err == nil {
 		opened := false
 		err := d.Do(func(ctx context.Context, s *session.Session) error {
@@ -214,6 +215,20 @@ func (r *Report) memory(in session.Inspection) {
 	}
 	r.OK("core dumps", "off for keyturn; programs under 'keyturn run' keep their own setting")
 }
+
+// program says whether whoever starts keyturn can put code into it.
+func (r *Report) program(in session.Inspection) {
+	if in.Dynamic {
+		r.Warn("program", statically, "%s", Preloadable)
+	}
+}
+
+// Preloadable says that LD_PRELOAD puts code into this program, and statically what to do
+// about it.
+const (
+	Preloadable = "this keyturn is linked to the system's libraries: LD_PRELOAD, which an agent that starts it can set, puts code into it"
+	statically  = "CGO_ENABLED=0 go install github.com/keyturn/keyturn/cmd/keyturn@latest, or take a release"
+)
 
 // mounts asks each mount how it is, and returns the names of the mounts that answer.
 func (r *Report) mounts(ctx context.Context, s *session.Session) ([]string, error) {

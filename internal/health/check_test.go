@@ -84,6 +84,7 @@ func TestThresholds(t *testing.T) {
 		{"foreign", session.Inspection{Free: -1, Files: []session.FileFacts{{Path: "f", Foreign: true}}}, "warn files"},
 		{"open folder", session.Inspection{Free: -1, Files: []session.FileFacts{{Path: "d", Folder: true, Exposed: true}, {Path: "f", Exposed: true}}}, "warn files"},
 		{"closed folder", session.Inspection{Free: -1, Files: []session.FileFacts{{Path: "d", Folder: true}, {Path: "f", Exposed: true}}}, "ok files"},
+		{"linked", session.Inspection{Free: -1, Dynamic: true}, "warn program"},
 		{"dumps", session.Inspection{Free: -1, Dumps: keyturn.E(keyturn.Unsupported, "no switch", "")}, "warn core dumps"},
 	} {
 		d := &Report{}
@@ -92,6 +93,7 @@ func TestThresholds(t *testing.T) {
 		if x.in.WAL > 0 {
 			d.store(x.in)
 		}
+		d.program(x.in)
 		if x.in.Dumps != nil {
 			d.memory(x.in)
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/answer"
 	"github.com/keyturn/keyturn/internal/describe"
+	"github.com/keyturn/keyturn/internal/launch"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -21,6 +22,7 @@ type Status struct {
 	Store    session.StoreFacts
 	Keys     session.StoreState
 	Facts    session.Facts
+	Dynamic  bool   // LD_PRELOAD puts code into this program
 	Expiring string // a notice of secrets in local stores that expire; "" for none
 	Receipt  keyturn.Receipt
 }
@@ -42,7 +44,7 @@ func StatusOf(ctx context.Context, s *session.Session) (*Status, error) {
 			local = append(local, m.Mount)
 		}
 	}
-	return &Status{Mounts: res.Mounts, Store: s.Store, Keys: keys, Facts: s.Facts, Expiring: Expiring(ctx, s, local, expiryLimit), Receipt: res.Receipt}, nil
+	return &Status{Mounts: res.Mounts, Store: s.Store, Keys: keys, Facts: s.Facts, Dynamic: launch.Dynamic(), Expiring: Expiring(ctx, s, local, expiryLimit), Receipt: res.Receipt}, nil
 }
 
 // failed returns the errors of the mounts that do not work.
@@ -65,6 +67,9 @@ func (t *Status) Document(verbose bool) answer.Document {
 	doc := answer.Success("check-status", t.Receipt)
 	doc.Mounts, doc.Store, doc.Caller, doc.Notices = answer.MountsOf(t.Mounts, verbose), answer.StoreOf(t.Store), &t.Facts.Actor, Standing(t.Facts.Actor)
 	doc.Store.Unlocked, doc.Store.Unfinished, doc.Store.Copies = answer.Stamp(t.Keys.Unlocked), t.Keys.Unfinished, t.Keys.Copies
+	if t.Dynamic {
+		doc.Notices = append(doc.Notices, Preloadable)
+	}
 	if t.Expiring != "" {
 		doc.Notices = append(doc.Notices, t.Expiring)
 	}

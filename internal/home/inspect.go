@@ -18,7 +18,7 @@ import (
 func Inspect(ctx context.Context, home string, o state.Options) session.Inspection {
 	// Core dumps were switched off when the program started. To do it again tells
 	// whether that is possible here.
-	in := session.Inspection{Home: home, Free: -1, Dumps: launch.HardenSelf()}
+	in := session.Inspection{Home: home, Free: -1, Dumps: launch.HardenSelf(), Dynamic: launch.Dynamic()}
 	facts, err := state.Peek(ctx, home, o)
 	in.Err = cutShort(home, err)
 	if err == nil {

@@ -1,8 +1,11 @@
 package journal_test
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -190,6 +193,124 @@ func TestApprove(t *testing.T) {
 				is(t, fmt.Sprintf("step %d, %s", i+1, st.do), err, st.want)
 			}
 		})
+	}
+}
+
+type inMemory = journaltest.Items
+
+// together lets nobody go on from the first listing of rows before so many have made it.
+type together struct {
+	*inMemory
+	wait sync.WaitGroup
+}
+
+func (s *together) Items(ctx context.Context, kind string) iter.Seq2[keyturn.Item, error] {
+	all := slices.Collect(func(yield func(keyturn.Item) bool) {
+		for it := range s.inMemory.Items(ctx, kind) {
+			if !yield(it) {
+				return
+			}
+		}
+	})
+	s.wait.Done()
+	s.wait.Wait()
+	return func(yield func(keyturn.Item, error) bool) {
+		for _, it := range all {
+			if !yield(it, nil) {
+				return
+			}
+		}
+	}
+}
+
+// TestAskAtOnce: of many processes that ask for the same at the same moment all get one
+// request; a used or expired one does not count, and is not met again.
+func TestAskAtOnce(t *testing.T) {
+	items := journaltest.New(start)
+	one := rules.Needs{Approvals: 1}
+	seen := map[string]bool{}
+	for round := range 4 {
+		const n = 16
+		s := &together{inMemory: items}
+		s.wait.Add(n)
+		ids := make([]string, n)
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() { ids[i] = ask(t, journal.New(s, items.Now).Approvals, coder, get, one).ID })
+		}
+		wg.Wait()
+		if len(slices.Compact(slices.Clone(ids))) != 1 || seen[ids[0]] {
+			t.Fatalf("round %d: the requests are %v; there were %v", round, ids, seen)
+		}
+		seen[ids[0]] = true
+		b := journal.New(items, items.Now).Approvals
+		if round%2 == 1 {
+			items.Add(journal.Window)
+			continue
+		}
+		if _, err := b.Approve(t.Context(), ids[0], yes(bob), at1); err != nil {
+			t.Fatal(err)
+		}
+		_, hash := hashOf(t, get)
+		if _, err := b.Use(t.Context(), ids[0], hash, at1); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestAllAgentsAreBounded: an agent that takes another name each time gets no further than
+// all agents together; people, and who has a request already, are not held up.
+func TestAllAgentsAreBounded(t *testing.T) {
+	s := journaltest.New(start)
+	b := journal.New(s, s.Now).Approvals
+	form, hash := hashOf(t, get)
+	for i := range journal.MaxAllOpen {
+		r := journal.Request{ID: fmt.Sprintf("old%05d", i), Actor: keyturn.Actor{Kind: keyturn.Agent, Name: fmt.Sprint("a", i)}, Op: form, Hash: hash.String(),
+			Created: start, Expires: start.Add(journal.Window)}
+		body, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Rows["request"] == nil {
+			s.Rows["request"] = map[string]keyturn.Item{}
+		}
+		s.Rows["request"][r.ID] = keyturn.Item{ID: r.ID, Body: body}
+	}
+	for _, actor := range []keyturn.Actor{coder, {Kind: keyturn.ServiceKind, Name: "ci"}} {
+		_, err := b.Ask(t.Context(), actor, form, hash, "", rules.Needs{}, false)
+		is(t, "one more of "+actor.Principal(), err, keyturn.Denied)
+	}
+	_, err := b.Ask(t.Context(), anna, form, hash, "", rules.Needs{}, false)
+	is(t, "a person", err, "")
+	r, err := b.Ask(t.Context(), keyturn.Actor{Kind: keyturn.Agent, Name: "a7"}, form, hash, "", rules.Needs{}, false)
+	if err != nil || r.ID != "old00007" {
+		t.Errorf("who has asked before gets %s, %v", r.ID, err)
+	}
+}
+
+// TestAskedAtOnceIsBounded: callers who ask at the same moment get no more requests than
+// one after the other.
+func TestAskedAtOnceIsBounded(t *testing.T) {
+	items := journaltest.New(start)
+	b := journal.New(items, items.Now).Approvals
+	form, hash := hashOf(t, get)
+	for i := range journal.MaxOpen - 2 {
+		hash[0] = byte(i)
+		_, err := b.Ask(t.Context(), coder, form, hash, "", rules.Needs{}, false)
+		is(t, "ask", err, "")
+	}
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			h := hash
+			h[1] = byte(1 + i)
+			_, _ = b.Ask(t.Context(), coder, form, h, "", rules.Needs{}, false)
+		})
+	}
+	wg.Wait()
+	open, err := b.Open(t.Context())
+	if err != nil || len(open) > journal.MaxOpen || len(open) < journal.MaxOpen-2 {
+		t.Errorf("%d open, %v", len(open), err)
 	}
 }
 

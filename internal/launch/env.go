@@ -92,14 +92,3 @@ func lookup(env []string, name string) (string, bool) {
 	}
 	return "", false
 }
-
-// largest returns the name of the largest injected variable.
-func largest(env []EnvVar) (name string) {
-	size := 0
-	for _, v := range env {
-		if n := v.Value.Len(); n > size {
-			name, size = v.Name, n
-		}
-	}
-	return name
-}

@@ -204,7 +204,7 @@ func Run(ctx context.Context, c Command) (Status, error) {
 		Stdin: w.child[0], Stdout: w.child[1], Stderr: w.child[2], ExtraFiles: w.extra,
 	}}
 	if err := p.start(); err != nil {
-		code, err := startError(err, c.Args[0], c.Env)
+		code, err := startError(err, c.Args[0])
 		return Status{Code: code}, err
 	}
 	stopped := p.supervise(ctx, sigs.c, or(c.Grace, 5*time.Second))
@@ -241,7 +241,7 @@ func ended(ctx context.Context) error {
 }
 
 // startError says why the system would not start a command that is there.
-func startError(err error, name string, env []EnvVar) (int, error) {
+func startError(err error, name string) (int, error) {
 	switch {
 	case errors.Is(err, syscall.ENOENT): // the interpreter of a script
 		return exitNotFound, keyturn.E(keyturn.NotFound, "command not found: "+name,
@@ -250,11 +250,8 @@ func startError(err error, name string, env []EnvVar) (int, error) {
 		return exitNotExecutable, keyturn.E(keyturn.Invalid, "not a program: "+name,
 			"a script needs a first line like #!/bin/sh, or run it with sh").Because(err)
 	case errors.Is(err, syscall.E2BIG):
-		hint := "give large secrets as files: --file PATH=REF"
-		if v := largest(env); v != "" {
-			hint += "; the largest variable is " + v
-		}
-		return exitNotExecutable, keyturn.E(keyturn.Invalid, "arguments and environment are too large for this system", hint).Because(err)
+		return exitNotExecutable, keyturn.E(keyturn.Invalid, "arguments and environment are too large for this system",
+			"give large secrets as files: --file PATH=REF").Because(err)
 	}
 	return exitNotExecutable, keyturn.E(keyturn.Invalid, "cannot execute "+name, "").Because(err)
 }

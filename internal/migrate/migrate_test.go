@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -94,7 +95,7 @@ type desk struct {
 
 func (d *desk) Possible() bool { return true }
 
-func (d *desk) Say(format string, args ...any) { d.told = append(d.told, format) }
+func (d *desk) Say(format string, args ...any) { d.told = append(d.told, fmt.Sprintf(format, args...)) }
 
 func (d *desk) Confirm(_ context.Context, question string) (bool, error) {
 	d.told = append(d.told, question)

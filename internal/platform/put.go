@@ -194,7 +194,7 @@ func (m *Mount) next(ref keyturn.Ref, put Put, b base) (New, error) {
 		maps.Copy(n.Values, b.secret.Values)
 	}
 	maps.Copy(n.Values, put.Values)
-	if err := m.spec.CheckValues(ref, n.Values); err != nil {
+	if err := m.spec.checkMerged(ref, n.Values, put.Values); err != nil {
 		return New{}, err
 	}
 	if b.unseen != nil {

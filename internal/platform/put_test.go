@@ -241,3 +241,27 @@ func TestPutWithoutDescribe(t *testing.T) {
 		}
 	}
 }
+
+// TestMergeTellsNoLength: how much fits beside the fields that a caller does not write does
+// not tell how long they are.
+func TestMergeTellsNoLength(t *testing.T) {
+	t.Parallel()
+	most := map[int]int{}
+	for _, length := range []int{8, 16, 64, 100} {
+		for own := 2*spec.MaxValue - 400; own <= 2*spec.MaxValue; own++ { // where the limit can be
+			m := mounted(platformtest.NewMemory("mem", spec))
+			ref := keyturn.MustRef("mem/a")
+			if _, err := m.Put(t.Context(), ref, platform.Put{Values: map[string]keyturn.Value{"hidden": val(strings.Repeat("h", length))}}); err != nil {
+				t.Fatal(err)
+			}
+			half := min(own, spec.MaxValue)
+			put := map[string]keyturn.Value{"x": val(strings.Repeat("x", half)), "y": val(strings.Repeat("y", own-half))}
+			if _, err := m.Put(t.Context(), ref, platform.Put{Values: put, Mode: keyturn.Merge}); err == nil {
+				most[length] = own
+			}
+		}
+	}
+	if most[8] == 0 || most[8] != most[16] || most[8] != most[64] || most[8] != most[100] {
+		t.Errorf("beside a field of so many bytes so many fit: %v", most)
+	}
+}

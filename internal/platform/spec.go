@@ -125,6 +125,13 @@ func IsNumber(v string) bool {
 // CheckValues refuses, as Invalid or Unsupported, fields and values beyond the
 // limits. Its errors name fields and limits, never the size of a value.
 func (s Spec) CheckValues(ref keyturn.Ref, values map[string]keyturn.Value) error {
+	return s.checkMerged(ref, values, values)
+}
+
+// checkMerged is CheckValues of a version of which only the fields of own are the
+// caller's. The sizes of the others count in coarse steps, or a caller could find out how
+// long they are: by how much fits beside them.
+func (s Spec) checkMerged(ref keyturn.Ref, values, own map[string]keyturn.Value) error {
 	fields := sorted(values)
 	if len(fields) == 0 {
 		return keyturn.E(keyturn.Invalid, "a secret needs at least one field",
@@ -134,7 +141,7 @@ func (s Spec) CheckValues(ref keyturn.Ref, values map[string]keyturn.Value) erro
 		return keyturn.E(keyturn.Invalid, shown(ref)+" would have more than "+number(s.MaxFields)+" fields",
 			s.Platform+" keeps at most "+number(s.MaxFields)+" in one secret: use several secrets").About(ref)
 	}
-	total := 0
+	total, others := 0, 0
 	for _, f := range fields {
 		if err := s.checkField(ref, f); err != nil {
 			return err
@@ -148,8 +155,14 @@ func (s Spec) CheckValues(ref keyturn.Ref, values map[string]keyturn.Value) erro
 			return keyturn.E(keyturn.Invalid, "the value of field '"+keyturn.Clean(f)+"' is larger than "+size(s.MaxValue),
 				s.Platform+" keeps at most "+size(s.MaxValue)+" in one field").About(ref)
 		}
-		total += n
+		if _, mine := own[f]; mine {
+			total += n
+		} else {
+			others += n
+		}
 	}
+	step := max(1, s.MaxSecret/16)
+	total += (others + step - 1) / step * step
 	if s.MaxSecret > 0 && total > s.MaxSecret {
 		return keyturn.E(keyturn.Invalid, "the fields of "+shown(ref)+" are together larger than "+size(s.MaxSecret),
 			s.Platform+" keeps at most "+size(s.MaxSecret)+" in one secret: use several secrets").About(ref)

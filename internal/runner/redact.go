@@ -2,7 +2,6 @@ package runner
 
 import (
 	"cmp"
-	"fmt"
 	"io"
 	"slices"
 
@@ -45,12 +44,16 @@ func (p *Plan) redact() (*leak.Matcher, launch.Filter, error) {
 			continue
 		}
 		told[name] = true
+		reason := string(s.Reason)
+		if p.runner.Facts.Actor.Kind != keyturn.Person {
+			reason = "too short or too common" // which of the two would tell of the value
+		}
 		if p.runner.Facts.Actor.Kind == keyturn.Person || p.runner.Facts.Actor.Kind == keyturn.ServiceKind {
-			p.say("note: the value of %s is %s to be redacted", keyturn.Clean(name), s.Reason)
+			p.say("note: the value of %s is %s to be redacted", keyturn.Clean(name), reason)
 			continue
 		}
 		p.Output = "withheld"
-		p.say("keyturn: the output of this command is withheld: the value of %s is %s to be redacted", keyturn.Clean(name), s.Reason)
+		p.say("keyturn: the output of this command is withheld: the value of %s is %s to be redacted", keyturn.Clean(name), reason)
 		fixes = append(fixes, publish(name))
 	}
 	if p.Output == "withheld" {
@@ -75,16 +78,16 @@ func publish(name string) string {
 	return "keyturn put " + keyturn.Quote(ref.Secret().Short()) + " " + field + " --public " + field + " --merge"
 }
 
-// tooLarge is the error of values that are too large to be redacted. It names the
-// largest.
+// tooLarge is the error of values that are too large to be redacted. It tells no length,
+// and names the largest to people only: which of two is longer is not for others.
 func (p *Plan) tooLarge(hidden []keyturn.Delivered) *keyturn.Error {
-	largest := slices.MaxFunc(hidden, func(a, b keyturn.Delivered) int { return cmp.Compare(a.Value.Len(), b.Value.Len()) })
-	hint := "give the command fewer of them, or smaller ones"
+	message, hint := "the values are too large for the output to be redacted: together some 128 KiB can be", "give the command fewer of them, or smaller ones"
 	if p.runner.Facts.Actor.Kind == keyturn.Person {
+		largest := slices.MaxFunc(hidden, func(a, b keyturn.Delivered) int { return cmp.Compare(a.Value.Len(), b.Value.Len()) })
+		message += "; the largest is that of " + keyturn.Clean(p.nameOf(largest))
 		hint += "; people may say --no-redact"
 	}
-	return keyturn.E(keyturn.Invalid, fmt.Sprintf("the values are too large for the output to be redacted: the largest, of %s, has %d bytes; together some 128 KiB can be",
-		keyturn.Clean(p.nameOf(largest)), largest.Value.Len()), hint)
+	return keyturn.E(keyturn.Invalid, message, hint)
 }
 
 // nowhere takes everything and shows nothing.

@@ -2,6 +2,8 @@ package runner
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -205,6 +207,38 @@ func (c *caller) told(part string) bool {
 	return slices.ContainsFunc(c.desk.told, func(s string) bool { return strings.Contains(s, part) })
 }
 
+// TestNoLengths: nobody is told how long a value is, and no agent or service which of
+// several is the longest.
+func TestNoLengths(t *testing.T) {
+	for _, who := range callers {
+		var said []string
+		for _, longer := range []string{"A", "PIN"} {
+			c := newCaller(t, who)
+			for _, name := range []string{"A", "PIN"} {
+				b := make([]byte, 750_000)
+				if name == longer {
+					b = make([]byte, 800_000)
+				}
+				_, _ = rand.Read(b)
+				c.service.values["local/shop#"+name] = hex.EncodeToString(b)
+			}
+			_, err := c.run(Options{Env: []Binding{{"A", "local/shop#A"}, {"PIN", "local/shop#PIN"}}})
+			e := keyturn.AsError(err)
+			if e == nil || e.Code != keyturn.Invalid {
+				t.Fatal(err)
+			}
+			text := e.Message + "\n" + e.Hint
+			if strings.Contains(text, "1600000") || strings.Contains(text, "1500000") {
+				t.Errorf("%s is told a length: %s", who.Kind, text)
+			}
+			said = append(said, text)
+		}
+		if same := said[0] == said[1]; same != (who.Kind != keyturn.Person) {
+			t.Errorf("%s is told %q", who.Kind, said)
+		}
+	}
+}
+
 // TestWithheldFromAgents: where one value of a command cannot be redacted, an agent
 // sees nothing of the command's output. A person or a service sees the rest of it,
 // redacted, and a notice.
@@ -215,7 +249,11 @@ func TestWithheldFromAgents(t *testing.T) {
 		if err != nil || !p.Status.Started || p.Status.Code != 0 {
 			t.Fatalf("%s: %+v (%v)", who.Kind, p.Status, err)
 		}
-		if !c.told("the value of local/shop#PIN is too short to be redacted") {
+		reason := "too short or too common" // which of the two is for people
+		if who.Kind == keyturn.Person {
+			reason = "too short"
+		}
+		if !c.told("the value of local/shop#PIN is " + reason + " to be redacted") {
 			t.Errorf("%s: told was %q", who.Kind, c.desk.told)
 		}
 		want := "redacted"

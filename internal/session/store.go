@@ -74,6 +74,9 @@ type Inspection struct {
 	// Dumps is why a crash could write the memory of this process to a file; nil
 	// where it cannot.
 	Dumps error
+	// Dynamic is set where the system's dynamic linker starts this program, so that
+	// LD_PRELOAD puts code into it.
+	Dynamic bool
 }
 
 // FileFacts say who can read or change a file or folder of the store. On Windows
