@@ -8,6 +8,8 @@ import (
 const (
 	gram      = 4  // bytes looked at together
 	maxWindow = 12 // bytes at the head of a form whose grams are known
+
+	multiplier = 0x9e3779b1 // of the hash of a gram
 )
 
 // filter knows the grams that occur in the first bytes of the forms. If a gram
@@ -41,7 +43,7 @@ func compileFilter(forms []form) filter {
 // hash takes the gram at the head of p to an index. A gram is hashed the same
 // way on every platform.
 func hash(p []byte, shift uint8) uint32 {
-	return binary.LittleEndian.Uint32(p) * 0x9e3779b1 >> shift
+	return binary.LittleEndian.Uint32(p) * multiplier >> shift
 }
 
 // skip returns the first position from start on where a form might begin.

@@ -36,41 +36,47 @@ const (
 
 // lists finds lists of numbers: one reading in hex, one in decimal.
 type lists struct {
+	filter       *filter // of the forms; nil if all is to be read
 	hex, decimal list
-	active       bool // within what may be a list
-	word         bool // else: within a word that is no number
+	active       bool    // within what may be a list
+	word         bool    // else: within a word that is no number
+	events       []event // what may be a list, of this call
+	wordBefore   bool    // word, as it was before them
 }
 
 // feed takes events and appends what their numbers say to the views.
 func (l *lists) feed(events []event) {
 	for _, e := range events {
 		switch {
-		case e.text == nil:
-			if l.active {
-				l.hex.newline()
-				l.decimal.newline()
-			}
-			l.word = false
-		default:
+		case e.text != nil:
 			l.run(e.text, e.at)
+		case l.active:
+			l.hex.newline()
+			l.decimal.newline()
+		case len(l.events) > 0:
+			l.events = append(l.events, e)
+		default:
+			l.word = false
 		}
+	}
+	if len(l.events) > 0 {
+		l.read()
+		l.active = true
 	}
 }
 
 func (l *lists) run(p []byte, at int64) {
-	i := 0
-	for i < len(p) {
-		if l.active {
+	for i := 0; i < len(p); {
+		if l.active || len(l.events) > 0 {
 			end := i
 			for end < len(p) && classes[p[end]] != isNone {
 				end++
 			}
-			l.hex.run(p[i:end], at+int64(i))
-			l.decimal.run(p[i:end], at+int64(i))
-			if i = end; i < len(p) {
-				l.stop(p[i])
-				i++
+			if l.take(event{text: p[i:end:end], at: at + int64(i)}); end < len(p) {
+				l.stop()
+				l.word = isAlnum(p[end])
 			}
+			i = end + 1
 			continue
 		}
 		// Every list of minList characters has one of each minList characters on.
@@ -82,44 +88,160 @@ func (l *lists) run(p []byte, at int64) {
 		for from > i && classes[p[from-1]] != isNone {
 			from--
 		}
-		end := probe
-		for end < len(p) && end < from+minList && classes[p[end]] != isNone {
+		if from > 0 {
+			l.word = isAlnum(p[from-1])
+		}
+		if from == len(p) {
+			return
+		}
+		end := from + 1
+		for end < len(p) && classes[p[end]] != isNone {
 			end++
 		}
-		if probe >= len(p) || end == len(p) || end-from >= minList {
-			if from > 0 {
-				l.word = isAlnum(p[from-1])
-			}
-			if from < len(p) {
-				l.start()
-			}
-			i = from
-			if from == len(p) {
-				return
-			}
-			continue
+		if end == len(p) || end-from >= minList {
+			l.wordBefore = l.word
+			l.take(event{text: p[from:end:end], at: at + int64(from)})
 		}
-		i = end
+		if i = end; i < len(p) {
+			l.stop()
+			l.word = isAlnum(p[i])
+			i++
+		}
 	}
 }
 
-func (l *lists) start() {
-	l.active = true
-	l.hex.begin(l.word)
-	l.decimal.begin(l.word)
+// take takes a part of what may be a list.
+func (l *lists) take(e event) {
+	if !l.active {
+		l.events = append(l.events, e)
+		return
+	}
+	l.hex.run(e.text, e.at)
+	l.decimal.run(e.text, e.at)
 }
 
-// stop ends the list before c.
-func (l *lists) stop(c byte) {
-	l.hex.stop()
-	l.decimal.stop()
-	l.active, l.word = false, isAlnum(c)
+// stop ends what may be a list. Unless it began in an earlier call, it is read
+// only if it may have a form in it.
+func (l *lists) stop() {
+	if len(l.events) > 0 {
+		if l.filter == nil || l.promising() {
+			l.read()
+			l.active = true
+		}
+		l.events = l.events[:0]
+	}
+	if l.active {
+		l.hex.stop()
+		l.decimal.stop()
+		l.active = false
+	}
+}
+
+// read reads what was collected.
+func (l *lists) read() {
+	l.hex.begin(l.wordBefore)
+	l.decimal.begin(l.wordBefore)
+	for _, e := range l.events {
+		if e.text == nil {
+			l.hex.newline()
+			l.decimal.newline()
+			continue
+		}
+		l.hex.run(e.text, e.at)
+		l.decimal.run(e.text, e.at)
+	}
+	l.events = l.events[:0]
+}
+
+// promising reports whether what was collected, read in either base, has four
+// bytes that a form begins with.
+func (l *lists) promising() bool {
+	digits, separators := 0, 0
+	for _, e := range l.events {
+		for _, c := range e.text {
+			if classes[c] == isSeparator {
+				separators++
+			} else {
+				digits++
+			}
+		}
+	}
+	if digits < minList {
+		return false
+	}
+	hex, decimal := grams{filter: l.filter}, grams{filter: l.filter}
+	var pair, number uint32
+	half, minus, width, gap := false, false, 0, 0
+	for i, e := range l.events {
+		for _, c := range e.text {
+			if classes[c] != isSeparator {
+				if half = !half; half {
+					pair = uint32(hexDigit(c) & 15)
+				} else if hex.push(byte(pair<<4 | uint32(hexDigit(c)&15))) {
+					return true
+				}
+				number = number*10 + uint32(c-'0')
+				width++
+				gap = 0
+				continue
+			}
+			if width > 0 && decimal.number(number, width, minus) {
+				return true
+			}
+			minus = c == '-' && gap > 0
+			half, number, width = false, 0, 0
+			gap++
+		}
+		if e.text == nil || i == len(l.events)-1 {
+			if width > 0 && decimal.number(number, width, minus) {
+				return true
+			}
+			half, number, width, gap, minus = false, 0, 0, 1, false
+		}
+	}
+	return false
+}
+
+// grams looks for four bytes that a form begins with in what a view would keep.
+type grams struct {
+	filter *filter
+	last   uint32 // four bytes
+	before byte
+}
+
+func (g *grams) number(value uint32, width int, minus bool) bool {
+	if width > 3 || value > 255 {
+		return false
+	}
+	if minus {
+		value = -value
+	}
+	return g.push(byte(value))
+}
+
+// push takes the next byte and reports whether a form may begin with the last four.
+func (g *grams) push(c byte) bool {
+	before := g.before
+	g.before = c
+	lineEnd := c >= '\n' && c <= '\r'
+	switch {
+	case lineEnd && isBlank(before), before >= '\n' && before <= '\r' && (isBlank(c) || c == '>' || c == '#'):
+		return true // which of them the view keeps is not told here
+	case c < 0x20 && c != '\t' || c == 0x7f:
+		if !lineEnd {
+			g.before = before
+		}
+		return false
+	}
+	g.last = g.last>>8 | uint32(c)<<24
+	h := g.last * multiplier >> g.filter.shift
+	return g.filter.set[h/64]>>(h%64)&1 != 0
 }
 
 // finish takes the end of the stream.
 func (l *lists) finish() {
 	if l.active {
-		l.stop(' ')
+		l.stop()
 	}
 }
 
@@ -173,7 +295,7 @@ func (l *list) stop() {
 
 func (l *list) newline() {
 	l.endNumber()
-	l.state, l.newLine, l.separators = inSeparators, true, 0
+	l.state, l.newLine, l.separators, l.minus = inSeparators, true, 1, false
 }
 
 func (l *list) run(p []byte, at int64) {

@@ -38,6 +38,9 @@ func (s *views) init(m *Matcher, found func(occurrence)) {
 	s.unescapers[0].families, s.unescapers[1].families = allEscapes, allEscapes
 	s.lists.hex.view, s.lists.decimal.view = &s.hex, &s.decimal
 	s.lists.decimal.decimal = true
+	if m != nil {
+		s.lists.filter = &m.filter
+	}
 	s.dumps.first, s.dumps.second = &s.first, &s.second
 }
 
@@ -101,7 +104,8 @@ func (s *views) decode(escapes bool, in []event, final bool) {
 		if awake {
 			v := chain[i+1]
 			s.scan(v)
-			s.awake[i] = len(s.unescapers[i].pending) > 0 || !v.same(s.model(i+1), s.hold(v))
+			u := &s.unescapers[i]
+			s.awake[i] = len(u.pending) > 0 || u.chained || !v.same(s.model(i+1), s.hold(v))
 		}
 	}
 }
