@@ -368,7 +368,11 @@ func mayFollow(c byte, p []byte) bool {
 		return true
 	}
 	if c == '&' {
-		return p[0] == '#' || isAlnum(p[0])
+		n := 0
+		for n < len(p) && n < maxEntity && (p[n] == '#' || isAlnum(p[n])) {
+			n++
+		}
+		return n == len(p) || n > 0 && (p[n] == ';' || isControl(p[n]))
 	}
 	if c == '%' && p[0] == 'u' {
 		return true

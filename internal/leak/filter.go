@@ -1,6 +1,7 @@
 package leak
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 )
@@ -27,8 +28,14 @@ func compileFilter(forms []form) filter {
 		window = min(window, len(f.bytes))
 	}
 	f := filter{reach: window - gram}
+	heads := 0 // the forms are sorted
+	for i, form := range forms {
+		if i == 0 || !bytes.Equal(form.bytes[:window], forms[i-1].bytes[:window]) {
+			heads++
+		}
+	}
 	// Some 32 bits for each gram, at least 1 KiB and at most 1 MiB in all.
-	log := min(max(bits.Len(uint(len(forms)*(f.reach+1)*32)), 13), 23)
+	log := min(max(bits.Len(uint(heads*(f.reach+1)*32)), 13), 23)
 	f.set = make([]uint64, 1<<(log-6))
 	f.shift = uint8(32 - log)
 	for _, form := range forms {

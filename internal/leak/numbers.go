@@ -9,10 +9,11 @@ import (
 
 // The classes of the characters of a list. Whatever is in none ends it.
 const (
-	isNone = iota
-	isSeparator
-	isDigit
-	isLetter // of hex, or the x of 0x
+	isNone      = 0
+	isSome      = 4
+	isSeparator = isSome
+	isDigit     = isSome + 1
+	isLetter    = isSome + 2 // of hex, or the x of 0x
 )
 
 // classes is data, not made at start-up.
@@ -26,9 +27,18 @@ var classes = [256]uint8{
 }
 
 const (
-	// minList is the length of the shortest list with a form in it: minForm
-	// bytes in hex without separators.
-	minList = 2 * minForm
+	// minListed is the length of the shortest form that is looked for in lists.
+	// Shorter values have forms of their own for the usual lists.
+	minListed = 11
+
+	// minList is the length of the shortest list with such a form in it, in hex
+	// without separators. One of each window characters of such a list on begins
+	// a window that lies within it.
+	minList = 2*minListed - 1
+	window  = minList / 2
+
+	// minHead is what of a list must lie on the line where it begins.
+	minHead = 4
 
 	// maxSeparators is how many characters may separate two numbers, as in '104', '101'.
 	maxSeparators = 4
@@ -42,6 +52,7 @@ type lists struct {
 	word         bool    // else: within a word that is no number
 	events       []event // what may be a list, of this call
 	wordBefore   bool    // word, as it was before them
+	length       int     // of what may be a list, up to minList
 }
 
 // feed takes events and appends what their numbers say to the views.
@@ -50,6 +61,9 @@ func (l *lists) feed(events []event) {
 		switch {
 		case e.text != nil:
 			l.run(e.text, e.at)
+		case l.length > 0 && l.length < minHead:
+			l.drop()
+			l.word = false
 		case l.active:
 			l.hex.newline()
 			l.decimal.newline()
@@ -79,13 +93,11 @@ func (l *lists) run(p []byte, at int64) {
 			i = end + 1
 			continue
 		}
-		// Every list of minList characters has one of each minList characters on.
-		probe := i + minList - 1
-		for probe < len(p) && classes[p[probe]] == isNone {
-			i, probe = probe+1, probe+minList
+		for i+window <= len(p) && classes[p[i]]&classes[p[i+3]]&classes[p[i+6]]&classes[p[i+window-1]]&isSome == 0 {
+			i += window
 		}
-		from := min(probe, len(p))
-		for from > i && classes[p[from-1]] != isNone {
+		from := min(i+window-1, len(p))
+		for from > 0 && classes[p[from-1]] != isNone {
 			from--
 		}
 		if from > 0 {
@@ -94,11 +106,17 @@ func (l *lists) run(p []byte, at int64) {
 		if from == len(p) {
 			return
 		}
-		end := from + 1
-		for end < len(p) && classes[p[end]] != isNone {
-			end++
+		end, digits := from, 0
+		for ; end < len(p); end++ {
+			class := classes[p[end]]
+			if class == isNone {
+				break
+			}
+			if class >= isDigit {
+				digits++
+			}
 		}
-		if end == len(p) || end-from >= minList {
+		if end == len(p) || end-from >= minList && digits >= window {
 			l.wordBefore = l.word
 			l.take(event{text: p[from:end:end], at: at + int64(from)})
 		}
@@ -112,6 +130,7 @@ func (l *lists) run(p []byte, at int64) {
 
 // take takes a part of what may be a list.
 func (l *lists) take(e event) {
+	l.length = min(l.length+len(e.text), minList)
 	if !l.active {
 		l.events = append(l.events, e)
 		return
@@ -123,13 +142,16 @@ func (l *lists) take(e event) {
 // stop ends what may be a list. Unless it began in an earlier call, it is read
 // only if it may have a form in it.
 func (l *lists) stop() {
-	if len(l.events) > 0 {
-		if l.filter == nil || l.promising() {
-			l.read()
-			l.active = true
-		}
-		l.events = l.events[:0]
+	if len(l.events) > 0 && l.length >= minList && (l.filter == nil || l.promising()) {
+		l.read()
+		l.active = true
 	}
+	l.drop()
+}
+
+// drop ends what may be a list.
+func (l *lists) drop() {
+	l.events, l.length = l.events[:0], 0
 	if l.active {
 		l.hex.stop()
 		l.decimal.stop()
@@ -156,19 +178,6 @@ func (l *lists) read() {
 // promising reports whether what was collected, read in either base, has four
 // bytes that a form begins with.
 func (l *lists) promising() bool {
-	digits, separators := 0, 0
-	for _, e := range l.events {
-		for _, c := range e.text {
-			if classes[c] == isSeparator {
-				separators++
-			} else {
-				digits++
-			}
-		}
-	}
-	if digits < minList {
-		return false
-	}
 	hex, decimal := grams{filter: l.filter}, grams{filter: l.filter}
 	var pair, number uint32
 	half, minus, width, gap := false, false, 0, 0
@@ -206,6 +215,7 @@ func (l *lists) promising() bool {
 type grams struct {
 	filter *filter
 	last   uint32 // four bytes
+	count  int    // of the bytes so far
 	before byte
 }
 
@@ -234,6 +244,9 @@ func (g *grams) push(c byte) bool {
 		return false
 	}
 	g.last = g.last>>8 | uint32(c)<<24
+	if g.count++; g.count < gram {
+		return false
+	}
 	h := g.last * multiplier >> g.filter.shift
 	return g.filter.set[h/64]>>(h%64)&1 != 0
 }
@@ -402,7 +415,7 @@ func (d *dumps) feed(events []event) {
 }
 
 func (d *dumps) run(p []byte, at int64) {
-	if len(d.line) == 0 && p[0] != ' ' && hexDigit(p[0]) < 0 || len(d.line)+len(p) > maxRow {
+	if len(d.line) == 0 && p[0] != ' ' && (hexDigit(p[0]) < 0 || len(p) > 6 && (hexDigit(p[4]) < 0 || hexDigit(p[5]) < 0)) || len(d.line)+len(p) > maxRow {
 		d.reject()
 		return
 	}

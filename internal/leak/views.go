@@ -4,7 +4,7 @@ import "slices"
 
 // stage is how much of the stream is looked at between two decisions whether
 // the views with escapes decoded differ from the shadow.
-const stage = 4 << 10
+const stage = 1 << 10
 
 // views are the readings of a stream, beside the bytes themselves, in which
 // occurrences are looked for.
@@ -128,6 +128,9 @@ func (s *views) scan(v *view) {
 	for _, cut := range append(v.cuts, len(v.text)) {
 		v.state, s.hits = s.m.scan(v.state, v.text[from:cut], s.hits[:0])
 		for _, h := range s.hits {
+			if h.form.length < minListed && (v == &s.hex || v == &s.decimal) {
+				continue
+			}
 			end := v.scanned + int64(from+h.end)
 			s.found(occurrence{
 				start: v.offsets.start(end - int64(h.form.length)),
