@@ -27,16 +27,27 @@ type unescaper struct {
 	families string
 	pending  []cell // what may be an escape, or a part of one
 	bytes    []byte // their bytes
+	chained  bool   // the last was a byte of quoted-printable
+	made     []byte // the texts of events
 }
 
-// decode appends to out what the events are with their escapes decoded.
+// decode appends to out what the events are with their escapes decoded. The
+// texts are good until the next call.
 func (u *unescaper) decode(in, out []event) []event {
+	u.made = u.made[:0]
 	for _, e := range in {
 		switch {
 		case e.text == nil:
-			out = u.newline(out)
+			out = u.settle(true, out)
+			out = append(out, event{})
 		case e.end != 0:
-			out = u.take(cell{e.text[0], e.at, e.end}, out)
+			if len(u.pending) > 0 || strings.IndexByte(u.families, e.text[0]) >= 0 {
+				u.hold(cell{e.text[0], e.at, e.end})
+				out = u.settle(false, out)
+			} else {
+				u.chained = false
+				out = append(out, e)
+			}
 		default:
 			out = u.run(e.text, e.at, out)
 		}
@@ -45,22 +56,54 @@ func (u *unescaper) decode(in, out []event) []event {
 }
 
 func (u *unescaper) run(p []byte, at int64, out []event) []event {
-	for i := 0; i < len(p); {
-		if len(u.pending) > 0 {
-			out = u.take(cell{p[i], at + int64(i), at + int64(i) + 1}, out)
+	i := 0
+	for i < len(p) && len(u.pending) > 0 {
+		u.hold(cell{p[i], at + int64(i), at + int64(i) + 1})
+		out = u.settle(false, out)
+		i++
+	}
+	from := i // of what passes
+	pass := func() {
+		if i > from {
+			u.chained = false
+			out = append(out, event{text: p[from:i:i], at: at + int64(from)})
+		}
+	}
+	for i < len(p) {
+		if c := p[i]; !begins[c] || strings.IndexByte(u.families, c) < 0 {
 			i++
 			continue
 		}
-		end := bytes.IndexAny(p[i:], u.families)
-		if end < 0 {
-			return append(out, event{text: p[i:], at: at + int64(i)})
+		made := len(u.made)
+		var n int
+		var more bool
+		chained := u.chained && from == i
+		u.made, n, more = escape(u.made, p[i:min(i+maxEntity, len(p))], chained)
+		switch {
+		case n > 0:
+			pass()
+			u.chained = p[i] == '='
+			out = u.appendMade(out, made, at+int64(i), at+int64(i+n))
+			i += n
+			from = i
+		case more && len(p)-i < maxEntity:
+			pass()
+			for ; i < len(p); i++ {
+				u.hold(cell{p[i], at + int64(i), at + int64(i) + 1})
+			}
+			return out
+		default:
+			i++
 		}
-		if end > 0 {
-			out = append(out, event{text: p[i : i+end], at: at + int64(i)})
-			i += end
-		}
-		u.hold(cell{p[i], at + int64(i), at + int64(i) + 1})
-		i++
+	}
+	pass()
+	return out
+}
+
+// appendMade appends what was made since made, each byte for the stream from at to end.
+func (u *unescaper) appendMade(out []event, made int, at, end int64) []event {
+	for i := made; i < len(u.made); i++ {
+		out = append(out, event{text: u.made[i : i+1 : i+1], at: at, end: end})
 	}
 	return out
 }
@@ -70,53 +113,42 @@ func (u *unescaper) hold(c cell) {
 	u.bytes = append(u.bytes, c.c)
 }
 
-// take takes the next byte, where an escape may be under way.
-func (u *unescaper) take(c cell, out []event) []event {
-	if len(u.pending) == 0 && strings.IndexByte(u.families, c.c) < 0 {
-		return appendCell(out, c)
-	}
-	u.hold(c)
-	return u.settle(false, out)
-}
-
-// newline takes the end of a line, which ends what is under way: a backslash
-// or an equals sign before it says that the line goes on.
-func (u *unescaper) newline(out []event) []event {
-	out = u.settle(true, out)
-	return append(out, event{})
-}
-
 // finish takes the end of the stream.
 func (u *unescaper) finish(out []event) []event { return u.settle(true, out) }
 
 // settle decides about what is pending as far as it can be decided; final says
-// that nothing follows on the line.
+// that nothing follows on the line. A backslash or an equals sign there says
+// that the line goes on.
 func (u *unescaper) settle(final bool, out []event) []event {
 	done := 0
 	for done < len(u.pending) {
 		rest := u.bytes[done:]
-		if strings.IndexByte(u.families, rest[0]) < 0 {
-			out = appendCell(out, u.pending[done])
+		var n int
+		var more bool
+		made := len(u.made)
+		if strings.IndexByte(u.families, rest[0]) >= 0 {
+			if final && len(rest) == 1 && (rest[0] == '\\' || rest[0] == '=') {
+				done++
+				break
+			}
+			if u.made, n, more = escape(u.made, rest, u.chained); more && !final {
+				break
+			}
+		}
+		first := u.pending[done]
+		if n == 0 {
+			u.chained = false
+			u.made = append(u.made, first.c)
+			e := event{text: u.made[made : made+1 : made+1], at: first.at}
+			if first.end != first.at+1 {
+				e.end = first.end
+			}
+			out = append(out, e)
 			done++
 			continue
 		}
-		if final && len(rest) == 1 && (rest[0] == '\\' || rest[0] == '=') {
-			done++ // a soft end of a line
-			break
-		}
-		text, n, more := escape(rest)
-		if more && !final {
-			break
-		}
-		if n == 0 || more {
-			out = appendCell(out, u.pending[done])
-			done++
-			continue
-		}
-		at, end := u.pending[done].at, u.pending[done+n-1].end
-		for i := range text {
-			out = append(out, event{text: text[i : i+1 : i+1], at: at, end: end})
-		}
+		u.chained = rest[0] == '='
+		out = u.appendMade(out, made, first.at, u.pending[done+n-1].end)
 		done += n
 	}
 	u.pending = append(u.pending[:0], u.pending[done:]...)
@@ -124,94 +156,111 @@ func (u *unescaper) settle(final bool, out []event) []event {
 	return out
 }
 
-func appendCell(out []event, c cell) []event {
-	e := event{text: []byte{c.c}, at: c.at}
-	if c.end != c.at+1 {
-		e.end = c.end
-	}
-	return append(out, e)
-}
+// begins says which bytes begin an escape; it is data, not made at start-up.
+var begins = [256]bool{'\\': true, '%': true, '&': true, '=': true}
 
-// escape decodes the escape at the head of p and returns its length, 0 if there
-// is none; more says that it depends on what follows p.
-func escape(p []byte) (text []byte, n int, more bool) {
+// escape appends to b what the escape at the head of p stands for and returns
+// its length, 0 if there is none; more says that it depends on what follows p.
+// chained says that a byte in quoted-printable stands before it.
+func escape(b, p []byte, chained bool) (text []byte, n int, more bool) {
 	if len(p) == 1 {
-		return nil, 0, true
+		return b, 0, true
 	}
 	switch p[0] {
 	case '%':
 		if p[1] == 'u' {
-			return unit(p, 2)
+			return unit(b, p, 2)
 		}
-		return hexByte(p, 1)
+		return hexByte(b, p, 1)
 	case '=':
-		return hexByte(p, 1)
+		return quotedByte(b, p, chained)
 	case '&':
-		return entity(p)
+		return entity(b, p)
 	}
 	switch c := p[1]; {
 	case c == 'x' && len(p) == 2:
-		return nil, 0, true
+		return b, 0, true
 	case (c == 'x' || c == 'u') && len(p) > 2 && p[2] == '{':
-		return braced(p)
+		return braced(b, p)
 	case c == 'x':
-		return hexByte(p, 2)
+		return hexByte(b, p, 2)
 	case c == 'u' && len(p) == 2:
-		return nil, 0, true
+		return b, 0, true
 	case c == 'u':
-		return unit(p, 2)
+		return unit(b, p, 2)
 	case c == 'U':
-		return digits(p, 2, 8)
+		return digits(b, p, 2, 8)
 	case c >= '0' && c <= '7':
-		return octal(p)
+		return octal(b, p)
 	case isAlnum(c):
 		if i := strings.IndexByte("abefnrtvE", c); i >= 0 {
-			return []byte("\a\b\x1b\f\n\r\t\v\x1b")[i : i+1], 2, false
+			return append(b, "\a\b\x1b\f\n\r\t\v\x1b"[i]), 2, false
 		}
-		return nil, 0, false
+		return b, 0, false
 	case c < 0x80:
-		return []byte{c}, 2, false
+		return append(b, c), 2, false
 	}
-	return nil, 0, false
+	return b, 0, false
 }
 
+// quotedByte decodes =HH. A printable character is written so only where every
+// one is, but for the equals sign: "status=200" is none.
+func quotedByte(b, p []byte, chained bool) (text []byte, n int, more bool) {
+	value, n, more := hexDigits(p, 1, 2)
+	if n == 0 {
+		return b, 0, more
+	}
+	if isPlainQuoted(byte(value)) && !chained {
+		if len(p) == n {
+			return b, 0, true
+		}
+		if p[n] != '=' {
+			return b, 0, false
+		}
+	}
+	return append(b, byte(value)), n, false
+}
+
+// isPlainQuoted reports whether quoted-printable need not write c as =HH.
+func isPlainQuoted(c byte) bool { return c >= 0x20 && c < 0x7f && c != '=' }
+
 // hexByte decodes two digits at i.
-func hexByte(p []byte, i int) (text []byte, n int, more bool) {
+func hexByte(b, p []byte, i int) (text []byte, n int, more bool) {
 	value, n, more := hexDigits(p, i, 2)
 	if n == 0 {
-		return nil, 0, more
+		return b, 0, more
 	}
-	return []byte{byte(value)}, n, false
+	return append(b, byte(value)), n, false
 }
 
 // digits decodes a character given by so many digits at i.
-func digits(p []byte, i, count int) (text []byte, n int, more bool) {
+func digits(b, p []byte, i, count int) (text []byte, n int, more bool) {
 	value, n, more := hexDigits(p, i, count)
 	if n == 0 || value > utf8.MaxRune {
-		return nil, 0, more
+		return b, 0, more
 	}
-	return utf8.AppendRune(nil, rune(value)), n, false
+	return utf8.AppendRune(b, rune(value)), n, false
 }
 
 // unit decodes four digits at i, a unit of UTF-16, or two of them that make one character.
-func unit(p []byte, i int) (text []byte, n int, more bool) {
+func unit(b, p []byte, i int) (text []byte, n int, more bool) {
 	high, n, more := hexDigits(p, i, 4)
 	if n == 0 || !utf16.IsSurrogate(rune(high)) {
-		return digits(p, i, 4)
+		return digits(b, p, i, 4)
 	}
 	for j, c := range p[:i] {
 		if n+j == len(p) {
-			return nil, 0, true
+			return b, 0, true
 		}
 		if p[n+j] != c {
-			return nil, 0, false
+			return b, 0, false
 		}
 	}
 	low, m, more := hexDigits(p, n+i, 4)
 	if m == 0 {
-		return nil, 0, more
+		return b, 0, more
 	}
-	return utf8.AppendRune(nil, utf16.DecodeRune(rune(high), rune(low))), m, false
+	return utf8.AppendRune(b, utf16.DecodeRune(rune(high), rune(low))), m, false
 }
 
 // hexDigits reads so many digits at i and returns where they end, 0 if they are none.
@@ -231,14 +280,14 @@ func hexDigits(p []byte, i, count int) (value uint32, n int, more bool) {
 }
 
 // braced decodes \u{H…} and \x{H…}.
-func braced(p []byte) (text []byte, n int, more bool) {
+func braced(b, p []byte) (text []byte, n int, more bool) {
 	value := uint32(0)
 	for i := 3; i < 3+9; i++ {
 		if i == len(p) {
-			return nil, 0, true
+			return b, 0, true
 		}
 		if p[i] == '}' && i > 3 && value <= utf8.MaxRune {
-			return utf8.AppendRune(nil, rune(value)), i + 1, false
+			return utf8.AppendRune(b, rune(value)), i + 1, false
 		}
 		d := hexDigit(p[i])
 		if d < 0 {
@@ -246,43 +295,43 @@ func braced(p []byte) (text []byte, n int, more bool) {
 		}
 		value = value<<4 | uint32(d)
 	}
-	return nil, 0, false
+	return b, 0, false
 }
 
 // octal decodes one to three digits after a backslash.
-func octal(p []byte) (text []byte, n int, more bool) {
+func octal(b, p []byte) (text []byte, n int, more bool) {
 	value := 0
 	for n = 1; n < 4; n++ {
 		if n == len(p) {
-			return nil, 0, true
+			return b, 0, true
 		}
 		if p[n] < '0' || p[n] > '7' {
 			break
 		}
 		value = value<<3 | int(p[n]-'0')
 	}
-	return []byte{byte(value)}, n, false
+	return append(b, byte(value)), n, false
 }
 
 // entity decodes &NAME;, &#N; and &#xH;.
-func entity(p []byte) (text []byte, n int, more bool) {
+func entity(b, p []byte) (text []byte, n int, more bool) {
 	for i := 1; i < maxEntity; i++ {
 		if i == len(p) {
-			return nil, 0, true
+			return b, 0, true
 		}
 		switch c := p[i]; {
 		case c == ';' && i > 1:
 			whole := string(p[:i+1])
 			if decoded := html.UnescapeString(whole); decoded != whole {
-				return []byte(decoded), i + 1, false
+				return append(b, decoded...), i + 1, false
 			}
-			return nil, 0, false
+			return b, 0, false
 		case c == '#' && i == 1, isAlnum(c):
 		default:
-			return nil, 0, false
+			return b, 0, false
 		}
 	}
-	return nil, 0, false
+	return b, 0, false
 }
 
 // hexDigit returns the value of a digit, or -1.
@@ -305,15 +354,35 @@ func mayDecode(p []byte) bool {
 			if i < 0 {
 				break
 			}
-			rest = rest[i+1:]
-			if family == '\\' || len(rest) == 0 || isControl(rest[0]) ||
-				family == '&' && (rest[0] == '#' || isAlnum(rest[0])) ||
-				family != '&' && (rest[0] == 'u' || hexDigit(rest[0]) >= 0 && (len(rest) == 1 || isControl(rest[1]) || hexDigit(rest[1]) >= 0)) {
+			if rest = rest[i+1:]; mayFollow(family, rest) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// mayFollow reports whether an escape that began with c may go on with p.
+func mayFollow(c byte, p []byte) bool {
+	if c == '\\' || len(p) == 0 || isControl(p[0]) {
+		return true
+	}
+	if c == '&' {
+		n := 0
+		for n < len(p) && n < maxEntity && (p[n] == '#' || isAlnum(p[n])) {
+			n++
+		}
+		return n == len(p) || n > 0 && (p[n] == ';' || isControl(p[n]))
+	}
+	if c == '%' && p[0] == 'u' {
+		return true
+	}
+	high := hexDigit(p[0])
+	if high < 0 || len(p) == 1 || isControl(p[1]) {
+		return high >= 0
+	}
+	low := hexDigit(p[1])
+	return low >= 0 && (c != '=' || !isPlainQuoted(byte(high<<4|low)) || len(p) == 2 || p[2] == '=' || isControl(p[2]))
 }
 
 // mayDecodeEvents is mayDecode for what a decoder let through.

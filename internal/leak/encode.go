@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"math/big"
 	"strings"
 	"unicode/utf16"
@@ -150,6 +151,9 @@ func rareForms(v []byte, yield func([]byte)) {
 			yield(b)
 		}
 	}
+	if len(v) < minListed {
+		listForms(v, yield)
+	}
 	if len(v) < minPart {
 		return
 	}
@@ -162,6 +166,23 @@ func rareForms(v []byte, yield func([]byte)) {
 	}
 	base85Forms(v, ended, yield)
 	overstruck(v, yield)
+}
+
+// listForms yields v as a list of numbers.
+func listForms(v []byte, yield func([]byte)) {
+	for _, style := range []string{"%02x :-,", "%02X :-,", "0x%02x ,", "%d ,"} {
+		format, separators, _ := strings.Cut(style, " ")
+		for _, separator := range append(strings.Split(separators, ""), " ", ", ") {
+			var b []byte
+			for i, c := range v {
+				if i > 0 {
+					b = append(b, separator...)
+				}
+				b = fmt.Appendf(b, format, c)
+			}
+			yield(b)
+		}
+	}
 }
 
 // twiceBase64 yields base64 of base64: of v alone, in lines or not, and of v

@@ -1,6 +1,7 @@
 package leak
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 )
@@ -8,6 +9,8 @@ import (
 const (
 	gram      = 4  // bytes looked at together
 	maxWindow = 12 // bytes at the head of a form whose grams are known
+
+	multiplier = 0x9e3779b1 // of the hash of a gram
 )
 
 // filter knows the grams that occur in the first bytes of the forms. If a gram
@@ -25,8 +28,14 @@ func compileFilter(forms []form) filter {
 		window = min(window, len(f.bytes))
 	}
 	f := filter{reach: window - gram}
+	heads := 0 // the forms are sorted
+	for i, form := range forms {
+		if i == 0 || !bytes.Equal(form.bytes[:window], forms[i-1].bytes[:window]) {
+			heads++
+		}
+	}
 	// Some 32 bits for each gram, at least 1 KiB and at most 1 MiB in all.
-	log := min(max(bits.Len(uint(len(forms)*(f.reach+1)*32)), 13), 23)
+	log := min(max(bits.Len(uint(heads*(f.reach+1)*32)), 13), 23)
 	f.set = make([]uint64, 1<<(log-6))
 	f.shift = uint8(32 - log)
 	for _, form := range forms {
@@ -41,7 +50,7 @@ func compileFilter(forms []form) filter {
 // hash takes the gram at the head of p to an index. A gram is hashed the same
 // way on every platform.
 func hash(p []byte, shift uint8) uint32 {
-	return binary.LittleEndian.Uint32(p) * 0x9e3779b1 >> shift
+	return binary.LittleEndian.Uint32(p) * multiplier >> shift
 }
 
 // skip returns the first position from start on where a form might begin.

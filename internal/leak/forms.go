@@ -50,9 +50,21 @@ func (s *formSet) addText(v []byte) {
 	s.add(v)
 	if bytes.IndexByte(v, ' ') >= 0 {
 		s.add(bytes.ReplaceAll(v, []byte(" "), []byte("+"))) // in a query
+		s.addWrapped(v)
 	}
 	if plain(v) < len(v) && !isBlob(v) {
 		textForms(v, s.add)
+	}
+}
+
+// addWrapped adds v without one of its first blanks: at the end of a line it is
+// not in the shadow.
+func (s *formSet) addWrapped(v []byte) {
+	for i := 1; i < min(len(v), 64); i++ {
+		if v[i] == ' ' && v[i-1] != ' ' {
+			rest := bytes.TrimLeft(v[i:], " ")
+			s.add(append(v[:i:i], rest...))
+		}
 	}
 }
 

@@ -9,10 +9,11 @@ import (
 
 // The classes of the characters of a list. Whatever is in none ends it.
 const (
-	isNone = iota
-	isSeparator
-	isDigit
-	isLetter // of hex, or the x of 0x
+	isNone      = 0
+	isSome      = 4
+	isSeparator = isSome
+	isDigit     = isSome + 1
+	isLetter    = isSome + 2 // of hex, or the x of 0x
 )
 
 // classes is data, not made at start-up.
@@ -26,9 +27,18 @@ var classes = [256]uint8{
 }
 
 const (
-	// minList is the length of the shortest list with a form in it: minForm
-	// bytes in hex without separators.
-	minList = 2 * minForm
+	// minListed is the length of the shortest form that is looked for in lists.
+	// Shorter values have forms of their own for the usual lists.
+	minListed = 11
+
+	// minList is the length of the shortest list with such a form in it, in hex
+	// without separators. One of each window characters of such a list on begins
+	// a window that lies within it.
+	minList = 2*minListed - 1
+	window  = minList / 2
+
+	// minHead is what of a list must lie on the line where it begins.
+	minHead = 4
 
 	// maxSeparators is how many characters may separate two numbers, as in '104', '101'.
 	maxSeparators = 4
@@ -36,90 +46,215 @@ const (
 
 // lists finds lists of numbers: one reading in hex, one in decimal.
 type lists struct {
+	filter       *filter // of the forms; nil if all is to be read
 	hex, decimal list
-	active       bool // within what may be a list
-	word         bool // else: within a word that is no number
+	active       bool    // within what may be a list
+	word         bool    // else: within a word that is no number
+	events       []event // what may be a list, of this call
+	wordBefore   bool    // word, as it was before them
+	length       int     // of what may be a list, up to minList
 }
 
 // feed takes events and appends what their numbers say to the views.
 func (l *lists) feed(events []event) {
 	for _, e := range events {
 		switch {
-		case e.text == nil:
-			if l.active {
-				l.hex.newline()
-				l.decimal.newline()
-			}
-			l.word = false
-		default:
+		case e.text != nil:
 			l.run(e.text, e.at)
+		case l.length > 0 && l.length < minHead:
+			l.drop()
+			l.word = false
+		case l.active:
+			l.hex.newline()
+			l.decimal.newline()
+		case len(l.events) > 0:
+			l.events = append(l.events, e)
+		default:
+			l.word = false
 		}
+	}
+	if len(l.events) > 0 {
+		l.read()
+		l.active = true
 	}
 }
 
 func (l *lists) run(p []byte, at int64) {
-	i := 0
-	for i < len(p) {
-		if l.active {
+	for i := 0; i < len(p); {
+		if l.active || len(l.events) > 0 {
 			end := i
 			for end < len(p) && classes[p[end]] != isNone {
 				end++
 			}
-			l.hex.run(p[i:end], at+int64(i))
-			l.decimal.run(p[i:end], at+int64(i))
-			if i = end; i < len(p) {
-				l.stop(p[i])
-				i++
+			if l.take(event{text: p[i:end:end], at: at + int64(i)}); end < len(p) {
+				l.stop()
+				l.word = isAlnum(p[end])
 			}
+			i = end + 1
 			continue
 		}
-		// Every list of minList characters has one of each minList characters on.
-		probe := i + minList - 1
-		for probe < len(p) && classes[p[probe]] == isNone {
-			i, probe = probe+1, probe+minList
+		for i+window <= len(p) && classes[p[i]]&classes[p[i+3]]&classes[p[i+6]]&classes[p[i+window-1]]&isSome == 0 {
+			i += window
 		}
-		from := min(probe, len(p))
-		for from > i && classes[p[from-1]] != isNone {
+		from := min(i+window-1, len(p))
+		for from > 0 && classes[p[from-1]] != isNone {
 			from--
 		}
-		end := probe
-		for end < len(p) && end < from+minList && classes[p[end]] != isNone {
-			end++
+		if from > 0 {
+			l.word = isAlnum(p[from-1])
 		}
-		if probe >= len(p) || end == len(p) || end-from >= minList {
-			if from > 0 {
-				l.word = isAlnum(p[from-1])
-			}
-			if from < len(p) {
-				l.start()
-			}
-			i = from
-			if from == len(p) {
-				return
-			}
-			continue
+		if from == len(p) {
+			return
 		}
-		i = end
+		end, digits := from, 0
+		for ; end < len(p); end++ {
+			class := classes[p[end]]
+			if class == isNone {
+				break
+			}
+			if class >= isDigit {
+				digits++
+			}
+		}
+		if end == len(p) || end-from >= minList && digits >= window {
+			l.wordBefore = l.word
+			l.take(event{text: p[from:end:end], at: at + int64(from)})
+		}
+		if i = end; i < len(p) {
+			l.stop()
+			l.word = isAlnum(p[i])
+			i++
+		}
 	}
 }
 
-func (l *lists) start() {
-	l.active = true
-	l.hex.begin(l.word)
-	l.decimal.begin(l.word)
+// take takes a part of what may be a list.
+func (l *lists) take(e event) {
+	l.length = min(l.length+len(e.text), minList)
+	if !l.active {
+		l.events = append(l.events, e)
+		return
+	}
+	l.hex.run(e.text, e.at)
+	l.decimal.run(e.text, e.at)
 }
 
-// stop ends the list before c.
-func (l *lists) stop(c byte) {
-	l.hex.stop()
-	l.decimal.stop()
-	l.active, l.word = false, isAlnum(c)
+// stop ends what may be a list. Unless it began in an earlier call, it is read
+// only if it may have a form in it.
+func (l *lists) stop() {
+	if len(l.events) > 0 && l.length >= minList && (l.filter == nil || l.promising()) {
+		l.read()
+		l.active = true
+	}
+	l.drop()
+}
+
+// drop ends what may be a list.
+func (l *lists) drop() {
+	l.events, l.length = l.events[:0], 0
+	if l.active {
+		l.hex.stop()
+		l.decimal.stop()
+		l.active = false
+	}
+}
+
+// read reads what was collected.
+func (l *lists) read() {
+	l.hex.begin(l.wordBefore)
+	l.decimal.begin(l.wordBefore)
+	for _, e := range l.events {
+		if e.text == nil {
+			l.hex.newline()
+			l.decimal.newline()
+			continue
+		}
+		l.hex.run(e.text, e.at)
+		l.decimal.run(e.text, e.at)
+	}
+	l.events = l.events[:0]
+}
+
+// promising reports whether what was collected, read in either base, has four
+// bytes that a form begins with.
+func (l *lists) promising() bool {
+	hex, decimal := grams{filter: l.filter}, grams{filter: l.filter}
+	var pair, number uint32
+	half, minus, width, gap := false, false, 0, 0
+	for i, e := range l.events {
+		for _, c := range e.text {
+			if classes[c] != isSeparator {
+				if half = !half; half {
+					pair = uint32(hexDigit(c) & 15)
+				} else if hex.push(byte(pair<<4 | uint32(hexDigit(c)&15))) {
+					return true
+				}
+				number = number*10 + uint32(c-'0')
+				width++
+				gap = 0
+				continue
+			}
+			if width > 0 && decimal.number(number, width, minus) {
+				return true
+			}
+			minus = c == '-' && gap > 0
+			half, number, width = false, 0, 0
+			gap++
+		}
+		if e.text == nil || i == len(l.events)-1 {
+			if width > 0 && decimal.number(number, width, minus) {
+				return true
+			}
+			half, number, width, gap, minus = false, 0, 0, 1, false
+		}
+	}
+	return false
+}
+
+// grams looks for four bytes that a form begins with in what a view would keep.
+type grams struct {
+	filter *filter
+	last   uint32 // four bytes
+	count  int    // of the bytes so far
+	before byte
+}
+
+func (g *grams) number(value uint32, width int, minus bool) bool {
+	if width > 3 || value > 255 {
+		return false
+	}
+	if minus {
+		value = -value
+	}
+	return g.push(byte(value))
+}
+
+// push takes the next byte and reports whether a form may begin with the last four.
+func (g *grams) push(c byte) bool {
+	before := g.before
+	g.before = c
+	lineEnd := c >= '\n' && c <= '\r'
+	switch {
+	case lineEnd && isBlank(before), before >= '\n' && before <= '\r' && (isBlank(c) || c == '>' || c == '#'):
+		return true // which of them the view keeps is not told here
+	case c < 0x20 && c != '\t' || c == 0x7f:
+		if !lineEnd {
+			g.before = before
+		}
+		return false
+	}
+	g.last = g.last>>8 | uint32(c)<<24
+	if g.count++; g.count < gram {
+		return false
+	}
+	h := g.last * multiplier >> g.filter.shift
+	return g.filter.set[h/64]>>(h%64)&1 != 0
 }
 
 // finish takes the end of the stream.
 func (l *lists) finish() {
 	if l.active {
-		l.stop(' ')
+		l.stop()
 	}
 }
 
@@ -173,7 +308,7 @@ func (l *list) stop() {
 
 func (l *list) newline() {
 	l.endNumber()
-	l.state, l.newLine, l.separators = inSeparators, true, 0
+	l.state, l.newLine, l.separators, l.minus = inSeparators, true, 1, false
 }
 
 func (l *list) run(p []byte, at int64) {
@@ -280,7 +415,7 @@ func (d *dumps) feed(events []event) {
 }
 
 func (d *dumps) run(p []byte, at int64) {
-	if len(d.line) == 0 && p[0] != ' ' && hexDigit(p[0]) < 0 || len(d.line)+len(p) > maxRow {
+	if len(d.line) == 0 && p[0] != ' ' && (hexDigit(p[0]) < 0 || len(p) > 6 && (hexDigit(p[4]) < 0 || hexDigit(p[5]) < 0)) || len(d.line)+len(p) > maxRow {
 		d.reject()
 		return
 	}

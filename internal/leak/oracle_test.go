@@ -71,8 +71,11 @@ func occurrences(forms []form, data []byte) (found []occurrence) {
 			}
 		}
 	}
-	for _, v := range readings(data) {
+	for n, v := range readings(data) {
 		for _, f := range forms {
+			if (n == 3 || n == 4) && len(f.bytes) < minListed {
+				continue // lists
+			}
 			for i := range v.text {
 				end := i + len(f.bytes)
 				if bytes.HasPrefix(v.text[i:], f.bytes) && !slices.ContainsFunc(v.cuts, func(cut int) bool { return i < cut && cut < end }) {

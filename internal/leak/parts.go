@@ -305,7 +305,7 @@ func pairParts(line []byte, part func([]byte, kind)) {
 	switch {
 	case bytes.IndexByte(password, ':') >= 0: // more than a pair: an ARN, an address
 		part(password, likelySecret)
-	case len(password) <= 5 && len(bytes.Trim(password, "0123456789")) == 0: // a port
+	case len(password) <= 5 && len(bytes.Trim(password, "0123456789.")) == 0: // a port, a version
 	case len(user) == 1 && (password[0] == '\\' || password[0] == '/'): // a path of Windows
 	case !isName(user):
 		part(password, likelySecret)

@@ -97,7 +97,7 @@ func TestNoFragments(t *testing.T) {
 		if rapid.Bool().Draw(r, "fold") {
 			at := rapid.IntRange(1, len(f)-1).Draw(r, "at")
 			gap := rapid.SampledFrom([]string{"\n", "\r\n\t", "\x1b[1m", "\x1b]0;\x07"}).Draw(r, "gap")
-			if f[at] != ' ' && f[at] != '\t' && !bytes.ContainsAny(f, "\r\n\x1b\x00") {
+			if !isBlank(f[at]) && !isBlank(f[at-1]) && !bytes.ContainsAny(f, "\r\n\x1b\x00") {
 				f = append(append(bytes.Clone(f[:at]), gap...), f[at:]...)
 			}
 		}

@@ -4,7 +4,7 @@ import "slices"
 
 // stage is how much of the stream is looked at between two decisions whether
 // the views with escapes decoded differ from the shadow.
-const stage = 4 << 10
+const stage = 1 << 10
 
 // views are the readings of a stream, beside the bytes themselves, in which
 // occurrences are looked for.
@@ -38,6 +38,9 @@ func (s *views) init(m *Matcher, found func(occurrence)) {
 	s.unescapers[0].families, s.unescapers[1].families = allEscapes, allEscapes
 	s.lists.hex.view, s.lists.decimal.view = &s.hex, &s.decimal
 	s.lists.decimal.decimal = true
+	if m != nil {
+		s.lists.filter = &m.filter
+	}
 	s.dumps.first, s.dumps.second = &s.first, &s.second
 }
 
@@ -101,7 +104,8 @@ func (s *views) decode(escapes bool, in []event, final bool) {
 		if awake {
 			v := chain[i+1]
 			s.scan(v)
-			s.awake[i] = len(s.unescapers[i].pending) > 0 || !v.same(s.model(i+1), s.hold(v))
+			u := &s.unescapers[i]
+			s.awake[i] = len(u.pending) > 0 || u.chained || !v.same(s.model(i+1), s.hold(v))
 		}
 	}
 }
@@ -124,6 +128,9 @@ func (s *views) scan(v *view) {
 	for _, cut := range append(v.cuts, len(v.text)) {
 		v.state, s.hits = s.m.scan(v.state, v.text[from:cut], s.hits[:0])
 		for _, h := range s.hits {
+			if h.form.length < minListed && (v == &s.hex || v == &s.decimal) {
+				continue
+			}
 			end := v.scanned + int64(from+h.end)
 			s.found(occurrence{
 				start: v.offsets.start(end - int64(h.form.length)),
