@@ -119,7 +119,7 @@ func (p *Plan) settle(ctx context.Context, s *session.Session) error {
 			env[key], pass[key] = value, true
 		case key == "PWD" || key == "OLDPWD" || key == "SHLVL" || key == "_" || variable.Ours(name) || trusted[key] == value && value != "":
 		default:
-			left[name] = true
+			left[name] = launch.ValidName(name)
 		}
 	}
 	env["PWD"] = dir
