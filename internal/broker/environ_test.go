@@ -38,6 +38,7 @@ func TestSteeringNamesBelowTheDoor(t *testing.T) {
 			"bound PATH":           {bound("PATH"), person, keyturn.Denied},
 			"bound KEYTURN_CONFIG": {bound("KEYTURN_CONFIG"), person, keyturn.Denied},
 			"bound HOME":           {bound("HOME"), person, keyturn.Denied},
+			"bound HTTPS_PROXY":    {bound("HTTPS_PROXY"), person, keyturn.Denied},
 			"bound ENV":            {bound("ENV"), person, keyturn.Denied},
 			"bound PASSPHRASE":     {bound("KEYTURN_PASSPHRASE_FILE"), false, keyturn.Invalid},
 			"bound DB":             {bound("DB"), true, ""},
@@ -113,8 +114,10 @@ func TestFilesAreTrusted(t *testing.T) {
 		"another path":      func(f *keyturn.AskedFile) { f.Path = "/q/.env" },
 		"another reference": func(f *keyturn.AskedFile) { f.Asks = []keyturn.Binding{{Name: "DB", Ref: web}} },
 		"one more":          func(f *keyturn.AskedFile) { f.Asks = append(slices.Clone(pins), keyturn.Binding{Name: "X", Ref: web}) },
-		"another text":      func(f *keyturn.AskedFile) { f.Steers = []keyturn.Setting{{Name: "NODE_OPTIONS", Text: "--require=./y.js"}} },
-		"only steering":     func(f *keyturn.AskedFile) { f.Path, f.Asks = "/r/.env", nil },
+		"another text": func(f *keyturn.AskedFile) {
+			f.Steers = []keyturn.Setting{{Name: "NODE_OPTIONS", Text: "--require=./y.js"}}
+		},
+		"only steering": func(f *keyturn.AskedFile) { f.Path, f.Asks = "/r/.env", nil },
 	} {
 		changed := op
 		f := file
