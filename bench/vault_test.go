@@ -72,7 +72,7 @@ func vaults(t *testing.T) {
 	micros, mib := compare(t, direct, p, 30, []string{p.keyturn, "get", "vault/secret/bench/s1#password", "--reveal", "--allow-pipe"},
 		[]string{theirs, "kv", "get", "-field=password", "secret/bench/s1"})
 	row("get | vault kv get", micros, mib, goalTime, goalMemory)
-	run := []string{p.keyturn, "run", "--env-file", ours, "--", "true"}
+	run := []string{p.keyturn, "run", "--trust-project", "--env-file", ours, "--", "true"}
 	eval := []string{vals, "eval", "-f", yaml}
 	micros, mib = compare(t, direct, p, 15, run, eval)
 	row("200 references: run | vals eval", micros, mib, goalMany)

@@ -110,7 +110,7 @@ func TestRunWithoutADoor(t *testing.T) {
 	}
 	// No value decides which program the agent starts.
 	with.Env = []runner.Binding{{Name: "PATH", Ref: "local/shop#pin"}}
-	if _, out, err := run(agent, with); keyturn.AsError(err).Code != keyturn.Invalid || out != "" {
+	if _, out, err := run(agent, with); keyturn.AsError(err).Code != keyturn.Denied || out != "" {
 		t.Errorf("%q (%v)", out, err)
 	}
 }

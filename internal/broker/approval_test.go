@@ -392,9 +392,12 @@ func TestRemember(t *testing.T) {
 		want rules.Source
 	}{
 		"reveal": {keyturn.RevealSecret{Ref: web}, rules.Source{May: []string{"reveal"}, On: []string{"local/app/web"}}},
-		"run":    {runs(dbPass, web), rules.Source{May: []string{"use"}, On: []string{"local/app/db", "local/app/web"}, Run: []string{"npm test"}}},
-		"stars": {keyturn.RunCommand{Command: []string{"npm", "*", "**"}, Env: runs(star).Env},
-			rules.Source{May: []string{"use"}, On: []string{"local/a%2Ab"}, Run: []string{"npm '*' '**'"}}},
+		"run": {at("/usr/bin/npm", "/p", runs(dbPass, web)), rules.Source{May: []string{"use"}, On: []string{"local/app/db", "local/app/web"},
+			Run: []string{"/usr/bin/npm test"}, In: []string{"/p"}}},
+		"a file of the folder": {at("/p/deploy.sh", "/p", keyturn.RunCommand{Command: []string{"./deploy.sh"}, Env: runs(web).Env}), rules.Source{May: []string{"use"},
+			On: []string{"local/app/web"}, Run: []string{"/p/deploy.sh"}, In: []string{"/p"}}},
+		"stars": {at("/opt/my tools/npm", "/p", keyturn.RunCommand{Command: []string{"npm", "*", "**"}, Env: runs(star).Env}),
+			rules.Source{May: []string{"use"}, On: []string{"local/a%2Ab"}, Run: []string{"'/opt/my tools/npm' '*' '**'"}, In: []string{"/p"}}},
 		"delete": {keyturn.DeleteSecret{Ref: star}, rules.Source{May: []string{"delete"}, On: []string{"local/a%2Ab"}}},
 	} {
 		w := newWorld(t)
@@ -405,7 +408,7 @@ func TestRemember(t *testing.T) {
 		}
 		got := w.rules[0].Source()
 		if !slices.Equal(got.Who, []string{"agent:coder"}) || !slices.Equal(got.May, c.want.May) || !slices.Equal(got.On, c.want.On) ||
-			!slices.Equal(got.Run, c.want.Run) || len(got.Never)+len(got.HTTP)+len(got.Mounts)+len(got.Hosts) > 0 || got.Needs {
+			!slices.Equal(got.Run, c.want.Run) || !slices.Equal(got.In, c.want.In) || len(got.Never)+len(got.HTTP)+len(got.Mounts)+len(got.Hosts) > 0 || got.Needs {
 			t.Errorf("%s: remembered %+v", what, got)
 		}
 		// It lets exactly this through, and nobody else.
@@ -416,6 +419,35 @@ func TestRemember(t *testing.T) {
 		w.as(other).no(keyturn.Denied, c.op)
 		w.as(coder).no(keyturn.Denied, keyturn.RevealSecret{Ref: api})
 		w.as(coder).no(keyturn.Denied, keyturn.RunCommand{Command: []string{"npm", "x", "y"}, Env: runs(db).Env})
+		if run, ok := c.op.(keyturn.RunCommand); ok {
+			w.as(coder).no(keyturn.Denied, at(run.Program, "/q", run))
+			w.as(coder).no(keyturn.Denied, at("/tmp/npm", run.Dir, run))
+		}
+	}
+}
+
+// at is a command as it is started: its program, and in which folder.
+func at(program, dir string, op keyturn.RunCommand) keyturn.RunCommand {
+	op.Program, op.Dir = program, dir
+	return op
+}
+
+// TestOpenIsNotRemembered: no rule is written by an approval for a command whose words, or
+// whose standard input, decide what is shown; the screen shows what is wrong with others.
+func TestOpenIsNotRemembered(t *testing.T) {
+	w := newWorld(t)
+	for _, argv := range []string{"bash", "python3 -", "psql -h db", "env bash"} {
+		args := strings.Fields(argv)
+		id := w.ask(at("/usr/bin/"+args[0], "/p", keyturn.RunCommand{Command: args, Env: runs(web).Env}), keyturn.Denied)
+		if e := w.as(anna).no(keyturn.Invalid, keyturn.ApproveRequest{ID: id, Remember: true}); !strings.Contains(e.Message, "standard input") {
+			t.Errorf("%s: %s", argv, full(e))
+		}
+	}
+	w.ask(at("/usr/bin/npm", "/p", runs(web)), keyturn.Denied)
+	list := w.as(anna).must(keyturn.ListRequests{}).(*keyturn.Requests).Requests
+	i := slices.IndexFunc(list, func(r keyturn.Request) bool { return r.Op.(keyturn.RunCommand).Command[0] == "npm" })
+	if r := list[i]; r.Rule == "" || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "files of the folder") {
+		t.Errorf("%+v", r)
 	}
 }
 

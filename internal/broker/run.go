@@ -159,7 +159,7 @@ func (b *Broker) deliver(c *call, op keyturn.RunCommand, answers map[keyturn.Ref
 // whoever writes the secret would decide that.
 func (b *Broker) steersFrom(c *call, src keyturn.Source, field string) error {
 	name := src.Prefix + field
-	if !variable.Steers(name) && (c.actor.Kind == keyturn.Person || !variable.SteersMachines(name)) {
+	if !variable.Steers(name) && (c.actor.Kind == keyturn.Person || !variable.Leads(name)) {
 		return nil
 	}
 	if !b.may(c.actor, keyturn.Describe, src.Ref) {

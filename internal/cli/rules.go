@@ -30,7 +30,7 @@ func rulesCommand(c *command) *cobra.Command {
 WHO is user:NAME, agent:NAME, service:NAME, or agents or services for any of
 them, or everyone for each kind of caller in turn. VERB is one of list, describe, use, reveal, write, delete, destroy,
 rotate, lease, administer, approve. A command behind -- is what a value would be
-used for; --to is a secret that it would be copied to.`,
+used for, started in this folder; --to is a secret that it would be copied to.`,
 		Example: `  keyturn rules explain user:anna reveal local/myapp
   keyturn rules explain agent:claude-code use 'local/myapp#password' -- npm test
   keyturn rules explain agents use local/myapp --to local/test`,
@@ -57,7 +57,7 @@ func explainRules(c *command, o explainOptions) error {
 	if err != nil {
 		return err
 	}
-	for i, d := range q.Answers(facts.Rules) {
+	for i, d := range q.In(c.Dir).Answers(facts.Rules) {
 		if c.JSON() {
 			return c.Print(answer.Document{Operation: "explain-rules", Status: "success", Decision: &d})
 		}

@@ -49,7 +49,7 @@ var tableRuns = map[string]string{
 	"keyturn vault lease revoke ID":                                `ID=$(keyturn lease create vault/database/creds/myapp -o json | sed -n 's/.*"lease_id": "\(.*\)",/\1/p') && keyturn vault lease revoke "$ID"`,
 	"keyturn vault lease list PATH":                                `keyturn vault lease list database/creds/myapp`,
 	"keyturn vault lease revoke-all PATH":                          `keyturn lease create vault/database/creds/myapp && keyturn vault lease revoke-all database/creds/myapp --yes`,
-	"keyturn render FILE":                                          `printf '{{ "kt://vault/secret/a#k" }}' > file && keyturn render file --out out && test "$(cat out)" = four`,
+	"keyturn render FILE":                                          `printf '{{ "kt://vault/secret/a#k" }}' > file && keyturn render --trust-project file --out out && test "$(cat out)" = four`,
 	"keyturn run":                                                  `keyturn run -- true`,
 	"keyturn vault engines":                                        `keyturn vault engines`,
 	"keyturn vault auth list":                                      `keyturn vault auth list`,

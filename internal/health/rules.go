@@ -1,6 +1,8 @@
 package health
 
 import (
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/keyturn/keyturn"
@@ -87,6 +89,20 @@ func NewQuestion(who, verb, ref string, run []string, to string) (Question, erro
 		q.requests = append(q.requests, rules.Request{Actor: a, Verb: keyturn.Verb(verb), Path: about.Path(), Sink: sink})
 	}
 	return q, nil
+}
+
+// In is q about a command that is started in the folder dir.
+func (q Question) In(dir string) Question {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	q.requests = slices.Clone(q.requests)
+	for i := range q.requests {
+		if len(q.requests[i].Sink.Run) > 0 {
+			q.requests[i].Sink.Dir = dir
+		}
+	}
+	return q
 }
 
 // sinkOf is where a value would go.

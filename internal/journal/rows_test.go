@@ -76,6 +76,7 @@ func TestRows(t *testing.T) {
 			got = append(got, line)
 		}
 	}
+	slices.Sort(got) // several rows of one kind
 	want := []string{
 		`candidate ID of candidate {"ref":"kt://local/a","owner":"user:anna","data":{"f":"eDw="}} 2026-01-25T10:00:00Z`,
 		`compare all [{"time":"2026-01-24T10:00:00Z","caller":"agent:coder","secrets":["local/a"],"fields":2}] 2026-01-25T10:00:00Z`,

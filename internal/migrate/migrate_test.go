@@ -193,6 +193,10 @@ func TestTrustGoesBack(t *testing.T) {
 	if want := []keyturn.Binding{added, earlier}; !slices.Equal(s.trust[file], want) || len(out.Notices) != 0 {
 		t.Fatalf("trusted are %v, not %v; notices %q", s.trust[file], want, out.Notices)
 	}
+	env := filepath.Join(m.Dir, ".env") // written just now, and asks for what was stored just now
+	if want := []keyturn.Binding{added}; !slices.Equal(s.trust[env], want) {
+		t.Errorf("of .env trusted are %v, not %v", s.trust[env], want)
+	}
 	if !slices.ContainsFunc(d.told, func(s string) bool { return strings.HasPrefix(s, "trusts ") }) {
 		t.Errorf("the person was not shown what is trusted: %q", d.told)
 	}
@@ -208,10 +212,13 @@ func TestTrustGoesBack(t *testing.T) {
 	if want := []keyturn.Binding{earlier}; !slices.Equal(s.trust[file], want) {
 		t.Errorf("trusted are %v, not %v", s.trust[file], want)
 	}
+	if len(s.trust[env]) > 0 {
+		t.Errorf("of .env trusted are %v", s.trust[env])
+	}
 	if diff := cmp.Diff(before, contents(t, m.Dir)); diff != "" {
 		t.Errorf("the files are not as before:\n%s", diff)
 	}
-	if want := []string{"migrate-secrets", "finish-migration", "trust-project", "revert-migration", "trust-project", "finish-migration"}; !slices.Equal(s.did, want) {
+	if want := []string{"migrate-secrets", "finish-migration", "trust-project", "trust-project", "revert-migration", "trust-project", "trust-project", "finish-migration"}; !slices.Equal(s.did, want) {
 		t.Errorf("done was %q, not %q", s.did, want)
 	}
 }
@@ -228,7 +235,7 @@ func TestTrustGivenByHandGoesBack(t *testing.T) {
 			t.Errorf("notices %q", out.Notices)
 		}
 		file := filepath.Join(m.Dir, config.FileName)
-		if len(s.trust) != 0 {
+		if len(s.trust[file]) != 0 {
 			t.Fatalf("nobody said yes, and trusted are %v", s.trust)
 		}
 		s.trust[file] = []keyturn.Binding{{Name: "DB_PASSWORD", Ref: keyturn.MustRef("local/shop#DB_PASSWORD")}}
@@ -241,6 +248,32 @@ func TestTrustGivenByHandGoesBack(t *testing.T) {
 		}
 		if got := contents(t, m.Dir); !cmp.Equal(got, map[string]string{"compose.yaml": compose}) {
 			t.Errorf("%s: the files are %v", c.who.Kind, got)
+		}
+	}
+}
+
+// TestOnlyOwnReferencesAreTrusted: a file that asks for anything but what was stored just
+// now from that line, or that changes how programs run, is not trusted by a migration.
+func TestOnlyOwnReferencesAreTrusted(t *testing.T) {
+	for text, trusted := range map[string]bool{
+		"DB_PASSWORD=made-up-and-long-enough\n":                                        true,
+		"DB_PASSWORD=made-up-and-long-enough\nX=kt://local/prod#root\n":                false,
+		"DB_PASSWORD=made-up-and-long-enough\nLD_PRELOAD=./x.so\n":                     false,
+		"LD_PRELOAD=./x.so\nDB_PASSWORD=made-up-and-long-enough\nPORT=3000\nMODE=on\n": false,
+	} {
+		m, s := project(t, anna, session.Nobody{})
+		file := filepath.Join(m.Dir, "own.env")
+		put(t, file, text)
+		p, err := m.Plan(t.Context(), Options{Files: []string{"own.env"}, To: shop})
+		if err == nil {
+			_, err = p.Apply(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Close()
+		if got := len(s.trust[file]) == 1; got != trusted {
+			t.Errorf("%q: trusted are %v", text, s.trust[file])
 		}
 	}
 }
@@ -263,7 +296,7 @@ func TestConfirm(t *testing.T) {
 	}
 	m.Yes, d.told = true, nil
 	migrated(t, m)
-	if len(d.told) != 0 || len(s.trust) != 0 {
+	if len(d.told) != 0 || len(s.trust[filepath.Join(m.Dir, config.FileName)]) != 0 {
 		t.Errorf("asked was %q, trusted are %v", d.told, s.trust)
 	}
 }

@@ -55,8 +55,8 @@ func OnlyPeople(actor keyturn.Actor, op keyturn.Op) error {
 			what = "run without redaction"
 		}
 		for _, b := range op.Env {
-			if variable.SteersMachines(b.Name) {
-				what = "have a secret in the variable " + keyturn.Clean(b.Name) + ", which changes how programs run"
+			if variable.Leads(b.Name) {
+				what = "have a secret in the variable " + keyturn.Clean(b.Name) + ", which changes how programs run or where they lead"
 				hint = "give the secret another name: --env NAME=" + keyturn.Quote(b.Ref.Short())
 			}
 		}

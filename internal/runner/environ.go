@@ -43,8 +43,8 @@ func (p *planner) filter() {
 		switch {
 		case variable.Key(w.name) == variable.PassphraseFile:
 			p.fail(keyturn.E(keyturn.Invalid, "no command gets "+variable.PassphraseFile, "leave it out").About(w.ref))
-		case machine && (variable.SteersMachines(w.name) || whois.IsMark(w.name)):
-			e := keyturn.E(keyturn.Denied, "only a person may have a secret in the variable "+name+", which changes how programs run or who is recognised",
+		case machine && (variable.Leads(w.name) || whois.IsMark(w.name)):
+			e := keyturn.E(keyturn.Denied, "only a person may have a secret in the variable "+name+", which changes how programs run, where they lead or who is recognised",
 				"give the secret another name: --env NAME="+keyturn.Quote(short)).About(w.ref)
 			e.By = "rule"
 			p.fail(e)
@@ -119,7 +119,7 @@ func (p *Plan) settle(ctx context.Context, s *session.Session) error {
 			env[key], pass[key] = value, true
 		case key == "PWD" || key == "OLDPWD" || key == "SHLVL" || key == "_" || variable.Ours(name) || trusted[key] == value && value != "":
 		default:
-			left[name] = true
+			left[name] = launch.ValidName(name)
 		}
 	}
 	env["PWD"] = dir

@@ -353,7 +353,7 @@ func TestReferencesThatSteer(t *testing.T) {
 	for _, who := range callers {
 		for way, options := range ways {
 			for name, for_ := range map[string]string{"LD_PRELOAD": "typed", "DYLD_INSERT_LIBRARIES": "typed", "NODE_OPTIONS": "typed", "GIT_CONFIG_VALUE_0": "typed", "npm_config_script_shell": "typed",
-				"KEYTURN_CONFIG": "typed", "MAKEFILES": "typed", "OPENSSL_CONF": "typed", "ENV": "person", "HOME": "person", "EDITOR": "person", "PAGER": "person", "AI_AGENT": "person",
+				"KEYTURN_CONFIG": "typed", "MAKEFILES": "typed", "OPENSSL_CONF": "typed", "ENV": "person", "HOME": "person", "EDITOR": "person", "PAGER": "person", "AI_AGENT": "person", "HTTPS_PROXY": "person", "http_proxy": "person", "SSL_CERT_FILE": "person", "XDG_CONFIG_HOME": "person",
 				variable.PassphraseFile: "nobody", "DB_PASSWORD": "all", "path": "all"} {
 				c := newCaller(t, who)
 				p, err := c.run(options(c, name))

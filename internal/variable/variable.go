@@ -51,7 +51,23 @@ func Steers(name string) bool {
 // from: a person may well have an ENV or an EDITOR of their own.
 func SteersMachines(name string) bool { return Steers(name) || names().machines[Key(name)] }
 
-type sets struct{ all, machines, npm map[string]bool }
+// Leads reports whether a variable decides through whose hands connections go, whom a
+// program takes for its server, or which files of settings it reads. An agent or a service
+// may have it only by a rule that names it, and never by a secret, which could be its own.
+func Leads(name string) bool {
+	if SteersMachines(name) {
+		return true
+	}
+	up := strings.ToUpper(name)
+	for _, p := range []string{"XDG_", "GIT_SSL_", "AWS_ENDPOINT_URL", "NODE_TLS_"} {
+		if strings.HasPrefix(up, p) {
+			return true
+		}
+	}
+	return strings.HasSuffix(up, "_PROXY") || names().leads[up]
+}
+
+type sets struct{ all, machines, leads, npm map[string]bool }
 
 var names = sync.OnceValue(func() sets {
 	set := func(list string) map[string]bool {
@@ -77,6 +93,8 @@ OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES SSLKEYLOGFILE
 GCONV_PATH GLIBC_TUNABLES LOCPATH NLSPATH HOSTALIASES TERMINFO TERMINFO_DIRS TERMCAP MALLOC_CHECK_ LESSOPEN LESSCLOSE
 VIMINIT EXINIT GVIMINIT VIM VIMRUNTIME EMACSLOADPATH PSQLRC PGSERVICEFILE PGSYSCONFDIR PSQL_EDITOR PSQL_PAGER MYSQL_HOME`),
 		machines: set(`ENV HOME SHELL EDITOR VISUAL PAGER MANPAGER BROWSER`),
+		leads: set(`SSL_CERT_FILE SSL_CERT_DIR NODE_EXTRA_CA_CERTS REQUESTS_CA_BUNDLE CURL_CA_BUNDLE CURL_HOME AWS_CA_BUNDLE AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE
+KUBECONFIG DOCKER_HOST DOCKER_CONFIG DOCKER_CONTEXT DOCKER_CERT_PATH TMPDIR TMP TEMP NETRC NPM_CONFIG_USERCONFIG PIP_CONFIG_FILE WGETRC PGSSLROOTCERT SSH_AUTH_SOCK`),
 		npm: set(`script_shell node_options globalconfig userconfig prefix git shell editor viewer node_gyp nodedir python init_module
 onload_script scripts_prepend_node_path local_prefix cafile ca cache call package workspace`),
 	}

@@ -44,7 +44,7 @@ func TestDialects(t *testing.T) {
 	m.Must("", "put", "local/app", "--generate", "API_TOKEN", "--generate", "DB_PASSWORD")
 	environment := func(file string) (string, bool) {
 		t.Helper()
-		out := m.Run("", "run", "--env-file", file, "--no-redact", "--", "env", "-0")
+		out := m.Run("", "run", "--trust-project", "--env-file", file, "--no-redact", "--", "env", "-0")
 		if out.Status != 0 {
 			return out.Stderr, false
 		}

@@ -1,0 +1,177 @@
+package broker_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/keyturn/keyturn"
+	"github.com/keyturn/keyturn/internal/rules"
+)
+
+// TestSteeringNamesBelowTheDoor: whatever door an operation comes by, no agent or service
+// has a value in a variable that changes how programs run, by a binding or by a field of a
+// secret; a person by a binding alone; and nobody in that of the store's passphrase.
+func TestSteeringNamesBelowTheDoor(t *testing.T) {
+	w := newWorld(t)
+	w.Rules = ruleSet(t, rules.Source{Who: []string{"everyone"}, May: []string{"use", "describe", "write"}, On: []string{"local/**"}, Run: []string{"npm test"}})
+	put := func(ref string, field string) keyturn.Ref {
+		r := keyturn.MustRef(ref)
+		w.store(r, map[string]string{field: "made up"})
+		return r
+	}
+	bound := func(name string) keyturn.RunCommand {
+		return keyturn.RunCommand{Command: []string{"npm", "test"}, Env: []keyturn.Binding{{Name: name, Ref: dbPass}}}
+	}
+	from := func(ref keyturn.Ref, prefix string) keyturn.RunCommand {
+		return keyturn.RunCommand{Command: []string{"npm", "test"}, From: []keyturn.Source{{Ref: ref, Prefix: prefix}}}
+	}
+	preload, options, home, pass := put("local/x/a", "LD_PRELOAD"), put("local/x/b", "OPTIONS"), put("local/x/c", "HOME"), put("local/x/d", "PASSPHRASE_FILE")
+	for _, who := range []keyturn.Actor{anna, coder, ci} {
+		person := who.Kind == keyturn.Person
+		for name, c := range map[string]struct {
+			op   keyturn.RunCommand
+			may  bool
+			code keyturn.Code
+		}{
+			"bound LD_PRELOAD":     {bound("LD_PRELOAD"), person, keyturn.Denied},
+			"bound PATH":           {bound("PATH"), person, keyturn.Denied},
+			"bound KEYTURN_CONFIG": {bound("KEYTURN_CONFIG"), person, keyturn.Denied},
+			"bound HOME":           {bound("HOME"), person, keyturn.Denied},
+			"bound HTTPS_PROXY":    {bound("HTTPS_PROXY"), person, keyturn.Denied},
+			"bound ENV":            {bound("ENV"), person, keyturn.Denied},
+			"bound PASSPHRASE":     {bound("KEYTURN_PASSPHRASE_FILE"), false, keyturn.Invalid},
+			"bound DB":             {bound("DB"), true, ""},
+			"field LD_PRELOAD":     {from(preload, ""), false, keyturn.Denied},
+			"field by prefix":      {from(options, "NODE_"), false, keyturn.Denied},
+			"field HOME":           {from(home, ""), person, keyturn.Denied},
+			"field of passphrase":  {from(pass, "KEYTURN_"), false, keyturn.Denied},
+			"field with prefix":    {from(preload, "APP_"), true, ""},
+		} {
+			n := w.mark()
+			_, _, err := w.as(who).do(c.op)
+			if c.may != (err == nil) || !c.may && keyturn.AsError(err).Code != c.code {
+				t.Errorf("%s, %s: %s", who.Kind, name, say(err))
+			}
+			if strings.HasPrefix(name, "bound") && !c.may && len(w.since(n)) > 0 {
+				t.Errorf("%s, %s: the platform was asked: %v", who.Kind, name, w.since(n))
+			}
+		}
+	}
+}
+
+// TestPassBelowTheDoor: of an agent's or a service's variables only those pass to its
+// command that are harmless or that the rules of all its secrets name, and under an approval
+// the harmless alone, whatever the operation says.
+func TestPassBelowTheDoor(t *testing.T) {
+	w := newWorld(t)
+	use := func(on string, approvals int, env ...string) rules.Source {
+		return rules.Source{Who: []string{"agents", "services"}, May: []string{"use"}, On: []string{on}, Run: []string{"npm test"}, Env: env, Needs: approvals > 0, Approvals: approvals}
+	}
+	w.Rules = ruleSet(t, use("local/app/db", 0, "NODE_ENV", "TF_VAR_*"), use("local/app/web", 0, "NODE_ENV", "OTHER"), use("prod/api", 1, "NODE_ENV"))
+	op := func(pass string, refs ...keyturn.Ref) keyturn.RunCommand {
+		o := runs(refs...)
+		o.Pass = strings.Fields(pass)
+		return o
+	}
+	for _, who := range []keyturn.Actor{coder, ci} {
+		w.as(who).must(op("CI LANG LC_ALL NODE_ENV TF_VAR_x", dbPass))
+		w.as(who).must(op("LANG NODE_ENV", dbPass, web))
+		for _, pass := range []string{"OTHER", "LD_PRELOAD", "HOME", "PATH", "NODE_OPTIONS", "AWS_PROFILE"} {
+			if e := w.as(who).no(keyturn.Denied, op(pass, dbPass)); !strings.Contains(e.Message, pass) {
+				t.Errorf("%s: %s", pass, full(e))
+			}
+		}
+		w.as(who).no(keyturn.Denied, op("TF_VAR_x", dbPass, web))
+		w.as(who).no(keyturn.Invalid, op("LANG CI", dbPass))
+		w.as(who).no(keyturn.Invalid, op("KEYTURN_CONFIG", dbPass))
+	}
+	w.as(coder).no(keyturn.Denied, op("NODE_ENV", api))
+	id := w.ask(op("LANG", api), keyturn.Pending)
+	w.yes(anna, id)
+	w.as(coder).must(op("LANG", api))
+}
+
+// TestFilesAreTrusted: a person's command or template takes references from a file only
+// where a person has accepted what the file asks for, at that very path; what it asks for
+// later is shown as the difference. Agents need no trust, and bring no plain variables but
+// those that were there when the file was trusted.
+func TestFilesAreTrusted(t *testing.T) {
+	w := newWorld(t)
+	pins := []keyturn.Binding{{Name: "DB", Ref: dbPass}}
+	steers := []keyturn.Setting{{Name: "NODE_OPTIONS", Text: "--require=./x.js"}}
+	file := keyturn.AskedFile{Path: "/p/.env", Asks: pins, Steers: steers}
+	op := keyturn.RunCommand{Command: []string{"npm", "test"}, Env: pins, EnvFiles: []keyturn.AskedFile{file}}
+	n := w.mark()
+	e := w.as(anna).no(keyturn.Denied, op)
+	if e.Reason != keyturn.Untrusted || e.Asks == nil || e.Asks.Path != "/p/.env" || !slices.Equal(e.Asks.Added, pins) || !slices.Equal(e.Asks.SteersAdded, steers) ||
+		!strings.Contains(e.Hint, "keyturn trust /p/.env") || len(w.since(n)) > 0 {
+		t.Errorf("not trusted: %s", full(e))
+	}
+	w.must(keyturn.TrustProject{Path: "/p/.env", Pinned: pins, Steers: steers})
+	w.must(op)
+	for what, change := range map[string]func(f *keyturn.AskedFile){
+		"another path":      func(f *keyturn.AskedFile) { f.Path = "/q/.env" },
+		"another reference": func(f *keyturn.AskedFile) { f.Asks = []keyturn.Binding{{Name: "DB", Ref: web}} },
+		"one more":          func(f *keyturn.AskedFile) { f.Asks = append(slices.Clone(pins), keyturn.Binding{Name: "X", Ref: web}) },
+		"another text": func(f *keyturn.AskedFile) {
+			f.Steers = []keyturn.Setting{{Name: "NODE_OPTIONS", Text: "--require=./y.js"}}
+		},
+		"only steering": func(f *keyturn.AskedFile) { f.Path, f.Asks = "/r/.env", nil },
+	} {
+		changed := op
+		f := file
+		change(&f)
+		changed.EnvFiles = []keyturn.AskedFile{f}
+		if e := w.no(keyturn.Denied, changed); e.Reason != keyturn.Untrusted {
+			t.Errorf("%s: %s", what, full(e))
+		}
+	}
+	// A file that asks for nothing needs no trust.
+	nothing := op
+	nothing.EnvFiles = []keyturn.AskedFile{{Path: "/none/.env"}}
+	w.must(nothing)
+	// A password in a variable that is accepted by its text is in no record.
+	secret := keyturn.TrustProject{Path: "/p/.env", Steers: []keyturn.Setting{{Name: "GIT_CONFIG_VALUE_0", Text: "https://u:made-up-pw@h/"}}}
+	w.no(keyturn.Invalid, secret)
+	if strings.Contains(w.everything(), "made-up-pw") {
+		t.Error("the log holds the password")
+	}
+
+	// Templates.
+	tmpl := keyturn.RenderTemplate{Template: "t", Found: "/p/t", Secrets: []keyturn.Ref{dbPass}}
+	if e := w.no(keyturn.Denied, tmpl); e.Reason != keyturn.Untrusted || !strings.Contains(e.Hint, "keyturn trust /p/t") {
+		t.Errorf("a template: %s", full(e))
+	}
+	w.must(keyturn.TrustProject{Path: "/p/t", Pinned: tmpl.Asks().Asks})
+	w.must(tmpl)
+	tmpl.Secrets = append(tmpl.Secrets, web)
+	w.no(keyturn.Denied, tmpl)
+
+	// Agents: the rules decide, and of plain lines those that a person has seen.
+	lines := map[string]keyturn.Value{"PORT": keyturn.NewValue([]byte("3000")), "MODE": keyturn.NewValue([]byte("on"))}
+	if err := w.as(anna).KeepLines(t.Context(), "/p/.env", lines); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.as(coder).KeepLines(t.Context(), "/p/.env", map[string]keyturn.Value{"EVIL": lines["PORT"]}); err == nil {
+		t.Error("an agent has lines kept")
+	}
+	lines["MODE"], lines["EVIL"] = keyturn.NewValue([]byte("off")), lines["PORT"]
+	same, err := w.SameLines(t.Context(), "/p/.env", lines)
+	if err != nil || !slices.Equal(same, []string{"PORT"}) {
+		t.Errorf("%q (%v)", same, err)
+	}
+	w.Rules = ruleSet(t, rules.Source{Who: []string{"agents"}, May: []string{"use"}, On: []string{"local/**"}, Run: []string{"npm test"}})
+	agents := func(path string, kept ...string) keyturn.RunCommand {
+		o := op
+		o.EnvFiles = []keyturn.AskedFile{{Path: path, Asks: pins, Kept: kept}}
+		return o
+	}
+	w.as(coder).must(agents("/p/.env", "MODE", "PORT"))
+	w.as(coder).must(agents("/unknown/.env"))
+	w.as(coder).no(keyturn.Denied, agents("/p/.env", "EVIL"))
+	w.as(coder).no(keyturn.Denied, agents("/unknown/.env", "PORT"))
+	// Trusted anew, what was there before is forgotten.
+	w.as(anna).must(keyturn.TrustProject{Path: "/p/.env", Pinned: pins})
+	w.as(coder).no(keyturn.Denied, agents("/p/.env", "PORT"))
+}
