@@ -319,6 +319,66 @@ func TestForbiddenCalls(t *testing.T) {
 	}
 }
 
+// opens are the files, beside package durable, that open files themselves. All others use
+// durable.OpenRegular for what lies somewhere, durable.OpenInput for what a caller names,
+// and durable's ways to write: a pipe or a device in the place of a file makes nobody wait.
+var opens = []struct{ path, because string }{
+	{"internal/config/system_unix.go", "a folder is opened, to be locked"},
+	{"internal/state/rootkey/lock_unix.go", "a folder is opened, to be locked"},
+	{"internal/migrate/rewrite/system_unix.go", "a folder is opened, to be locked, or a new file made to see whether one can be"},
+	{"internal/migrate/rewrite/system_other.go", "a new file is made to see whether one can be"},
+	{"internal/audit/forward/file.go", "a file that is open already is cut"},
+	{"internal/migrate/rewrite/file.go", "a new file, under a name that says which migration it is of"},
+	{"internal/state/rootkey/file.go", "a new file, which must not be there"},
+	{"internal/state/alive/alive.go", "a new file, which must not be there; names in keyturn's own folder"},
+	{"internal/home/restore.go", "new files in a folder that was just made"},
+	{"internal/home/replaced.go", "a new file in a folder that was just made"},
+	{"internal/home/files.go", "a new folder"},
+	{"internal/launch/files.go", "a new file, which must not be there, for a command"},
+	{"internal/launch/session_unix.go", "names in /proc"},
+	{"internal/launch/signals_unix.go", "the terminal of this process, without waiting"},
+	{"internal/launch/tty_linux.go", "the terminal that was just made"},
+	{"internal/runner/runner.go", "the null device"},
+	{"internal/cli/quickstart.go", "the demonstration's own folder, and the null device"},
+	{"internal/cli/init.go", "a new file, which must not be there"},
+	{"internal/platform/wire/transport.go", "names in the operator's folder of certificates"},
+	{"internal/whois/ancestors_linux.go", "what the system says of processes"},
+	{"internal/whois/user_passwd.go", "what the system says of users"},
+}
+
+func TestOneRoomOpensFiles(t *testing.T) {
+	ways := map[string][]string{
+		"os":      {"Open", "OpenFile", "OpenRoot", "OpenInRoot", "DirFS", "ReadFile", "ReadDir", "Create", "CreateTemp", "MkdirTemp", "WriteFile", "NewFile", "Truncate", "CopyFS"},
+		"syscall": {"Open"}, "unix": {"Open"}, "tls": {"LoadX509KeyPair"},
+	}
+	used := map[string]bool{}
+	for _, f := range sources(t) {
+		if f.test || slices.Contains(testSupport, f.pkg) || f.pkg == "durable" || f.pkg == "release" || strings.HasPrefix(f.path, "bench/") {
+			continue
+		}
+		ast.Inspect(f.file, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			id, ok := sel.X.(*ast.Ident)
+			if !ok || !slices.Contains(ways[id.Name], sel.Sel.Name) {
+				return true
+			}
+			used[f.path] = true
+			if !slices.ContainsFunc(opens, func(o struct{ path, because string }) bool { return o.path == f.path }) {
+				t.Errorf("%s uses %s.%s: package durable opens files, so that nobody waits for a pipe; or give the reason in layers_test.go", f.at(sel), id.Name, sel.Sel.Name)
+			}
+			return true
+		})
+	}
+	for _, o := range opens {
+		if !used[o.path] {
+			t.Errorf("%s may open files and does not: take it off the list", o.path)
+		}
+	}
+}
+
 // TestGoMod: a module with replace lines cannot be installed by 'go install'.
 func TestGoMod(t *testing.T) {
 	for i, line := range readLines(t, "go.mod") {
