@@ -36,8 +36,10 @@ type formSet struct {
 	forms []form
 	text  int // index of the first form of the text being added
 	label uint32
-	size  int      // bytes in forms; beyond maxBytes the set is incomplete and useless
-	store [][]byte // what the forms lie in; there is room in the last one
+	// strong leaves out parts of less than MinBits
+	strong bool
+	size   int      // bytes in forms; beyond maxBytes the set is incomplete and useless
+	store  [][]byte // what the forms lie in; there is room in the last one
 }
 
 // addNeedle adds every form of value and of its parts. White space around the
@@ -57,7 +59,7 @@ func (s *formSet) addParts(value []byte, depth int) {
 		return
 	}
 	part := func(p []byte) {
-		if p = bytes.TrimSpace(p); len(p) >= minPart && weakness(p) == "" {
+		if p = bytes.TrimSpace(p); len(p) >= minPart && s.sought(p) {
 			s.addAll(p)
 			s.addParts(p, depth-1)
 		}
@@ -81,10 +83,26 @@ func (s *formSet) addParts(value []byte, depth int) {
 		}
 		if scalar, ok := assigned(line); ok {
 			part(scalar)
-		} else if len(line) >= minPart && !structural(line) && weakness(line) == "" {
+		} else if len(line) >= minPart && !structural(line) && s.sought(line) {
 			s.addText(line)
 		}
 	}
+}
+
+// sought reports whether a part of a value is a needle of its own.
+func (s *formSet) sought(part []byte) bool {
+	return weakness(part) == "" && (!s.strong || Bits(part) >= MinBits)
+}
+
+// guessable reports whether value, or what is secret of it, has less than MinBits: of a
+// URL with a password that is the password, since the rest is known or soon found.
+func guessable(value []byte) bool {
+	value = bytes.TrimSpace(value)
+	if Bits(value) < MinBits {
+		return true
+	}
+	password := urlPassword(value)
+	return len(password) > 0 && Bits(password) < MinBits
 }
 
 // leaves calls part for each string and number in value and reports whether

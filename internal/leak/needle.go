@@ -16,6 +16,15 @@ type Needle struct {
 	// empty, or itself contains a form of any needle, the marker is [redacted].
 	// Control and format characters are dropped from it.
 	Label string
+
+	// Strong has the value, and each part of it, sought only where it has MinBits: for
+	// output that is shown to somebody who may guess. A weaker value is Skipped.
+	Strong bool
+
+	// Apart tells that the value is a secret that another needle's value may be a guess
+	// of. Where an occurrence of it shares bytes with one of another needle, a Writer
+	// shows nothing that follows: see Writer.Stopped.
+	Apart bool
 }
 
 // Skipped names a needle that is not redacted, because redacting it would ruin
@@ -36,6 +45,8 @@ const (
 	// TooCommon is a well-known word, a decimal number of fewer than eight
 	// digits, or one character repeated.
 	TooCommon Reason = "too common"
+	// TooWeak is, of a Strong needle, a value of less than MinBits.
+	TooWeak Reason = "too easy to guess"
 )
 
 const (

@@ -85,12 +85,24 @@ type Writer struct {
 	view    []byte // the shadow view of the current block
 	hits    []hit
 	fresh   []occurrence // in the current block
+
+	next    *Writer // dst, where that is one
+	literal []span  // the markers in out; kept for next
+	stopped bool    // see Stopped
 }
+
+// span is a stretch of bytes.
+type span struct{ start, end int }
 
 // Writer returns a Writer that redacts what it is given and passes it to dst.
 // The caller must Close it to see the end of the stream.
+//
+// Where dst is a Writer itself, that one works on the text that this one lets through,
+// between two markers of this one and never across or inside one: what this one shows, and
+// when, does not depend on the needles of that one.
 func (m *Matcher) Writer(dst io.Writer, o Options) *Writer {
 	w := &Writer{m: m, dst: dst, idle: o.Idle, after: o.AfterFunc}
+	w.next, _ = dst.(*Writer)
 	if w.idle == 0 {
 		w.idle = DefaultIdle
 	}
@@ -150,6 +162,33 @@ func (w *Writer) Close() error {
 	return err
 }
 
+// Stopped reports whether a needle that stands Apart shared bytes with another one. From
+// there on nothing is shown.
+func (w *Writer) Stopped() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stopped
+}
+
+// pass writes p, a marker of the Writer before, as it is. What came before it is decided
+// without it, and what comes after it begins anew.
+func (w *Writer) pass(p []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.usable(); err != nil {
+		return err
+	}
+	w.armed = false
+	w.advance(w.pos, w.pos)
+	w.plain, w.shadow = root, root
+	w.strip, w.offsets = stripper{}, offsets{}
+	if !w.stopped {
+		w.out = append(w.out, p...)
+	}
+	w.flush()
+	return w.err
+}
+
 func (w *Writer) usable() error {
 	switch {
 	case w.closed:
@@ -164,15 +203,23 @@ func (w *Writer) usable() error {
 
 // take works on p, which does not go beyond the current block.
 func (w *Writer) take(p []byte) {
+	if w.stopped {
+		w.pos += int64(len(p))
+		w.base = w.pos
+		return
+	}
 	w.held = append(w.held, p...)
 	w.fresh = w.fresh[:0]
 	w.scanPlain(p)
 	w.scanShadow(p)
 	slices.SortFunc(w.fresh, func(a, b occurrence) int { return cmp.Compare(a.start, b.start) })
-	for _, o := range w.fresh {
-		w.found.add(o)
-	}
 	w.pos += int64(len(p))
+	for _, o := range w.fresh {
+		if r := w.found.add(o); w.m.apart != nil && r.mixed() && w.apart(r) {
+			w.stop(r)
+			return
+		}
+	}
 
 	live := w.live()
 	if w.pos%block != 0 || w.pos-live <= int64(w.m.longest)+slack {
@@ -185,12 +232,37 @@ func (w *Writer) take(p []byte) {
 	w.advance(w.pos, live)
 }
 
+// apart reports whether one of the needles of r stands apart.
+func (w *Writer) apart(r *region) bool {
+	for _, l := range r.labels {
+		if l != cutLabel && w.m.apart[l] {
+			return true
+		}
+	}
+	return false
+}
+
+// stop ends what is shown with the marker of r.
+func (w *Writer) stop(r *region) {
+	end := min(r.start, w.live()) // from there on something longer may have begun
+	w.advance(end, end)
+	if r := &w.found[0]; !r.marked {
+		w.mark(w.marker(r))
+	}
+	clear(w.held)
+	w.held, w.found, w.base, w.stopped = w.held[:0], nil, w.pos, true
+	w.plain, w.shadow = root, root
+	w.strip, w.offsets = stripper{}, offsets{}
+}
+
 // scanPlain looks for occurrences in p as it is.
 func (w *Writer) scanPlain(p []byte) {
 	w.plain, w.hits = w.m.scan(w.plain, p, w.hits[:0])
 	for _, h := range w.hits {
 		end := w.pos + int64(h.end)
-		w.fresh = append(w.fresh, occurrence{start: end - int64(h.form.length), end: end, label: h.form.label})
+		w.m.each(h, func(f formInfo) {
+			w.fresh = append(w.fresh, occurrence{start: end - int64(f.length), end: end, label: f.label})
+		})
 	}
 }
 
@@ -207,10 +279,12 @@ func (w *Writer) scanShadow(p []byte) {
 	w.shadow, w.hits = w.m.scan(w.shadow, w.view, w.hits[:0])
 	for _, h := range w.hits {
 		end := w.viewed + int64(h.end)
-		w.fresh = append(w.fresh, occurrence{
-			start: w.offsets.stream(end - int64(h.form.length)),
-			end:   w.offsets.stream(end-1) + 1,
-			label: h.form.label,
+		w.m.each(h, func(f formInfo) {
+			w.fresh = append(w.fresh, occurrence{
+				start: w.offsets.stream(end - int64(f.length)),
+				end:   w.offsets.stream(end-1) + 1,
+				label: f.label,
+			})
 		})
 	}
 	w.viewed += int64(len(w.view))
@@ -251,7 +325,7 @@ func (w *Writer) advance(to, final int64) {
 		}
 		w.out = append(w.out, pass(r.start)...)
 		if !r.marked {
-			w.out = append(w.out, w.marker(r)...)
+			w.mark(w.marker(r))
 			r.marked = true
 		}
 		dropped := pass(min(r.end, to))
@@ -260,7 +334,7 @@ func (w *Writer) advance(to, final int64) {
 			break
 		}
 		if r.escape {
-			w.out = append(w.out, "\x1b[0m"...)
+			w.mark("\x1b[0m")
 		}
 		done++
 	}
@@ -280,17 +354,39 @@ func (w *Writer) marker(r *region) string {
 	return w.m.markers[r.first.label]
 }
 
+// mark appends to out what stands for an occurrence.
+func (w *Writer) mark(text string) {
+	if w.next != nil {
+		w.literal = append(w.literal, span{len(w.out), len(w.out) + len(text)})
+	}
+	w.out = append(w.out, text...)
+}
+
 // flush writes out to the underlying writer.
 func (w *Writer) flush() {
 	if len(w.out) == 0 || w.err != nil {
 		return
 	}
-	n, err := w.dst.Write(w.out)
-	if err == nil && n < len(w.out) {
+	done := 0
+	for _, m := range w.literal {
+		if w.write(w.out[done:m.start]); w.err == nil {
+			w.err = w.next.pass(w.out[m.start:m.end])
+		}
+		done = m.end
+	}
+	w.write(w.out[done:])
+	w.out, w.literal = w.out[:0], w.literal[:0]
+}
+
+func (w *Writer) write(p []byte) {
+	if len(p) == 0 || w.err != nil {
+		return
+	}
+	n, err := w.dst.Write(p)
+	if err == nil && n < len(p) {
 		err = io.ErrShortWrite
 	}
 	w.err = err
-	w.out = w.out[:0]
 }
 
 // watch starts the timer if there is a tail that may be shown after a pause.
