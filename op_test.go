@@ -42,6 +42,8 @@ func examples() map[string]keyturn.Op {
 		"run-command": keyturn.RunCommand{Command: []string{"npm", "run", "ünï", "a\"b\n"}, Program: "/usr/bin/npm", Dir: "/home/a/my app", Env: []keyturn.Binding{{Name: "DB", Ref: ref, Optional: true}},
 			From: []keyturn.Source{{Ref: pinned, Prefix: "P_"}}, Files: []keyturn.Binding{{Name: "/run/k", Ref: ref}},
 			Project: "/home/a/keyturn.yaml", Pinned: []keyturn.Binding{{Name: "DB", Ref: ref}}, Plain: true},
+		"end-command":     keyturn.EndCommand{ID: "0c1x2y", Held: []keyturn.Ref{ref}, Met: true},
+		"end-command-all": keyturn.EndCommand{ID: "0c1x2y"},
 		"use-secret":      keyturn.UseSecret{Ref: ref},
 		"render-template": keyturn.RenderTemplate{Template: "app.tmpl", Out: "app.conf", Secrets: []keyturn.Ref{ref, pinned}},
 		"copy-secret":     keyturn.CopySecret{From: pinned, To: ref.Secret(), IfVersion: keyturn.None, Mode: keyturn.Replace, Lossy: true, Verify: true},

@@ -36,10 +36,10 @@ type formSet struct {
 	forms []form
 	text  int // index of the first form of the text being added
 	label uint32
-	// strong leaves out parts of less than MinBits
-	strong bool
-	size   int      // bytes in forms; beyond maxBytes the set is incomplete and useless
-	store  [][]byte // what the forms lie in; there is room in the last one
+	// strong leaves out parts of less than MinBits, whole those that are not secret
+	strong, whole bool
+	size          int      // bytes in forms; beyond maxBytes the set is incomplete and useless
+	store         [][]byte // what the forms lie in; there is room in the last one
 }
 
 // addNeedle adds every form of value and of its parts. White space around the
@@ -64,7 +64,7 @@ func (s *formSet) addParts(value []byte, depth int) {
 			s.addParts(p, depth-1)
 		}
 	}
-	if leaves(value, part) {
+	if !s.whole && leaves(value, part) {
 		return
 	}
 	if password := urlPassword(value); len(password) > 0 {
@@ -73,7 +73,7 @@ func (s *formSet) addParts(value []byte, depth int) {
 			part([]byte(decoded))
 		}
 	}
-	if !bytes.ContainsAny(value, "\r\n") {
+	if s.whole || !bytes.ContainsAny(value, "\r\n") {
 		return
 	}
 	for line := range bytes.FieldsFuncSeq(value, func(r rune) bool { return r == '\n' || r == '\r' }) {

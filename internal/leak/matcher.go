@@ -63,7 +63,7 @@ func Compile(needles []Needle) (*Matcher, []Skipped, error) {
 			}
 			m.apart[i] = true
 		}
-		set.strong = n.Strong
+		set.strong, set.whole = n.Strong, n.Whole
 		set.addNeedle(n.Value, uint32(i))
 	}
 	defer set.wipe()
