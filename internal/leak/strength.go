@@ -67,7 +67,7 @@ func token(v []byte, i int, perChar float64) (n int, cost float64) {
 	if run := onKeyboard(v, i); run >= 4 {
 		try(run, 8)
 	}
-	if run := digits(v[i:]); run > 0 && (i == 0 || !isDigit(v[i-1])) {
+	if run := digits(v[i:]); run >= 3 && (i == 0 || !isDigit(v[i-1])) {
 		switch {
 		case run == 4 && isYear(v[i:]):
 			try(run, 6)
