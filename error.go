@@ -102,6 +102,9 @@ const (
 	// GivenToken is of Conflict: a logout would revoke a token that its login did not
 	// make. Logout.Given or Logout.Keep answers it.
 	GivenToken Reason = "given-token"
+	// Held is of Denied: what the caller wrote holds a value that it may not see. Nothing
+	// answers it: it is an alarm.
+	Held Reason = "held"
 )
 
 // ReasonOf returns the reason of an error; "" for an error without one, and for nil.

@@ -48,6 +48,8 @@ func examples() map[string]keyturn.Op {
 		"render-template-file": keyturn.RenderTemplate{Template: "app.tmpl", Secrets: []keyturn.Ref{ref}, Found: "/home/a/app.tmpl"},
 		"trust-project-file": keyturn.TrustProject{Path: "/home/a/.env", Pinned: []keyturn.Binding{{Name: "DB", Ref: ref}},
 			Steers: []keyturn.Setting{{Name: "CC", Text: "gcc"}}},
+		"end-command":     keyturn.EndCommand{ID: "0c1x2y", Held: []keyturn.Ref{ref}, Met: true},
+		"end-command-all": keyturn.EndCommand{ID: "0c1x2y"},
 		"use-secret":      keyturn.UseSecret{Ref: ref},
 		"render-template": keyturn.RenderTemplate{Template: "app.tmpl", Out: "app.conf", Secrets: []keyturn.Ref{ref, pinned}},
 		"render-template-text": keyturn.RenderTemplate{Template: "/srv/app/app.tmpl", Out: "/srv/app/app.conf", Secrets: []keyturn.Ref{ref},

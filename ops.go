@@ -20,7 +20,7 @@ const (
 var kinds = []Op{
 	ListMounts{}, ListSecrets{}, GetSecret{}, RevealSecret{}, ListVersions{},
 	PutSecret{}, RollbackSecret{}, DeleteSecret{}, RestoreSecret{}, DestroySecret{},
-	RunCommand{}, UseSecret{}, RenderTemplate{},
+	RunCommand{}, EndCommand{}, UseSecret{}, RenderTemplate{},
 	CopySecret{}, DiffSecrets{}, WriteSecret{}, SealValues{},
 	MigrateSecrets{}, ResumeMigration{}, RevertMigration{}, FinishMigration{}, ForgetMigration{}, ListMigrations{},
 	ShowTrust{}, TrustProject{}, UseConfig{}, AdoptStore{}, ListRequests{}, ApproveRequest{},
@@ -172,6 +172,18 @@ type AskedFile struct {
 type Setting struct {
 	Name string `json:"name"`
 	Text string `json:"text"`
+}
+
+// EndCommand tells how a command ended for its secrets, as far as that is counted: by who
+// has had it started, for RunCommand and RenderTemplate.
+type EndCommand struct {
+	ID string `json:"id"` // of the operation in the audit log
+	// Held are secrets whose values were found in what the caller gave to the command
+	// beside its operation: plain variables, standard input, a template's text.
+	Held []Ref `json:"held,omitempty"`
+	// Met tells that two values that may be guesses at one another met in the output:
+	// the compares that are reserved for that stay spent.
+	Met bool `json:"met,omitempty"`
 }
 
 // UseSecret lets a value go to the sink of its parent. It is only ever a child.
@@ -331,6 +343,10 @@ func (o RunCommand) Refs() []Ref {
 
 // Plan is one UseSecret for each reference.
 func (o RunCommand) Plan() []Op { return uses(o.Refs()) }
+
+func (EndCommand) Kind() string  { return "end-command" }
+func (EndCommand) Verb() Verb    { return Use }
+func (o EndCommand) Refs() []Ref { return distinct(o.Held) }
 
 func (UseSecret) Kind() string  { return "use-secret" }
 func (UseSecret) Verb() Verb    { return Use }

@@ -53,6 +53,9 @@ type Record struct {
 	Count int `json:"count,omitempty"`
 	// Change is the platform's own policy that it changed.
 	Change *TextChange `json:"change,omitempty"`
+	// Alarm is what a person should look at: "held", where an agent or a service wrote a
+	// value that it may not see.
+	Alarm Reason `json:"alarm,omitempty"`
 }
 
 // EncodeRecord returns the bytes that the log keeps and hashes: JSON in the

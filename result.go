@@ -2,6 +2,7 @@ package keyturn
 
 import (
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -124,6 +125,38 @@ type Delivered struct {
 	// Expires is when the secret should have been replaced, for a notice; zero where
 	// it never does, or is not the caller's to know.
 	Expires time.Time
+	// Open tells that the caller may see the value: that rules let it be revealed to them
+	// at once.
+	Open bool
+	// Chosen tells that the caller may have chosen the value. A value that is neither Open
+	// nor Chosen is redacted before all others, so that none of those can be a guess at it.
+	Chosen bool
+}
+
+// Output says what of a command's output the caller gets, and when.
+type Output string
+
+// What a caller gets, from the most to the least.
+const (
+	OutputStream Output = "stream" // redacted, as it comes
+	OutputLines  Output = "lines"  // redacted, in whole lines
+	OutputEnd    Output = "end"    // redacted, once the command has ended
+	OutputStatus Output = "status" // whether the command succeeded
+)
+
+// outputs are all, in their order.
+var outputs = []Output{OutputStream, OutputLines, OutputEnd, OutputStatus}
+
+// Stricter returns the one of both that gives less; one that is none gives nothing.
+func (o Output) Stricter(p Output) Output {
+	i, j := slices.Index(outputs, o), slices.Index(outputs, p)
+	switch {
+	case i < 0 || j < 0:
+		return OutputStatus
+	case i > j:
+		return o
+	}
+	return p
 }
 
 // Delivery answers RunCommand. Its values go into the command's environment and
@@ -137,12 +170,24 @@ type Delivery struct {
 	// Leases are those that were taken for it: the caller renews them while the
 	// command runs, and revokes them when it has ended.
 	Leases []LeaseInfo
+	// Output is what the caller gets of the command's output, and Why, of OutputStatus, for
+	// which reason it gets no more, with the next step behind a line break.
+	Output Output
+	Why    string
+	// Reserved tells that compares are reserved for it, since two of its values may be
+	// guesses at one another: EndCommand gives them back.
+	Reserved bool
 }
+
+// Ended answers EndCommand.
+type Ended struct{ Receipt }
 
 // Filling answers RenderTemplate: one value for each reference.
 type Filling struct {
 	Receipt
 	Values map[Ref]Value
+	// Unseen are the references whose values the caller may see by this operation alone.
+	Unseen []Ref
 }
 
 // Trusted answers ShowTrust, TrustProject and UseConfig.

@@ -30,7 +30,11 @@ type Info struct {
 	Public []string
 	// Typed are the fields whose value is the JSON text of a number, boolean, list
 	// or object rather than a string, on platforms that tell; sorted.
-	Typed  []string
+	Typed []string
+	// Given tells of fields whether an agent or a service gave the value as its own input:
+	// true where one did, false where none did; a field that is missing is one of which
+	// that is not known.
+	Given  map[string]bool
 	Labels map[string]string
 	// Expires is when the secret should have been replaced; zero: never. It is a
 	// notice, not a lock.

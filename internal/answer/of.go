@@ -61,6 +61,8 @@ func Of(op keyturn.Op, res keyturn.Result, about About) (Document, error) {
 		if len(res.Leases) > 0 {
 			doc.Leases = LeasesOf(res.Leases)
 		}
+	case *keyturn.Ended:
+		doc = Success(op.Kind(), res.Receipt)
 	case *keyturn.Filling:
 		doc = Success(op.Kind(), res.Receipt)
 		doc.Secrets = Named(op.Refs())

@@ -2,10 +2,7 @@ package app
 
 import (
 	"context"
-	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/broker"
@@ -15,7 +12,6 @@ import (
 	"github.com/keyturn/keyturn/internal/session"
 	"github.com/keyturn/keyturn/internal/state"
 	"github.com/keyturn/keyturn/internal/state/alive"
-	"github.com/keyturn/keyturn/internal/variable"
 )
 
 // open opens the store and puts the door before it.
@@ -29,7 +25,6 @@ func (m machine) open(ctx context.Context, how session.How) (*session.Session, e
 			return nil, err
 		}
 	}
-	facts.TrustedEnv = m.presentEnv()
 	store, err := m.folder(how, facts).Open(ctx)
 	if err != nil {
 		return nil, err
@@ -40,24 +35,6 @@ func (m machine) open(ctx context.Context, how session.How) (*session.Session, e
 		return nil, err
 	}
 	return s, nil
-}
-
-// presentEnv is what session.Facts.TrustedEnv says of the environment that is there now.
-func (m machine) presentEnv() []string {
-	var out []string
-	for _, name := range variable.Mine() {
-		value := m.env(name)
-		if name == "PATH" {
-			value = strings.Join(slices.DeleteFunc(filepath.SplitList(value), func(dir string) bool {
-				info, err := os.Stat(dir)
-				return err != nil || !filepath.IsAbs(dir) || info.Mode().Perm()&0o002 != 0
-			}), string(filepath.ListSeparator))
-		}
-		if value != "" {
-			out = append(out, name+"="+value)
-		}
-	}
-	return out
 }
 
 // folder is keyturn's own folder as one command sees it.

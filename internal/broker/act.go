@@ -79,6 +79,8 @@ func (b *Broker) perform(ctx context.Context, c *call) (keyturn.Result, error) {
 		})
 	case keyturn.RunCommand:
 		return b.runCommand(ctx, c, op)
+	case keyturn.EndCommand:
+		return b.endCommand(ctx, c, op)
 	case keyturn.RenderTemplate:
 		return b.renderTemplate(ctx, c)
 	case keyturn.CopySecret:

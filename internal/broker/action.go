@@ -90,10 +90,14 @@ func (b *Broker) storeMade(ctx context.Context, c *call, to keyturn.Ref, did pla
 	if f := to.Field(); f != "" {
 		values = map[string]keyturn.Value{f: did.Secret[did.Main]}
 	}
+	given := map[string]bool{}
+	for f := range values {
+		given[f] = false // the platform made it
+	}
 	m, err := b.Mounts.Mount(to.Mount())
 	var ch platform.Change
 	if err == nil {
-		ch, err = m.Put(ctx, to.Secret(), platform.Put{Values: values, Mode: keyturn.Merge, IfVersion: c.expects(m, to, "")})
+		ch, err = m.Put(ctx, to.Secret(), platform.Put{Values: values, Given: given, Mode: keyturn.Merge, IfVersion: c.expects(m, to, "")})
 	}
 	b.recordWrite(ctx, c.children[len(c.children)-1], ch.Info.Version, err)
 	if err == nil || did.Undo == nil {

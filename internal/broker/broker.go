@@ -12,7 +12,7 @@
 //	act.go         5: the table of all operations
 //
 // Each kind of operation has a file: list, run, put, copy, action, login, lease,
-// migration, audit, store. generate.go makes values, fit.go says what of a secret fits
+// migration, audit, store. output.go says what comes back from a command. generate.go makes values, fit.go says what of a secret fits
 // on another platform, and crash.go turns a panic into an error. Package journal keeps
 // what has to outlast a command.
 package broker

@@ -83,6 +83,9 @@ func refuseLoss(op keyturn.CopySecret, from keyturn.Info, target *platform.Mount
 func copyPut(op keyturn.CopySecret, from keyturn.Secret, now keyturn.Info, target *platform.Mount) (platform.Put, error) {
 	if f := op.From.Field(); f != "" {
 		put := oneField(from.Values[f], op.To.Field(), now, target.Spec())
+		if given, known := from.Given[f]; known {
+			put.Given = map[string]bool{op.To.Field(): given}
+		}
 		if slices.Contains(from.Typed, f) {
 			put.Typed = []string{op.To.Field()}
 		}

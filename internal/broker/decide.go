@@ -94,6 +94,8 @@ func (b *Broker) judge(c *call) rules.Verdict {
 		if d := b.Rules.Decide(rules.Request{Actor: c.actor, Verb: op.Verb(), Path: op.Ref.Path(), Remote: b.Remote}); !d.Never {
 			return rules.Verdict{Effect: rules.Allow, Where: "owner"}
 		}
+	case keyturn.EndCommand: // of what was let through
+		return rules.Verdict{Effect: rules.Allow, Where: "owner"}
 	case keyturn.RevokeLease: // by whoever took it; see findLease
 		return rules.Verdict{Effect: rules.Allow, Where: "owner"}
 	case keyturn.ResumeMigration, keyturn.FinishMigration:

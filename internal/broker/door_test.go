@@ -47,7 +47,7 @@ func ops() map[string]keyturn.Op {
 		keyturn.ListMounts{Probe: true}, keyturn.ListSecrets{Under: prefix("local/")}, keyturn.GetSecret{Ref: db},
 		keyturn.RevealSecret{Ref: dbPass}, keyturn.ListVersions{Ref: db}, generated(db), keyturn.RollbackSecret{Ref: db},
 		keyturn.DeleteSecret{Ref: db}, keyturn.RestoreSecret{Ref: old}, keyturn.DestroySecret{Ref: db},
-		runs(dbPass, web), keyturn.UseSecret{Ref: db}, keyturn.RenderTemplate{Template: "/a.tmpl", Digest: digest, Secrets: []keyturn.Ref{dbPass, web}},
+		runs(dbPass, web), keyturn.EndCommand{ID: "x"}, keyturn.UseSecret{Ref: db}, keyturn.RenderTemplate{Template: "/a.tmpl", Digest: digest, Secrets: []keyturn.Ref{dbPass, web}},
 		keyturn.WriteSecret{Ref: db}, keyturn.SealValues{Ref: db}, keyturn.CopySecret{From: db, To: copied, Verify: true}, keyturn.DiffSecrets{A: db, B: web},
 		keyturn.ShowTrust{Path: "/p/keyturn.yaml"}, keyturn.TrustProject{Path: "/p/keyturn.yaml", Pinned: []keyturn.Binding{{Name: "DB", Ref: db}}},
 		keyturn.UseConfig{Path: "/c/keyturn.yaml"}, keyturn.AdoptStore{Path: "/s"}, keyturn.ListRequests{}, keyturn.ApproveRequest{ID: "nosuchid"}, keyturn.CreateStore{Store: "s", RootKey: "file"},
@@ -85,6 +85,7 @@ var everyOp = map[string]struct{ person, agent, service, remote string }{
 	"restore-secret":  {"ok", "ask", "ask", "ask"},
 	"destroy-secret":  {"ok", "ask", "ask", "ask"},
 	"run-command":     {"ok", "ask", "ask", "ask"},
+	"end-command":     {"ok", "ok", "ok", "ok"}, // of what was let through
 	"use-secret":      {"invalid", "invalid", "invalid", "invalid"},
 	"write-secret":    {"invalid", "invalid", "invalid", "invalid"},
 	"seal-values":     {"invalid", "invalid", "invalid", "invalid"},

@@ -79,13 +79,13 @@ func fits(from keyturn.Info, ref keyturn.Ref, to platform.Spec) error {
 // field "value" byte for byte, or all fields as one JSON object; it is Unsupported where
 // they are not text.
 func wholeSecret(from keyturn.Secret, now keyturn.Info, spec platform.Spec, mode string) (platform.Put, error) {
-	put := platform.Put{Values: from.Values, Typed: from.Typed, Mode: mode}
+	put := platform.Put{Values: from.Values, Given: from.Given, Typed: from.Typed, Mode: mode}
 	if !spec.Fields {
 		v, err := packFields(from)
 		if err != nil {
 			return put, err
 		}
-		put.Values, put.Typed = map[string]keyturn.Value{platform.Blob: v}, nil
+		put.Values, put.Given, put.Typed = map[string]keyturn.Value{platform.Blob: v}, packedGiven(from), nil
 	}
 	if spec.Labels.Max > 0 {
 		if kept := keptLabels(from.Labels, spec.Labels); len(kept) > 0 {
@@ -102,6 +102,20 @@ func wholeSecret(from keyturn.Secret, now keyturn.Info, spec platform.Spec, mode
 		}
 	}
 	return put, nil
+}
+
+// packedGiven is Info.Given of all fields in one: given where one of them was, and not
+// known where that is not known of one.
+func packedGiven(from keyturn.Secret) map[string]bool {
+	known, given := true, false
+	for f := range from.Values {
+		g, told := from.Given[f]
+		known, given = known && told, given || g
+	}
+	if !known && !given {
+		return nil
+	}
+	return map[string]bool{platform.Blob: given}
 }
 
 // publicFields returns the fields of the new version that are not secret: those of the

@@ -132,7 +132,7 @@ func (b *Broker) putMigrated(ctx context.Context, c *call, op keyturn.MigrateSec
 		if expect == "" && m.Spec().CompareAndSet && exists {
 			expect = have.Version
 		}
-		ch, err := m.Put(ctx, op.Ref, platform.Put{Values: missing, IfVersion: expect, Mode: keyturn.Merge})
+		ch, err := m.Put(ctx, op.Ref, platform.Put{Values: missing, Given: givenBy(c.actor, missing), IfVersion: expect, Mode: keyturn.Merge})
 		if err != nil {
 			return err
 		}

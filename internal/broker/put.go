@@ -53,13 +53,17 @@ func (b *Broker) putSecret(ctx context.Context, c *call, op keyturn.PutSecret) (
 			return nil, keyturn.E(keyturn.Invalid, "the field '"+keyturn.Clean(f)+"' cannot be public: it is not among those put", "")
 		}
 	}
+	given := givenBy(c.actor, values)
+	for _, g := range op.Generate {
+		given[g.Field] = false // by nobody
+	}
 	return on(b, c, op.Ref, func(m *platform.Mount, r keyturn.Receipt) (keyturn.Result, error) {
 		if op.Reader != "" { // before anything is written
 			if _, err := m.Perform(ctx, grant(c, keyturn.ActionCheckGrant)); err != nil {
 				return nil, err
 			}
 		}
-		put := platform.Put{Values: values, IfVersion: op.IfVersion, Mode: op.Mode, Labels: op.Labels, Unlabel: op.Unlabel,
+		put := platform.Put{Values: values, Given: given, IfVersion: op.IfVersion, Mode: op.Mode, Labels: op.Labels, Unlabel: op.Unlabel,
 			Public: op.Public, Expires: op.Expires}
 		if !m.Relabels(put) {
 			put.IfVersion = c.expects(m, op.Ref, op.IfVersion)
@@ -71,6 +75,15 @@ func (b *Broker) putSecret(ctx context.Context, c *call, op keyturn.PutSecret) (
 		}
 		return out, err
 	})
+}
+
+// givenBy tells of values that come from the caller whether it is an agent or a service.
+func givenBy(actor keyturn.Actor, values map[string]keyturn.Value) map[string]bool {
+	given := map[string]bool{}
+	for f := range values {
+		given[f] = actor.Kind != keyturn.Person
+	}
+	return given
 }
 
 // grant returns the action of c's child, by its own name or by that of the action that

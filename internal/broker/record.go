@@ -29,6 +29,9 @@ func (c *call) outcome(res keyturn.Result, err error) keyturn.Record {
 	if r.Approval == "" {
 		r.Approval = c.lateApproval
 	}
+	if end, ok := c.op.(keyturn.EndCommand); ok && len(end.Held) > 0 {
+		r.Alarm = keyturn.Held
+	}
 	return r
 }
 
@@ -42,6 +45,9 @@ func outcomeOf(id string, res keyturn.Result, err error) keyturn.Record {
 			return r
 		}
 		r.Status, r.Code, r.Unknown = "error", e.Code, e.Unknown
+		if e.Reason == keyturn.Held {
+			r.Alarm = e.Reason
+		}
 		return r
 	}
 	switch res := res.(type) {

@@ -88,6 +88,14 @@ func (b *Broker) runCommand(ctx context.Context, c *call, op keyturn.RunCommand)
 	if len(failed) > 0 {
 		return nil, keyturn.Join(fmt.Sprintf("%d references failed, and the command was not started", len(failed)), failed...)
 	}
+	err = b.refuseHeld(ctx, c, slices.Concat(out.Env, out.Files))
+	if err == nil {
+		err = b.settleOutput(ctx, c, out)
+	}
+	if err != nil {
+		b.giveBack(ctx, out.Leases)
+		return nil, err
+	}
 	out.Receipt = c.receipt(nil)
 	return out, nil
 }
@@ -98,7 +106,18 @@ func (b *Broker) renderTemplate(ctx context.Context, c *call) (keyturn.Result, e
 	if len(failed) > 0 {
 		return nil, keyturn.Join(fmt.Sprintf("%d references failed, and nothing was written", len(failed)), failed...)
 	}
-	return &keyturn.Filling{Receipt: c.receipt(nil), Values: values}, nil
+	out := &keyturn.Filling{Receipt: c.receipt(nil), Values: values}
+	var unseen []keyturn.Delivered
+	for _, ref := range c.op.Refs() {
+		if !b.may(c.actor, keyturn.Reveal, ref) {
+			out.Unseen = append(out.Unseen, ref)
+			unseen = append(unseen, keyturn.Delivered{Name: ref.Short(), Ref: ref, Value: values[ref]})
+		}
+	}
+	if err := b.refuseHeld(ctx, c, unseen); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // deliver puts the answers where the command op wants them, and collects everything
@@ -176,6 +195,7 @@ func (b *Broker) delivered(c *call, name string, ref keyturn.Ref, field string, 
 	if full, err := ref.WithField(field); err == nil {
 		d.Ref = full
 	}
+	d.Open, d.Chosen = may(keyturn.Reveal, ref), b.chosen(c, ref, field, s)
 	if may(keyturn.List, ref) || may(keyturn.Describe, ref) {
 		d.Label = keyturn.Clean(d.Ref.Short())
 	}

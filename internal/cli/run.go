@@ -136,15 +136,15 @@ func run(c *command, cmd *cobra.Command, o runOptions) error {
 }
 
 // start fetches the values and runs the command. However long the command runs, the
-// store is closed meanwhile and holds no lock and no key; only where there are leases it
-// stays open, which keeps no other process from anything.
+// store is closed meanwhile and holds no lock and no key; only where there are leases, or an
+// agent or a service calls, it stays open, which keeps no other process from anything.
 func start(c *command, cmd *cobra.Command, plan *runner.Plan, begun time.Time) error {
 	var open *session.Session
 	if plan.Asks() {
 		var err error
 		if open, err = c.DoAndKeep(cmd, func(ctx context.Context, s *session.Session) (bool, error) {
 			err := plan.Fetch(ctx, s)
-			return plan.HasLeases(), err
+			return plan.NeedsSession(), err
 		}); err != nil {
 			return err
 		}

@@ -18,6 +18,7 @@ type Rule struct {
 	Needs                    bool // "needs" is there
 	Approvals                int
 	From, Proof              string
+	Output                   string
 	File                     string
 	Line                     int
 	Text                     string // the rule in one line, as Remember writes it
@@ -32,7 +33,7 @@ type Group struct {
 	Line    int
 }
 
-var ruleKeys = []string{"who", "may", "never", "on", "run", "http", "mounts", "hosts", "in", "env", "needs"}
+var ruleKeys = []string{"who", "may", "never", "on", "run", "http", "mounts", "hosts", "in", "env", "output", "needs"}
 
 func (f file) rules(n *yaml.Node) ([]Rule, error) {
 	if isNull(n) {
@@ -61,9 +62,12 @@ func (f file) rule(n *yaml.Node) (Rule, error) {
 	lists := map[string]*[]string{"who": &r.Who, "may": &r.May, "never": &r.Never, "on": &r.On,
 		"run": &r.Run, "http": &r.HTTP, "mounts": &r.Mounts, "hosts": &r.Hosts, "in": &r.In, "env": &r.Env}
 	for _, p := range pairs {
-		if p.key == "needs" {
+		switch p.key {
+		case "needs":
 			err = f.needs(p.node, &r)
-		} else {
+		case "output":
+			r.Output, err = f.text(p.node, p.key)
+		default:
 			*lists[p.key], err = f.list(p.node, p.key)
 		}
 		if err != nil {
@@ -130,6 +134,9 @@ func (r Rule) OneLine() (string, error) {
 			}
 		}
 		add(key, lists[i])
+	}
+	if r.Output != "" {
+		parts = append(parts, "output: "+scalar(r.Output))
 	}
 	if r.Needs {
 		needs := "needs: {approvals: " + strconv.Itoa(r.Approvals)

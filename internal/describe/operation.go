@@ -32,6 +32,8 @@ func Operation(op keyturn.Op) string {
 			s += ", its output not redacted"
 		}
 		return s
+	case keyturn.EndCommand:
+		return "tell how a command ended"
 	case keyturn.RenderTemplate:
 		out := "standard output, and see it"
 		if op.Out != "" {

@@ -34,6 +34,7 @@ type Compares struct {
 
 // spent is one operation that compared fields.
 type spent struct {
+	ID      string    `json:"id,omitempty"` // of the operation, where the compare is reserved
 	Time    time.Time `json:"time"`
 	Caller  string    `json:"caller"`
 	Secrets []string  `json:"secrets"`
@@ -45,12 +46,64 @@ type spent struct {
 // never get more than there is. It is Denied where too little is left, and the hint
 // says when there is enough.
 func (c Compares) Take(ctx context.Context, caller string, secrets []keyturn.Ref, fields int) error {
-	one := spent{Time: c.now().UTC(), Caller: caller, Fields: max(1, fields)}
+	return c.take(ctx, c.one("", caller, secrets, fields))
+}
+
+// Reserve is Take of one field, for the operation with this id: GiveBack undoes it.
+func (c Compares) Reserve(ctx context.Context, id, caller string, secrets []keyturn.Ref) error {
+	return c.take(ctx, c.one(id, caller, secrets, 1))
+}
+
+// GiveBack gives back what was reserved by this caller for the operation with this id, if
+// anything was.
+func (c Compares) GiveBack(ctx context.Context, id, caller string) error {
+	return c.rows.update(ctx, compareID, func(have *[]spent) (*[]spent, time.Time, error) {
+		if have == nil || id == "" {
+			return have, c.now().UTC().Add(ComparesPer), nil
+		}
+		kept := slices.DeleteFunc(slices.Clone(*have), func(s spent) bool { return s.ID == id && s.Caller == caller })
+		if len(kept) == 0 {
+			return nil, time.Time{}, nil
+		}
+		return &kept, c.now().UTC().Add(ComparesPer), nil
+	})
+}
+
+// Charge takes so many fields whether there are as many left or not. What is spent already
+// is not written down again.
+func (c Compares) Charge(ctx context.Context, caller string, secrets []keyturn.Ref, fields int) error {
+	one := c.one("", caller, secrets, fields)
+	return c.rows.update(ctx, compareID, func(have *[]spent) (*[]spent, time.Time, error) {
+		var before []spent
+		if have != nil {
+			before = *have
+		}
+		kept, last := counting(before, one.Time), spent{Fields: 1}
+		for _, secret := range one.Secrets {
+			if _, left := room(kept, last, MaxCompares, func(s spent) bool { return slices.Contains(s.Secrets, secret) }); left {
+				charged := one
+				charged.Secrets = []string{secret}
+				kept = append(kept, charged)
+			}
+		}
+		if len(kept) == 0 {
+			return nil, time.Time{}, nil
+		}
+		return &kept, one.Time.Add(ComparesPer), nil
+	})
+}
+
+func (c Compares) one(id, caller string, secrets []keyturn.Ref, fields int) spent {
+	one := spent{ID: id, Time: c.now().UTC(), Caller: caller, Fields: max(1, fields)}
 	for _, ref := range secrets {
 		if s := ref.Path(); !slices.Contains(one.Secrets, s) {
 			one.Secrets = append(one.Secrets, s)
 		}
 	}
+	return one
+}
+
+func (c Compares) take(ctx context.Context, one spent) error {
 	var refused error
 	err := c.rows.update(ctx, compareID, func(have *[]spent) (*[]spent, time.Time, error) {
 		var before, kept []spent
@@ -65,20 +118,26 @@ func (c Compares) Take(ctx context.Context, caller string, secrets []keyturn.Ref
 	return cmp.Or(err, refused)
 }
 
-// spend returns the operations that still count, with one added to them, or why one
-// is refused. Times later than that of one are from a clock that has gone back since:
-// they count as now and are kept so, so that nobody waits longer than ComparesPer.
-func spend(before []spent, one spent) ([]spent, error) {
-	var kept []spent
+// counting returns the operations that still count now, sorted by time. Later times are
+// from a clock that has gone back since: they count as now and are kept so, so that nobody
+// waits longer than ComparesPer.
+func counting(before []spent, now time.Time) (kept []spent) {
 	for _, s := range before {
-		if s.Time.After(one.Time) {
-			s.Time = one.Time
+		if s.Time.After(now) {
+			s.Time = now
 		}
-		if one.Time.Sub(s.Time) < ComparesPer {
+		if now.Sub(s.Time) < ComparesPer {
 			kept = append(kept, s)
 		}
 	}
 	slices.SortStableFunc(kept, func(a, b spent) int { return a.Time.Compare(b.Time) })
+	return kept
+}
+
+// spend returns the operations that still count, with one added to them, or why one
+// is refused.
+func spend(before []spent, one spent) ([]spent, error) {
+	kept := counting(before, one.Time)
 	check := func(who string, most int, counts func(spent) bool) error {
 		again, ok := room(kept, one, most, counts)
 		if ok {

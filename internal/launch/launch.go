@@ -6,7 +6,8 @@
 // of them are terminals:
 //
 //   - No filter: the child inherits the streams as they are.
-//   - A filter, no terminal: standard input is inherited; standard output and
+//   - A filter, no terminal: standard input is inherited, or with [Command.Input] a
+//     pipe of ours; standard output and
 //     standard error get a pipe and a filter each, or share them where both lead
 //     to the same place (2>&1), so that their order is kept. On Unix the child
 //     leads a session of its own without a terminal: /dev/tty, a way round the
@@ -114,6 +115,12 @@ type Command struct {
 
 	Filter Filter // nil: output is not touched
 
+	// Input, if not nil, is given each piece of standard input before the child is, from
+	// one goroutine. The child then never gets Stdin itself, which may be open for writing,
+	// but a pipe or PTY of ours. An error ends the child as the end of the context does,
+	// and Run returns it. It needs a Filter. What is read and not taken by the child is lost.
+	Input func(p []byte) error
+
 	// Tell, if not nil, is called before the start with a sentence for each way
 	// in which the child sees another world than without keyturn, for instance
 	// that there is no PTY on this system.
@@ -209,6 +216,12 @@ func Run(ctx context.Context, c Command) (Status, error) {
 	}
 	stopped := p.supervise(ctx, sigs.c, or(c.Grace, 5*time.Second))
 	w.tty.hangup()
+	w.input.end()
+	select {
+	case err := <-w.refused: // of what was given to the child just before its end
+		stopped = err
+	default:
+	}
 	failures := []error{stopped, files.remove()}
 	failures = append(failures, w.drain(sigs.c, or(c.Linger, time.Second)))
 
@@ -310,6 +323,9 @@ func (p *process) supervise(ctx context.Context, sigs <-chan os.Signal, grace ti
 			p.terminate()
 		case <-kill:
 			p.kill()
+		case err = <-p.refused:
+			kill = time.After(grace)
+			p.terminate()
 		case <-p.tty.ticks():
 			p.tty.attend()
 		case <-p.tty.suspends():

@@ -151,10 +151,23 @@ func (s *stream) failure() error {
 	if cause := s.sink.failure(); cause != nil {
 		err = cause
 	}
+	return outputError(err)
+}
+
+// outputError is the error of Run for an error of a stream of ours; nil where its reader
+// has gone.
+func outputError(err error) error {
 	if err == nil || errors.Is(err, syscall.EPIPE) || errors.Is(err, brokenPipe) {
 		return nil
 	}
 	return keyturn.E(keyturn.Unavailable, "the command's output could not be written", "the command may have been ended by it").Because(err)
+}
+
+// Show writes what a Filter has held back until the end. Its error is that of Run for
+// output that could not be written.
+func Show(dst io.Writer, p []byte) error {
+	_, err := dst.Write(p)
+	return outputError(err)
 }
 
 // drain waits, after the child's end, for what it has written. Programs that it

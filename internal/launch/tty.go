@@ -19,11 +19,12 @@ import (
 // terminal is the child's PTY together with our own terminal behind it. A nil
 // terminal does nothing.
 type terminal struct {
-	master *os.File // the PTY
-	slave  *os.File // its other end, open until the child has ended (see hangup)
-	screen *os.File // our terminal: the PTY's output goes there, its size counts
-	keys   *os.File // where its keys are read; nil: nowhere
-	owner  bool     // our terminal is the child's for the whole run
+	master *os.File               // the PTY
+	slave  *os.File               // its other end, open until the child has ended (see hangup)
+	screen *os.File               // our terminal: the PTY's output goes there, its size counts
+	keys   *os.File               // where its keys are read; nil: nowhere
+	look   func(keys []byte) bool // nil, or whether keys may go to the child
+	owner  bool                   // our terminal is the child's for the whole run
 
 	found  modes       // the PTY's modes at the start
 	before *term.State // our terminal's modes at the start, once we changed them
@@ -171,6 +172,16 @@ func (t *terminal) start(pid int) {
 		t.reader = make(chan struct{})
 		go t.readKeys()
 	}
+}
+
+// watch has look say whether keys may go to the child, and reports whether the child's
+// standard input is the PTY.
+func (t *terminal) watch(look func(keys []byte) bool) bool {
+	if t == nil {
+		return false
+	}
+	t.look = look
+	return t.owner
 }
 
 // hangup is called when the child has ended, and lets the PTY's output end too.
@@ -337,6 +348,9 @@ func (t *terminal) readKeys() {
 func (t *terminal) press(keys []byte) bool {
 	for len(keys) > 0 {
 		n := t.suspendAt(keys)
+		if n > 0 && t.look != nil && !t.look(keys[:n]) {
+			return false
+		}
 		if n > 0 {
 			if _, err := t.master.Write(keys[:n]); err != nil {
 				return false

@@ -18,13 +18,14 @@ func (w *wiring) openTerminal(*Command, [3]bool) error {
 // readOnly returns f: there is no way to open it once more.
 func readOnly(f *os.File) *os.File { return f }
 
-func (*terminal) start(int)                 {}
-func (*terminal) hangup()                   {}
-func (*terminal) close()                    {}
-func (*terminal) ticks() <-chan time.Time   { return nil }
-func (*terminal) suspends() <-chan struct{} { return nil }
-func (*terminal) attend()                   {}
-func (*terminal) resize()                   {}
-func (*terminal) group() int                { return 0 }
-func (*terminal) release()                  {}
-func (*terminal) reattach()                 {}
+func (*terminal) start(int)                    {}
+func (*terminal) watch(func([]byte) bool) bool { return false }
+func (*terminal) hangup()                      {}
+func (*terminal) close()                       {}
+func (*terminal) ticks() <-chan time.Time      { return nil }
+func (*terminal) suspends() <-chan struct{}    { return nil }
+func (*terminal) attend()                      {}
+func (*terminal) resize()                      {}
+func (*terminal) group() int                   { return 0 }
+func (*terminal) release()                     {}
+func (*terminal) reattach()                    {}

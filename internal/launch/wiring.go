@@ -16,15 +16,17 @@ type wiring struct {
 	attr    *syscall.SysProcAttr
 	own     []*os.File // of the above what we opened and close after the start
 	streams []*stream
-	running bool      // the streams are being pumped
-	tty     *terminal // nil: the child has no PTY of ours
+	running bool       // the streams are being pumped
+	tty     *terminal  // nil: the child has no PTY of ours
+	input   *input     // nil: the child's standard input is not fed by us
+	refused chan error // an error of Command.Input
 
 	detached bool // the child has a session of its own without a terminal
 }
 
 // connect prepares the streams as the package comment says.
 func connect(c *Command) (w *wiring, err error) {
-	w = &wiring{child: [3]*os.File{c.Stdin, c.Stdout, c.Stderr}, attr: procAttr()}
+	w = &wiring{child: [3]*os.File{c.Stdin, c.Stdout, c.Stderr}, attr: procAttr(), refused: make(chan error, 1)}
 	if c.Filter == nil {
 		return w, nil
 	}
@@ -41,6 +43,9 @@ func connect(c *Command) (w *wiring, err error) {
 	}
 	if w.tty == nil {
 		w.detach(c)
+	}
+	if err := w.feed(c); err != nil {
+		return nil, err
 	}
 	for i, dst := range []*os.File{1: c.Stdout, 2: c.Stderr} {
 		switch {
@@ -88,6 +93,9 @@ func (w *wiring) started(pid int) {
 	w.closeOwn()
 	w.running = true
 	w.tty.start(pid)
+	if w.input != nil {
+		go w.input.pump()
+	}
 	for _, s := range w.streams {
 		go s.pump()
 	}
@@ -103,6 +111,7 @@ func (w *wiring) closeOwn() {
 // close puts everything back, whatever state it is in.
 func (w *wiring) close() {
 	w.closeOwn()
+	w.input.end()
 	for _, s := range w.streams {
 		if w.running {
 			s.abandon()

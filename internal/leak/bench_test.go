@@ -41,7 +41,7 @@ func randomNeedles(n int) []Needle {
 		for j := range v {
 			v[j] = alphabet[rng.IntN(len(alphabet))]
 		}
-		needles[i] = Needle{v, fmt.Sprintf("local/app%d#password", i)}
+		needles[i] = Needle{Value: v, Label: fmt.Sprintf("local/app%d#password", i)}
 	}
 	return needles
 }

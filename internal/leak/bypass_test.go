@@ -149,7 +149,7 @@ func TestBypass(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			m, forms := newMatcher(t, Needle{[]byte(tt.value), "*"})
+			m, forms := newMatcher(t, Needle{Value: []byte(tt.value), Label: "*"})
 			in := "<<" + tt.printed + ">>"
 			var out string
 			if len(in) < 600 {
@@ -181,7 +181,7 @@ func TestBase64Alignments(t *testing.T) {
 	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding} {
 		for length := 6; length <= 20; length++ {
 			value := strings.Repeat("?~k\xfbZ9>", 3)[:length]
-			m, _ := newMatcher(t, Needle{[]byte(value), "*"})
+			m, _ := newMatcher(t, Needle{Value: []byte(value), Label: "*"})
 			for shift := range 3 {
 				text := base64At(shift, value, enc)
 				out := string(m.Redact([]byte(text)))
@@ -212,7 +212,7 @@ func TestLargeValues(t *testing.T) {
 		"text in base64":     {key, base64.StdEncoding.EncodeToString([]byte(key))},
 		"text in JSON, leaf": {toJSON(map[string]string{"k": key}), key},
 	} {
-		m, _ := newMatcher(t, Needle{[]byte(tt.value), "*"})
+		m, _ := newMatcher(t, Needle{Value: []byte(tt.value), Label: "*"})
 		out := string(stream(t, m, []byte("<<"+tt.printed+">>"), 777))
 		// A final line break is no part of the value; in an encoding it shows.
 		if rest, ok := strings.CutPrefix(out, "<<[redacted:*]"); !ok || len(rest) > 8 {
@@ -224,9 +224,9 @@ func TestLargeValues(t *testing.T) {
 // TestInnocent is output in the neighbourhood of values that must stay.
 func TestInnocent(t *testing.T) {
 	m, forms := newMatcher(t,
-		Needle{[]byte(pem), "key"},
-		Needle{[]byte("apiVersion: v1\nkind: Config\nusers:\n- name: admin\n  token: tok-en-12345\n[main]\n"), "kube"},
-		Needle{[]byte(`{"engine":"postgres","port":5432,"username":"app","password":"leaf-pass-1"}`), "db"},
+		Needle{Value: []byte(pem), Label: "key"},
+		Needle{Value: []byte("apiVersion: v1\nkind: Config\nusers:\n- name: admin\n  token: tok-en-12345\n[main]\n"), Label: "kube"},
+		Needle{Value: []byte(`{"engine":"postgres","port":5432,"username":"app","password":"leaf-pass-1"}`), Label: "db"},
 	)
 	for _, in := range []string{
 		"-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----\n",
@@ -242,7 +242,7 @@ func TestInnocent(t *testing.T) {
 
 // TestEscapesInside shows what becomes of the terminal's state.
 func TestEscapesInside(t *testing.T) {
-	m, forms := newMatcher(t, Needle{[]byte(secret), "x"})
+	m, forms := newMatcher(t, Needle{Value: []byte(secret), Label: "x"})
 	in := "\x1b[31m" + secret[:4] + "\x1b[0m" + secret[4:] + "\x1b[32mok\x1b[0m " + secret
 	want := "\x1b[31m[redacted:x]\x1b[0m\x1b[32mok\x1b[0m [redacted:x]"
 	if got := string(checkStream(t, m, forms, []byte(in))); got != want {

@@ -15,6 +15,12 @@
 // occurrence are held until that is known. Where a bound on memory would break
 // that promise the Writer withholds text instead of showing it.
 //
+// Who chooses a value can use it to ask about others: its marker shows where they begin as
+// it does. So values that the caller may have chosen get a Writer of their own behind that
+// of the others, which sees what is left; and for a caller who may guess, only values of
+// [MinBits] are sought ([Bits] estimates them). A [Search] seeks values in what a caller
+// brings along.
+//
 // Redaction guards against accidents. A program that wants to leak a value it
 // was given can always transform it in a way that is not listed in docs/redaction.md.
 package leak

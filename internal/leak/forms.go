@@ -30,6 +30,8 @@ type formSet struct {
 	size  int      // bytes in forms; beyond maxBytes the set is incomplete and useless
 	store [][]byte // what the forms lie in; there is room in the last one
 	weak  Reason   // why a secret part of the needle being added is no form
+	// strong leaves out parts of less than MinBits, whole those that are not secret
+	strong, whole bool
 }
 
 // addNeedle adds every form of value and of its parts. White space around the

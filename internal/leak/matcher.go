@@ -26,6 +26,7 @@ type Matcher struct {
 	filter    filter
 	forms     []formInfo
 	markers   []string // by needle
+	apart     []bool   // by needle; nil where none is
 	longest   int      // bytes in the longest form
 	wiped     atomic.Bool
 }
@@ -48,10 +49,21 @@ func Compile(needles []Needle) (*Matcher, []Skipped, error) {
 		if len(n.Value) == 0 {
 			continue
 		}
-		if reason := weakness(n.Value); reason != "" {
+		reason := weakness(n.Value)
+		if reason == "" && n.Strong && Bits(bytes.TrimSpace(n.Value)) < MinBits {
+			reason = TooWeak
+		}
+		if reason != "" {
 			skipped = append(skipped, Skipped{i, label, reason})
 			continue
 		}
+		if n.Apart {
+			if m.apart == nil {
+				m.apart = make([]bool, len(needles))
+			}
+			m.apart[i] = true
+		}
+		set.strong, set.whole = n.Strong, n.Whole
 		if reason := set.addNeedle(n.Value, uint32(i)); reason != "" {
 			skipped = append(skipped, Skipped{i, label, reason})
 		}
@@ -125,8 +137,25 @@ func (m *Matcher) Wipe() {
 
 // hit says that a form ends before the offset end.
 type hit struct {
-	end  int
-	form formInfo
+	end   int
+	form  formInfo
+	state uint32
+}
+
+// each calls do for the form of h, and where needles stand apart for each shorter form that
+// ends at the same place.
+func (m *Matcher) each(h hit, do func(formInfo)) {
+	do(h.form)
+	if m.apart == nil {
+		return
+	}
+	a, last := m.automaton, h.form
+	for n := a.nodes[h.state].fail; n != root; n = a.nodes[n].fail {
+		if f := a.nodes[n].match(); f != 0 && m.forms[f-1] != last {
+			last = m.forms[f-1]
+			do(last)
+		}
+	}
 }
 
 // scan continues from state over p, appends the longest form that ends at
@@ -148,7 +177,7 @@ func (m *Matcher) scan(state uint32, p []byte, hits []hit) (uint32, []hit) {
 		state = a.step(state, p[i])
 		i++
 		if f := a.nodes[state].match(); f != 0 {
-			hits = append(hits, hit{i, m.forms[f-1]})
+			hits = append(hits, hit{i, m.forms[f-1], state})
 		}
 	}
 	return state, hits

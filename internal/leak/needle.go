@@ -17,6 +17,19 @@ type Needle struct {
 	// empty, or itself contains a form of any needle, the marker is [redacted].
 	// Control and format characters are dropped from it.
 	Label string
+
+	// Strong has the value, and each part of it, sought only where it has MinBits: for
+	// output that is shown to somebody who may guess. A weaker value is Skipped.
+	Strong bool
+
+	// Whole leaves out the parts of the value but what is secret in it by its place: for
+	// a search whose hit is an alarm.
+	Whole bool
+
+	// Apart tells that the value is a secret that another needle's value may be a guess
+	// of. Where an occurrence of it shares bytes with one of another needle, a Writer
+	// shows nothing that follows: see Writer.Stopped.
+	Apart bool
 }
 
 // Skipped names a needle that is not redacted, or of which a secret part is not,
@@ -41,10 +54,14 @@ const (
 	// password in a URL, of a value that is redacted as a whole.
 	PartTooShort  Reason = "in part too short"
 	PartTooCommon Reason = "in part too common"
+	// TooWeak is, of a Strong needle, a value of less than MinBits; PartTooWeak says so of
+	// a secret part.
+	TooWeak     Reason = "too easy to guess"
+	PartTooWeak Reason = "in part too easy to guess"
 )
 
 // part reports whether the reason is that of a part.
-func (r Reason) part() bool { return r == PartTooShort || r == PartTooCommon }
+func (r Reason) part() bool { return r == PartTooShort || r == PartTooCommon || r == PartTooWeak }
 
 const (
 	minValue = 4 // a shorter value is never redacted

@@ -35,14 +35,25 @@ func (s *formSet) addPart(p []byte, k kind, depth int) {
 	if len(p) == 0 || k == anyLeaf && len(p) < minPart {
 		return
 	}
-	if reason := weakness(p); reason != "" {
-		if k == surelySecret && !isSwitch(p) {
-			s.weaken(reason)
-		}
+	reason := weakness(p)
+	switch {
+	case reason != "" && k == surelySecret && !isSwitch(p):
+		s.weaken(reason)
+	case reason == "" && k != anyLeaf && s.strong && Bits(p) < MinBits:
+		s.weaken(TooWeak)
+	}
+	if reason != "" {
 		return
 	}
-	s.addAll(p)
+	if s.sought(p) && !(s.whole && k == anyLeaf) {
+		s.addAll(p)
+	}
 	s.addParts(p, depth-1)
+}
+
+// sought reports whether a part of a value is a needle of its own.
+func (s *formSet) sought(part []byte) bool {
+	return weakness(part) == "" && (!s.strong || Bits(part) >= MinBits)
 }
 
 // weaken says that a secret part is not sought. The worst reason is kept.
@@ -50,6 +61,8 @@ func (s *formSet) weaken(r Reason) {
 	switch {
 	case r == TooShort:
 		s.weak = PartTooShort
+	case r == TooWeak && s.weak == "":
+		s.weak = PartTooWeak
 	case s.weak == "":
 		s.weak = PartTooCommon
 	}
@@ -101,7 +114,7 @@ func (s *formSet) addParts(value []byte, depth int) {
 			continue
 		}
 		lineParts(line, part)
-		if len(line) >= minPart && !structural(line) && weakness(line) == "" {
+		if len(line) >= minPart && !structural(line) && !s.whole && s.sought(line) {
 			s.addText(line)
 		}
 	}

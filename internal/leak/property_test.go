@@ -70,7 +70,7 @@ func TestStreamEqualsOracleForValues(t *testing.T) {
 		var parts []string
 		for range rapid.IntRange(1, 3).Draw(r, "values") {
 			v := []byte(drawText(r, "value", 10) + rapid.StringN(0, 6, 12).Draw(r, "tail"))
-			needles = append(needles, Needle{v, ""})
+			needles = append(needles, Needle{Value: v, Label: ""})
 		}
 		m, forms := newMatcher(t, needles...)
 		for _, f := range forms {
@@ -81,7 +81,7 @@ func TestStreamEqualsOracleForValues(t *testing.T) {
 		sizes := rapid.SliceOfN(rapid.IntRange(1, 30), 1, 5).Draw(r, "sizes")
 		want := oracle(m, forms, data)
 		if got := stream(t, m, data, sizes...); !bytes.Equal(got, want) {
-			r.Fatalf("needles %q, data %q\n got %q\nwant %q", needles, data, got, want)
+			r.Fatalf("needles %+v, data %q\n got %q\nwant %q", needles, data, got, want)
 		}
 	})
 }
@@ -118,7 +118,7 @@ func TestNoFragments(t *testing.T) {
 // TestIdleShowsThreeBytes lets the timer fire between any two writes. Then at
 // most the first three bytes of a value appear, and nothing else changes.
 func TestIdleShowsThreeBytes(t *testing.T) {
-	m, _ := newMatcher(t, Needle{[]byte(secret), "*"})
+	m, _ := newMatcher(t, Needle{Value: []byte(secret), Label: "*"})
 	gaps := []string{"\n", "\x1b[1m", "", "", ""}
 	rapid.Check(t, func(r *rapid.T) {
 		var in, pattern strings.Builder

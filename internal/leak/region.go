@@ -11,6 +11,7 @@ import "slices"
 type region struct {
 	start, end int64
 	first      occurrence // the occurrence that names the region
+	labels     [2]uint32  // of two of its occurrences, different ones if there are any
 	marked     bool       // the marker is written
 	escape     bool       // an ESC was dropped
 }
@@ -36,14 +37,15 @@ func (o occurrence) names(p occurrence) bool {
 // regions are pending replacements, ordered and disjoint.
 type regions []region
 
-// add covers o, joining it with the regions that it shares bytes with.
-func (rs *regions) add(o occurrence) {
+// add covers o, joining it with the regions that it shares bytes with. It returns the
+// region that o is in then.
+func (rs *regions) add(o occurrence) *region {
 	hi := len(*rs)
 	for hi > 0 && (*rs)[hi-1].start >= o.end {
 		hi--
 	}
 	lo := hi
-	merged := region{start: o.start, end: o.end, first: o}
+	merged := region{start: o.start, end: o.end, first: o, labels: [2]uint32{o.label, o.label}}
 	for lo > 0 && (*rs)[lo-1].end > o.start {
 		lo--
 		r := (*rs)[lo]
@@ -54,10 +56,19 @@ func (rs *regions) add(o occurrence) {
 		if r.first.names(merged.first) {
 			merged.first = r.first
 		}
+		for _, l := range r.labels {
+			if l != merged.labels[0] {
+				merged.labels[1] = l
+			}
+		}
 	}
 	if hi-lo == 1 {
 		(*rs)[lo] = merged
-		return
+	} else {
+		*rs = slices.Replace(*rs, lo, hi, merged)
 	}
-	*rs = slices.Replace(*rs, lo, hi, merged)
+	return &(*rs)[lo]
 }
+
+// mixed reports whether the region has occurrences of different needles.
+func (r *region) mixed() bool { return r.labels[0] != r.labels[1] }

@@ -488,7 +488,7 @@ func TestTable(t *testing.T) {
 	for _, s := range sections() {
 		fmt.Fprintf(&doc, "\n### %s\n\n| How it is printed | Redacted |\n|---|---|\n", s.title)
 		for _, w := range s.ways {
-			m, forms := newMatcher(t, Needle{[]byte(w.value), "*"})
+			m, forms := newMatcher(t, Needle{Value: []byte(w.value), Label: "*"})
 			in := []byte("<<\n" + w.printed + "\n>>")
 			out := stream(t, m, in, 7)
 			if want := oracle(m, forms, in); !bytes.Equal(out, want) {

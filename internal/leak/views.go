@@ -128,14 +128,16 @@ func (s *views) scan(v *view) {
 	for _, cut := range append(v.cuts, len(v.text)) {
 		v.state, s.hits = s.m.scan(v.state, v.text[from:cut], s.hits[:0])
 		for _, h := range s.hits {
-			if h.form.length < minListed && (v == &s.hex || v == &s.decimal) {
-				continue
-			}
 			end := v.scanned + int64(from+h.end)
-			s.found(occurrence{
-				start: v.offsets.start(end - int64(h.form.length)),
-				end:   v.offsets.end(end - 1),
-				label: h.form.label,
+			s.m.each(h, func(f formInfo) {
+				if f.length < minListed && (v == &s.hex || v == &s.decimal) {
+					return
+				}
+				s.found(occurrence{
+					start: v.offsets.start(end - int64(f.length)),
+					end:   v.offsets.end(end - 1),
+					label: f.label,
+				})
 			})
 		}
 		if from = cut; cut < len(v.text) {

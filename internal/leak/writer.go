@@ -81,13 +81,25 @@ type Writer struct {
 	views views  // other readings of it
 	hits  []hit
 	fresh []occurrence // in the current block
+
+	next    *Writer // dst, where that is one
+	literal []span  // the markers in out; kept for next
+	stopped bool    // see Stopped
 }
+
+// span is a stretch of bytes.
+type span struct{ start, end int }
 
 // Writer returns a Writer that redacts what it is given and passes it to dst.
 // The caller must Close it to see the end of the stream.
+//
+// Where dst is a Writer itself, that one works on the text that this one lets through,
+// between two markers of this one and never across or inside one: what this one shows, and
+// when, does not depend on the needles of that one.
 func (m *Matcher) Writer(dst io.Writer, o Options) *Writer {
 	w := &Writer{m: m, dst: dst, idle: o.Idle, after: o.AfterFunc}
-	w.views.init(m, func(o occurrence) { w.fresh = append(w.fresh, o) })
+	w.views.init(m, w.add)
+	w.next, _ = dst.(*Writer)
 	if w.idle == 0 {
 		w.idle = DefaultIdle
 	}
@@ -136,10 +148,7 @@ func (w *Writer) Close() error {
 		w.timer.Stop()
 	}
 	if err == nil {
-		w.fresh = w.fresh[:0]
-		w.views.finish(w.pos)
-		w.find()
-		w.advance(w.pos, w.pos)
+		w.finish()
 		w.flush()
 		err = w.err
 	}
@@ -149,6 +158,32 @@ func (w *Writer) Close() error {
 	w.held, w.out = nil, nil
 	w.views.wipe()
 	return err
+}
+
+// Stopped reports whether a needle that stands Apart shared bytes with another one. From
+// there on nothing is shown.
+func (w *Writer) Stopped() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stopped
+}
+
+// pass writes p, a marker of the Writer before, as it is. What came before it is decided
+// without it, and what comes after it begins anew.
+func (w *Writer) pass(p []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.usable(); err != nil {
+		return err
+	}
+	w.armed = false
+	w.finish()
+	w.restart()
+	if !w.stopped {
+		w.out = append(w.out, p...)
+	}
+	w.flush()
+	return w.err
 }
 
 func (w *Writer) usable() error {
@@ -165,12 +200,19 @@ func (w *Writer) usable() error {
 
 // take works on p, which does not go beyond the current block.
 func (w *Writer) take(p []byte) {
+	if w.stopped {
+		w.pos += int64(len(p))
+		w.base = w.pos
+		return
+	}
 	w.held = append(w.held, p...)
 	w.fresh = w.fresh[:0]
 	w.scanPlain(p)
 	w.views.take(p, w.pos)
-	w.find()
 	w.pos += int64(len(p))
+	if !w.find() {
+		return
+	}
 
 	live, hold := w.live()
 	if w.pos%block != 0 || w.pos-live <= int64(w.m.longest)+slack {
@@ -183,12 +225,60 @@ func (w *Writer) take(p []byte) {
 	w.advance(w.pos, live)
 }
 
-// find adds the fresh occurrences to those that were found.
-func (w *Writer) find() {
+// add keeps an occurrence that a view has found.
+func (w *Writer) add(o occurrence) { w.fresh = append(w.fresh, o) }
+
+// find adds the fresh occurrences to those that were found. It reports false where nothing
+// is to be shown any more.
+func (w *Writer) find() bool {
 	slices.SortFunc(w.fresh, func(a, b occurrence) int { return cmp.Compare(a.start, b.start) })
 	for _, o := range w.fresh {
-		w.found.add(o)
+		if r := w.found.add(o); w.m.apart != nil && r.mixed() && w.apart(r) {
+			w.stop(r)
+			return false
+		}
 	}
+	return true
+}
+
+// finish decides all that was taken, as at the end of the stream.
+func (w *Writer) finish() {
+	w.fresh = w.fresh[:0]
+	w.views.finish(w.pos)
+	if w.find() {
+		w.advance(w.pos, w.pos)
+	}
+}
+
+// restart begins to look anew, at pos.
+func (w *Writer) restart() {
+	w.plain = root
+	w.views.wipe()
+	w.views = views{}
+	w.views.init(w.m, w.add)
+}
+
+// apart reports whether one of the needles of r stands apart.
+func (w *Writer) apart(r *region) bool {
+	for _, l := range r.labels {
+		if l != cutLabel && w.m.apart[l] {
+			return true
+		}
+	}
+	return false
+}
+
+// stop ends what is shown with the marker of r.
+func (w *Writer) stop(r *region) {
+	live, _ := w.live()
+	end := min(r.start, live) // from there on something longer may have begun
+	w.advance(end, end)
+	if r := &w.found[0]; !r.marked {
+		w.mark(w.marker(r))
+	}
+	clear(w.held)
+	w.held, w.found, w.base, w.stopped = w.held[:0], nil, w.pos, true
+	w.restart()
 }
 
 // scanPlain looks for occurrences in p as it is.
@@ -196,7 +286,9 @@ func (w *Writer) scanPlain(p []byte) {
 	w.plain, w.hits = w.m.scan(w.plain, p, w.hits[:0])
 	for _, h := range w.hits {
 		end := w.pos + int64(h.end)
-		w.fresh = append(w.fresh, occurrence{start: end - int64(h.form.length), end: end, label: h.form.label})
+		w.m.each(h, func(f formInfo) {
+			w.fresh = append(w.fresh, occurrence{start: end - int64(f.length), end: end, label: f.label})
+		})
 	}
 }
 
@@ -232,7 +324,7 @@ func (w *Writer) advance(to, final int64) {
 		}
 		w.out = append(w.out, pass(r.start)...)
 		if !r.marked {
-			w.out = append(w.out, w.marker(r)...)
+			w.mark(w.marker(r))
 			r.marked = true
 		}
 		dropped := pass(min(r.end, to))
@@ -241,7 +333,7 @@ func (w *Writer) advance(to, final int64) {
 			break
 		}
 		if r.escape {
-			w.out = append(w.out, "\x1b[0m"...)
+			w.mark("\x1b[0m")
 		}
 		done++
 	}
@@ -261,17 +353,39 @@ func (w *Writer) marker(r *region) string {
 	return w.m.markers[r.first.label]
 }
 
+// mark appends to out what stands for an occurrence.
+func (w *Writer) mark(text string) {
+	if w.next != nil {
+		w.literal = append(w.literal, span{len(w.out), len(w.out) + len(text)})
+	}
+	w.out = append(w.out, text...)
+}
+
 // flush writes out to the underlying writer.
 func (w *Writer) flush() {
 	if len(w.out) == 0 || w.err != nil {
 		return
 	}
-	n, err := w.dst.Write(w.out)
-	if err == nil && n < len(w.out) {
+	done := 0
+	for _, m := range w.literal {
+		if w.write(w.out[done:m.start]); w.err == nil {
+			w.err = w.next.pass(w.out[m.start:m.end])
+		}
+		done = m.end
+	}
+	w.write(w.out[done:])
+	w.out, w.literal = w.out[:0], w.literal[:0]
+}
+
+func (w *Writer) write(p []byte) {
+	if len(p) == 0 || w.err != nil {
+		return
+	}
+	n, err := w.dst.Write(p)
+	if err == nil && n < len(p) {
 		err = io.ErrShortWrite
 	}
 	w.err = err
-	w.out = w.out[:0]
 }
 
 // watch starts the timer if there is a tail that may be shown after a pause.

@@ -48,7 +48,7 @@ func TestOverlaps(t *testing.T) {
 }
 
 func TestPassesThrough(t *testing.T) {
-	m, forms := newMatcher(t, Needle{[]byte(secret), "x"})
+	m, forms := newMatcher(t, Needle{Value: []byte(secret), Label: "x"})
 	none, _ := newMatcher(t)
 	all := make([]byte, 0, 1024)
 	for i := range 1024 {
@@ -66,12 +66,12 @@ func TestPassesThrough(t *testing.T) {
 
 func TestLabels(t *testing.T) {
 	needles := []Needle{
-		{[]byte("first-value-1"), "local/a#p"},
-		{[]byte("second-value-2"), ""},
-		{[]byte("first-value-1"), "local/b#p"},
-		{[]byte("my-app-name"), "local/my-app-name#user"},
-		{[]byte("fourth-value-4"), "a\x1b[1m\n\u202eb"},
-		{nil, "local/empty#p"},
+		{Value: []byte("first-value-1"), Label: "local/a#p"},
+		{Value: []byte("second-value-2"), Label: ""},
+		{Value: []byte("first-value-1"), Label: "local/b#p"},
+		{Value: []byte("my-app-name"), Label: "local/my-app-name#user"},
+		{Value: []byte("fourth-value-4"), Label: "a\x1b[1m\n\u202eb"},
+		{Value: nil, Label: "local/empty#p"},
 	}
 	m, skipped, err := Compile(needles)
 	if err != nil || len(skipped) > 0 {
@@ -91,7 +91,7 @@ func TestSkipped(t *testing.T) {
 		"1234567": TooCommon, "3.1415": TooCommon, "xxxxxxxxxxxx": TooCommon, "********": TooCommon, "redacted": TooCommon,
 	}
 	for value, reason := range weak {
-		m, skipped, err := Compile([]Needle{{[]byte(value), "l"}})
+		m, skipped, err := Compile([]Needle{{Value: []byte(value), Label: "l"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +103,7 @@ func TestSkipped(t *testing.T) {
 		}
 	}
 	for _, value := range []string{"k8s!", "hunter2", "Tr0ub4", "20260731", "true story", "äääää1"} {
-		m, skipped, err := Compile([]Needle{{[]byte(value), "l"}})
+		m, skipped, err := Compile([]Needle{{Value: []byte(value), Label: "l"}})
 		if err != nil || len(skipped) > 0 {
 			t.Fatal(skipped, err)
 		}
@@ -114,7 +114,7 @@ func TestSkipped(t *testing.T) {
 }
 
 func TestHoldsOnlyLivePrefixes(t *testing.T) {
-	m, _ := newMatcher(t, Needle{[]byte(secret), "x"})
+	m, _ := newMatcher(t, Needle{Value: []byte(secret), Label: "x"})
 	var out bytes.Buffer
 	w := m.Writer(&out, Options{Idle: -1})
 	steps := []struct{ in, want string }{
@@ -181,7 +181,7 @@ func TestIdle(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			m, _ := newMatcher(t, Needle{[]byte(secret), "x"})
+			m, _ := newMatcher(t, Needle{Value: []byte(secret), Label: "x"})
 			var out bytes.Buffer
 			var timer fakeTimer
 			w := m.Writer(&out, Options{AfterFunc: timer.after})
@@ -204,7 +204,7 @@ func TestIdle(t *testing.T) {
 }
 
 func TestCloseStopsTimer(t *testing.T) {
-	m, _ := newMatcher(t, Needle{[]byte(secret), "x"})
+	m, _ := newMatcher(t, Needle{Value: []byte(secret), Label: "x"})
 	var timer fakeTimer
 	w := m.Writer(io.Discard, Options{AfterFunc: timer.after})
 	if _, err := io.WriteString(w, "s3"); err != nil || !timer.armed {
@@ -218,7 +218,7 @@ func TestCloseStopsTimer(t *testing.T) {
 
 func TestIdleRealTimer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, _ := newMatcher(t, Needle{[]byte(secret), "x"})
+		m, _ := newMatcher(t, Needle{Value: []byte(secret), Label: "x"})
 		var out bytes.Buffer
 		w := m.Writer(&out, Options{})
 		write := func(s string, pause time.Duration, want string) {
@@ -245,7 +245,7 @@ func TestIdleRealTimer(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	m, _ := newMatcher(t, Needle{[]byte(secret), "x"})
+	m, _ := newMatcher(t, Needle{Value: []byte(secret), Label: "x"})
 	broken := errors.New("broken pipe")
 	var timer fakeTimer
 	w := m.Writer(writerFunc(func([]byte) (int, error) { return 0, broken }), Options{AfterFunc: timer.after})
@@ -273,7 +273,7 @@ type writerFunc func([]byte) (int, error)
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 func TestWipe(t *testing.T) {
-	m, _ := newMatcher(t, Needle{[]byte(secret), "x"})
+	m, _ := newMatcher(t, Needle{Value: []byte(secret), Label: "x"})
 	var out bytes.Buffer
 	w := m.Writer(&out, Options{})
 	if _, err := io.WriteString(w, "s3cr3t"); err != nil {
@@ -314,7 +314,7 @@ func TestBounded(t *testing.T) {
 		t.Skip("takes more than a second or two: -short leaves it out")
 	}
 	const gap = 3 << 20
-	m, _ := newMatcher(t, Needle{[]byte(secret), "x"})
+	m, _ := newMatcher(t, Needle{Value: []byte(secret), Label: "x"})
 	for _, filler := range []string{"\x1b[31m", "\n", "\r\n    ", "\x1b]0;title\x07", "\x1b(B"} {
 		fill := strings.Repeat(filler, gap/len(filler))
 		tests := []struct{ name, in, want string }{
@@ -340,7 +340,7 @@ func TestBounded(t *testing.T) {
 }
 
 func TestHugeWrite(t *testing.T) {
-	m, _ := newMatcher(t, Needle{[]byte(secret), "x"})
+	m, _ := newMatcher(t, Needle{Value: []byte(secret), Label: "x"})
 	data := bytes.Repeat([]byte("some text "+secret+"\n"), 200_000)
 	want := bytes.Repeat([]byte("some text [redacted:x]\n"), 200_000)
 	if !bytes.Equal(stream(t, m, data, len(data)), want) {

@@ -235,8 +235,9 @@ type Change struct {
 // Put is what a caller wants of a new version.
 type Put struct {
 	Values    map[string]keyturn.Value
-	Typed     []string // of Values, those that are JSON texts and not strings, where the platform keeps types
-	IfVersion string   // "", keyturn.None or the version that must be newest
+	Given     map[string]bool // Info.Given of Values
+	Typed     []string        // of Values, those that are JSON texts and not strings, where the platform keeps types
+	IfVersion string          // "", keyturn.None or the version that must be newest
 	// Mode is keyturn.Merge, keyturn.Replace, or "" to refuse where fields of the
 	// current version would vanish.
 	Mode string

@@ -105,6 +105,8 @@ type New struct {
 	Labels  map[string]string
 	Unlabel []string
 	Public  []string // fields that are not secret; sorted, all of them in Values
+	// Given is Info.Given of the version, for a platform that keeps it.
+	Given   map[string]bool
 	Typed   []string // fields that are JSON texts and not strings; sorted, all of them in Values
 	Expires time.Time
 }

@@ -226,6 +226,18 @@ func (m *Mount) next(ref keyturn.Ref, put Put, b base) (New, error) {
 			return !stays || anew
 		})
 	}
+	for f := range n.Values {
+		given, known := put.Given[f]
+		if _, anew := put.Values[f]; !anew {
+			given, known = b.secret.Given[f]
+		}
+		if known {
+			if n.Given == nil {
+				n.Given = map[string]bool{}
+			}
+			n.Given[f] = given
+		}
+	}
 	for _, f := range put.Typed {
 		if v, ok := put.Values[f]; ok && v.JSONKind() != "" {
 			n.Typed = append(n.Typed, f)
@@ -334,7 +346,7 @@ func (m *Mount) Rollback(ctx context.Context, ref keyturn.Ref, to string) (Chang
 	if s.Ref != ref || s.State != keyturn.Live {
 		return Change{}, m.broken(ref, "answered about another secret, or with one that is not live")
 	}
-	next := New{Values: s.Values, Labels: s.Labels, Public: s.Public, Typed: s.Typed}
+	next := New{Values: s.Values, Labels: s.Labels, Public: s.Public, Given: s.Given, Typed: s.Typed}
 	if m.spec.Labels.OfSecret {
 		next.Labels = nil
 	}

@@ -67,6 +67,10 @@ func (s *Set) lintUse(r *compiled, warn func(message, hint string)) {
 	if machines && slices.Contains(r.May, keyturn.Use) && !r.hasSink() {
 		warn("agents and services may use nothing by this rule: it names no command", `add run: ["npm test"], http or mounts`)
 	}
+	if r.Output == keyturn.OutputStream {
+		warn("output: stream shows output while the command runs: where the command prints what the caller gives it, each right beginning of a value can be told by its delay",
+			"use it for commands that take nothing from the caller, such as a development server; leave it out for the others")
+	}
 	if len(r.Hosts) > 0 && len(r.Run) == 0 && machines {
 		warn("hosts is about commands, but this rule has no run", `add run: ["npm test"]`)
 	}

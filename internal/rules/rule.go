@@ -40,6 +40,7 @@ type Source struct {
 	Needs                    bool // "needs" is there
 	Approvals                int
 	From, Proof              string
+	Output                   string
 	File                     string
 	Line                     int
 	Text                     string // the rule in one line
@@ -73,6 +74,9 @@ type Rule struct {
 	// caller's variables, beside what always does: see variable.Patterns.
 	In  []string
 	Env variable.Patterns
+	// Output is what agents and services get of the output of a command of Run; "" for the
+	// default, which is not the same for both.
+	Output keyturn.Output
 
 	Needs   Needs
 	Project bool // from a project's file: it can only forbid
@@ -83,7 +87,7 @@ type Rule struct {
 // Source returns r as plain data, for writing it to a file.
 func (r Rule) Source() Source {
 	s := Source{Who: r.Who, Run: r.Run, HTTP: r.HTTP, Mounts: r.Mounts, Hosts: r.Hosts, In: r.In, Env: r.Env,
-		Needs: r.Needs != Needs{}, Approvals: r.Needs.Approvals, From: r.Needs.From, Proof: r.Needs.Proof,
+		Needs: r.Needs != Needs{}, Approvals: r.Needs.Approvals, From: r.Needs.From, Proof: r.Needs.Proof, Output: string(r.Output),
 		File: r.Where.File, Line: r.Where.Line, Text: r.Text}
 	for _, v := range r.May {
 		s.May = append(s.May, string(v))
@@ -133,10 +137,18 @@ func compile(s Source) (compiled, error) {
 		return bad("this rule has neither 'may' nor 'never'", "write may: [list, use] or never: [reveal]")
 	}
 	sinks := len(s.Run)+len(s.HTTP)+len(s.Mounts)+len(s.Hosts)+len(s.In)+len(s.Env) > 0
-	if len(s.Never) > 0 && (sinks || s.Needs) {
-		return bad("a 'never' has no conditions", "leave run, http, mounts, hosts, in, env and needs out: it forbids always")
+	if len(s.Never) > 0 && (sinks || s.Needs || s.Output != "") {
+		return bad("a 'never' has no conditions", "leave run, http, mounts, hosts, in, env, output and needs out: it forbids always")
 	}
-	c := compiled{Rule: Rule{Who: s.Who, Run: s.Run, HTTP: s.HTTP, Mounts: s.Mounts, Hosts: s.Hosts, In: s.In, Env: s.Env, Where: where, Text: s.Text}}
+	switch out := keyturn.Output(s.Output); out {
+	case "", keyturn.OutputStream, keyturn.OutputEnd, keyturn.OutputStatus:
+		if out != "" && len(s.Run) == 0 {
+			return bad("output is about commands, but this rule has no run", `add run: ["npm test"], or leave output out`)
+		}
+	default:
+		return bad(quote(s.Output)+" is not an output", "write output: end, status or stream")
+	}
+	c := compiled{Rule: Rule{Who: s.Who, Run: s.Run, HTTP: s.HTTP, Mounts: s.Mounts, Hosts: s.Hosts, In: s.In, Env: s.Env, Output: keyturn.Output(s.Output), Where: where, Text: s.Text}}
 	var err error
 	if c.who, err = principals(s.Who); err != nil {
 		return fail(err)

@@ -19,6 +19,8 @@ type Verdict struct {
 	Never  bool      // no approval can allow it
 	No     []Refused // the parts that are refused
 	Hint   string    // the next step; "" where the refusal itself says
+	// Output is what the rules say about a command's output; "" where they say nothing.
+	Output keyturn.Output
 }
 
 // Refused is one verb on one path that a verdict refuses.
@@ -30,6 +32,9 @@ type Refused struct {
 // Verdict returns d as the verdict of an operation with one part: a verb on a path.
 func (d Decision) Verdict(verb keyturn.Verb, path string) Verdict {
 	v := Verdict{Effect: d.Effect, Needs: d.Needs, Ruled: d.Effect == Approve, Why: d.Why, Where: d.Where(), Never: d.Never}
+	if d.Rule != nil {
+		v.Output = d.Rule.Output
+	}
 	if v.Effect == Deny && path != "" {
 		v.No = []Refused{{verb, path}}
 	}
@@ -50,6 +55,9 @@ func (v Verdict) And(w Verdict) Verdict {
 		if !slices.Contains(out.No, r) {
 			out.No = append(out.No, r)
 		}
+	}
+	if out.Output = cmp.Or(v.Output, w.Output); v.Output != "" && w.Output != "" {
+		out.Output = v.Output.Stricter(w.Output)
 	}
 	out.Ruled, out.Hint = v.Ruled || w.Ruled, cmp.Or(v.Hint, w.Hint)
 	out.Needs.Approvals = max(v.Needs.Approvals, w.Needs.Approvals)

@@ -18,6 +18,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -89,6 +90,7 @@ type Plan struct {
 	left      []string
 	weak      map[string]string // variables that are bound only because the caller's environment holds a reference
 	delivery  *keyturn.Delivery // nil until values were fetched
+	watch     *watch            // for values in what the caller gives to the command; nil: none is sought
 	capture   io.Writer         // takes the command's output; nil where the streams do
 	telling   sync.Mutex        // held while the Desk is told something
 }
@@ -96,7 +98,7 @@ type Plan struct {
 // Fetch asks for the values, and for a person's trust in the project's file where that
 // is missing. An error says of each reference that failed which variable or file it
 // was for. Unless Asks, Fetch does nothing, and s may be nil; afterwards the session may
-// be closed unless HasLeases.
+// be closed unless NeedsSession.
 func (p *Plan) Fetch(ctx context.Context, s *session.Session) error {
 	if !p.Asks() {
 		return nil
@@ -146,21 +148,29 @@ func (p *Plan) trusts() []session.Trust {
 	return out
 }
 
-// HasLeases reports whether values were leased, and Run needs an open session to keep
-// the leases alive.
+// NeedsSession reports whether Run needs an open session: to keep leases alive, or to tell
+// how the command ended for its secrets.
+func (p *Plan) NeedsSession() bool {
+	return p.HasLeases() || p.delivery != nil && (p.delivery.Reserved || !p.person())
+}
+
+// HasLeases reports whether values were leased.
 func (p *Plan) HasLeases() bool { return p.delivery != nil && len(p.delivery.Leases) > 0 }
 
 // Streams are the command's. Its output comes out of Stdout and Stderr redacted. None
 // of them is closed.
 type Streams struct{ Stdin, Stdout, Stderr *os.File }
 
-// Run starts the command and waits for its end; Status says how it fared. Where the
-// plan HasLeases, s must be open: Run renews the leases, revokes them before it returns
+// Run starts the command and waits for its end; Status says how it fared. Where the plan
+// NeedsSession, s must be open: Run renews the leases, revokes them before it returns
 // and leaves s open. Else s may be nil.
 //
 // A ctx that has ended prevents the start. Once the command runs, signals are passed
 // on to it, and only the deadline ends it, if that is not zero.
 func (p *Plan) Run(ctx context.Context, s *session.Session, streams Streams, deadline time.Time) error {
+	if p.NeedsSession() && s == nil {
+		return keyturn.E(keyturn.Internal, "the session was closed before the command ran", "this is a bug: please report it")
+	}
 	for _, n := range p.expiring(time.Now()) {
 		p.say("note: %s", n)
 	}
@@ -169,7 +179,7 @@ func (p *Plan) Run(ctx context.Context, s *session.Session, streams Streams, dea
 		l.begin()
 		defer l.end()
 	}
-	return p.start(ctx, streams, deadline)
+	return p.start(ctx, s, streams, deadline)
 }
 
 // Capture is Run for a door without streams: the output, redacted or withheld as ever, is
@@ -196,34 +206,31 @@ func (p *Plan) captured(filter launch.Filter) launch.Filter {
 	}
 }
 
-// unfiltered is a filter that changes nothing.
-type unfiltered struct{ io.Writer }
-
-func (unfiltered) Close() error { return nil }
-
 // start runs the command, whose leases are kept alive meanwhile.
-func (p *Plan) start(ctx context.Context, streams Streams, deadline time.Time) (err error) {
+func (p *Plan) start(ctx context.Context, s *session.Session, streams Streams, deadline time.Time) (err error) {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	l := launch.Command{Args: p.Op.Command, Dir: p.runner.folder(), Inherit: p.inherit, Env: p.variables(),
 		Stdin: streams.Stdin, Stdout: streams.Stdout, Stderr: streams.Stderr,
 		Tell: func(m string) { p.say("note: %s", keyturn.Clean(m)) }}
+	var f *filtering
 	if p.delivery != nil {
+		defer func() { err = cmp.Or(err, p.account(ctx, s, f != nil && f.met())) }()
 		l.Env = p.validNames(l.Env)
-		for _, f := range p.delivery.Files {
-			l.Files = append(l.Files, launch.File{Path: f.Name, Value: f.Value})
+		for _, file := range p.delivery.Files {
+			l.Files = append(l.Files, launch.File{Path: file.Name, Value: file.Value})
 		}
-		matcher, filter, redactErr := p.redact()
-		if redactErr != nil {
-			return redactErr
+		input, err := p.given()
+		if err != nil {
+			return err
 		}
-		l.Filter = filter
-		defer func() {
-			if matcher != nil && err == nil { // after an error a writer may still be in use
-				matcher.Wipe()
-			}
-		}()
+		if f, err = p.redact(); err != nil {
+			return err
+		}
+		if f != nil {
+			l.Filter, l.Input = f.filter, input
+		}
 	}
 	if p.capture != nil {
 		l.Filter = p.captured(l.Filter)
@@ -237,8 +244,42 @@ func (p *Plan) start(ctx context.Context, streams Streams, deadline time.Time) (
 	if ctx.Err() != nil {    // a signal while everything was made ready
 		return ctx.Err()
 	}
+	begun := time.Now()
 	p.Status, err = launch.Run(until, l)
+	if f != nil {
+		err = p.finish(f, begun, err)
+	}
 	return err
+}
+
+// finish shows what is shown of the output now that the command has ended. failed is what
+// launch.Run returned.
+func (p *Plan) finish(f *filtering, begun time.Time, failed error) error {
+	if !p.person() && f.late() { // lest the time tell how hard the redactor had to look
+		ran := time.Since(begun)
+		time.Sleep((ran+grain-1)/grain*grain - ran)
+	}
+	switch {
+	case len(p.watch.held()) > 0:
+		p.Output, p.Status.Code, p.Status.Signal = "withheld", exitFailed, 0 // keyturn has ended it
+		f.drop()
+		return failed
+	case f.met():
+		f.withheld, p.Output = true, "withheld"
+		p.say("keyturn: the rest of the output is withheld: two of the command's values met in it, and where they do could tell whether one is a guess at the other")
+	}
+	if f.withheld {
+		p.Status = coarse(p.Status)
+	}
+	cut, err := f.release()
+	if cut {
+		p.say("note: the output was longer than 8 MiB: the rest is withheld")
+	}
+	if failed == nil && err == nil { // after an error a writer may still be in use
+		f.wipe()
+		p.watch.wipe()
+	}
+	return cmp.Or(failed, err)
 }
 
 // validNames leaves out what no variable can be called, and says so.

@@ -38,8 +38,8 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	long  = "made-up-and-long-enough"
-	short = "777" // too short to be redacted
+	long  = "fAkE-7kR2pQ9mZ4xLw8tBv" // nobody guesses it
+	short = "777"                    // too short to be redacted
 )
 
 var (
@@ -51,12 +51,20 @@ var (
 
 // service is a Service that delivers what a command asks for, and keeps trust.
 type service struct {
+	who     keyturn.Actor
 	values  map[string]string // by reference
 	trusted []keyturn.Binding
 	did     []string // kinds of the operations
 	op      keyturn.RunCommand
 	kept    map[string]string // the plain variables of a trusted file
 	leases  []keyturn.LeaseInfo
+	// what is delivered beside the values
+	output   keyturn.Output
+	why      string
+	reserved bool
+	closed   bool     // a person may not see the values either
+	chosen   []string // what the caller may have chosen
+	ended    []keyturn.EndCommand
 }
 
 func (s *service) Seal(context.Context, keyturn.Ref, map[string]keyturn.Value) (string, error) {
@@ -71,6 +79,9 @@ func (s *service) Do(_ context.Context, op keyturn.Op) (keyturn.Result, error) {
 		return &keyturn.Trusted{}, nil
 	case keyturn.RevokeLease:
 		return &keyturn.Leased{}, nil
+	case keyturn.EndCommand:
+		s.ended = append(s.ended, op)
+		return &keyturn.Ended{}, nil
 	case keyturn.RunCommand:
 		s.op = op
 		if op.Project != "" && !slices.Equal(op.Pinned, s.trusted) {
@@ -78,13 +89,14 @@ func (s *service) Do(_ context.Context, op keyturn.Op) (keyturn.Result, error) {
 			e.Asks = &keyturn.Asked{Path: op.Project, Added: op.Pinned}
 			return nil, e
 		}
-		d := &keyturn.Delivery{Leases: s.leases}
+		d := &keyturn.Delivery{Receipt: keyturn.Receipt{AuditID: "run"}, Leases: s.leases, Output: s.output, Why: s.why, Reserved: s.reserved}
 		for _, b := range op.Env {
 			text, ok := s.values[b.Ref.Short()]
 			if !ok {
 				return nil, keyturn.E(keyturn.NotFound, "there is no such field", "").About(b.Ref)
 			}
-			d.Env = append(d.Env, keyturn.Delivered{Name: b.Name, Ref: b.Ref, Value: keyturn.NewValue([]byte(text)), Label: b.Ref.Short()})
+			d.Env = append(d.Env, keyturn.Delivered{Name: b.Name, Ref: b.Ref, Value: keyturn.NewValue([]byte(text)), Label: b.Ref.Short(),
+				Open: s.who.Kind == keyturn.Person && !s.closed, Chosen: slices.Contains(s.chosen, b.Ref.Short())})
 		}
 		return d, nil
 	}
@@ -121,7 +133,7 @@ type caller struct {
 
 func newCaller(t *testing.T, actor keyturn.Actor, environ ...string) *caller {
 	t.Helper()
-	c := &caller{t: t, desk: &desk{}, service: &service{values: map[string]string{"local/shop#A": long, "local/shop#PIN": short}}}
+	c := &caller{t: t, desk: &desk{}, service: &service{who: actor, values: map[string]string{"local/shop#A": long, "local/shop#PIN": short}}}
 	dir := t.TempDir()
 	facts := session.Facts{Actor: actor, Home: filepath.Join(dir, "keyturn"), Mounts: []string{"local"}}
 	environ = append([]string{childVariable + "=1", "SystemRoot=" + os.Getenv("SystemRoot")}, environ...)
@@ -239,12 +251,13 @@ func TestNoLengths(t *testing.T) {
 	}
 }
 
-// TestWithheldFromAgents: where one value of a command cannot be redacted, an agent
-// sees nothing of the command's output. A person or a service sees the rest of it,
-// redacted, and a notice.
+// TestWithheldFromAgents: where one value of a command cannot be redacted, who may not see
+// it sees nothing of the command's output: no agent, no service, and no person either. Who
+// may see it sees the rest of it, redacted, and a notice.
 func TestWithheldFromAgents(t *testing.T) {
-	for _, who := range callers {
+	for i, who := range append(callers, anna) {
 		c := newCaller(t, who)
+		c.service.closed = i == len(callers)
 		p, err := c.run(Options{Env: []Binding{{"A", "local/shop#A"}, {"PIN", "local/shop#PIN"}}})
 		if err != nil || !p.Status.Started || p.Status.Code != 0 {
 			t.Fatalf("%s: %+v (%v)", who.Kind, p.Status, err)
@@ -257,10 +270,10 @@ func TestWithheldFromAgents(t *testing.T) {
 			t.Errorf("%s: told was %q", who.Kind, c.desk.told)
 		}
 		want := "redacted"
-		if who.Kind == keyturn.Agent {
+		if who.Kind != keyturn.Person || c.service.closed {
 			want = "withheld"
 			if c.out != "" || c.err != "" {
-				t.Errorf("an agent sees %q and %q", c.out, c.err)
+				t.Errorf("%s sees %q and %q", who.Kind, c.out, c.err)
 			}
 			if !c.told("is withheld") || !c.told("keyturn put local/shop PIN --public PIN --merge") {
 				t.Errorf("told was %q", c.desk.told)

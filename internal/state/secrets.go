@@ -239,7 +239,7 @@ func (db *DB) Append(ctx context.Context, name string, expect int, in keyturn.Se
 		v := &rows.Version{Number: s.Newest, Info: keyturn.Info{
 			Path: name, Version: strconv.Itoa(s.Newest), State: keyturn.Live, Created: now,
 			Fields: slices.Sorted(maps.Keys(in.Values)), Public: slices.Clone(in.Public),
-			Labels: maps.Clone(in.Labels), Expires: in.Expires.UTC(),
+			Given: maps.Clone(in.Given), Labels: maps.Clone(in.Labels), Expires: in.Expires.UTC(),
 		}}
 		key, data, err := t.SealValues(s, v.Number, v.Info.Fields, in.Values)
 		if err != nil {

@@ -52,7 +52,7 @@ type Store interface {
 	Names(ctx context.Context, under string) iter.Seq2[keyturn.Info, error]
 
 	// Append makes the version after the newest one, of s's values, Fields, Public,
-	// Labels and Expires; number, time and state are the store's. Expect is the
+	// Given, Labels and Expires; number, time and state are the store's. Expect is the
 	// number that must be newest, deleted or not: 0 for no such secret, -1 for
 	// anything. Conflict where it is not, and then nothing has changed. Durable
 	// when it returns.
@@ -245,6 +245,7 @@ func (p *Platform) Put(ctx context.Context, ref keyturn.Ref, n platform.New) (ke
 		State:   keyturn.Live,
 		Fields:  slices.Sorted(maps.Keys(n.Values)),
 		Public:  n.Public,
+		Given:   n.Given,
 		Labels:  n.Labels,
 		Expires: n.Expires,
 	}}

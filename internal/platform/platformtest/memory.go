@@ -150,7 +150,7 @@ func (m *Memory) Put(ctx context.Context, ref keyturn.Ref, n platform.New) (keyt
 	}
 	s := keyturn.Secret{Values: maps.Clone(n.Values), Info: keyturn.Info{
 		Version: strconv.Itoa(len(sec.versions) + 1), State: keyturn.Live, Created: time.Now().UTC(),
-		Public: slices.Clone(n.Public), Labels: maps.Clone(n.Labels), Expires: n.Expires,
+		Public: slices.Clone(n.Public), Given: maps.Clone(n.Given), Labels: maps.Clone(n.Labels), Expires: n.Expires,
 	}}
 	if !m.spec.NumericVersions {
 		id := make([]byte, 16)
@@ -274,6 +274,7 @@ func (m *Memory) info(ref keyturn.Ref, sec *memorySecret, v keyturn.Secret) keyt
 		v.Labels = sec.versions[len(sec.versions)-1].Labels
 	}
 	info.Labels, info.Public = maps.Clone(v.Labels), slices.Clone(v.Public)
+	info.Given = maps.Clone(v.Given)
 	if !m.spec.FieldNamesNeedValue {
 		info.Fields = slices.Sorted(maps.Keys(v.Values))
 	}

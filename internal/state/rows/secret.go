@@ -35,6 +35,9 @@ type Version struct {
 // States are those of a version, by their number.
 var States = []keyturn.State{keyturn.Live, keyturn.Deleted, keyturn.Destroyed}
 
+// no are the truth values by their number.
+var no = []bool{false, true}
+
 // The place of a version, and of a field of it.
 func (s *Secret) place(what string, number int, more ...string) []string {
 	return append([]string{what, s.Life, s.Name, strconv.Itoa(number)}, more...)
@@ -91,6 +94,13 @@ func (k Keys) SealInfo(s *Secret, v *Version) []byte {
 		e.Text(label)
 		e.Text(v.Info.Labels[label])
 	}
+	if len(v.Info.Given) > 0 { // versions of before it was kept end here
+		e.Num(len(v.Info.Given))
+		for _, field := range slices.Sorted(maps.Keys(v.Info.Given)) {
+			e.Text(field)
+			e.Num(slices.Index(no, v.Info.Given[field]))
+		}
+	}
 	return k.Seal(seal.Info, e, s.place("version", v.Number)...)
 }
 
@@ -123,6 +133,14 @@ func DecodeInfo(name string, number int, plain []byte) (*Version, error) {
 		for range n {
 			label := d.Text()
 			v.Info.Labels[label] = d.Text()
+		}
+	}
+	if len(d.Rest) > 0 {
+		n := d.Count()
+		v.Info.Given = make(map[string]bool, n)
+		for range n {
+			field := d.Text()
+			v.Info.Given[field] = d.Num() == 1
 		}
 	}
 	if !d.Done() || state >= len(States) {
