@@ -44,7 +44,9 @@ func TestStands(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	at := func(name string, inode uint64) journal.Folder { return journal.Folder{Path: filepath.Join(dir, name), Inode: inode} }
+	at := func(name string, inode uint64) journal.Folder {
+		return journal.Folder{Path: filepath.Join(dir, name), Inode: inode}
+	}
 	for _, c := range []struct {
 		known, now journal.Folder
 		want       bool
