@@ -26,8 +26,7 @@ LOGNAME, SHELL) is taken anew from yours.
 Your keyturn passphrase is asked for where you have one, else a yes; --yes says it
 beforehand. Agents and services cannot trust.`,
 		Example: `  keyturn config trust
-  keyturn config trust --yes
-  keyturn config trust --config /srv/keyturn/keyturn.yaml`,
+  keyturn config trust --yes`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c.With = func(h *session.How) { h.Trusting, h.Yes = true, c.Yes }
