@@ -444,7 +444,7 @@ func TestEnvironmentOfMachines(t *testing.T) {
 		}
 		// What the rules name passes, and what they give a value has that one.
 		c.rule("UNHEARD_OF AWS_* HOME CC=gcc LANG=C")
-		if p, err = c.run(Options{Env: []Binding{{"A", "local/shop#A"}}}); err != nil {
+		if _, err = c.run(Options{Env: []Binding{{"A", "local/shop#A"}}}); err != nil {
 			t.Fatal(err)
 		}
 		for _, kv := range []string{"UNHEARD_OF=1", "AWS_CONFIG_FILE=/tmp/a", "HOME=/tmp/theirs", "CC=gcc", "LANG=C", "PATH=/usr/bin:/bin"} {

@@ -307,7 +307,7 @@ func (c *tour) use(t *testing.T) {
 	// What exists to show it.
 	c.shows("get", "local/c/json#password", "--reveal", "--allow-pipe")
 	c.shows("get", "local/c/json", "--reveal", "--allow-pipe", "-o", "json")
-	c.shows("render", c.write(t, "template", `{{ "kt://local/c/json#password" }}`), "--allow-pipe")
+	c.shows("render", c.write(t, "template", `{{ "kt://local/c/json#password" }}`), "--trust-project", "--allow-pipe")
 	c.shows(run(`printf %s "$PASSWORD"`, "--no-redact")...)
 	// And what is left of it at the end.
 	c.ok("", "quickstart")

@@ -125,7 +125,7 @@ func (f *frozen) uses() {
 	f.must("get", "local/labels")
 	f.must("get", "local/labels#password", "--reveal", "--allow-pipe", "--reason", "made up: to see it")
 	f.must("history", "local/versions")
-	f.must("render", "app.tmpl", "--out", "app.conf")
+	f.must("render", "--trust-project", "app.tmpl", "--out", "app.conf")
 	f.must("run", "--env", "TOOL=local/tool#value", "--", "./tool.sh")
 	f.must("run", "--env", "TOOL=local/tool#value", "--file", "tool.txt=local/tool#value", "--env-from", "local/labels,prefix=L_", "--no-redact", "--", "./tool.sh", "file")
 	f.must("copy", "local/labels", "local/copied")

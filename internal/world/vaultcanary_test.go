@@ -108,7 +108,7 @@ func TestCanaryVault(t *testing.T) {
 		}
 		out = append(out, line{"", []string{"render", write("broken", value[:27]+` {{ "kt://vault/secret/theirs#nothing" }} {{`), "-v"}, false},
 			line{"", []string{"get", "vault/secret/theirs#password", "--reveal", "--allow-pipe"}, true},
-			line{"", []string{"render", write("template", `{{ "kt://vault/secret/theirs#password" }}`), "--allow-pipe"}, true})
+			line{"", []string{"render", write("template", `{{ "kt://vault/secret/theirs#password" }}`), "--trust-project", "--allow-pipe"}, true})
 		return out
 	}
 	count := 0

@@ -1,0 +1,72 @@
+package variable
+
+import (
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// TestNames: what changes how programs run is known in the spelling that programs read, and
+// no other; more of it counts for agents and services.
+func TestNames(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("names have no case there")
+	}
+	for _, n := range strings.Fields("PATH LD_PRELOAD LD_X DYLD_INSERT_LIBRARIES BASH_ENV NODE_OPTIONS GIT_CONFIG_COUNT npm_config_script_shell NPM_CONFIG_SCRIPT_SHELL npm_config_script-shell KEYTURN_HOME SHELLOPTS PS4 OPENSSL_CONF PYTHONUSERBASE PERLLIB MAKEFILES") {
+		if !Steers(n) || !SteersMachines(n) || !Leads(n) {
+			t.Errorf("%s does not count", n)
+		}
+	}
+	for _, n := range strings.Fields("ENV HOME SHELL EDITOR PAGER VISUAL") {
+		if Steers(n) || !SteersMachines(n) {
+			t.Errorf("%s counts for people, or not for agents", n)
+		}
+	}
+	for _, n := range strings.Fields("path home DB_PASSWORD npm_config_registry NODE_ENV PYTHONUNBUFFERED GITHUB_TOKEN PORT") {
+		if Leads(n) {
+			t.Errorf("%s counts", n)
+		}
+	}
+	for _, n := range strings.Fields("HTTPS_PROXY https_proxy ALL_PROXY SSL_CERT_FILE XDG_CONFIG_HOME AWS_CONFIG_FILE KUBECONFIG") {
+		if SteersMachines(n) || !Leads(n) {
+			t.Errorf("%s is not what leads elsewhere", n)
+		}
+	}
+}
+
+// TestPasses: of an agent's own variables those pass that are settings of language, terminal
+// and system, where their text can be no path.
+func TestPasses(t *testing.T) {
+	for _, kv := range []string{"LANG=de_DE.UTF-8", "LANGUAGE=de:en", "LC_ALL=C", "TZ=Europe/Berlin", "TERM=xterm-256color", "COLUMNS=80", "CI=", "NO_COLOR=1"} {
+		if name, value, _ := strings.Cut(kv, "="); !Passes(name, value) {
+			t.Errorf("%s does not pass", kv)
+		}
+	}
+	for _, kv := range []string{"LANG=/tmp/x", "LANG=x/../y", "TZ=:/tmp/x", "TERM=a b", "TERM=$(id)", "LC_ALL=" + strings.Repeat("x", 129), "LOCPATH=x", "TERMINFO=x", "PATH=x", "FOO=1", "lang=de", "LD_X=1"} {
+		if name, value, _ := strings.Cut(kv, "="); Passes(name, value) {
+			t.Errorf("%s passes", kv)
+		}
+	}
+}
+
+// TestCheck: entries of env in rules, and which of them the configuration's check warns of.
+func TestCheck(t *testing.T) {
+	for _, e := range []string{"NODE_ENV", "TF_VAR_*", "AB_*", "*", "MODE=on", "LD_PRELOAD=/lib/x.so", "PATH", "HOME", "EMPTY=", "HTTPS_PROXY"} {
+		if err := Check(e); err != nil {
+			t.Errorf("%s: %v", e, err)
+		}
+	}
+	for _, e := range []string{"", "=", "A_*", "ABC*", "_*", "A*B", "A B", "1A", "LD_PRELOAD", "EDITOR", "npm_config_script_shell", "KEYTURN_HOME", "keyturn_x=1", "TF_*=1", "A=x\ny"} {
+		if Check(e) == nil {
+			t.Errorf("%q is taken", e)
+		}
+	}
+	for _, e := range []string{"*", "PATH", "HOME", "HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"} {
+		if Risk(e) == "" {
+			t.Errorf("nothing is said of %s", e)
+		}
+	}
+	if Risk("NODE_ENV") != "" || Risk("HTTPS_PROXY=http://proxy.example.com") != "" {
+		t.Error("something is said of what is harmless")
+	}
+}
