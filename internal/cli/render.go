@@ -29,7 +29,8 @@ behind it as in {{ "kt://…" | json }}: json, url, base64, shell, yaml. Two bra
 of the text itself are written {{ "{{" }}.
 
 A file is replaced as a whole, or not at all; where a reference fails all that
-fail are told and nothing is written. FILE can be - for standard input.`,
+fail are told and nothing is written. FILE can be - for standard input. An approval
+is for this template with this text, and for this file.`,
 		Example: `  keyturn render app.conf.tmpl --out app.conf
   keyturn render - <app.conf.tmpl | ssh host 'cat >app.conf'`,
 		Args: cobra.ExactArgs(1),
