@@ -30,7 +30,8 @@ behind it as in {{ "kt://…" | json }}: json, url, base64, shell, yaml. Two bra
 of the text itself are written {{ "{{" }}.
 
 A file is replaced as a whole, or not at all; where a reference fails all that
-fail are told and nothing is written. FILE can be - for standard input.
+fail are told and nothing is written. FILE can be - for standard input. An approval
+is for this template with this text, and for this file.
 
 Which secrets a file asks for has to be trusted once: see 'keyturn trust'.`,
 		Example: `  keyturn render app.conf.tmpl --out app.conf

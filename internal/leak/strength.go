@@ -281,7 +281,7 @@ func isWord(v []byte) bool {
 }
 
 func isLatin(c byte) bool { return (c|0x20)-'a' < 26 }
-func isUpper(c byte) bool  { return c-'A' < 26 }
+func isUpper(c byte) bool { return c-'A' < 26 }
 
 // wordPairs are the pairs of letters that make up most of what people write: for each
 // first letter those that follow it often.

@@ -12,6 +12,7 @@ import (
 	"github.com/keyturn/keyturn/internal/platform/vault/admin"
 	"github.com/keyturn/keyturn/internal/platform/vault/api"
 	"github.com/keyturn/keyturn/internal/platform/vault/login"
+	"github.com/keyturn/keyturn/internal/platform/wire"
 )
 
 // The variables of Vault's own command line that name a server
@@ -132,10 +133,13 @@ func fromEnvironment(env platform.Env, s platform.Settings) (api.Config, error) 
 }
 
 // trusted refuses, for others than people, a server that would be known by authorities
-// that only the environment names.
+// that only the environment names; for people, authorities in what is no file.
 func trusted(env platform.Env, c api.Config) error {
-	if env.Caller == keyturn.Person || strings.HasPrefix(strings.ToLower(c.Address), "http:") {
+	switch {
+	case strings.HasPrefix(strings.ToLower(c.Address), "http:"):
 		return nil
+	case env.Caller == keyturn.Person:
+		return wire.FilesOfEnvironment(env.Lookup)
 	}
 	return c.TLS.NotByEnvironment(env.Lookup)
 }

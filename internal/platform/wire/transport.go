@@ -156,6 +156,24 @@ func (t TLS) NotByEnvironment(lookup func(name string) string) error {
 	return nil
 }
 
+// FilesOfEnvironment returns Invalid where a file of authorities that the environment
+// names is no regular file. Go reads it by itself, and would wait for a pipe.
+func FilesOfEnvironment(lookup func(name string) string) error {
+	files := []string{lookup("SSL_CERT_FILE")}
+	for _, folder := range filepath.SplitList(lookup("SSL_CERT_DIR")) {
+		entries, _ := os.ReadDir(folder) // Go passes over it, too
+		for _, e := range entries {
+			files = append(files, filepath.Join(folder, e.Name()))
+		}
+	}
+	for _, f := range files {
+		if info, err := os.Stat(f); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+			return unreadable("the certificate authority", f, durable.ErrIrregular)
+		}
+	}
+	return nil
+}
+
 // authorities reads the authorities that may sign the server's certificate.
 func (t TLS) authorities() (*x509.CertPool, error) {
 	pool, files := x509.NewCertPool(), []string{t.CACert}
