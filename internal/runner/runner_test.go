@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 
 const (
 	long  = "fAkE-7kR2pQ9mZ4xLw8tBv" // nobody guesses it
-	short = "777" // too short to be redacted
+	short = "777"                    // too short to be redacted
 )
 
 var (

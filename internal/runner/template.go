@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -17,6 +18,7 @@ type Template struct {
 	Receipt keyturn.Receipt        // of Op, once it was asked for
 
 	text   *document.Template
+	source string // as it was read
 	values map[keyturn.Ref]keyturn.Value
 	facts  session.Facts
 	out    string // absolute
@@ -29,7 +31,7 @@ func ParseTemplate(name string, data []byte) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Template{text: text, Op: keyturn.RenderTemplate{Template: name, Secrets: text.Refs()}}, nil
+	return &Template{text: text, source: string(data), Op: keyturn.RenderTemplate{Template: name, Secrets: text.Refs()}}, nil
 }
 
 // SendTo has the filled text go to the file out, as the caller names it, seen from the
@@ -63,7 +65,28 @@ func (t *Template) Fetch(ctx context.Context, s *session.Session) error {
 		return err
 	}
 	t.values, t.Receipt = res.Values, res.Receipt
-	return nil
+	return t.refuseHeld(ctx, s, res)
+}
+
+// refuseHeld refuses, as an alarm, a template of an agent or a service that holds a value
+// which the caller sees by this operation alone.
+func (t *Template) refuseHeld(ctx context.Context, s *session.Session, res *keyturn.Filling) error {
+	var unseen []keyturn.Delivered
+	for _, ref := range res.Unseen {
+		unseen = append(unseen, keyturn.Delivered{Ref: ref, Value: res.Values[ref]})
+	}
+	w, err := newWatch(s.Facts.Actor, unseen)
+	if err != nil || w == nil {
+		return err
+	}
+	defer w.wipe()
+	w.texts(t.source)
+	if len(w.held()) == 0 {
+		return nil
+	}
+	t.values = nil
+	_, err = keyturn.Do[*keyturn.Ended](context.WithoutCancel(ctx), s.Service, keyturn.EndCommand{ID: res.AuditID, Held: w.held()})
+	return cmp.Or(err, error(w.refusal(s.Facts.Actor, "the template", w.found[0].Ref.Short(), "nothing was written")))
 }
 
 // WriteTo writes the filled text to w.
