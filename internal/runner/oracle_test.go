@@ -58,6 +58,16 @@ func play(t *testing.T, who keyturn.Actor, mode keyturn.Output, values []keyturn
 	return played{before, out.String(), p.Output}
 }
 
+// wrongly returns a guess of the same form as s that is wrong everywhere.
+func wrongly(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c == '-' {
+			return '_'
+		}
+		return c ^ 1
+	}, s)
+}
+
 func delivered(name, value string, chosen bool) keyturn.Delivered {
 	return keyturn.Delivered{Name: name, Ref: keyturn.MustRef("local/" + name + "#f"), Value: keyturn.NewValue([]byte(value)), Label: "local/" + name + "#f", Chosen: chosen}
 }
@@ -95,7 +105,7 @@ func TestOutputIsNoOracle(t *testing.T) {
 		where := []string{"password=%s", "=%s", "%s", "x\npassword=%s"}[i%4]
 		program := "x\npassword=" + long + "\n"
 		right := play(t, anna, keyturn.OutputStream, append(secret, delivered("scratch", fmt.Sprintf(where, long[:n]), true)), program)
-		wrong := play(t, anna, keyturn.OutputStream, append(secret, delivered("scratch", fmt.Sprintf(where, strings.Repeat("~", n)), true)), program)
+		wrong := play(t, anna, keyturn.OutputStream, append(secret, delivered("scratch", fmt.Sprintf(where, wrongly(long[:n])), true)), program)
 		if right.end != wrong.end || len(right.early) != len(wrong.early) {
 			t.Fatalf("%q of %d: %+v and %+v", where, n, right, wrong)
 		}
