@@ -46,7 +46,7 @@ func TestInputIsAPipe(t *testing.T) {
 	}
 	defer in.Close()
 	seen := 0
-	out, st, err := fed(t, in, func(p []byte) error { seen += len(p); return nil }, `echo "$SECRET" >&0; echo "$SECRET" >/dev/stdin; wc -c`)
+	out, st, err := fed(t, in, func(p []byte) error { seen += len(p); return nil }, `echo "$SECRET" >&0; wc -c; echo "$SECRET" >/dev/stdin`)
 	if err != nil || st.Code != 0 || !strings.Contains(out, "1048576") || seen != much {
 		t.Errorf("%+v, %q after %d bytes (%v)", st, out, seen, err)
 	}
