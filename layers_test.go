@@ -241,6 +241,8 @@ var reveals = []struct{ path, because string }{
 	{"internal/session/asks.go", "variables of a file that change how programs run are trusted with their texts"},
 	{"internal/runner/template.go", "a filled template goes to its file or to standard output: its purpose"},
 	{"internal/runner/redact.go", "the values of a command are what its output is redacted of"},
+	{"internal/runner/held.go", "what the caller gives to a command is searched for the values"},
+	{"internal/broker/output.go", "what the caller wrote is searched for the values"},
 	{"internal/cli/print.go", "get --reveal -o json prints the fields: its purpose"},
 	{"internal/launch/env.go", "a child's environment"},
 	{"internal/launch/files.go", "a child's files"},

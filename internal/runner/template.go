@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -20,6 +21,7 @@ type Template struct {
 
 	trust  bool
 	text   *document.Template
+	source string // as it was read
 	values map[keyturn.Ref]keyturn.Value
 	facts  session.Facts
 	dir    string // that names of files are seen from
@@ -35,7 +37,7 @@ func ParseTemplate(dir, name string, data []byte, trust bool) (*Template, error)
 		return nil, err
 	}
 	sum := sha256.Sum256(data)
-	t := &Template{text: text, dir: dir, trust: trust, Op: keyturn.RenderTemplate{Template: name, Secrets: text.Refs(), Digest: hex.EncodeToString(sum[:])}}
+	t := &Template{text: text, source: string(data), dir: dir, trust: trust, Op: keyturn.RenderTemplate{Template: name, Secrets: text.Refs(), Digest: hex.EncodeToString(sum[:])}}
 	if name != keyturn.StandardInput {
 		t.Op.Template = session.Whole(dir, name)
 		if session.IsFile(t.Op.Template) {
@@ -82,7 +84,28 @@ func (t *Template) Fetch(ctx context.Context, s *session.Session) error {
 		return err
 	}
 	t.values, t.Receipt = res.Values, res.Receipt
-	return nil
+	return t.refuseHeld(ctx, s, res)
+}
+
+// refuseHeld refuses, as an alarm, a template of an agent or a service that holds a value
+// which the caller sees by this operation alone.
+func (t *Template) refuseHeld(ctx context.Context, s *session.Session, res *keyturn.Filling) error {
+	var unseen []keyturn.Delivered
+	for _, ref := range res.Unseen {
+		unseen = append(unseen, keyturn.Delivered{Ref: ref, Value: res.Values[ref]})
+	}
+	w, err := newWatch(s.Facts.Actor, unseen)
+	if err != nil || w == nil {
+		return err
+	}
+	defer w.wipe()
+	w.texts(t.source)
+	if len(w.held()) == 0 {
+		return nil
+	}
+	t.values = nil
+	_, err = keyturn.Do[*keyturn.Ended](context.WithoutCancel(ctx), s.Service, keyturn.EndCommand{ID: res.AuditID, Held: w.held()})
+	return cmp.Or(err, error(w.refusal(s.Facts.Actor, "the template", w.found[0].Ref.Short(), "nothing was written")))
 }
 
 // WriteTo writes the filled text to w.
