@@ -326,6 +326,7 @@ func TestForbiddenCalls(t *testing.T) {
 // and durable's ways to write: a pipe or a device in the place of a file makes nobody wait.
 var opens = []struct{ path, because string }{
 	{"internal/config/system_unix.go", "a folder is opened, to be locked"},
+	{"internal/state/sqlite/sqlite.go", "a new file, which must not be there: the one that SQLite would make with the mode of the umask"},
 	{"internal/state/rootkey/lock_unix.go", "a folder is opened, to be locked"},
 	{"internal/migrate/rewrite/system_unix.go", "a folder is opened, to be locked, or a new file made to see whether one can be"},
 	{"internal/migrate/rewrite/system_other.go", "a new file is made to see whether one can be"},

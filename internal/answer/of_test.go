@@ -85,6 +85,7 @@ func samples(t *testing.T) map[string]struct {
 		{keyturn.BackupStore{}, &keyturn.BackedUp{Receipt: r, Path: "/b"}, "artifacts backup target"},
 		{keyturn.UnlockStore{}, &keyturn.Unlocked{Receipt: r}, "store"},
 		{keyturn.AdoptStore{Path: "/s"}, &keyturn.Adopted{Receipt: r, Path: "/s"}, "store target"},
+		{keyturn.EndCommand{ID: "r", Held: []keyturn.Ref{ref}}, &keyturn.Ended{Receipt: r}, ""},
 		{keyturn.LockStore{}, &keyturn.Unlocked{Receipt: r}, "store"},
 		{keyturn.Login{Mount: "vault"}, &keyturn.LoggedIn{Receipt: r, Target: "t", Instead: "VAULT_TOKEN", Left: keyturn.E(keyturn.Denied, "no", "")}, "login notices target"},
 		{keyturn.Logout{Mount: "vault"}, &keyturn.LoggedOut{Receipt: r, Target: "t", Err: keyturn.E(keyturn.Denied, "no", "")}, "errors login target"},

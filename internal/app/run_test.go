@@ -21,7 +21,7 @@ func TestRunWithoutADoor(t *testing.T) {
 	if err != nil || shell.IsDir() {
 		t.Skip("the command that is run is a shell of Unix")
 	}
-	const password, pin = "made-up-db-password", "777" // the pin is too short to be redacted
+	const password, pin = "kR7pQ2mZ9xLw4tBv8sNc", "777" // the pin is too short to be redacted
 	d := newDesk(t)
 	d.init()
 	dir, err := filepath.EvalSymlinks(d.dir)

@@ -139,7 +139,7 @@ func TestFilesAreTrusted(t *testing.T) {
 	}
 
 	// Templates.
-	tmpl := keyturn.RenderTemplate{Template: "t", Found: "/p/t", Secrets: []keyturn.Ref{dbPass}}
+	tmpl := keyturn.RenderTemplate{Template: "/p/t", Digest: digest, Found: "/p/t", Secrets: []keyturn.Ref{dbPass}}
 	if e := w.no(keyturn.Denied, tmpl); e.Reason != keyturn.Untrusted || !strings.Contains(e.Hint, "keyturn trust /p/t") {
 		t.Errorf("a template: %s", full(e))
 	}

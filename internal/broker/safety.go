@@ -196,6 +196,8 @@ func namedFiles(op keyturn.Op) (written, named []string) {
 		named = []string{op.Path}
 	case keyturn.UseConfig:
 		named = []string{op.Path}
+	case keyturn.AdoptStore:
+		named = []string{op.Path}
 	}
 	return written, named
 }

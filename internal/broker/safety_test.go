@@ -387,6 +387,7 @@ func TestWholePaths(t *testing.T) {
 			"ShowTrust.Path":          keyturn.ShowTrust{Path: path},
 			"TrustProject.Path":       keyturn.TrustProject{Path: path},
 			"UseConfig.Path":          keyturn.UseConfig{Path: path},
+			"AdoptStore.Path":         keyturn.AdoptStore{Path: path},
 			"PlatformAction.Out":      made,
 			"MigrateSecrets.Files":    keyturn.MigrateSecrets{Ref: web, Files: []keyturn.MigratedFile{{Path: path, Mode: "0600"}}, Texts: "x"},
 			"RevertMigration.Out":     keyturn.RevertMigration{Ref: web, ID: "m", Out: path},

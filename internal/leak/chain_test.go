@@ -214,6 +214,7 @@ func TestSearch(t *testing.T) {
 		for i := range len(text) {
 			_, _ = s.Write([]byte(text[i : i+1]))
 		}
+		s.Next()
 		if got := s.Found(); len(got) != 1 || got[0] != int(f.label) {
 			t.Fatalf("%q: found are %v", text, got)
 		}
@@ -235,7 +236,7 @@ func TestStrongOnly(t *testing.T) {
 		{Value: []byte(`{"user":"sunshine0042","key":"` + strong + `"}`), Label: "json", Strong: true},
 		{Value: []byte("sunshine0043"), Label: "known"},
 	})
-	if err != nil || len(skipped) != 2 || skipped[0] != (Skipped{0, "word", TooWeak}) || skipped[1] != (Skipped{1, "url", TooWeak}) {
+	if err != nil || len(skipped) != 2 || skipped[0] != (Skipped{0, "word", TooWeak}) || skipped[1] != (Skipped{1, "url", PartTooWeak}) {
 		t.Fatalf("%+v (%v)", skipped, err)
 	}
 	const want = "sunshine0042 pw12345x [redacted:json] [redacted:known]"

@@ -45,9 +45,6 @@ func (s *Search) Next() {
 	s.views.init(s.m, s.add)
 }
 
-// Found ends the text, and returns which needles were found so far, by their places in the
-// slice that Compile was given; of two with one value the first.
-func (s *Search) Found() []int {
-	s.Next()
-	return slices.Sorted(slices.Values(s.found))
-}
+// Found returns which needles were found so far, by their places in the slice that Compile
+// was given; of two with one value the first. Some are found only by Next.
+func (s *Search) Found() []int { return slices.Sorted(slices.Values(s.found)) }

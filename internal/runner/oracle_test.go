@@ -140,7 +140,7 @@ func TestHeldIsBounded(t *testing.T) {
 // for the values that it may not see; a hit is not carried out, or ended, and counted.
 func TestHeld(t *testing.T) {
 	for _, who := range callers {
-		c := newCaller(t, who, "NOTE=say "+long)
+		c := newCaller(t, who, "LC_NOTE="+long)
 		p, err := c.run(Options{Env: []Binding{{"A", "local/shop#A"}}})
 		if who.Kind == keyturn.Person {
 			if err != nil || len(c.service.ended) > 0 {
