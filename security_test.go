@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestSecurityPage: each promise of docs/security.md names the tests that hold it,
-// and they are there. The name in front is the folder's; keyturn is the root.
+// TestSecurityPage: each promise of docs/security.md, and each break of docs/breaks.md, names
+// the tests that hold it, and they are there. The name in front is the folder's; keyturn is the root.
 func TestSecurityPage(t *testing.T) {
 	there := map[string]bool{}
 	for _, f := range sources(t) {
@@ -30,26 +30,28 @@ func TestSecurityPage(t *testing.T) {
 	name := regexp.MustCompile("`([a-z]+\\.(?:Test|Fuzz)[A-Za-z0-9]+)`")
 	promises, named := 0, 0
 	table := false
-	for i, line := range readLines(t, "docs/security.md") {
-		switch {
-		case strings.HasPrefix(line, "| Promise | Held by |"):
-			table = true
-		case !strings.HasPrefix(line, "|"):
-			table = false
-		case table && !strings.HasPrefix(line, "|---"):
-			promises++
-			tests := name.FindAllStringSubmatch(line, -1)
-			if len(tests) == 0 {
-				t.Errorf("docs/security.md:%d: a promise without a test", i+1)
-			}
-			for _, m := range tests {
-				if named++; !there[m[1]] {
-					t.Errorf("docs/security.md:%d: there is no test %s", i+1, m[1])
+	for _, page := range []string{"docs/security.md", "docs/breaks.md"} {
+		for i, line := range readLines(t, page) {
+			switch {
+			case strings.HasSuffix(line, "| Held by |"):
+				table = true
+			case !strings.HasPrefix(line, "|"):
+				table = false
+			case table && !strings.HasPrefix(line, "|---"):
+				promises++
+				tests := name.FindAllStringSubmatch(line, -1)
+				if len(tests) == 0 {
+					t.Errorf("%s:%d: a promise without a test", page, i+1)
+				}
+				for _, m := range tests {
+					if named++; !there[m[1]] {
+						t.Errorf("%s:%d: there is no test %s", page, i+1, m[1])
+					}
 				}
 			}
 		}
 	}
-	if promises < 20 || named < promises {
+	if promises < 50 || named < promises {
 		t.Errorf("%d promises with %d tests: the page is not read as it is written", promises, named)
 	}
 }

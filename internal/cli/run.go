@@ -111,7 +111,7 @@ func run(c *command, cmd *cobra.Command, o runOptions) error {
 	r := &runner.Runner{Facts: facts, Desk: &c.Terminal, Environ: c.Environ, Dir: c.Dir, Read: c.Input}
 	plan, err := r.Plan(o.Options)
 	if err == nil {
-		err = start(c, cmd, plan, begun)
+		err = start(c, cmd, plan, o.report, begun)
 	}
 	failure := failureOf(c, err)
 	if o.report != "" {
@@ -143,11 +143,16 @@ func run(c *command, cmd *cobra.Command, o runOptions) error {
 // start fetches the values and runs the command. However long the command runs, the
 // store is closed meanwhile and holds no lock and no key; only where there are leases, or an
 // agent or a service calls, it stays open, which keeps no other process from anything.
-func start(c *command, cmd *cobra.Command, plan *runner.Plan, begun time.Time) error {
+func start(c *command, cmd *cobra.Command, plan *runner.Plan, report string, begun time.Time) error {
 	var open *session.Session
 	if plan.Asks() {
 		var err error
 		if open, err = c.DoAndKeep(cmd, func(ctx context.Context, s *session.Session) (bool, error) {
+			if report != "" { // which file the store has pinned is known now
+				if err := s.CanReplace(c.Abs(report)); err != nil {
+					return false, err
+				}
+			}
 			err := plan.Fetch(ctx, s)
 			return plan.NeedsSession(), err
 		}); err != nil {
