@@ -437,7 +437,7 @@ func TestLeaseAgents(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "keyturn.yaml"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		l.Must("", "status")
+		l.Must("", "config", "trust", "--yes")
 	}
 	l.Must(l.vault.Root, "login", "vault", "-") // VAULT_TOKEN is not for agents
 	agent := l.As("AI_AGENT=coder")

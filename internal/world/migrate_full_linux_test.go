@@ -22,7 +22,7 @@ func TestMigrateOnAFullDisk(t *testing.T) {
 	}{
 		{"the disk of the files", false, true, 4 << 10, 8 << 10},
 		{"the disk of the store", true, false, 16 << 10, 256 << 10},
-		{"the one disk", true, true, 16 << 10, 256 << 10},
+		{"the one disk", true, true, 32 << 10, 512 << 10},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			failed, ended, half := 0, 0, 0

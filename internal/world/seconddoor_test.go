@@ -310,7 +310,7 @@ func TestSecondDoor(t *testing.T) {
 	r = d.as(d.agent, "success", show+`password"}]}}`)
 	d.check(*r.Command.Exit == 3 && r.Command.Output == "redacted" && r.Output == d.work+"\n[redacted]\n")
 	r = d.as(d.agent, "success", show+`pin"}]}}`)
-	d.check(*r.Command.Exit == 3 && r.Command.Output == "withheld" && r.Output == "" && d.agent.desk.said("local/app#pin") >= 0)
+	d.check(*r.Command.Exit == 1 && r.Command.Output == "withheld" && r.Output == "" && d.agent.desk.said("local/app#pin") >= 0)
 	r = d.as(d.person, "success", show+`token"}]}}`)
 	d.check(r.Output == d.work+"\n[redacted:local/app#token]\n")
 	r = d.as(d.agent, "error", `{"tool": "run", "arguments": {"command": ["cat"], "env": [{"name": "A", "ref": "local/app#token"}]}}`)
