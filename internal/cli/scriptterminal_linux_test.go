@@ -22,7 +22,7 @@ import (
 // types keys, written with Go's escapes, and no newline, "! COMMAND" runs something
 // beside it. The
 // transcript goes to standard output; the exit status is the command's, or 99
-// where the dialog did not go as written.
+// where the dialog did not go as written, or the command goes on a minute after it.
 func onTerminal() {
 	script, err := os.ReadFile(os.Args[1])
 	if err != nil {
@@ -102,7 +102,12 @@ func onTerminal() {
 			break
 		}
 	}
+	// Who waits for more than the dialog has would wait for ever.
+	late := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 	err = cmd.Wait()
+	if !late.Stop() && failed == "" {
+		failed = "the end\n"
+	}
 	select {
 	case <-ended:
 	case <-time.After(5 * time.Second):
