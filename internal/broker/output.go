@@ -22,17 +22,16 @@ func (b *Broker) settleOutput(ctx context.Context, c *call, out *keyturn.Deliver
 	if out.Output = keyturn.OutputStream; c.actor.Kind == keyturn.Person {
 		return nil
 	}
-	usual := keyturn.OutputEnd
-	if c.actor.Kind == keyturn.ServiceKind {
-		usual = keyturn.OutputLines
-	}
 	for _, child := range c.children {
 		if _, ok := child.op.(keyturn.UseSecret); !ok {
 			continue
 		}
 		says := child.verdict.Output
-		if says == "" {
-			says = usual
+		switch {
+		case says == "":
+			says = keyturn.OutputEnd
+		case says == keyturn.OutputStream && c.actor.Kind == keyturn.ServiceKind:
+			says = keyturn.OutputLines
 		}
 		out.Output = out.Output.Stricter(says)
 	}

@@ -46,10 +46,10 @@ What a platform makes anew for each asking (such as vault/database/creds/ROLE) i
 taken once for all its fields, renewed while the command runs, as is the login that
 took it, and revoked when it has ended; see 'keyturn lease'.
 
-An agent sees the output when the command has ended, a service whole lines, unless a
-rule says output: stream or status. Where a value is too short, or too easy to guess,
-the output is withheld from who may not see the value, and of the exit status only
-passes whether it is 0.
+An agent or a service sees the output when the command has ended, unless a rule says
+output: stream or status. Where a value is too short, or too easy to guess, the output
+is withheld from who may not see the value, and of the exit status only passes whether
+it is 0.
 
 All references that fail are told at once, and the command is not started.
 

@@ -40,6 +40,19 @@ func TestGuard(t *testing.T) {
 			t.Errorf("%v: no hint %q", err, hint)
 		}
 	}
+	// What is not keyturn's is closed to nobody, whatever a caller says: a folder with other
+	// things in it, a file.
+	other := t.TempDir()
+	file := filepath.Join(other, "file")
+	if err := errors.Join(os.WriteFile(file, nil, 0o644), os.Chmod(file, 0o644), os.Chmod(other, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	for path, mode := range map[string]fs.FileMode{other: 0o755, file: 0o644} {
+		_ = guard(path)
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != mode {
+			t.Errorf("%s: %v (%v)", path, info.Mode(), err)
+		}
+	}
 	if os.Geteuid() != 0 {
 		t.Skip("another user's folder takes root to make")
 	}

@@ -24,9 +24,9 @@ import (
 //   - For an agent or a service only what nobody guesses is redacted, since else a marker
 //     would confirm a guess that the command was made to print. Where a value is weaker,
 //     the output is withheld.
-//   - An agent gets the output when the command has ended, since else what is held back
-//     would tell of a beginning that is right; a service gets whole lines. Broker decides
-//     that (keyturn.Output).
+//   - An agent or a service gets the output when the command has ended, since else what is
+//     held back would tell of a beginning that is right. Broker decides that
+//     (keyturn.Output).
 //   - Where the output is withheld, of the exit status only passes whether it is 0.
 
 const (
