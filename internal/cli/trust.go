@@ -28,7 +28,8 @@ link elsewhere is another file.
 
 Of a .env file variables that change how programs run (PATH, LD_PRELOAD) are shown
 and trusted with their texts. Its other variables pass to the commands of agents
-too, for as long as they stay as they are now.
+too, for as long as they stay as they are now; not those that decide where programs
+lead (HTTPS_PROXY, HOME), which take a rule.
 
 Of a DIR it is the keyturn.yaml there or in the nearest folder above it; so it is of
 this folder where nothing is named. Agents cannot trust.`,

@@ -503,12 +503,12 @@ func TestProgramOfMachines(t *testing.T) {
 
 // TestFilesOfVariables: an operation names each file of variables with what it asks for.
 // For an agent or a service it keeps those plain variables that are as a person trusted
-// them; from a person's pipe it takes no variable that changes how programs run.
+// them, but none that decides where a program leads, which was not shown; from a person's pipe it takes no variable that changes how programs run.
 func TestFilesOfVariables(t *testing.T) {
 	for _, who := range callers {
 		c := newCaller(t, who)
-		c.service.kept = map[string]string{"PORT": "3000", "MODE": "on", "NODE_OPTIONS": "--x", "PATH": "/tmp/x", "AI_AGENT": "", "KEYTURN_HOME": "/x"}
-		path := c.write("app.env", "A=kt://local/shop#A\nPORT=3000\nMODE=off\nNODE_OPTIONS=--x\nLANG=C\nPATH=/tmp/x\nAI_AGENT=\nKEYTURN_HOME=/x\n")
+		c.service.kept = map[string]string{"PORT": "3000", "HTTPS_PROXY": "http://192.0.2.1:1", "MODE": "on", "NODE_OPTIONS": "--x", "PATH": "/tmp/x", "AI_AGENT": "", "KEYTURN_HOME": "/x"}
+		path := c.write("app.env", "A=kt://local/shop#A\nPORT=3000\nHTTPS_PROXY=http://192.0.2.1:1\nMODE=off\nNODE_OPTIONS=--x\nLANG=C\nPATH=/tmp/x\nAI_AGENT=\nKEYTURN_HOME=/x\n")
 		p, err := c.run(Options{EnvFiles: []string{path}})
 		if err != nil {
 			t.Fatal(err)
@@ -519,7 +519,7 @@ func TestFilesOfVariables(t *testing.T) {
 		f := p.Op.EnvFiles[0]
 		if who.Kind == keyturn.Person {
 			want := []keyturn.Setting{{Name: "KEYTURN_HOME", Text: "/x"}, {Name: "NODE_OPTIONS", Text: "--x"}, {Name: "PATH", Text: "/tmp/x"}}
-			if !slices.Equal(f.Steers, want) || len(f.Kept) > 0 || !c.gets("MODE") {
+			if !slices.Equal(f.Steers, want) || len(f.Kept) > 0 || !c.gets("MODE") || !c.gets("HTTPS_PROXY") {
 				t.Errorf("%+v", f)
 			}
 			c.Read = func(string) ([]byte, error) { return []byte("A=kt://local/shop#A\nLD_PRELOAD=/tmp/x.so\n"), nil }
@@ -531,7 +531,7 @@ func TestFilesOfVariables(t *testing.T) {
 		if len(f.Steers) > 0 || !slices.Equal(f.Kept, []string{"NODE_OPTIONS", "PORT"}) || !slices.Contains(p.Op.Pass, "LANG") {
 			t.Errorf("%s: %+v, %q", who.Kind, f, p.Op.Pass)
 		}
-		if !c.gets("PORT") || !c.gets("NODE_OPTIONS") || !c.gets("LANG") || c.gets("MODE") || strings.Contains(c.out, "/tmp/x") || c.gets("AI_AGENT") || c.gets("KEYTURN_HOME") {
+		if !c.gets("PORT") || !c.gets("NODE_OPTIONS") || !c.gets("LANG") || c.gets("MODE") || strings.Contains(c.out, "/tmp/x") || c.gets("AI_AGENT") || c.gets("KEYTURN_HOME") || c.gets("HTTPS_PROXY") {
 			t.Errorf("%s: %s", who.Kind, c.out)
 		}
 	}

@@ -51,8 +51,11 @@ func AsksOf(name string, data []byte, lookup func(name string) (string, bool)) (
 			asks.Pinned = append(asks.Pinned, keyturn.Binding{Name: v.Name, Ref: *v.Ref})
 		case variable.Key(v.Name) == variable.PassphraseFile:
 		default:
-			asks.Lines[v.Name] = v.Value
-			if variable.Steers(v.Name) {
+			steers := variable.Steers(v.Name)
+			if steers || !variable.Leads(v.Name) { // what leads elsewhere is not shown, so not kept
+				asks.Lines[v.Name] = v.Value
+			}
+			if steers {
 				asks.Steers = append(asks.Steers, keyturn.Setting{Name: v.Name, Text: string(v.Value.Reveal())})
 			}
 		}
