@@ -21,7 +21,9 @@ func TestGiven(t *testing.T) {
 	t.Parallel()
 	db, dir := create(t, Options{})
 	ref := keyturn.MustRef("local/app")
-	of := func(db *DB) *platform.Mount { return platform.NewMount("local", local.New(db, "local"), local.Spec, "") }
+	of := func(db *DB) *platform.Mount {
+		return platform.NewMount("local", local.New(db, "local"), local.Spec, "")
+	}
 	m := of(db)
 	put := func(p platform.Put, fields ...string) {
 		t.Helper()
