@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 
@@ -98,6 +99,22 @@ func (b *Broker) chosen(c *call, ref keyturn.Ref, field string, s keyturn.Secret
 		return given
 	}
 	return b.may(c.actor, keyturn.Write, ref)
+}
+
+// chosenGiven is Info.Given of what the caller copies: an agent or a service gives what it
+// may have chosen where the platform does not tell who gave it.
+func (b *Broker) chosenGiven(c *call, ref keyturn.Ref, s keyturn.Secret) map[string]bool {
+	if c.actor.Kind == keyturn.Person {
+		return s.Given
+	}
+	given := map[string]bool{}
+	maps.Copy(given, s.Given)
+	for f := range s.Values {
+		if b.chosen(c, ref, f, s) {
+			given[f] = true
+		}
+	}
+	return given
 }
 
 // refuseHeld refuses, as an alarm, an agent or a service that wrote one of values, which it

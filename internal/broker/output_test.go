@@ -2,10 +2,12 @@ package broker_test
 
 import (
 	"errors"
+	"maps"
 	"testing"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/journal"
+	"github.com/keyturn/keyturn/internal/rules"
 )
 
 // TestOutputIsDecidedHere: what an agent or a service gets of a command's output is what
@@ -164,4 +166,65 @@ func TestReservedCompares(t *testing.T) {
 	if w.add(journal.ComparesPer); !begin().Reserved {
 		t.Error("they stay spent for longer than a day")
 	}
+}
+
+// TestGivenOfEachWay: what an agent gave stays its own through every operation that moves a
+// value, until a person writes another one; what a person or nobody gave does not become
+// the agent's, and of what a platform does not tell, an agent gives what it may write.
+func TestGivenOfEachWay(t *testing.T) {
+	r := keyturn.MustRef
+	all := "list describe use write"
+	w := newWorld(t, withRules(t, may("agents", all, "local/**", func(s *rules.Source) { s.Mounts = []string{"local", "prod"} }),
+		may("agents", all, "prod/mine/**", func(s *rules.Source) { s.Mounts = []string{"local"} }), may("agents", "use", "prod/theirs/**", func(s *rules.Source) { s.Mounts = []string{"local"} })))
+	put := func(who keyturn.Actor, ref keyturn.Ref, mode, field, value string) {
+		t.Helper()
+		id, err := w.as(who).Seal(t.Context(), ref, values(field, value))
+		if err != nil {
+			t.Fatal(say(err))
+		}
+		w.must(keyturn.PutSecret{Ref: ref, Candidate: id, Mode: mode})
+	}
+	is := func(after string, ref keyturn.Ref, want map[string]bool) {
+		t.Helper()
+		s, err := w.mem[ref.Mount()].Get(t.Context(), ref)
+		if err != nil {
+			t.Fatal(after, say(err))
+		}
+		if !maps.Equal(s.Given, want) {
+			t.Errorf("%s: given is %v; want %v", after, s.Given, want)
+		}
+	}
+	type given = map[string]bool
+	a := r("local/a")
+	put(coder, a, "", "A", "1")
+	put(anna, a, keyturn.Merge, "B", "2")
+	is("a put of each", a, given{"A": true, "B": false})
+	w.as(coder).must(keyturn.PutSecret{Ref: a, Mode: keyturn.Merge, Generate: []keyturn.Generate{{Field: "C"}}})
+	is("generated", a, given{"A": true, "B": false, "C": false})
+	for who, actor := range map[string]keyturn.Actor{"an agent": coder, "a person": anna} {
+		to := r("local/copy-" + string(actor.Kind))
+		w.as(actor).must(keyturn.CopySecret{From: a, To: to})
+		is("copied by "+who, to, given{"A": true, "B": false, "C": false})
+		w.must(keyturn.CopySecret{From: r("local/a#A"), To: r(to.Short() + "#B")})
+		is("one field of it, by "+who, to, given{"A": true, "B": true, "C": false})
+	}
+	put(anna, a, keyturn.Merge, "A", "3")
+	is("a person's value in its place", a, given{"A": false, "B": false, "C": false})
+	put(anna, a, keyturn.Replace, "A", "4")
+	w.as(coder).must(keyturn.RollbackSecret{Ref: a, To: "1"})
+	is("a rollback to the agent's", a, given{"A": true})
+	for who, actor := range map[string]keyturn.Actor{"an agent": coder, "a person": anna} {
+		to := r("local/migrated-" + string(actor.Kind))
+		w.as(actor).must(w.migrating(to, "/p/"+string(actor.Kind), map[string]string{"A": secret(6)}))
+		is("migrated by "+who, to, given{"A": actor.Kind != keyturn.Person})
+	}
+	// The platform does not tell who gave these.
+	w.store(r("prod/mine/a"), map[string]string{"A": "5"})
+	w.store(r("prod/theirs/a"), map[string]string{"A": "6"})
+	w.as(coder).must(keyturn.CopySecret{From: r("prod/mine/a"), To: r("local/mine")})
+	is("an agent's copy of what it may write", r("local/mine"), given{"A": true})
+	w.must(keyturn.CopySecret{From: r("prod/theirs/a"), To: r("local/theirs")})
+	is("an agent's copy of what it may not write", r("local/theirs"), nil)
+	w.as(anna).must(keyturn.CopySecret{From: r("prod/mine/a"), To: r("local/hers")})
+	is("a person's copy", r("local/hers"), nil)
 }
