@@ -174,8 +174,9 @@ type Setting struct {
 	Text string `json:"text"`
 }
 
-// EndCommand tells how a command ended for its secrets, as far as that is counted: by who
-// has had it started, for RunCommand and RenderTemplate.
+// EndCommand tells how a command ended for its secrets, as far as that is counted: by the
+// agent or service that has had it started, for RunCommand and RenderTemplate, once, to the
+// Service that answered it. NotFound for another's, another secret, and a second time.
 type EndCommand struct {
 	ID string `json:"id"` // of the operation in the audit log
 	// Held are secrets whose values were found in what the caller gave to the command

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,6 +124,29 @@ func refused(t *testing.T, err error, code keyturn.Code, says string) {
 	t.Helper()
 	if e := keyturn.AsError(err); e == nil || e.Code != code || !strings.Contains(e.Message, says) {
 		t.Fatalf("got %v, want %s that says %q", err, code, says)
+	}
+}
+
+// TestGivenIsRestored: a backup and a restore keep who gave each field: what an agent may
+// have chosen stays so.
+func TestGivenIsRestored(t *testing.T) {
+	d := newDesk(t)
+	d.init()
+	given := map[string]bool{"A": true, "B": false}
+	db := d.open()
+	if _, err := db.Append(t.Context(), "app", -1, keyturn.Secret{Info: keyturn.Info{Given: given},
+		Values: map[string]keyturn.Value{"A": keyturn.NewValue([]byte("a guess")), "B": keyturn.NewValue([]byte("typed")), "C": keyturn.NewValue([]byte("nobody knows"))}}); err != nil {
+		t.Fatal(err)
+	}
+	_ = db.Close()
+	file := d.backup("given.age")
+	other := d.at("other")
+	if _, err := other.restore(file, session.RestoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := other.open().Read(t.Context(), "app", 0)
+	if err != nil || !maps.Equal(s.Given, given) || len(s.Values) != 3 {
+		t.Errorf("given is %v (%v)", s.Given, err)
 	}
 }
 

@@ -110,6 +110,7 @@ type Config struct {
 type Broker struct {
 	Config
 	journal journal.Journal
+	begun   *begun
 	// tidying is set where keyturn itself revokes leases: see Tidy.
 	tidying bool
 }
@@ -121,7 +122,7 @@ func New(c Config) *Broker {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Broker{Config: c, journal: journal.New(c.Items, c.Now)}
+	return &Broker{Config: c, journal: journal.New(c.Items, c.Now), begun: &begun{runs: map[string]begunRun{}}}
 }
 
 // call is one operation on its way through the door.

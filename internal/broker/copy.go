@@ -38,6 +38,7 @@ func (b *Broker) copySecret(ctx context.Context, c *call, op keyturn.CopySecret)
 	if held, approved := c.held[op.From.Secret().String()]; approved && op.From.Version() == "" && held != read.Secret.Version {
 		return nil, keyturn.E(keyturn.Conflict, keyturn.Clean(op.From.Path())+" has changed since this was approved", "repeat the command to ask again")
 	}
+	read.Secret.Given = b.chosenGiven(c, op.From, read.Secret)
 	put, err := copyPut(op, read.Secret, now, target)
 	if err != nil {
 		return nil, err

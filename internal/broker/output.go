@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
+	"sync"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/journal"
@@ -98,6 +100,22 @@ func (b *Broker) chosen(c *call, ref keyturn.Ref, field string, s keyturn.Secret
 	return b.may(c.actor, keyturn.Write, ref)
 }
 
+// chosenGiven is Info.Given of what the caller copies: an agent or a service gives what it
+// may have chosen where the platform does not tell who gave it.
+func (b *Broker) chosenGiven(c *call, ref keyturn.Ref, s keyturn.Secret) map[string]bool {
+	if c.actor.Kind == keyturn.Person {
+		return s.Given
+	}
+	given := map[string]bool{}
+	maps.Copy(given, s.Given)
+	for f := range s.Values {
+		if b.chosen(c, ref, f, s) {
+			given[f] = true
+		}
+	}
+	return given
+}
+
 // refuseHeld refuses, as an alarm, an agent or a service that wrote one of values, which it
 // may not see, into its operation: as an argument, a name, a reason. Only values and parts
 // that nobody guesses are sought, so that the refusal confirms no guess.
@@ -153,9 +171,19 @@ func (b *Broker) alarm(ctx context.Context, c *call, refs []keyturn.Ref) error {
 	return b.journal.Compares.Charge(context.WithoutCancel(ctx), c.actor.Principal(), refs, journal.MaxCompares)
 }
 
-// endCommand counts what came of a command's secrets.
-func (b *Broker) endCommand(ctx context.Context, c *call, op keyturn.EndCommand) (keyturn.Result, error) {
-	if len(op.Held) > 0 && c.actor.Kind != keyturn.Person {
+// endCommand counts what came of the secrets of a command that the caller began here: once,
+// and of no other secret than those that it got. NotFound for anything else.
+func (b *Broker) endCommand(ctx context.Context, c *call, op keyturn.EndCommand) (_ keyturn.Result, err error) {
+	run, ok := b.begun.end(op.ID, c.actor.Principal(), op.Held)
+	if !ok {
+		return nil, keyturn.E(keyturn.NotFound, "no such command of "+c.actor.Principal()+" is under way", "")
+	}
+	defer func() {
+		if err != nil {
+			b.begun.add(op.ID, run)
+		}
+	}()
+	if len(op.Held) > 0 {
 		if err := b.alarm(ctx, c, op.Held); err != nil {
 			return nil, err
 		}
@@ -166,6 +194,60 @@ func (b *Broker) endCommand(ctx context.Context, c *call, op keyturn.EndCommand)
 		}
 	}
 	return &keyturn.Ended{Receipt: c.receipt(nil)}, nil
+}
+
+// maxBegun is how many commands and templates are remembered until their EndCommand. Most
+// have nothing to tell, so that none comes. Of one that is forgotten, the compares that
+// were reserved stay spent.
+const maxBegun = 10_000
+
+// begun are the commands and templates of agents and services that got values from this
+// broker, by the id of their operation. It is safe for concurrent use.
+type begun struct {
+	mu   sync.Mutex
+	runs map[string]begunRun
+	ids  []string // of runs and of some that have ended, oldest first
+}
+
+// begunRun says who got values, and of which secrets.
+type begunRun struct {
+	caller  string
+	secrets []keyturn.Ref
+}
+
+// begin remembers that the caller of c got values.
+func (b *Broker) begin(c *call, values []keyturn.Delivered) {
+	if c.actor.Kind == keyturn.Person {
+		return
+	}
+	run := begunRun{caller: c.actor.Principal()}
+	for _, d := range values {
+		run.secrets = append(run.secrets, d.Ref.Secret())
+	}
+	b.begun.add(c.id, run)
+}
+
+func (g *begun) add(id string, run begunRun) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.ids) == maxBegun {
+		delete(g.runs, g.ids[0])
+		g.ids = g.ids[1:]
+	}
+	g.runs[id], g.ids = run, append(g.ids, id)
+}
+
+// end forgets the run with this id and returns it, where it is the caller's and has the
+// secrets of held.
+func (g *begun) end(id, caller string, held []keyturn.Ref) (begunRun, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	run, ok := g.runs[id]
+	if !ok || run.caller != caller || slices.ContainsFunc(held, func(r keyturn.Ref) bool { return !slices.Contains(run.secrets, r.Secret()) }) {
+		return begunRun{}, false
+	}
+	delete(g.runs, id)
+	return run, true
 }
 
 // textsOf returns all texts of a canonical form: names, arguments, paths.

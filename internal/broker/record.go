@@ -29,7 +29,7 @@ func (c *call) outcome(res keyturn.Result, err error) keyturn.Record {
 	if r.Approval == "" {
 		r.Approval = c.lateApproval
 	}
-	if end, ok := c.op.(keyturn.EndCommand); ok && len(end.Held) > 0 {
+	if end, ok := c.op.(keyturn.EndCommand); ok && len(end.Held) > 0 && !errors.Is(err, keyturn.NotFound) {
 		r.Alarm = keyturn.Held
 	}
 	return r

@@ -96,6 +96,7 @@ func (b *Broker) runCommand(ctx context.Context, c *call, op keyturn.RunCommand)
 		b.giveBack(ctx, out.Leases)
 		return nil, err
 	}
+	b.begin(c, slices.Concat(out.Env, out.Files))
 	out.Receipt = c.receipt(nil)
 	return out, nil
 }
@@ -117,6 +118,7 @@ func (b *Broker) renderTemplate(ctx context.Context, c *call) (keyturn.Result, e
 	if err := b.refuseHeld(ctx, c, unseen); err != nil {
 		return nil, err
 	}
+	b.begin(c, unseen)
 	return out, nil
 }
 

@@ -31,6 +31,8 @@ rules:
     http: "POST api.github.com/repos/acme/** header:Authorization"
     mounts: k8s
     hosts: [ci-1]
+    run: npm test
+    output: status
   - {who: everyone, never: [reveal],      on: ["prod/**"]}
 reveal: {confirm: passphrase}
 notify: {webhook: "https://hooks.example.com/T0/s3cret", on: [pending, halted, expiring]}
@@ -70,7 +72,7 @@ func TestOperator(t *testing.T) {
 		"groups.sre = oidc:group:platform-sre, user:anna",
 		`rules[0] = {who: agents, may: [list, use], on: ["local/myapp/**"], run: ["npm test", "npm run *"]}`,
 		`rules[1] = {who: agents, may: [write, rotate], on: ["vault/secret/myapp/**"], needs: {approvals: 1, from: sre, proof: passkey}}`,
-		`rules[2] = {who: "agent:coder", may: [use], on: ["prod/github/token"], http: ["POST api.github.com/repos/acme/** header:Authorization"], mounts: [k8s], hosts: [ci-1]}`,
+		`rules[2] = {who: "agent:coder", may: [use], on: ["prod/github/token"], run: ["npm test"], http: ["POST api.github.com/repos/acme/** header:Authorization"], mounts: [k8s], hosts: [ci-1], output: status}`,
 		`rules[3] = {who: everyone, never: [reveal], on: ["prod/**"]}`,
 		"reveal.confirm = passphrase", "notify.webhook = https://hooks.example.com/…", "notify.on = pending, halted, expiring",
 		"audit.identifiers = hmac", "audit.forward[0] = file /var/log/keyturn.jsonl, required", "audit.forward[1] = syslog tls://logs.example.com:6514",
@@ -172,6 +174,10 @@ func TestErrors(t *testing.T) {
 		{operator, "- a", "k.yaml:1: this file is not a mapping", ""},
 		{operator, "just text", "k.yaml:1: this file is not a mapping", ""},
 		{operator, "rules: [", "k.yaml:1: not valid YAML", ""},
+		{operator, "rules:\n- {who: agents, may: use, on: x, run: y,\n   output: [end]}", "k.yaml:3: output", ""},
+		{operator, "rules:\n- {who: agents, may: use, on: x, run: y,\n   output: {end: 1}}", "k.yaml:3: output", ""},
+		{operator, "rules:\n- {who: agents, may: use, on: x, run: y, output: end,\n   output: status}", "k.yaml:3: the key 'output' is there twice", ""},
+		{operator, "rules:\n- {who: agents, may: use, on: x, run: y,\n   outputs: end}", "k.yaml:3: unknown key 'outputs'", "did you mean 'output'?"},
 		{operator, "rules:\n\t- a", "k.yaml:2: not valid YAML", ""},
 		{operator, "rules: \xff", "k.yaml: this file is not UTF-8", ""},
 		{operator, "rules: \x00", "k.yaml: not valid YAML", ""},

@@ -214,6 +214,9 @@ func TestRememberIsSafeAgainstAnyText(t *testing.T) {
 		if rapid.Bool().Draw(t, "needs") {
 			r.Needs, r.Approvals, r.From, r.Proof = true, rapid.IntRange(1, 100).Draw(t, "n"), nasty.Draw(t, "from"), nasty.Draw(t, "proof")
 		}
+		if rapid.Bool().Draw(t, "says output") {
+			r.Output = nasty.Draw(t, "output")
+		}
 		text, err := r.OneLine()
 		if err != nil {
 			t.Fatal(err)

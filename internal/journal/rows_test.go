@@ -54,6 +54,8 @@ func TestRows(t *testing.T) {
 	}), "")
 	is(t, "nothing new of the machine", j.Machines.Change(ctx, func(*journal.Machine) error { return nil }), "")
 	is(t, "compare", j.Compares.Take(ctx, "agent:coder", []keyturn.Ref{a}, 2), "")
+	is(t, "reserve", j.Compares.Reserve(ctx, "r1", "agent:coder", []keyturn.Ref{a, keyturn.MustRef("local/b#f")}), "")
+	is(t, "charge", j.Compares.Charge(ctx, "service:ci", []keyturn.Ref{keyturn.MustRef("local/c#f"), a}, journal.MaxCompares), "")
 	_, err = j.Refusals.Add(ctx, keyturn.Agent)
 	is(t, "refusal", err, "")
 	is(t, "lease", j.Leases.Ask(ctx, keyturn.LeaseInfo{ID: "l1", Ref: a, By: "user:anna", Target: "there", Run: true}, "p1"), "")
@@ -79,7 +81,10 @@ func TestRows(t *testing.T) {
 	slices.Sort(got) // several rows of one kind
 	want := []string{
 		`candidate ID of candidate {"ref":"kt://local/a","owner":"user:anna","data":{"f":"eDw="}} 2026-01-25T10:00:00Z`,
-		`compare all [{"time":"2026-01-24T10:00:00Z","caller":"agent:coder","secrets":["local/a"],"fields":2}] 2026-01-25T10:00:00Z`,
+		`compare all [{"time":"2026-01-24T10:00:00Z","caller":"agent:coder","secrets":["local/a"],"fields":2},` +
+			`{"id":"r1","time":"2026-01-24T10:00:00Z","caller":"agent:coder","secrets":["local/a","local/b"],"fields":1},` +
+			`{"time":"2026-01-24T10:00:00Z","caller":"service:ci","secrets":["local/c"],"fields":10},` +
+			`{"time":"2026-01-24T10:00:00Z","caller":"service:ci","secrets":["local/a"],"fields":10}] 2026-01-25T10:00:00Z`,
 		`lease l1 {"id":"l1","ref":"kt://local/a","native":"native","by":"user:anna","target":"there","state":"revoking","began":"2026-01-24T10:00:00Z","seconds":3600,"expires":"2026-01-24T11:00:00Z","renewable":true,"fields":["f"],"run":true,"tries":1,"next":"2026-01-24T10:01:00Z"} 0001-01-01T00:00:00Z`,
 		`machine this {"config":{"path":"/k.yaml","digest":"d","text":"rules: []\n"},"env":["HOME=/home/anna"],"folder":{"path":"/home/anna/s","inode":7}} 0001-01-01T00:00:00Z`,
 		`migration list [{"id":"m1","by":"user:anna","ref":"kt://local/a","fields":["f"],"files":[{"path":"/p/.env","mode":"0600"}],"phase":"stored","began":"2026-01-24T10:00:00Z"}] 0001-01-01T00:00:00Z`,

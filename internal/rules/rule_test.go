@@ -54,6 +54,11 @@ func TestRuleErrors(t *testing.T) {
 		{func(s *Source) { s.Needs, s.Approvals, s.From = true, 1, "bots" }, "nobody in it is a person", ""},
 		{func(s *Source) { s.Who = []string{"agenst"} }, "no group is called 'agenst'", "agents"},
 		{func(s *Source) { s.Run = make([]string, 2000) }, "too long", "1000"},
+		{func(s *Source) { s.Output = "none" }, "'none' is not an output", "end, status or stream"},
+		{func(s *Source) { s.Output = "lines" }, "'lines' is not an output", ""}, // of a kind of caller, and of no rule
+		{func(s *Source) { s.Output = "End" }, "'End' is not an output", ""},
+		{func(s *Source) { s.Output, s.Run, s.Mounts = "end", nil, []string{"k8s"} }, "this rule has no run", "leave output out"},
+		{func(s *Source) { never(s); s.Output = "status" }, "no conditions", "output"},
 	} {
 		s := ok()
 		c.change(&s)
@@ -110,7 +115,7 @@ func TestGroupErrors(t *testing.T) {
 
 func TestSourceRoundTrip(t *testing.T) {
 	src := Source{Who: []string{"agents"}, May: []string{"use"}, On: []string{"local/a%2Ab/**"}, Run: []string{"npm run *"}, HTTP: []string{"GET h/** header:A"},
-		Mounts: []string{"k8s"}, Hosts: []string{"ci"}, Needs: true, Approvals: 2, From: "user:a", Proof: "ssh", File: "f", Line: 2, Text: "t"}
+		Mounts: []string{"k8s"}, Hosts: []string{"ci"}, Output: "status", Needs: true, Approvals: 2, From: "user:a", Proof: "ssh", File: "f", Line: 2, Text: "t"}
 	r, err := Parse(src)
 	if err != nil {
 		t.Fatal(err)
@@ -141,6 +146,8 @@ func TestLint(t *testing.T) {
 			rule(9, Source{Who: []string{"everyone"}, May: []string{"use"}, On: []string{"local/**"}}),
 			rule(10, Source{Who: []string{"agents"}, May: []string{"use"}, On: []string{"local/**"}, Hosts: []string{"ci"}, Mounts: []string{"prod"}}),
 			rule(11, Source{Who: []string{"bots"}, May: []string{"list"}, On: []string{"prod/a/*", "local/a"}}),
+			rule(12, Source{Who: []string{"agents"}, May: []string{"use"}, On: []string{"local/**"}, Run: []string{"/usr/bin/true"}, Output: "stream"}),
+			rule(13, Source{Who: []string{"agents"}, May: []string{"use"}, On: []string{"local/**"}, Run: []string{"/usr/bin/true"}, Output: "end"}),
 		}})
 	if err != nil {
 		t.Fatal(err)
@@ -160,6 +167,7 @@ func TestLint(t *testing.T) {
 		"k.yaml:8 'npm test' does what files of the folder say, which the caller may be able to change",
 		"k.yaml:8 no mount is called 'nope'",
 		"k.yaml:10 hosts is about commands, but this rule has no run",
+		"k.yaml:12 output: stream shows output while the command runs: where the command prints what the caller gives it, each right beginning of a value can be told by its delay",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

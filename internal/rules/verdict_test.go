@@ -2,6 +2,8 @@ package rules
 
 import (
 	"testing"
+
+	"github.com/keyturn/keyturn"
 )
 
 func TestNeedsOfManyReferences(t *testing.T) {
@@ -33,6 +35,34 @@ func TestNeedsOfManyReferences(t *testing.T) {
 			if !c.never && (got.Effect != c.want.Effect || got.Needs != c.want.Needs || got.Ruled != c.want.Ruled) {
 				t.Errorf("%s: %+v", name, got)
 			}
+		}
+	}
+}
+
+// TestOutputOfManyReferences: of a command with several references the strictest output
+// counts, whatever their order; a part of which no rule says anything takes nothing away.
+func TestOutputOfManyReferences(t *testing.T) {
+	says := []keyturn.Output{"", keyturn.OutputStream, keyturn.OutputEnd, keyturn.OutputStatus} // in their order
+	for i, a := range says {
+		for j, b := range says {
+			got := Verdict{Effect: Allow, Output: a}.And(Verdict{Effect: Allow, Output: b}).Output
+			if want := says[max(i, j)]; got != want {
+				t.Errorf("%q and %q: %q; want %q", a, b, got, want)
+			}
+		}
+	}
+	s, err := New(Input{Rules: []Source{
+		{Who: []string{"agents"}, May: []string{"use"}, On: []string{"local/a"}, Run: []string{"npm test"}, Output: "status", File: "k.yaml", Line: 1},
+		{Who: []string{"agents"}, May: []string{"use"}, On: []string{"local/b"}, Run: []string{"npm test"}, Output: "stream", File: "k.yaml", Line: 2},
+		{Who: []string{"agents"}, May: []string{"use"}, On: []string{"local/c"}, Run: []string{"npm test"}, File: "k.yaml", Line: 3},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]keyturn.Output{"local/a": keyturn.OutputStatus, "local/b": keyturn.OutputStream, "local/c": ""} {
+		d := s.Decide(Request{Actor: keyturn.Actor{Kind: keyturn.Agent, Name: "x"}, Verb: keyturn.Use, Path: path, Sink: Sink{Run: []string{"npm", "test"}}})
+		if v := d.Verdict(keyturn.Use, path); v.Effect != Allow || v.Output != want {
+			t.Errorf("%s: %+v", path, v)
 		}
 	}
 }

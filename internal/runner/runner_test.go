@@ -65,6 +65,7 @@ type service struct {
 	closed   bool     // a person may not see the values either
 	chosen   []string // what the caller may have chosen
 	ended    []keyturn.EndCommand
+	unseen   []string // of a template: what the caller sees by it alone
 }
 
 func (s *service) Seal(context.Context, keyturn.Ref, map[string]keyturn.Value) (string, error) {
@@ -82,6 +83,15 @@ func (s *service) Do(_ context.Context, op keyturn.Op) (keyturn.Result, error) {
 	case keyturn.EndCommand:
 		s.ended = append(s.ended, op)
 		return &keyturn.Ended{}, nil
+	case keyturn.RenderTemplate:
+		f := &keyturn.Filling{Receipt: keyturn.Receipt{AuditID: "render"}, Values: map[keyturn.Ref]keyturn.Value{}}
+		for _, ref := range op.Secrets {
+			f.Values[ref] = keyturn.NewValue([]byte(s.values[ref.Short()]))
+			if slices.Contains(s.unseen, ref.Short()) {
+				f.Unseen = append(f.Unseen, ref)
+			}
+		}
+		return f, nil
 	case keyturn.RunCommand:
 		s.op = op
 		if op.Project != "" && !slices.Equal(op.Pinned, s.trusted) {

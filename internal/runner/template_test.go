@@ -2,9 +2,12 @@ package runner
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/keyturn/keyturn"
@@ -61,5 +64,54 @@ func TestTemplateIsOneText(t *testing.T) {
 	}
 	if tmpl, _ := ParseTemplate(a, "/dev/fd/63", []byte(text), false); tmpl.Op.Template != "/dev/fd/63" {
 		t.Errorf("a descriptor is called %s", tmpl.Op.Template)
+	}
+}
+
+// TestTemplateHeld: a template of an agent or a service that holds a value which the caller
+// sees by this operation alone, in whatever spelling, is not filled, and counted. What it
+// may see anyway, and what could be guessed, is not sought: neither tells of a guess.
+func TestTemplateHeld(t *testing.T) {
+	const a, pin = "local/shop#A", "local/shop#PIN"
+	for name, c := range map[string]struct {
+		text   string
+		unseen []string
+		held   bool
+	}{
+		"the value":               {long, []string{a, pin}, true},
+		"in base64":               {base64.StdEncoding.EncodeToString([]byte("user:" + long)), []string{a, pin}, true},
+		"inside a word":           {"x" + long + "y", []string{a, pin}, true},
+		"another one":             {wrongly(long), []string{a, pin}, false},
+		"a beginning of it":       {long[:len(long)-1], []string{a, pin}, false},
+		"one that can be seen":    {long, []string{pin}, false},
+		"all can be seen":         {long, nil, false},
+		"one that can be guessed": {short, []string{a, pin}, false},
+	} {
+		for _, who := range callers {
+			caller := newCaller(t, who)
+			caller.service.unseen = c.unseen
+			const refs = `{{ "kt://` + a + `" }} {{ "kt://` + pin + `" }}`
+			tmpl, err := ParseTemplate(caller.Dir, "-", []byte("note="+c.text+"\n"+refs), false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = tmpl.Fetch(t.Context(), caller.session)
+			var out strings.Builder
+			_, wrote := tmpl.WriteTo(&out)
+			if c.held && who.Kind != keyturn.Person {
+				if !errors.Is(err, keyturn.Denied) || keyturn.ReasonOf(err) != keyturn.Held || strings.Contains(err.Error(), long) {
+					t.Errorf("%s, %s: %v", name, who.Kind, err)
+				}
+				if wrote == nil || out.Len() > 0 {
+					t.Errorf("%s, %s: it is filled", name, who.Kind)
+				}
+				if got := caller.service.ended; len(got) != 1 || got[0].ID != "render" || len(got[0].Held) != 1 || got[0].Held[0].Short() != a || got[0].Met {
+					t.Errorf("%s, %s: counted is %+v", name, who.Kind, got)
+				}
+				continue
+			}
+			if err != nil || wrote != nil || len(caller.service.ended) > 0 || !strings.HasSuffix(out.String(), "\n"+long+" "+short) {
+				t.Errorf("%s, %s: %q, counted %+v (%v, %v)", name, who.Kind, out.String(), caller.service.ended, err, wrote)
+			}
+		}
 	}
 }
