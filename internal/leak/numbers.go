@@ -32,10 +32,9 @@ const (
 	minListed = 11
 
 	// minList is the length of the shortest list with such a form in it, in hex
-	// without separators. One of each window characters of such a list on begins
-	// a window that lies within it.
+	// without separators. Three of each third characters lie within it.
 	minList = 2*minListed - 1
-	window  = minList / 2
+	third   = minList / 3
 
 	// minHead is what of a list must lie on the line where it begins.
 	minHead = 4
@@ -93,10 +92,7 @@ func (l *lists) run(p []byte, at int64) {
 			i = end + 1
 			continue
 		}
-		for i+window <= len(p) && classes[p[i]]&classes[p[i+3]]&classes[p[i+6]]&classes[p[i+window-1]]&isSome == 0 {
-			i += window
-		}
-		from := min(i+window-1, len(p))
+		from := skipUnlisted(p, i)
 		for from > 0 && classes[p[from-1]] != isNone {
 			from--
 		}
@@ -116,7 +112,7 @@ func (l *lists) run(p []byte, at int64) {
 				digits++
 			}
 		}
-		if end == len(p) || end-from >= minList && digits >= window {
+		if end == len(p) || digits >= 2*minListed || digits >= minListed && end-from-digits >= minListed-1 {
 			l.wordBefore = l.word
 			l.take(event{text: p[from:end:end], at: at + int64(from)})
 		}
@@ -126,6 +122,24 @@ func (l *lists) run(p []byte, at int64) {
 			i++
 		}
 	}
+}
+
+// skipUnlisted returns where, from i on, the next list may be that has minList
+// characters, or len(p), where one may be that goes on behind p.
+func skipUnlisted(p []byte, i int) int {
+	for i += third - 1; i+2*third < len(p); {
+		switch {
+		case classes[p[i+2*third]] == isNone:
+			i += 3 * third
+		case classes[p[i+third]] == isNone:
+			i += 2 * third
+		case classes[p[i]] == isNone:
+			i += third
+		default:
+			return i
+		}
+	}
+	return len(p)
 }
 
 // take takes a part of what may be a list.
@@ -247,8 +261,7 @@ func (g *grams) push(c byte) bool {
 	if g.count++; g.count < gram {
 		return false
 	}
-	h := g.last * multiplier >> g.filter.shift
-	return g.filter.set[h/64]>>(h%64)&1 != 0
+	return g.filter.knows(g.last)
 }
 
 // finish takes the end of the stream.

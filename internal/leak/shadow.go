@@ -120,13 +120,19 @@ func controlRune(p []byte) (kind byte, more bool) {
 	return 0, false
 }
 
+// Eight bytes of 1, and eight of 0x80, to look at eight bytes of a text at once. What
+// that finds is looked at again, for a byte may be taken for one that it is not.
+const ones, highs = 0x0101010101010101, 0x8080808080808080
+
 // indexControl returns the index of the first byte that a stripper has to look
 // at: a control character but TAB, or what may begin one; or len(p).
 func indexControl(p []byte) int {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	i := 0
 	for ; i+8 <= len(p); i += 8 {
 		w := binary.LittleEndian.Uint64(p[i:])
+		if (w|(w+ones)|(w-0x20*ones))&highs == 0 { // all are from 0x20 to 0x7e
+			continue
+		}
 		del, c2, e2 := w^0x7f*ones, w^0xc2*ones, w^0xe2*ones
 		found := ((w-0x20*ones)&^w | (del-ones)&^del | (c2-ones)&^c2 | (e2-ones)&^e2) & highs
 		for found != 0 {
@@ -257,6 +263,15 @@ func (v *view) unmark() {
 
 // run appends bytes that follow on one another in the stream.
 func (v *view) run(p []byte, at int64) {
+	if v.begin && v.mark.c == 0 {
+		n := 0
+		for n < len(p) && isBlank(p[n]) {
+			n++
+		}
+		if p, at = p[n:], at+int64(n); len(p) > 0 && p[0] != '>' && p[0] != '#' {
+			v.begin = false
+		}
+	}
 	for len(p) > 0 && (v.begin || v.flood || v.mark.c != 0 || len(v.blanks) > 0) {
 		v.put(cell{p[0], at, at + 1})
 		p, at = p[1:], at+1
