@@ -422,6 +422,28 @@ func joined(b []byte, events []event) []byte {
 	return b
 }
 
+// mayDecodeAgain is mayDecode for what a decoder made, text and its events. Only where it
+// made something, or at the end, is there an escape that was none before.
+func mayDecodeAgain(text []byte, events []event) bool {
+	at, done := 0, 0
+	look := func(end int) bool {
+		for i := max(done, end-maxEntity); i < end; i++ {
+			if begins[text[i]] && mayFollow(text[i], text[i+1:]) {
+				return true
+			}
+		}
+		done = end
+		return false
+	}
+	for _, e := range events {
+		at += max(len(e.text), 1)
+		if e.end != 0 && look(at) {
+			return true
+		}
+	}
+	return look(len(text))
+}
+
 // unescaped returns p, a value, with the escapes of the families decoded.
 func unescaped(p []byte, families string) []byte {
 	if !bytes.ContainsAny(p, families) {

@@ -44,6 +44,7 @@ type stripper struct {
 	mode   mode
 	length int    // of the current escape sequence
 	half   []byte // the beginning of a character that may be a control character
+	odd    bool   // something was removed that is no end of a line
 }
 
 // strip appends what is left of p, which lies at the position at of the stream.
@@ -51,6 +52,7 @@ func (s *stripper) strip(p []byte, at int64, out []event) []event {
 	for i := 0; i < len(p); {
 		switch {
 		case s.mode != ground:
+			s.odd = true
 			if s.sequence(p[i]) {
 				i++
 			}
@@ -63,6 +65,7 @@ func (s *stripper) strip(p []byte, at int64, out []event) []event {
 				continue
 			case kind != 0:
 				i++
+				s.odd = true
 				if kind == '\n' {
 					out = append(out, event{})
 				}
@@ -82,15 +85,17 @@ func (s *stripper) strip(p []byte, at int64, out []event) []event {
 		}
 		switch c := p[i]; {
 		case c == esc:
-			s.mode, s.length = escaped, 0
+			s.mode, s.length, s.odd = escaped, 0, true
 			i++
 		case c == '\n' || c == '\r' || c == '\v' || c == '\f':
+			s.odd = s.odd || c != '\n' && c != '\r'
 			out = append(out, event{})
 			i++
 		case c >= 0x80:
 			s.half = append(make([]byte, 0, 3), c)
 			i++
 		default:
+			s.odd = true
 			i++
 		}
 	}
@@ -347,6 +352,10 @@ func (v *view) decode(c cell) {
 
 // cut says that what comes does not belong to what came.
 func (v *view) cut() {
+	if len(v.text) == 0 && v.state == root && len(v.blanks) == 0 && v.mark.c == 0 {
+		v.begin, v.flood = false, false
+		return
+	}
 	v.finish()
 	v.begin, v.flood = false, false
 	if n := len(v.cuts); len(v.text) == 0 && v.state == root || n > 0 && v.cuts[n-1] == len(v.text) {

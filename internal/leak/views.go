@@ -55,19 +55,25 @@ func (s *views) all() [7]*view {
 func (s *views) take(p []byte, at int64, deep depths) {
 	for from := 0; from < len(p); {
 		end := min(from+stage, len(p))
+		s.strip.odd = len(s.strip.half) > 0
 		s.events[0] = s.strip.strip(p[from:end], at+int64(from), s.events[0][:0])
 		s.shallow = !deep.within(from, end)
-		s.feed(mayDecode(p[from:end]))
+		s.feed(p[from:end], at+int64(from))
 		from = end
 	}
 }
 
-// feed hands the events to the decoders and looks at what they make of them.
-func (s *views) feed(escapes bool) {
+// feed hands the events, which come from p, to the decoders and looks at what they make of
+// them.
+func (s *views) feed(p []byte, at int64) {
 	in := s.events[0]
-	s.decode(escapes, in, false)
-	s.lists.feed(in)
+	s.decode(!s.awake[0] && mayDecode(p), in, false)
 	s.dumps.feed(in)
+	if s.strip.odd || len(s.strip.half) > 0 {
+		s.lists.feed(in)
+	} else {
+		s.lists.look(p, at, in) // makes events of its own of them
+	}
 	for _, v := range []*view{&s.hex, &s.decimal, &s.first, &s.second} {
 		s.scan(v, false)
 	}
@@ -101,7 +107,7 @@ func (s *views) decode(escapes bool, in []event, final bool) {
 			s.events[i+1] = out
 			if i == 0 && !s.awake[1] {
 				s.decoded = joined(s.decoded[:0], out)
-				escapes = mayDecode(s.decoded)
+				escapes = mayDecodeAgain(s.decoded, out)
 			}
 		} else {
 			escapes = false
@@ -277,6 +283,7 @@ func (s *views) wipe() {
 		clear(u.pending[:cap(u.pending)])
 	}
 	clear(s.decoded[:cap(s.decoded)])
+	clear(s.lists.text[:cap(s.lists.text)])
 	clear(s.dumps.line[:cap(s.dumps.line)])
 	for i := range s.events {
 		clear(s.events[i][:cap(s.events[i])])
