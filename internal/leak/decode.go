@@ -427,13 +427,15 @@ func joined(b []byte, events []event) []byte {
 func mayDecodeAgain(text []byte, events []event) bool {
 	at, done := 0, 0
 	look := func(end int) bool {
-		for i := max(done, end-maxEntity); i < end; i++ {
-			if begins[text[i]] && mayFollow(text[i], text[i+1:]) {
+		for i := max(done, end-maxEntity); ; i++ {
+			if i += indexEscape(text[i:end]); i == end {
+				done = end
+				return false
+			}
+			if mayFollow(text[i], text[i+1:]) {
 				return true
 			}
 		}
-		done = end
-		return false
 	}
 	for _, e := range events {
 		at += max(len(e.text), 1)

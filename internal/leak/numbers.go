@@ -2,6 +2,7 @@ package leak
 
 import (
 	"bytes"
+	"encoding/binary"
 )
 
 // Values are printed as lists of numbers ("68:65:6c", [104 101 108]) and in
@@ -33,9 +34,9 @@ const (
 	minListed = 11
 
 	// minList is the length of the shortest list with such a form in it, in hex
-	// without separators. Four of each quarter characters lie within it.
+	// without separators. Any way to cut a text into words of eight bytes has one of
+	// them within it.
 	minList = 2*minListed - 1
-	quarter = minList / 4
 
 	// minHead is what of a list must lie on the line where it begins.
 	minHead = 4
@@ -77,6 +78,14 @@ func (l *lists) look(p []byte, at int64, events []event) {
 		if i >= tail {
 			break
 		}
+		n := i + 8
+		for n > i && classes[p[n-1]] != isNone {
+			n--
+		}
+		if n > i {
+			i = n
+			continue
+		}
 		from := i
 		for from > 0 && classes[p[from-1]] != isNone {
 			from--
@@ -92,7 +101,7 @@ func (l *lists) look(p []byte, at int64, events []event) {
 			}
 			before = class
 		}
-		if (digits >= 2*minListed || numbers >= minListed) && l.promising(p[from:i]) {
+		if i-from >= minList && (digits >= 2*minListed || numbers >= minListed) && l.promising(p[from:i]) {
 			l.feed(events)
 			return
 		}
@@ -198,20 +207,12 @@ func (l *lists) run(p []byte, at int64) {
 	}
 }
 
-// skipUnlisted returns where, from i on, the next list may be that has minList
-// characters, or len(p), where one may be that goes on behind p.
+// skipUnlisted returns where, from i on, the next eight bytes are that may lie within a list
+// of minList characters, or len(p), where one may be that goes on behind p.
 func skipUnlisted(p []byte, i int) int {
-	for i += quarter - 1; i+3*quarter < len(p); {
-		switch {
-		case classes[p[i+3*quarter]] == isNone:
-			i += 4 * quarter
-		case classes[p[i+2*quarter]] == isNone:
-			i += 3 * quarter
-		case classes[p[i+quarter]] == isNone:
-			i += 2 * quarter
-		case classes[p[i]] == isNone:
-			i += quarter
-		default:
+	for ; i+8 <= len(p); i += 8 {
+		letters := (binary.LittleEndian.Uint64(p[i:]) | 0x20*ones) &^ highs
+		if (letters+(0x80-'g')*ones)&^(letters+(0x80-'x')*ones)&highs == 0 { // none from g to w
 			return i
 		}
 	}

@@ -176,6 +176,18 @@ func (s *views) scan(v *view, known bool) {
 	s.done(v)
 }
 
+// begins reports whether p has the head of a form.
+func (s *views) begins(p []byte) bool {
+	a, state := s.m.automaton, uint32(root)
+	for _, c := range p {
+		state = a.step(state, c)
+		if n := &a.nodes[state]; int(n.hold) >= s.m.filter.reach+gram || n.match() != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // done drops what was scanned.
 func (s *views) done(v *view) {
 	v.scanned += int64(len(v.text))
@@ -207,10 +219,10 @@ func (s *views) skip(v *view) bool {
 		border := int(g.view - v.scanned)
 		end := min(border+head-1, len(p))
 		for i := max(last, border-head) + f.reach + 1; i+gram <= end; i += f.reach + 1 {
-			if f.has(p[i:]) {
+			last = i
+			if f.has(p[i:]) && s.begins(p[max(i-f.reach, 0):min(i+head, len(p))]) {
 				return false
 			}
-			last = i
 		}
 	}
 	state = root
