@@ -90,18 +90,10 @@ func (l *lists) look(p []byte, at int64, events []event) {
 		for from > 0 && classes[p[from-1]] != isNone {
 			from--
 		}
-		digits, numbers, before := 0, 0, isSeparator
-		for i = from; i < tail && classes[p[i]] != isNone; i++ {
-			class := int(classes[p[i]])
-			if class != isSeparator {
-				digits++
-				if before == isSeparator {
-					numbers++
-				}
-			}
-			before = class
+		for i += 8; i < tail && classes[p[i]] != isNone; {
+			i++
 		}
-		if i-from >= minList && (digits >= 2*minListed || numbers >= minListed) && l.promising(p[from:i]) {
+		if i-from >= minList && mayList(p[from:i]) && l.promising(p[from:i]) {
 			l.feed(events)
 			return
 		}
@@ -111,6 +103,23 @@ func (l *lists) look(p []byte, at int64, events []event) {
 		events = splitEvents(events, at+int64(tail), nil)
 	}
 	l.feed(events)
+}
+
+// mayList reports whether p, digits and separators, has the digits of a list with a form in
+// it, in hex, or as many numbers.
+func mayList(p []byte) bool {
+	digits, numbers, before := 0, 0, uint8(isSeparator)
+	for _, c := range p {
+		class := classes[c]
+		if class != isSeparator {
+			digits++
+			if before == isSeparator {
+				numbers++
+			}
+		}
+		before = class
+	}
+	return digits >= 2*minListed || numbers >= minListed
 }
 
 // splitEvents returns the events from the position at of the stream on. It hands those
