@@ -248,7 +248,7 @@ func digits(b, p []byte, i, count int) (text []byte, n int, more bool) {
 
 // unit decodes four digits at i, a unit of UTF-16, or two of them that make one character.
 func unit(b, p []byte, i int) (text []byte, n int, more bool) {
-	high, n, more := hexDigits(p, i, 4)
+	high, n, _ := hexDigits(p, i, 4)
 	if n == 0 || !utf16.IsSurrogate(rune(high)) {
 		return digits(b, p, i, 4)
 	}
