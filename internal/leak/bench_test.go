@@ -1,9 +1,14 @@
 package leak
 
 import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -67,6 +72,52 @@ func benchStream(b *testing.B, m *Matcher, data []byte, chunk int) {
 	}
 }
 
+// texts are other kinds of ordinary output.
+func texts(b *testing.B) map[string][]byte {
+	b.Helper()
+	rng := rand.New(rand.NewPCG(5, 6))
+	var pairs, lines, dump, code []byte
+	for len(pairs) < benchSize {
+		pairs = fmt.Appendf(pairs, "time=2026-07-%02dT%02d:%02d:%02dZ level=INFO msg=\"request served\" method=GET path=/api/v1/items/%d status=%d duration=%d.%dms remote=10.0.%d.%d:%d trace=%016x\n",
+			1+rng.IntN(28), rng.IntN(24), rng.IntN(60), rng.IntN(60), rng.IntN(1e5), 200+rng.IntN(300), rng.IntN(900), rng.IntN(10), rng.IntN(256), rng.IntN(256), rng.IntN(65536), rng.Uint64())
+	}
+	for log := bytes.SplitAfter(logText(benchSize), []byte("\n")); len(lines) < benchSize; log = log[1:] {
+		line, err := json.Marshal(map[string]any{"level": "info", "ts": rng.IntN(1e9), "msg": "got <" + string(log[0]) + "\tat main.go:12", "path": "/a/b?x=1&y=2", "id": fmt.Sprintf("%016x", rng.Uint64())})
+		if err != nil {
+			b.Fatal(err)
+		}
+		lines = append(append(lines, line...), '\n')
+	}
+	for i := 0; len(dump) < benchSize; i += 16 {
+		dump = fmt.Appendf(dump, "%08x: % x\n", i, binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, rng.Uint64()), rng.Uint64()))
+	}
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for len(code) < benchSize {
+		for _, name := range names {
+			p, err := os.ReadFile(name)
+			if err != nil {
+				b.Fatal(err)
+			}
+			code = append(code, p...)
+		}
+	}
+	return map[string][]byte{"log": logText(benchSize), "code": code, "pairs": pairs, "json": lines, "dump": dump}
+}
+
+// BenchmarkRedactTexts is of 100 values.
+func BenchmarkRedactTexts(b *testing.B) {
+	m, _, err := Compile(randomNeedles(100))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, data := range texts(b) {
+		b.Run(name, func(b *testing.B) { benchStream(b, m, data[:benchSize], 32<<10) })
+	}
+}
+
 func BenchmarkRedact(b *testing.B) {
 	data := logText(benchSize)
 	for _, n := range []int{0, 1, 100, 1000} {
@@ -119,7 +170,7 @@ func (r *sliceReader) Read(p []byte) (int, error) {
 }
 
 func BenchmarkCompile(b *testing.B) {
-	for _, n := range []int{1, 100, 200, 1000} {
+	for _, n := range []int{1, 5, 100, 200, 1000} {
 		needles := randomNeedles(n)
 		b.Run(fmt.Sprintf("needles=%d", n), func(b *testing.B) {
 			b.ReportAllocs()

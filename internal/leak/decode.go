@@ -2,8 +2,9 @@ package leak
 
 import (
 	"bytes"
+	"encoding/binary"
 	"html"
-	"slices"
+	"math/bits"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -69,8 +70,11 @@ func (u *unescaper) run(p []byte, at int64, out []event) []event {
 			out = append(out, event{text: p[from:i:i], at: at + int64(from)})
 		}
 	}
-	for i < len(p) {
-		if c := p[i]; !begins[c] || strings.IndexByte(u.families, c) < 0 {
+	for {
+		if i += indexEscape(p[i:]); i == len(p) {
+			break
+		}
+		if strings.IndexByte(u.families, p[i]) < 0 {
 			i++
 			continue
 		}
@@ -345,21 +349,42 @@ func hexDigit(c byte) int {
 	return -1
 }
 
+// indexEscape returns the index of the first byte of p that begins an escape, or len(p).
+func indexEscape(p []byte) int {
+	i := 0
+	for ; i+8 <= len(p); i += 8 {
+		w := binary.LittleEndian.Uint64(p[i:]) &^ highs
+		backslash, equals, both := w^'\\'*ones, w^'='*ones, (w+ones|ones)^('&'|1)*ones
+		found := ((backslash-ones)&^backslash | (equals-ones)&^equals | (both-ones)&^both) & highs
+		for found != 0 {
+			at := i + bits.TrailingZeros64(found)/8
+			if begins[p[at]] {
+				return at
+			}
+			found &= found - 1
+		}
+	}
+	for ; i < len(p); i++ {
+		if begins[p[i]] {
+			return i
+		}
+	}
+	return len(p)
+}
+
 // mayDecode reports whether an escape may begin in p; what begins one at the
 // end of p, or before something that may be removed, counts.
 func mayDecode(p []byte) bool {
-	for _, family := range []byte(allEscapes) {
-		for rest := p; ; {
-			i := bytes.IndexByte(rest, family)
-			if i < 0 {
-				break
-			}
-			if rest = rest[i+1:]; mayFollow(family, rest) {
-				return true
-			}
+	for {
+		i := indexEscape(p)
+		if i == len(p) {
+			return false
 		}
+		if mayFollow(p[i], p[i+1:]) {
+			return true
+		}
+		p = p[i+1:]
 	}
-	return false
 }
 
 // mayFollow reports whether an escape that began with c may go on with p.
@@ -385,9 +410,40 @@ func mayFollow(c byte, p []byte) bool {
 	return low >= 0 && (c != '=' || !isPlainQuoted(byte(high<<4|low)) || len(p) == 2 || p[2] == '=' || isControl(p[2]))
 }
 
-// mayDecodeEvents is mayDecode for what a decoder let through.
-func mayDecodeEvents(events []event) bool {
-	return slices.ContainsFunc(events, func(e event) bool { return len(e.text) > 0 && mayDecode(e.text) })
+// joined appends the texts of events to b; the ends of lines are line breaks.
+func joined(b []byte, events []event) []byte {
+	for _, e := range events {
+		if e.text == nil {
+			b = append(b, '\n')
+		} else {
+			b = append(b, e.text...)
+		}
+	}
+	return b
+}
+
+// mayDecodeAgain is mayDecode for what a decoder made, text and its events. Only where it
+// made something, or at the end, is there an escape that was none before.
+func mayDecodeAgain(text []byte, events []event) bool {
+	at, done := 0, 0
+	look := func(end int) bool {
+		for i := max(done, end-maxEntity); ; i++ {
+			if i += indexEscape(text[i:end]); i == end {
+				done = end
+				return false
+			}
+			if mayFollow(text[i], text[i+1:]) {
+				return true
+			}
+		}
+	}
+	for _, e := range events {
+		at += max(len(e.text), 1)
+		if e.end != 0 && look(at) {
+			return true
+		}
+	}
+	return look(len(text))
 }
 
 // unescaped returns p, a value, with the escapes of the families decoded.

@@ -11,6 +11,7 @@ const (
 	maxWindow = 12 // bytes at the head of a form whose grams are known
 
 	multiplier = 0x9e3779b1 // of the hash of a gram
+	second     = 0x85ebca6b // of its second one
 )
 
 // filter knows the grams that occur in the first bytes of the forms. If a gram
@@ -34,23 +35,44 @@ func compileFilter(forms []form) filter {
 			heads++
 		}
 	}
-	// Some 32 bits for each gram, at least 1 KiB and at most 1 MiB in all.
-	log := min(max(bits.Len(uint(heads*(f.reach+1)*32)), 13), 23)
+	// Some 16 bits for each gram, of which two are set; at least 1 KiB and at most 1 MiB in all.
+	log := min(max(bits.Len(uint(heads*(f.reach+1)*16)), 13), 23)
 	f.set = make([]uint64, 1<<(log-6))
 	f.shift = uint8(32 - log)
-	for _, form := range forms {
+	for i, form := range forms {
+		if i > 0 && bytes.Equal(form.bytes[:window], forms[i-1].bytes[:window]) {
+			continue
+		}
 		for p := 0; p <= f.reach; p++ {
-			h := hash(form.bytes[p:], f.shift)
-			f.set[h/64] |= 1 << (h % 64)
+			f.add(binary.LittleEndian.Uint32(form.bytes[p:]))
 		}
 	}
 	return f
 }
 
-// hash takes the gram at the head of p to an index. A gram is hashed the same
-// way on every platform.
-func hash(p []byte, shift uint8) uint32 {
-	return binary.LittleEndian.Uint32(p) * multiplier >> shift
+// add adds a gram.
+func (f *filter) add(gram uint32) {
+	for _, h := range [2]uint32{gram * multiplier >> f.shift, gram * second >> f.shift} {
+		f.set[h/64] |= 1 << (h % 64)
+	}
+}
+
+// knows reports whether gram may be one of the filter. It is hashed the same way on every
+// platform.
+func (f *filter) knows(gram uint32) bool {
+	h := gram * multiplier >> f.shift
+	return f.set[h/64]>>(h%64)&1 != 0 && f.confirms(gram)
+}
+
+// confirms is the second half of knows.
+func (f *filter) confirms(gram uint32) bool {
+	h := gram * second >> f.shift
+	return f.set[h/64]>>(h%64)&1 != 0
+}
+
+// has reports whether the gram at the head of p may be one of the filter.
+func (f *filter) has(p []byte) bool {
+	return f.knows(binary.LittleEndian.Uint32(p))
 }
 
 // skip returns the first position from start on where a form might begin.
@@ -59,8 +81,8 @@ func (f *filter) skip(p []byte, start int) int {
 	reach, shift, set := f.reach, f.shift, f.set
 	i := start + reach
 	for ; i+gram <= len(p); i += reach + 1 {
-		h := hash(p[i:], shift)
-		if set[h/64]>>(h%64)&1 != 0 {
+		gram := binary.LittleEndian.Uint32(p[i:])
+		if h := gram * multiplier >> shift; set[h/64]>>(h%64)&1 != 0 && f.confirms(gram) {
 			break
 		}
 	}

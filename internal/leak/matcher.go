@@ -88,7 +88,7 @@ func (m *Matcher) build(forms []form) bool {
 		return false
 	}
 	for i, text := range m.markers {
-		if _, hits := m.scan(root, []byte(text), nil); len(hits) > 0 {
+		if _, hits := m.scan(root, []byte(text), nil, new(depths)); len(hits) > 0 {
 			m.markers[i] = marker("")
 		}
 	}
@@ -158,13 +158,34 @@ func (m *Matcher) each(h hit, do func(formInfo)) {
 	}
 }
 
+// depths says where in up to a block the whole head of a form, the bytes that the
+// filter knows, ends and the form goes on: a bit for each cell of 512 bytes.
+type depths uint64
+
+func (d *depths) add(at int) { *d |= 1 << (max(at, 0) / (block / 64) % 64) }
+
+// within reports whether a head ends from start on and before end.
+func (d depths) within(start, end int) bool {
+	for cell := start / (block / 64); cell <= (end-1)/(block/64); cell++ {
+		if d>>(cell%64)&1 != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // scan continues from state over p, appends the longest form that ends at
 // each position to hits, and returns the new state. A hit may be repeated.
-func (m *Matcher) scan(state uint32, p []byte, hits []hit) (uint32, []hit) {
+func (m *Matcher) scan(state uint32, p []byte, hits []hit, deep *depths) (uint32, []hit) {
 	a := m.automaton
+	head := m.filter.reach + gram
 	guard := 0 // the filter has nothing to say about starts before this
 	for i := 0; i < len(p); {
-		if start := i - int(a.nodes[state].hold); start >= guard {
+		hold := int(a.nodes[state].hold)
+		if hold >= head {
+			deep.add(i - 1)
+		}
+		if start := i - hold; start >= guard {
 			next := m.filter.skip(p, start)
 			guard = next + m.filter.reach + 1
 			if next > start {
@@ -179,6 +200,9 @@ func (m *Matcher) scan(state uint32, p []byte, hits []hit) (uint32, []hit) {
 		if f := a.nodes[state].match(); f != 0 {
 			hits = append(hits, hit{i, m.forms[f-1], state})
 		}
+	}
+	if int(a.nodes[state].hold) >= head {
+		deep.add(len(p) - 1)
 	}
 	return state, hits
 }

@@ -2,6 +2,7 @@ package leak
 
 import (
 	"bytes"
+	"encoding/binary"
 )
 
 // Values are printed as lists of numbers ("68:65:6c", [104 101 108]) and in
@@ -18,6 +19,7 @@ const (
 
 // classes is data, not made at start-up.
 var classes = [256]uint8{
+	'\n': isSeparator, '\r': isSeparator, // in no event
 	'0': isDigit, '1': isDigit, '2': isDigit, '3': isDigit, '4': isDigit, '5': isDigit, '6': isDigit, '7': isDigit, '8': isDigit, '9': isDigit,
 	'a': isLetter, 'b': isLetter, 'c': isLetter, 'd': isLetter, 'e': isLetter, 'f': isLetter, 'x': isLetter,
 	'A': isLetter, 'B': isLetter, 'C': isLetter, 'D': isLetter, 'E': isLetter, 'F': isLetter, 'X': isLetter,
@@ -32,10 +34,9 @@ const (
 	minListed = 11
 
 	// minList is the length of the shortest list with such a form in it, in hex
-	// without separators. One of each window characters of such a list on begins
-	// a window that lies within it.
+	// without separators. Any way to cut a text into words of eight bytes has one of
+	// them within it.
 	minList = 2*minListed - 1
-	window  = minList / 2
 
 	// minHead is what of a list must lie on the line where it begins.
 	minHead = 4
@@ -51,8 +52,98 @@ type lists struct {
 	active       bool    // within what may be a list
 	word         bool    // else: within a word that is no number
 	events       []event // what may be a list, of this call
+	text         []byte  // their text
 	wordBefore   bool    // word, as it was before them
 	length       int     // of what may be a list, up to minList
+}
+
+// look takes events, all that p, at the position at of the stream, is but for ends of
+// lines. It feeds those that may have a list with a form in it.
+func (l *lists) look(p []byte, at int64, events []event) {
+	if l.active || len(l.events) > 0 {
+		n := 0
+		for n < len(p) && classes[p[n]] != isNone {
+			n++
+		}
+		n = min(n+1, len(p))
+		before := splitEvents(events, at+int64(n), l.feed)
+		p, at, events = p[n:], at+int64(n), before
+	}
+	tail := len(p)
+	for tail > 0 && classes[p[tail-1]] != isNone {
+		tail--
+	}
+	for i := 0; ; {
+		i = skipUnlisted(p[:tail], i)
+		if i >= tail {
+			break
+		}
+		n := i + 8
+		for n > i && classes[p[n-1]] != isNone {
+			n--
+		}
+		if n > i {
+			i = n
+			continue
+		}
+		from := i
+		for from > 0 && classes[p[from-1]] != isNone {
+			from--
+		}
+		for i += 8; i < tail && classes[p[i]] != isNone; {
+			i++
+		}
+		if i-from >= minList && mayList(p[from:i]) && l.promising(p[from:i]) {
+			l.feed(events)
+			return
+		}
+	}
+	if tail > 0 {
+		l.word = isAlnum(p[tail-1])
+		events = splitEvents(events, at+int64(tail), nil)
+	}
+	l.feed(events)
+}
+
+// mayList reports whether p, digits and separators, has the digits of a list with a form in
+// it, in hex, or as many numbers.
+func mayList(p []byte) bool {
+	digits, numbers, before := 0, 0, uint8(isSeparator)
+	for _, c := range p {
+		class := classes[c]
+		if class != isSeparator {
+			digits++
+			if before == isSeparator {
+				numbers++
+			}
+		}
+		before = class
+	}
+	return digits >= 2*minListed || numbers >= minListed
+}
+
+// splitEvents returns the events from the position at of the stream on. It hands those
+// before to do.
+func splitEvents(events []event, at int64, do func([]event)) []event {
+	i := len(events) // of the first behind
+	for i > 0 && (events[i-1].text == nil || events[i-1].at >= at) {
+		i--
+	}
+	if i == 0 {
+		return events
+	}
+	last := &events[i-1]
+	whole := *last
+	n := min(int(at-last.at), len(last.text))
+	last.text = whole.text[:n:n]
+	if do != nil {
+		do(events[:i])
+	}
+	if n == len(whole.text) {
+		return events[i:]
+	}
+	*last = event{text: whole.text[n:], at: at}
+	return events[i-1:]
 }
 
 // feed takes events and appends what their numbers say to the views.
@@ -93,10 +184,7 @@ func (l *lists) run(p []byte, at int64) {
 			i = end + 1
 			continue
 		}
-		for i+window <= len(p) && classes[p[i]]&classes[p[i+3]]&classes[p[i+6]]&classes[p[i+window-1]]&isSome == 0 {
-			i += window
-		}
-		from := min(i+window-1, len(p))
+		from := skipUnlisted(p, i)
 		for from > 0 && classes[p[from-1]] != isNone {
 			from--
 		}
@@ -116,7 +204,7 @@ func (l *lists) run(p []byte, at int64) {
 				digits++
 			}
 		}
-		if end == len(p) || end-from >= minList && digits >= window {
+		if end == len(p) || digits >= 2*minListed || digits >= minListed && end-from-digits >= minListed-1 {
 			l.wordBefore = l.word
 			l.take(event{text: p[from:end:end], at: at + int64(from)})
 		}
@@ -126,6 +214,18 @@ func (l *lists) run(p []byte, at int64) {
 			i++
 		}
 	}
+}
+
+// skipUnlisted returns where, from i on, the next eight bytes are that may lie within a list
+// of minList characters, or len(p), where one may be that goes on behind p.
+func skipUnlisted(p []byte, i int) int {
+	for ; i+8 <= len(p); i += 8 {
+		letters := (binary.LittleEndian.Uint64(p[i:]) | 0x20*ones) &^ highs
+		if (letters+(0x80-'g')*ones)&^(letters+(0x80-'x')*ones)&highs == 0 { // none from g to w
+			return i
+		}
+	}
+	return len(p)
 }
 
 // take takes a part of what may be a list.
@@ -142,7 +242,7 @@ func (l *lists) take(e event) {
 // stop ends what may be a list. Unless it began in an earlier call, it is read
 // only if it may have a form in it.
 func (l *lists) stop() {
-	if len(l.events) > 0 && l.length >= minList && (l.filter == nil || l.promising()) {
+	if len(l.events) > 0 && l.length >= minList && (l.filter == nil || l.promising(l.collected())) {
 		l.read()
 		l.active = true
 	}
@@ -157,6 +257,12 @@ func (l *lists) drop() {
 		l.decimal.stop()
 		l.active = false
 	}
+}
+
+// collected returns the text of what was collected.
+func (l *lists) collected() []byte {
+	l.text = joined(l.text[:0], l.events)
+	return l.text
 }
 
 // read reads what was collected.
@@ -175,40 +281,34 @@ func (l *lists) read() {
 	l.events = l.events[:0]
 }
 
-// promising reports whether what was collected, read in either base, has four
-// bytes that a form begins with.
-func (l *lists) promising() bool {
+// promising reports whether p, read in either base, has four bytes that a form begins
+// with.
+func (l *lists) promising(p []byte) bool {
 	hex, decimal := grams{filter: l.filter}, grams{filter: l.filter}
 	var pair, number uint32
 	half, minus, width, gap := false, false, 0, 0
-	for i, e := range l.events {
-		for _, c := range e.text {
-			if classes[c] != isSeparator {
-				if half = !half; half {
-					pair = uint32(hexDigit(c) & 15)
-				} else if hex.push(byte(pair<<4 | uint32(hexDigit(c)&15))) {
-					return true
-				}
-				number = number*10 + uint32(c-'0')
-				width++
-				gap = 0
-				continue
-			}
-			if width > 0 && decimal.number(number, width, minus) {
+	for _, c := range p {
+		if classes[c] != isSeparator {
+			if half = !half; half {
+				pair = uint32(hexDigit(c) & 15)
+			} else if hex.push(byte(pair<<4 | uint32(hexDigit(c)&15))) {
 				return true
 			}
-			minus = c == '-' && gap > 0
-			half, number, width = false, 0, 0
-			gap++
+			number = number*10 + uint32(c-'0')
+			width++
+			gap = 0
+			continue
 		}
-		if e.text == nil || i == len(l.events)-1 {
-			if width > 0 && decimal.number(number, width, minus) {
-				return true
-			}
-			half, number, width, gap, minus = false, 0, 0, 1, false
+		if width > 0 && decimal.number(number, width, minus) {
+			return true
+		}
+		minus = c == '-' && gap > 0
+		half, number, width = false, 0, 0
+		if gap++; c == '\n' || c == '\r' {
+			gap, minus = 1, false
 		}
 	}
-	return false
+	return width > 0 && decimal.number(number, width, minus)
 }
 
 // grams looks for four bytes that a form begins with in what a view would keep.
@@ -247,8 +347,7 @@ func (g *grams) push(c byte) bool {
 	if g.count++; g.count < gram {
 		return false
 	}
-	h := g.last * multiplier >> g.filter.shift
-	return g.filter.set[h/64]>>(h%64)&1 != 0
+	return g.filter.knows(g.last)
 }
 
 // finish takes the end of the stream.
@@ -443,20 +542,20 @@ func (d *dumps) clear() {
 
 // newline takes the end of a line.
 func (d *dumps) newline() {
-	r, ok := row{}, !d.other
-	if ok {
-		r, ok = readRow(d.line, false)
+	if d.other {
+		d.first.cut()
+		d.second.cut()
+		d.other = false
+		return
 	}
-	if !ok {
+	if r, ok := readRow(d.line, false); ok {
+		d.put(d.first, r.first, r.gutter)
+		d.put(d.second, r.second, r.gutter)
+	} else {
 		d.first.cut()
 		d.second.cut()
 	}
-	if ok {
-		d.put(d.first, r.first, r.gutter)
-		d.put(d.second, r.second, r.gutter)
-	}
 	d.clear()
-	d.other = false
 }
 
 // put appends numbers to one of the views, which a line without any ends.

@@ -2,6 +2,7 @@ package leak
 
 import (
 	"bytes"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -184,6 +185,59 @@ func FuzzStream(f *testing.F) {
 		want := oracle(m, forms, data)
 		if got := stream(t, m, data, sizes...); !bytes.Equal(got, want) {
 			t.Fatalf("values %q, data %q\n got %q\nwant %q", values, data, got, want)
+		}
+	})
+}
+
+// TestStreamEqualsOracleForEscapes does the same where escapes and line breaks lie close
+// together in text that is taken in large pieces: with all forms of values, and with short
+// ones that begin alike.
+func TestStreamEqualsOracleForEscapes(t *testing.T) {
+	values := []string{"kR7pQ2mZ9x\\Lw4\"tBv8sNc", "post-1&2%41=x", "3f9a1b77c0de4e21"}
+	var needles []Needle
+	for i, v := range values {
+		needles = append(needles, Needle{Value: []byte(v), Label: string(rune('a' + i))})
+	}
+	m, all := newMatcher(t, needles...)
+	short, shortForms := rawMatcher(t, "postgres-1", "posting\"2", "    #ab", "one\\two-3", "d34db33f77aa")
+	rapid.Check(t, func(r *rapid.T) {
+		m, forms := m, all
+		if rapid.Bool().Draw(r, "short") {
+			m, forms = short, shortForms
+		}
+		var data []byte
+		for range rapid.IntRange(1, 30).Draw(r, "parts") {
+			switch rapid.IntRange(0, 3).Draw(r, "what") {
+			case 0:
+				data = append(data, rapid.SampledFrom([]string{"\n", "\n    ", "  \n# ", `\n`, `\\`, `\"`, "%25", "&amp;", "=41", "=3D", "request served ", "12 34 56 78 ", "2026-07-12\n", "\x1b[1m", "\xe2\x9c\x93"}).Draw(r, "filler")...)
+			case 1:
+				f := rapid.SampledFrom(forms).Draw(r, "form").bytes
+				from := rapid.IntRange(0, len(f)-1).Draw(r, "from")
+				data = append(data, f[from:from+rapid.IntRange(1, len(f)-from).Draw(r, "length")]...)
+			default:
+				v := string(rapid.SampledFrom(forms).Draw(r, "form").bytes)
+				for range rapid.IntRange(0, 2).Draw(r, "times") {
+					how := rapid.SampledFrom([]string{`\u%04x`, "%%%02x", "%s", "&#%d;", "0x%02x, ", "%d\n"}).Draw(r, "how")
+					odd := rapid.IntRange(1, 9).Draw(r, "each")
+					var b strings.Builder
+					for i := range len(v) {
+						if how == "%s" || i%odd != 0 && how != "%d\n" && how != "0x%02x, " {
+							b.WriteByte(v[i])
+						} else {
+							fmt.Fprintf(&b, how, v[i])
+						}
+					}
+					if v = b.String(); len(v) > 400 {
+						break
+					}
+				}
+				data = append(data, v...)
+			}
+		}
+		sizes := rapid.SliceOfN(rapid.IntRange(20, 2000), 1, 3).Draw(r, "sizes")
+		want := oracle(m, forms, data)
+		if got := stream(t, m, data, sizes...); !bytes.Equal(got, want) {
+			r.Fatalf("data %q\n got %q\nwant %q", data, got, want)
 		}
 	})
 }

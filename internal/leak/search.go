@@ -28,13 +28,18 @@ func (s *Search) add(o occurrence) {
 
 // Write seeks in p, the next part of the text. It does not keep p, and never fails.
 func (s *Search) Write(p []byte) (int, error) {
-	s.plain, s.hits = s.m.scan(s.plain, p, s.hits[:0])
-	for _, h := range s.hits {
-		s.m.each(h, func(f formInfo) { s.add(occurrence{label: f.label}) })
+	total := len(p)
+	for len(p) > 0 {
+		n := min(len(p), block)
+		var deep depths
+		s.plain, s.hits = s.m.scan(s.plain, p[:n], s.hits[:0], &deep)
+		for _, h := range s.hits {
+			s.m.each(h, func(f formInfo) { s.add(occurrence{label: f.label}) })
+		}
+		s.views.take(p[:n], s.pos, deep)
+		p, s.pos = p[n:], s.pos+int64(n)
 	}
-	s.views.take(p, s.pos)
-	s.pos += int64(len(p))
-	return len(p), nil
+	return total, nil
 }
 
 // Next ends the text, and begins another: nothing is found across its border.

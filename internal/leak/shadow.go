@@ -44,6 +44,7 @@ type stripper struct {
 	mode   mode
 	length int    // of the current escape sequence
 	half   []byte // the beginning of a character that may be a control character
+	odd    bool   // something was removed that is no end of a line
 }
 
 // strip appends what is left of p, which lies at the position at of the stream.
@@ -51,6 +52,7 @@ func (s *stripper) strip(p []byte, at int64, out []event) []event {
 	for i := 0; i < len(p); {
 		switch {
 		case s.mode != ground:
+			s.odd = true
 			if s.sequence(p[i]) {
 				i++
 			}
@@ -63,6 +65,7 @@ func (s *stripper) strip(p []byte, at int64, out []event) []event {
 				continue
 			case kind != 0:
 				i++
+				s.odd = true
 				if kind == '\n' {
 					out = append(out, event{})
 				}
@@ -82,15 +85,17 @@ func (s *stripper) strip(p []byte, at int64, out []event) []event {
 		}
 		switch c := p[i]; {
 		case c == esc:
-			s.mode, s.length = escaped, 0
+			s.mode, s.length, s.odd = escaped, 0, true
 			i++
 		case c == '\n' || c == '\r' || c == '\v' || c == '\f':
+			s.odd = s.odd || c != '\n' && c != '\r'
 			out = append(out, event{})
 			i++
 		case c >= 0x80:
 			s.half = append(make([]byte, 0, 3), c)
 			i++
 		default:
+			s.odd = true
 			i++
 		}
 	}
@@ -120,13 +125,19 @@ func controlRune(p []byte) (kind byte, more bool) {
 	return 0, false
 }
 
+// Eight bytes of 1, and eight of 0x80, to look at eight bytes of a text at once. What
+// that finds is looked at again, for a byte may be taken for one that it is not.
+const ones, highs = 0x0101010101010101, 0x8080808080808080
+
 // indexControl returns the index of the first byte that a stripper has to look
 // at: a control character but TAB, or what may begin one; or len(p).
 func indexControl(p []byte) int {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	i := 0
 	for ; i+8 <= len(p); i += 8 {
 		w := binary.LittleEndian.Uint64(p[i:])
+		if (w|(w+ones)|(w-0x20*ones))&highs == 0 { // all are from 0x20 to 0x7e
+			continue
+		}
 		del, c2, e2 := w^0x7f*ones, w^0xc2*ones, w^0xe2*ones
 		found := ((w-0x20*ones)&^w | (del-ones)&^del | (c2-ones)&^c2 | (e2-ones)&^e2) & highs
 		for found != 0 {
@@ -257,6 +268,15 @@ func (v *view) unmark() {
 
 // run appends bytes that follow on one another in the stream.
 func (v *view) run(p []byte, at int64) {
+	if v.begin && v.mark.c == 0 {
+		n := 0
+		for n < len(p) && isBlank(p[n]) {
+			n++
+		}
+		if p, at = p[n:], at+int64(n); len(p) > 0 && p[0] != '>' && p[0] != '#' {
+			v.begin = false
+		}
+	}
 	for len(p) > 0 && (v.begin || v.flood || v.mark.c != 0 || len(v.blanks) > 0) {
 		v.put(cell{p[0], at, at + 1})
 		p, at = p[1:], at+1
@@ -332,6 +352,10 @@ func (v *view) decode(c cell) {
 
 // cut says that what comes does not belong to what came.
 func (v *view) cut() {
+	if len(v.text) == 0 && v.state == root && len(v.blanks) == 0 && v.mark.c == 0 {
+		v.begin, v.flood = false, false
+		return
+	}
 	v.finish()
 	v.begin, v.flood = false, false
 	if n := len(v.cuts); len(v.text) == 0 && v.state == root || n > 0 && v.cuts[n-1] == len(v.text) {

@@ -207,8 +207,7 @@ func (w *Writer) take(p []byte) {
 	}
 	w.held = append(w.held, p...)
 	w.fresh = w.fresh[:0]
-	w.scanPlain(p)
-	w.views.take(p, w.pos)
+	w.views.take(p, w.pos, w.scanPlain(p))
 	w.pos += int64(len(p))
 	if !w.find() {
 		return
@@ -282,14 +281,15 @@ func (w *Writer) stop(r *region) {
 }
 
 // scanPlain looks for occurrences in p as it is.
-func (w *Writer) scanPlain(p []byte) {
-	w.plain, w.hits = w.m.scan(w.plain, p, w.hits[:0])
+func (w *Writer) scanPlain(p []byte) (deep depths) {
+	w.plain, w.hits = w.m.scan(w.plain, p, w.hits[:0], &deep)
 	for _, h := range w.hits {
 		end := w.pos + int64(h.end)
 		w.m.each(h, func(f formInfo) {
 			w.fresh = append(w.fresh, occurrence{start: end - int64(f.length), end: end, label: f.label})
 		})
 	}
+	return deep
 }
 
 // live returns the position before which no occurrence can begin any more, and
