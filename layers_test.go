@@ -337,6 +337,7 @@ var opens = []struct{ path, because string }{
 	{"internal/home/restore.go", "new files in a folder that was just made"},
 	{"internal/home/replaced.go", "a new file in a folder that was just made"},
 	{"internal/home/files.go", "a new folder"},
+	{"internal/home/folder.go", "names in keyturn's own folder"},
 	{"internal/launch/files.go", "a new file, which must not be there, for a command"},
 	{"internal/launch/session_unix.go", "names in /proc"},
 	{"internal/launch/signals_unix.go", "the terminal of this process, without waiting"},
