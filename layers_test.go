@@ -44,6 +44,9 @@ var floors = []floor{
 		name: "tools", packages: tools, may: []string{"durable", "filelock", "variable"},
 		because: "a tool holds no platform and no Service; doors may use it because it can do no secret any harm by itself",
 	}, {
+		name: "what nobody overwrites", packages: []string{"guarded"}, may: []string{"durable", "config"},
+		because: "it knows files by what they hold, so that rooms and the one door guard the same",
+	}, {
 		name: "the store", packages: []string{"state"}, may: []string{"durable", "filelock"},
 		because: "the store keeps bytes for organs that each declare what they need; it must not know what the bytes mean",
 	}, {
@@ -53,10 +56,10 @@ var floors = []floor{
 		name: "platforms", packages: []string{"platform/local", "platform/vault"}, may: []string{"=platform", "platform/wire"},
 		because: "a platform knows its vendor and what a platform must do; rules, approvals and the log are decided before it is asked",
 	}, {
-		name: "the one door", packages: []string{"broker"}, may: append([]string{"=platform", "journal", "=audit", "backup", "durable"}, pure...),
+		name: "the one door", packages: []string{"broker"}, may: append([]string{"=platform", "journal", "=audit", "backup", "durable", "guarded"}, pure...),
 		because: "broker takes organs by their interfaces: it knows no store, no vendor, no command line",
 	}, {
-		name: "rooms that doors share", packages: rooms, may: slices.Concat(rooms, tools, pure),
+		name: "rooms that doors share", packages: rooms, may: slices.Concat([]string{"guarded"}, rooms, tools, pure),
 		because: "what a second door would need stands below the doors; a room that reached a platform, the store or the log itself would go around the rules",
 	}, {
 		name: "files to migrate", packages: readers, may: append([]string{"document"}, readers...),

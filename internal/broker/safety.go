@@ -13,6 +13,7 @@ import (
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/backup"
 	"github.com/keyturn/keyturn/internal/durable"
+	"github.com/keyturn/keyturn/internal/guarded"
 )
 
 // No part of an operation may hold a secret, since operations are recorded. Here are
@@ -277,18 +278,8 @@ func newFields(actor keyturn.Actor, fields []string) error {
 	return nil
 }
 
-// mayWrite refuses a file in keyturn's own folder, and one of the operator's.
-func (b *Broker) mayWrite(path string) error {
-	if b.Home != "" && durable.Within(path, b.Home) {
-		return ownFile(path)
-	}
-	for _, file := range b.Operators {
-		if durable.Onto(path, file) {
-			return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' is a file of the operator's: the configuration, or what it names", "name a file elsewhere")
-		}
-	}
-	return nil
-}
+// mayWrite refuses the files of a store and of the operator's.
+func (b *Broker) mayWrite(path string) error { return guarded.MayWrite(path, b.Home, b.Operators) }
 
 func mixedName(marked string) error {
 	return keyturn.E(keyturn.Invalid, "the name "+keyturn.Clean(marked)+" mixes letters of several scripts, and may look like another",

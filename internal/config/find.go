@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -114,6 +115,16 @@ func LoadOperator(l Locations) (*Operator, error) {
 	}
 	o.Text, o.Unchecked = string(data), unchecked
 	return o, nil
+}
+
+// IsOperators reports whether a text is an operator's configuration that says anything.
+func IsOperators(text []byte) bool {
+	if len(text) > MaxFile || !bytes.Contains(text, []byte("rules")) && !bytes.Contains(text, []byte("mounts")) && !bytes.Contains(text, []byte("groups")) &&
+		!bytes.Contains(text, []byte("reveal")) && !bytes.Contains(text, []byte("audit")) && !bytes.Contains(text, []byte("notify")) {
+		return false
+	}
+	o, err := ParseOperator(FileName, text)
+	return err == nil && o.Digest() != (&Operator{}).Digest()
 }
 
 // FindProject looks for a project's file in start and the folders above it, and

@@ -228,7 +228,7 @@ func CanWriteThrough(path string) error {
 
 // isDescriptor reports whether path names a descriptor of this process, by whatever links.
 func isDescriptor(path string) bool {
-	names, _ := links(path)
+	names, _ := Names(path)
 	for _, name := range names {
 		folder, err := filepath.EvalSymlinks(filepath.Dir(name))
 		if err == nil && (folder == "/dev/fd" || folder == "/proc/"+strconv.Itoa(os.Getpid())+"/fd") {

@@ -10,7 +10,7 @@ import (
 // Within reports whether a file is, or would be, below a folder, whatever links and
 // other names lead there. path is absolute. It is false where the folder does not exist.
 func Within(path, folder string) bool {
-	names, whole := links(path)
+	names, whole := Names(path)
 	for _, name := range names {
 		if FolderWithin(folderOf(name), folder) {
 			return true
@@ -28,8 +28,8 @@ func Onto(path, file string) bool {
 			return true
 		}
 	}
-	from, whole := links(path)
-	to, _ := links(file)
+	from, whole := Names(path)
+	to, _ := Names(file)
 	for _, name := range from {
 		folder, err := os.Stat(folderOf(name))
 		if err != nil {
@@ -62,9 +62,9 @@ func folderOf(path string) string {
 	return filepath.Dir(path)
 }
 
-// links returns path and each name that it leads to, one link after the other; the last
+// Names returns path and each name that it leads to, one link after the other; the last
 // need not lead to anything. whole is false where there are more than a system follows.
-func links(path string) (names []string, whole bool) {
+func Names(path string) (names []string, whole bool) {
 	for range maxLinks {
 		names = append(names, path)
 		to, err := os.Readlink(path)

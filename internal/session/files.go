@@ -12,6 +12,7 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/durable"
+	"github.com/keyturn/keyturn/internal/guarded"
 )
 
 // Abs returns the absolute path of a file as a caller names it, seen from the folder dir.
@@ -40,21 +41,10 @@ func Whole(dir, path string) string {
 	return Abs(dir, path)
 }
 
-// MayWrite refuses, with Invalid, a file in keyturn's own folder, where the store and its
-// keys are, and one of the operator's, whatever links and other names lead there.
-// A door asks it of each file that its caller names, before anything is done. path is
-// absolute.
-func (f Facts) MayWrite(path string) error {
-	if durable.Within(path, f.Home) {
-		return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' is in keyturn's own folder, with the store", "name a file elsewhere")
-	}
-	for _, file := range f.Operators {
-		if durable.Onto(path, file) {
-			return keyturn.E(keyturn.Invalid, "'"+keyturn.Clean(path)+"' is a file of the operator's: the configuration, or what it names", "name a file elsewhere")
-		}
-	}
-	return nil
-}
+// MayWrite refuses, with Invalid, the files of a store and of the operator's, whatever
+// links and other names lead there: see guarded. A door asks it of each file that its caller
+// names, before anything is done. path is absolute.
+func (f Facts) MayWrite(path string) error { return guarded.MayWrite(path, f.Home, f.Operators) }
 
 // Replace writes data to the file that the caller named, for its owner only. A file is
 // replaced as a whole or not at all, and durably; a terminal and a descriptor of this
