@@ -129,15 +129,15 @@ func trust(ctx context.Context, c *command, s *session.Session, name string) err
 // confirmTrust shows what is asked for, and asks. What is shown comes from a file
 // that may be anybody's.
 func confirmTrust(ctx context.Context, c *command, t session.Trust, now *keyturn.Trusted) error {
-	lines := []string{keyturn.Clean(t.Path) + " asks for"}
+	lines := []string{keyturn.Visible(t.Path) + " asks for"}
 	for _, b := range t.Pinned {
-		lines = append(lines, "  "+keyturn.Clean(b.Name)+" = "+describe.Marked(b.Ref))
+		lines = append(lines, "  "+keyturn.Visible(b.Name)+" = "+describe.Marked(b.Ref))
 	}
 	if len(t.Pinned) == 0 {
 		lines = append(lines, "  no secrets")
 	}
 	for _, v := range t.Steers {
-		lines = append(lines, "  "+keyturn.Clean(v.Name)+" = "+keyturn.Clean(v.Text)+"   (changes how programs run)")
+		lines = append(lines, "  "+keyturn.Visible(v.Name)+" = "+keyturn.Visible(v.Text)+"   (changes how programs run)")
 	}
 	if now.Known {
 		lines = append(lines, "since you trusted it, this changed:")
@@ -147,7 +147,7 @@ func confirmTrust(ctx context.Context, c *command, t session.Trust, now *keyturn
 		steers := func(sign string, of, but []keyturn.Setting) {
 			for _, v := range of {
 				if !slices.Contains(but, v) {
-					lines = append(lines, "  "+sign+keyturn.Clean(v.Name)+"  "+keyturn.Clean(v.Text))
+					lines = append(lines, "  "+sign+keyturn.Visible(v.Name)+"  "+keyturn.Visible(v.Text))
 				}
 			}
 		}

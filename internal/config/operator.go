@@ -78,6 +78,9 @@ func (m Mount) Setting(key string) string {
 // positions. Invalid, with file and line, for anything that is not exactly one.
 func ParseOperator(name string, data []byte) (*Operator, error) {
 	f, o := file(name), &Operator{File: name}
+	if err := f.lines(data); err != nil {
+		return nil, err
+	}
 	top, err := f.root(data)
 	if err != nil || top == nil {
 		return o, err

@@ -109,7 +109,7 @@ func DiffText(old, now string) []string {
 	for len(a) > 0 && len(b) > 0 && a[len(a)-1] == b[len(b)-1] {
 		a, b = a[:len(a)-1], b[:len(b)-1]
 	}
-	minus, plus := func(s string) { out = append(out, "- "+keyturn.Clean(s)) }, func(s string) { out = append(out, "+ "+keyturn.Clean(s)) }
+	minus, plus := func(s string) { out = append(out, "- "+drawn(s)) }, func(s string) { out = append(out, "+ "+drawn(s)) }
 	const much = 1 << 22 // cells of the table below
 	var same [][]int32   // how many lines the rests of both have in common
 	if len(a)*len(b) < much {
@@ -139,6 +139,17 @@ func DiffText(old, now string) []string {
 		}
 	}
 	return out
+}
+
+// drawn draws a line of a file. Its indent stays as it is: it is before all else, and a
+// person reads the file by it.
+func drawn(line string) string {
+	const most = 32
+	rest := strings.TrimLeft(line, " ")
+	if n := len(line) - len(rest); n <= most {
+		return line[:n] + keyturn.Visible(rest)
+	}
+	return keyturn.Visible(line)
 }
 
 func splitLines(s string) []string {

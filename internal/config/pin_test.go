@@ -108,3 +108,25 @@ func TestDiffText(t *testing.T) {
 		t.Error(len(got))
 	}
 }
+
+// TestLineBreaks: a line break that does not look like one makes no rule of what looks like
+// a comment: the file is refused, with the line. CRLF is a line break.
+func TestLineBreaks(t *testing.T) {
+	for _, sign := range []string{"\r", "\u0085", "\u2028", "\u2029"} {
+		text := "rules:\r\n  # a comment" + sign + "  - {who: agents, may: [reveal], on: [\"**\"]}\n"
+		if _, err := ParseOperator("/c.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), "/c.yaml:2: ") {
+			t.Errorf("%q: %v", sign, err)
+		}
+	}
+	if _, err := ParseOperator("/c.yaml", []byte(strings.ReplaceAll(pinned, "\n", "\r\n"))); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDiffTextIsSeen: blanks push nothing away, and nothing in the difference is unseen.
+func TestDiffTextIsSeen(t *testing.T) {
+	got := DiffText("rules: []\n", "rules: []"+strings.Repeat(" ", 3000)+"# \u202ex\n")
+	if want := []string{"- rules: []", `+ rules: []\u{20×3000}# \u{202e}x`}; !slices.Equal(got, want) {
+		t.Error(got)
+	}
+}

@@ -240,14 +240,14 @@ func Diff(old, now []keyturn.Binding) []string {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		was, is := before[name], after[name]
-		shown := keyturn.Clean(name)
+		shown := keyturn.Visible(name)
 		switch {
 		case was == "":
-			out = append(out, "+ "+shown+"  "+keyturn.Clean(is))
+			out = append(out, "+ "+shown+"  "+keyturn.Visible(is))
 		case is == "":
-			out = append(out, "- "+shown+"  "+keyturn.Clean(was))
+			out = append(out, "- "+shown+"  "+keyturn.Visible(was))
 		case was != is:
-			out = append(out, "~ "+shown+"  "+keyturn.Clean(was)+" → "+keyturn.Clean(is))
+			out = append(out, "~ "+shown+"  "+keyturn.Visible(was)+" → "+keyturn.Visible(is))
 		}
 	}
 	return out

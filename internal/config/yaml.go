@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"regexp"
 	"slices"
@@ -32,6 +33,18 @@ func (f file) errAt(line int, message, hint string) *keyturn.Error {
 }
 
 var yamlLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^yaml: line ([0-9]+): (.*)$`) })
+
+// lines refuses line breaks that YAML may know but a person does not see as such: behind
+// one of them a rule looks like a part of the comment before it.
+func (f file) lines(data []byte) error {
+	for i, l := range strings.Split(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n") {
+		if at := strings.IndexAny(l, "\r\u0085\u2028\u2029"); at >= 0 {
+			r, _ := utf8.DecodeRuneInString(l[at:])
+			return f.errAt(i+1, fmt.Sprintf("this line holds the line break U+%04X, which looks like none", r), "end lines with LF or CRLF")
+		}
+	}
+	return nil
+}
 
 // root parses data and returns its one mapping; nil for an empty document.
 func (f file) root(data []byte) (*yaml.Node, error) {

@@ -13,7 +13,7 @@ import (
 // something that keyturn says. A terminal breaks long lines where it likes, so every
 // line is broken here, below the width of any terminal; the caller's text stands behind
 // a mark at the margin, and before the facts; and blanks that could push text to another
-// place are counted (see visible).
+// place are counted, and what is not seen is drawn (see visible).
 const (
 	width  = 76 // columns of a line
 	margin = "  | "

@@ -102,12 +102,19 @@ func TestScreenTellsWhatDecides(t *testing.T) {
 	}
 }
 
-func TestVisible(t *testing.T) {
-	for in, want := range map[string]string{
-		"a b  c": "a b  c", "a   b": "a␣×3b", strings.Repeat(" ", 78): "␣×78", "a\u00a0b": "a␣×1b", "a\u3000\u3000b": "a␣×2b", "a\u2800b": "a␣×1b", "a\x1bb": "a�b", "": "",
-	} {
-		if got := visible(in); got != want {
-			t.Errorf("%q is shown as %q, want %q", in, got, want)
+// TestLookalikeCommands: commands and folders that differ in blanks, invisible characters
+// or imitations of how these are drawn have different screens, in the form and in the
+// sentence.
+func TestLookalikeCommands(t *testing.T) {
+	seen := map[string]string{}
+	for _, text := range []string{"a   b", "a    b", "a\u00a0\u00a0\u00a0b", "a\u3164\u3164\u3164b", "a\u2800\u2800\u2800b", "a␣×3b", `a\u{20×3}b`, "a\u202eb", "a\u202db", "a\u200bb", "a�b", "a\nb", `a\nb`} {
+		op := keyturn.RunCommand{Command: []string{"sh", text}, Program: "/bin/sh", Dir: "/" + text, Env: []keyturn.Binding{{Name: "A", Ref: keyturn.MustRef("local/a#f")}}}
+		v := ReviewOf(keyturn.Request{Op: op}, false)
+		for _, s := range []string{Operation(op), v.Parts[0].Texts[0], strings.Join(v.Parts[1].Texts, "\n")} {
+			if other, ok := seen[s]; ok {
+				t.Errorf("%q and %q look the same: %s", text, other, s)
+			}
+			seen[s] = text
 		}
 	}
 }

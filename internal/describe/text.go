@@ -2,46 +2,15 @@ package describe
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/keyturn/keyturn"
 )
 
-// visible is keyturn.Clean with blanks made visible as well: three or more blanks in a
-// row, and every blank that is not a space, are shown as their number. So no text can
-// push what follows it to another place on the screen.
-func visible(s string) string {
-	var b strings.Builder
-	run, odd := 0, false
-	flush := func() {
-		switch {
-		case run >= 3 || odd:
-			fmt.Fprintf(&b, "␣×%d", run)
-		default:
-			b.WriteString("  "[:run])
-		}
-		run, odd = 0, false
-	}
-	for _, r := range keyturn.Clean(s) {
-		if blank(r) {
-			run, odd = run+1, odd || r != ' '
-			continue
-		}
-		flush()
-		b.WriteRune(r)
-	}
-	flush()
-	return b.String()
-}
-
-// blank reports whether r shows as nothing.
-func blank(r rune) bool {
-	return unicode.IsSpace(r) || unicode.Is(unicode.Z, r) || slices.Contains([]rune{'\u115f', '\u1160', '\u2800', '\u3164', '\uffa0'}, r)
-}
+// visible draws text of others: see keyturn.Visible.
+func visible(s string) string { return keyturn.Visible(s) }
 
 // short is s, cut to so many characters.
 func short(s string, most int) string {

@@ -38,15 +38,15 @@ func (p Pin) Lines() []string {
 		name, _, _ := strings.Cut(v, "=")
 		if before[name] != v {
 			if before[name] != "" {
-				out = append(out, "- "+keyturn.Clean(before[name]))
+				out = append(out, "- "+keyturn.Visible(before[name]))
 			}
-			out = append(out, "+ "+keyturn.Clean(v))
+			out = append(out, "+ "+keyturn.Visible(v))
 		}
 		delete(before, name)
 	}
 	for _, v := range p.Env {
 		if name, _, _ := strings.Cut(v, "="); before[name] != "" {
-			out = append(out, "- "+keyturn.Clean(v))
+			out = append(out, "- "+keyturn.Visible(v))
 		}
 	}
 	return out
@@ -56,7 +56,7 @@ func orNone(path string) string {
 	if path == "" {
 		return "none"
 	}
-	return keyturn.Clean(path)
+	return keyturn.Visible(path)
 }
 
 // TrustConfig shows the person at the desk what has changed in the operator's configuration
@@ -69,12 +69,24 @@ func TrustConfig(ctx context.Context, s *Session) (*keyturn.Trusted, bool, error
 		return &keyturn.Trusted{Known: s.Pin.Path != ""}, false, nil
 	}
 	if s.Actor.Kind == keyturn.Person { // the Service refuses the others
-		for _, l := range lines {
-			s.How.Desk.Say("%s", l)
+		if err := s.show(ctx, lines); err != nil {
+			return nil, false, err
 		}
 	}
 	res, err := Ask[*keyturn.Trusted](ctx, s, s.Pin.Now)
 	return res, true, err
+}
+
+// show shows lines before a question about them: page by page, but where the person has
+// said yes beforehand.
+func (s *Session) show(ctx context.Context, lines []string) error {
+	if !s.How.Yes {
+		return Show(ctx, s.How.Desk, lines)
+	}
+	for _, l := range lines {
+		s.How.Desk.Say("%s", l)
+	}
+	return nil
 }
 
 // adopt asks the person, where the store is in a place that it does not know, whether it is
