@@ -111,7 +111,7 @@ func (b *Broker) refuseHeld(ctx context.Context, c *call, values []keyturn.Deliv
 	for _, d := range values {
 		if !d.Public && !d.Open && !d.Chosen {
 			unseen = append(unseen, d)
-			needles = append(needles, leak.Needle{Value: d.Value.Reveal(), Strong: true, Whole: true})
+			needles = append(needles, leak.Needle{Value: d.Value.Reveal(), Strong: true, Open: leak.Open(d.Ref.Field(), d.Value.Reveal())})
 		}
 	}
 	if len(unseen) == 0 {

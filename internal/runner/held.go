@@ -36,7 +36,7 @@ func newWatch(actor keyturn.Actor, values []keyturn.Delivered) (*watch, error) {
 	for _, d := range values {
 		if !d.Public && !d.Open && !d.Chosen {
 			w.of = append(w.of, d)
-			needles = append(needles, leak.Needle{Value: d.Value.Reveal(), Strong: true, Whole: true})
+			needles = append(needles, leak.Needle{Value: d.Value.Reveal(), Strong: true, Open: leak.Open(d.Ref.Field(), d.Value.Reveal())})
 		}
 	}
 	if len(needles) == 0 {
