@@ -397,3 +397,9 @@ func (p *Prefix) UnmarshalText(b []byte) error {
 	*p = q
 	return nil
 }
+
+// Publish returns the command by which a person declares the field of r to be no secret.
+func (r Ref) Publish() string {
+	field := Quote(r.field)
+	return "keyturn put " + Quote(r.Secret().Short()) + " " + field + " --public " + field + " --merge"
+}

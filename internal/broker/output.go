@@ -128,7 +128,7 @@ func (b *Broker) refuseHeld(ctx context.Context, c *call, values []keyturn.Deliv
 	for _, d := range values {
 		if !d.Public && !d.Open && !d.Chosen {
 			unseen = append(unseen, d)
-			needles = append(needles, leak.Needle{Value: d.Value.Reveal(), Strong: true, Whole: true})
+			needles = append(needles, leak.Needle{Value: d.Value.Reveal(), Strong: true, Open: leak.Open(d.Ref.Field(), d.Value.Reveal())})
 		}
 	}
 	if len(unseen) == 0 {
@@ -160,8 +160,11 @@ func (b *Broker) refuseHeld(ctx context.Context, c *call, values []keyturn.Deliv
 
 // heldBy is the refusal of a caller who wrote the value d.
 func heldBy(actor keyturn.Actor, d keyturn.Delivered) error {
-	e := keyturn.E(keyturn.Denied, "what "+actor.Principal()+" wrote holds "+nameOf(d)+", which it may not see: nothing was done",
-		"leave it out; a person should look at how it came there, and replace the value").With(keyturn.Held)
+	hint := "leave it out; a person should look at how it came there, and replace the value"
+	if ref, err := keyturn.ParseRef(d.Label); err == nil && ref.Field() != "" && leak.Declarable(d.Ref.Field(), d.Value.Reveal()) {
+		hint += "; or say that it is no secret: " + ref.Publish()
+	}
+	e := keyturn.E(keyturn.Denied, "what "+actor.Principal()+" wrote holds "+nameOf(d)+", which it may not see: nothing was done", hint).With(keyturn.Held)
 	e.By = "rule"
 	return e
 }

@@ -239,6 +239,44 @@ func TestStrongOnly(t *testing.T) {
 	if err != nil || len(skipped) != 2 || skipped[0] != (Skipped{0, "word", TooWeak}) || skipped[1] != (Skipped{1, "url", PartTooWeak}) {
 		t.Fatalf("%+v (%v)", skipped, err)
 	}
+	for value, want := range map[string]Reason{
+		`{"user":"app","pin_code":"48213377"}`:                                             PartTooWeak,
+		`{"recovery_codes":["abcd-1234","efgh-5678"]}`:                                     PartTooWeak,
+		`{"answer":"fluffy-dog"}`:                                                          PartTooWeak,
+		`{"otp":"482133","key":"` + strong + `"}`:                                          PartTooCommon,
+		"abcd-1234\nefgh-5678\nijkl-9012\n":                                                PartTooWeak,
+		"DB_HOST=db.example.net\nDB_CODEWORD=fluffydog\n":                                  PartTooWeak,
+		"DB_HOST=db.example.net\nDB_KEY=" + strong + "\n":                                  "",
+		"machine api.example.net\n  login anna-maria\n  password " + strong + "\n":         "",
+		`{"username":"app-user","host":"db.example.net","password":"` + strong + `"}`:      "",
+		`{"url":"https://app:fluffydog@db.example.net/","key":"` + strong + `"}`:           PartTooWeak,
+		"-----BEGIN KEY-----\n" + strong + strong + "\n" + "x9Kq2mQ1\n-----END KEY-----\n": "",
+	} {
+		_, skipped, err := Compile([]Needle{{Value: []byte(value), Strong: true}})
+		if err != nil || (want == "") != (len(skipped) == 0) || want != "" && skipped[0].Reason != want {
+			t.Errorf("%s: %+v (%v)", value, skipped, err)
+		}
+		if _, skipped, err = Compile([]Needle{{Value: []byte(value)}}); err != nil || want == PartTooWeak && len(skipped) > 0 {
+			t.Errorf("%s, for a person: %+v (%v)", value, skipped, err)
+		}
+	}
+	// What is a needle is what is searched for, and what is open is neither.
+	open, _, err := Compile([]Needle{
+		{Value: []byte(`{"client_email":"bot-kR7pQ2mZ9xLw4tBv@p.example","key":"` + strong + `","note":"vT4xN8qWc2LhZp7sKd9R"}`), Strong: true},
+		{Value: []byte("https://kR7pQ2mZ9xLw4tBv.example/?token=xW3nT8bYq5Jr0MvGd6Ha"), Strong: true, Open: true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]int{"bot-kR7pQ2mZ9xLw4tBv@p.example": 0, strong: 1, "vT4xN8qWc2LhZp7sKd9R": 1,
+		"https://kR7pQ2mZ9xLw4tBv.example/?token=": 0, "xW3nT8bYq5Jr0MvGd6Ha": 1} {
+		search := open.Search()
+		_, _ = search.Write([]byte(text))
+		search.Next()
+		if n, shown := len(search.Found()), string(open.Redact([]byte(text))); n != want || (shown == text) != (want == 0) {
+			t.Errorf("%s: %d found; shown is %s", text, n, shown)
+		}
+	}
 	const want = "sunshine0042 pw12345x [redacted:json] [redacted:known]"
 	if got := string(m.Redact([]byte("sunshine0042 pw12345x " + strong + " sunshine0043"))); got != want {
 		t.Errorf("%s", got)

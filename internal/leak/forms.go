@@ -30,8 +30,9 @@ type formSet struct {
 	size  int      // bytes in forms; beyond maxBytes the set is incomplete and useless
 	store [][]byte // what the forms lie in; there is room in the last one
 	weak  Reason   // why a secret part of the needle being added is no form
-	// strong leaves out parts of less than MinBits, whole those that are not secret
-	strong, whole bool
+	// strong leaves out parts of less than MinBits and those that are open, open the value
+	// as a whole
+	strong, open bool
 }
 
 // addNeedle adds every form of value and of its parts. White space around the
@@ -41,7 +42,9 @@ type formSet struct {
 func (s *formSet) addNeedle(value []byte, label uint32) Reason {
 	s.label, s.weak = label, ""
 	value = bytes.TrimSpace(value)
-	s.addAll(value)
+	if !s.open {
+		s.addAll(value)
+	}
 	s.addParts(value, maxDepth)
 	return s.weak
 }

@@ -50,7 +50,7 @@ func Compile(needles []Needle) (*Matcher, []Skipped, error) {
 			continue
 		}
 		reason := weakness(n.Value)
-		if reason == "" && n.Strong && Bits(bytes.TrimSpace(n.Value)) < MinBits {
+		if reason == "" && n.Strong && !n.Open && Bits(bytes.TrimSpace(n.Value)) < MinBits {
 			reason = TooWeak
 		}
 		if reason != "" {
@@ -63,7 +63,7 @@ func Compile(needles []Needle) (*Matcher, []Skipped, error) {
 			}
 			m.apart[i] = true
 		}
-		set.strong, set.whole = n.Strong, n.Whole
+		set.strong, set.open = n.Strong, n.Open
 		if reason := set.addNeedle(n.Value, uint32(i)); reason != "" {
 			skipped = append(skipped, Skipped{i, label, reason})
 		}

@@ -22,9 +22,8 @@ type Needle struct {
 	// output that is shown to somebody who may guess. A weaker value is Skipped.
 	Strong bool
 
-	// Whole leaves out the parts of the value but what is secret in it by its place: for
-	// a search whose hit is an alarm.
-	Whole bool
+	// Open has only the parts of the value sought: it is no secret as a whole.
+	Open bool
 
 	// Apart tells that the value is a secret that another needle's value may be a guess
 	// of. Where an occurrence of it shares bytes with one of another needle, a Writer

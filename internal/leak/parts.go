@@ -20,9 +20,11 @@ const maxDepth = 4
 type kind uint8
 
 const (
-	// anyLeaf may be anything: a host, a user, a port. It is sought if it has
-	// minPart bytes and is not weak.
-	anyLeaf kind = iota
+	// openLeaf is by its name what nobody takes for a secret: a host, a user, a port. It is
+	// sought as anyLeaf is, but for a Strong needle not at all.
+	openLeaf kind = iota
+	// anyLeaf may be anything. It is sought if it has minPart bytes and is not weak.
+	anyLeaf
 	// likelySecret is sought if it is not weak, however short.
 	likelySecret
 	// surelySecret is, and where it is weak that is told.
@@ -32,28 +34,43 @@ const (
 // addPart adds a part of a value, and its parts.
 func (s *formSet) addPart(p []byte, k kind, depth int) {
 	p = bytes.TrimSpace(p)
-	if len(p) == 0 || k == anyLeaf && len(p) < minPart {
+	if len(p) == 0 || k <= anyLeaf && len(p) < minPart {
 		return
 	}
-	reason := weakness(p)
-	switch {
-	case reason != "" && k == surelySecret && !isSwitch(p):
-		s.weaken(reason)
-	case reason == "" && k != anyLeaf && s.strong && Bits(p) < MinBits:
-		s.weaken(TooWeak)
+	if k == openLeaf && hasUserinfo(p) {
+		k = anyLeaf
 	}
-	if reason != "" {
+	if reason := weakness(p); reason != "" {
+		if k == surelySecret && !isSwitch(p) {
+			s.weaken(reason)
+		}
 		return
 	}
-	if s.sought(p) && !(s.whole && k == anyLeaf) {
+	if s.sought(p, k) {
 		s.addAll(p)
 	}
 	s.addParts(p, depth-1)
 }
 
-// sought reports whether a part of a value is a needle of its own.
-func (s *formSet) sought(part []byte) bool {
-	return weakness(part) == "" && (!s.strong || Bits(part) >= MinBits)
+// sought reports whether a part of a value, which is not weak, is a needle of its own, and
+// tells where it should be and cannot.
+func (s *formSet) sought(part []byte, k kind) bool {
+	switch {
+	case !s.strong:
+		return true
+	case k == openLeaf:
+		return false
+	case Bits(part) < MinBits:
+		s.weaken(TooWeak)
+		return false
+	}
+	return true
+}
+
+// hasUserinfo reports whether a URL may hold a password.
+func hasUserinfo(p []byte) bool {
+	_, rest, ok := bytes.Cut(p, []byte("://"))
+	return ok && bytes.IndexByte(rest, '@') >= 0
 }
 
 // weaken says that a secret part is not sought. The worst reason is kept.
@@ -94,30 +111,55 @@ func (s *formSet) addParts(value []byte, depth int) {
 	}
 	netrc(value, part)
 	inBlock := anyLeaf // of the line before, which opens a block
-	for line := range bytes.FieldsFuncSeq(value, func(r rune) bool { return r == '\n' || r == '\r' }) {
+	armoured := false
+	lines := bytes.FieldsFunc(value, func(r rune) bool { return r == '\n' || r == '\r' })
+	for i, line := range lines {
 		indented := isBlank(line[0])
 		line = bytes.TrimSpace(line)
 		if len(line) == 0 || leaves(line, part) {
 			continue
 		}
-		if inBlock != anyLeaf && indented {
+		if inBlock > anyLeaf && indented {
 			part(line, inBlock)
 			continue
 		}
 		inBlock = anyLeaf
+		if isArmour(line) {
+			armoured = !armoured
+			continue
+		}
 		if name, scalar, ok := assigned(line); ok {
-			if opensBlock(scalar) {
-				inBlock = nameKind(name)
-			} else {
-				part(scalar, nameKind(name))
+			k := nameKind(name)
+			switch {
+			case opensBlock(scalar):
+				inBlock = k
+				continue
+			case armoured: // a header of PEM
+				k = openLeaf
 			}
+			part(scalar, k)
 			continue
 		}
 		lineParts(line, part)
-		if len(line) >= minPart && !structural(line) && !s.whole && s.sought(line) {
+		if len(line) < minPart || structural(line) || weakness(line) != "" {
+			continue
+		}
+		k := anyLeaf
+		switch words := bytes.Fields(line); {
+		case armoured && !isArmour(bytes.TrimSpace(lines[i-1])) && i+1 < len(lines) && isArmour(bytes.TrimSpace(lines[i+1])) && Bits(line) < MinBits: // the rest of a key, which tells nothing of it
+			k = openLeaf
+		case len(words) == 2: // "machine NAME", "HostName NAME"
+			k = min(k, nameKind(words[0]))
+		}
+		if s.sought(line, k) {
 			s.addText(line)
 		}
 	}
+}
+
+// isArmour reports whether a line begins or ends what is in PEM.
+func isArmour(line []byte) bool {
+	return bytes.HasPrefix(line, []byte("-----")) && bytes.HasSuffix(line, []byte("-----"))
 }
 
 // leaves calls part for each string and number in value and reports whether
@@ -140,7 +182,7 @@ func leaves(value []byte, part func([]byte, kind)) bool {
 			for name, child := range node {
 				below := nameKind([]byte(name))
 				if pair && strings.EqualFold(name, "key") {
-					below = anyLeaf // {"key": NAME, "value": …}
+					below = openLeaf // {"key": NAME, "value": …}
 				}
 				if _, object := child.(map[string]any); object {
 					below = anyLeaf
@@ -164,7 +206,7 @@ func leaves(value []byte, part func([]byte, kind)) bool {
 // lineParts calls part for what is secret in a line: in a URL, a connection
 // string, a header, a pair of user and password.
 func lineParts(line []byte, part func([]byte, kind)) {
-	if name, scalar, ok := assigned(line); ok && nameKind(name) != anyLeaf && !bytes.ContainsAny(scalar, ";& ") {
+	if name, scalar, ok := assigned(line); ok && nameKind(name) > anyLeaf && !bytes.ContainsAny(scalar, ";& ") {
 		part(scalar, nameKind(name))
 	}
 	switch {
@@ -369,7 +411,7 @@ func members(line []byte, part func([]byte, kind)) {
 		if !ok {
 			continue
 		}
-		if k := nameKind(bytes.TrimSpace(name)); k != anyLeaf {
+		if k := nameKind(bytes.TrimSpace(name)); k > anyLeaf {
 			percentParts(unquoted(bytes.TrimSpace(value)), k, part)
 		}
 	}
@@ -469,10 +511,9 @@ func opensBlock(scalar []byte) bool {
 }
 
 // structural reports whether a line belongs to the frame of a document and
-// says nothing: PEM armour, a [section], a "key:" that opens a block.
+// says nothing: a [section], a "key:" that opens a block.
 func structural(line []byte) bool {
-	return bytes.HasPrefix(line, []byte("-----")) && bytes.HasSuffix(line, []byte("-----")) ||
-		line[0] == '[' && line[len(line)-1] == ']' ||
+	return line[0] == '[' && line[len(line)-1] == ']' ||
 		line[len(line)-1] == ':'
 }
 
@@ -497,6 +538,7 @@ func nameKind(name []byte) kind {
 	}
 	switch last {
 	case "password", "passwd", "pwd", "pass", "passphrase", "passcode", "secret", "token", "apikey", "credential", "pin",
+		"pins", "pincode", "otp", "totp", "mnemonic", "cvv", "cvc", "passcodes", "passphrases",
 		"passwords", "secrets", "tokens", "apikeys", "credentials", "requirepass", "authtoken", "accesskey", "secretkey", "privatekey", "accountkey", "masterkey",
 		"dbpassword", "pgpassword", "userpassword", "clientsecret", "accesstoken", "bearer":
 		return surelySecret
@@ -508,10 +550,42 @@ func nameKind(name []byte) kind {
 			return likelySecret
 		}
 		return surelySecret
-	case "auth", "authorization", "jwt", "cookie", "sig", "signature", "salt", "sas":
+	case "auth", "authorization", "jwt", "cookie", "sig", "signature", "salt", "sas", "seed", "mfa":
 		return likelySecret
+	case "code", "codes", "phrase", "words", "number":
+		switch before {
+		case "pin", "otp", "totp", "mfa", "2fa", "recovery", "backup", "verification", "security", "access", "reset", "unlock", "seed", "mnemonic", "secret":
+			return surelySecret
+		}
+	case "host", "hostname", "hosts", "server", "machine", "address", "addr", "endpoint", "url", "uri", "port", "domain",
+		"user", "username", "login", "email", "mail", "account", "database", "db", "dbname", "schema", "region", "zone", "bucket", "project", "tenant",
+		"type", "engine", "driver", "scheme", "protocol", "scope", "scopes", "name", "issuer", "audience", "version", "mode", "path",
+		"created", "updated", "expires", "expiry", "expiration", "timestamp":
+		return openLeaf
+	case "id", "identifier":
+		switch before {
+		case "client", "project", "tenant", "account", "user", "app", "application", "subscription", "database", "cluster", "instance":
+			return openLeaf
+		}
+	case "at", "in", "on":
+		switch before {
+		case "created", "updated", "expires", "issued", "rotated":
+			return openLeaf
+		}
 	}
 	return anyLeaf
+}
+
+// Open reports whether a value is, by the name of its field, what nobody takes for a secret:
+// a host, a user, a URL without a password.
+func Open(field string, value []byte) bool {
+	return nameKind([]byte(field)) == openLeaf && !hasUserinfo(value)
+}
+
+// Declarable reports whether somebody may be told how to declare a field to be no secret:
+// neither its name says that it is one, nor does a URL in it hold a password.
+func Declarable(field string, value []byte) bool {
+	return nameKind([]byte(field)) <= anyLeaf && !hasUserinfo(value)
 }
 
 // splitName returns the words of a name, in lower case.

@@ -34,6 +34,9 @@ func Bits(value []byte) float64 {
 	if commonWords()[string(plainWord(v))] {
 		return 0
 	}
+	if isIBAN(v) {
+		return 40
+	}
 	perChar := math.Log2(alphabet(v))
 	bits := 0.0
 	for i := 0; i < len(v); {
@@ -50,7 +53,7 @@ func token(v []byte, i int, perChar float64) (n int, cost float64) {
 	n, cost = 1, perChar
 	if c := v[i]; c < utf8.RuneSelf && !isAlnum(c) { // marks stand between words, and where they are expected
 		cost = 3
-		if bytes.IndexByte(v[:i], c) >= 0 {
+		if strings.IndexByte("-._@ ", c) >= 0 || bytes.IndexByte(v[:i], c) >= 0 {
 			cost = 1
 		}
 	}
@@ -74,14 +77,67 @@ func token(v []byte, i int, perChar float64) (n int, cost float64) {
 		case (run == 8 || run == 6) && isDate(v[i:i+run]):
 			try(run, 15)
 		default:
-			try(run, float64(run)*math.Log2(10))
+			// Long numbers are those of accounts, phones and cards: much of them is known.
+			try(run, min(float64(run)*math.Log2(10), 30+float64(run)))
 		}
 	}
-	if run, leet := word(v, i); run > 0 {
+	if run := between(v, i); run > 0 { // db, iam, com
+		try(run, 2+1.5*float64(run))
+	} else if run, leet := word(v, i); run > 0 {
 		// The first letters tell the word; each further one adds little.
-		try(run, 4+1.2*float64(run)+leet)
+		bits := 4 + 1.2*float64(run)
+		if run <= longestCommon && commonWords()[strings.ToLower(string(v[i:i+run]))] {
+			bits = 6
+		}
+		try(run, bits+leet)
+	}
+	if v[i] == '.' && commonDomain(v[i:]) {
+		try(len(v)-i, 4)
 	}
 	return n, cost
+}
+
+// between returns how long the two or three letters of one case at i are if they stand
+// alone between marks; 0 for none.
+func between(v []byte, i int) int {
+	n := 0
+	for i+n < len(v) && isLatin(v[i+n]) && isUpper(v[i+n]) == isUpper(v[i]) {
+		n++
+	}
+	if n != 2 && n != 3 || i > 0 && strings.IndexByte("-._@ ", v[i-1]) < 0 || i+n < len(v) && strings.IndexByte("-._@ ", v[i+n]) < 0 {
+		return 0
+	}
+	return n
+}
+
+// commonDomain reports whether v is what the names of many hosts end in.
+func commonDomain(v []byte) bool {
+	switch string(bytes.ToLower(v[:min(len(v), 32)])) {
+	case ".iam.gserviceaccount.com", ".gserviceaccount.com", ".googleapis.com", ".googleusercontent.com", ".rds.amazonaws.com", ".amazonaws.com",
+		".cloudapp.azure.com", ".windows.net", ".database.windows.net", ".onmicrosoft.com", ".example.com", ".svc.cluster.local":
+		return true
+	}
+	return false
+}
+
+// isIBAN reports whether v is the number of a bank account: its check digits are right.
+func isIBAN(v []byte) bool {
+	v = bytes.ReplaceAll(v, []byte(" "), nil)
+	if len(v) < 15 || len(v) > 34 || !isUpper(v[0]) || !isUpper(v[1]) || !numeral(v[2]) || !numeral(v[3]) {
+		return false
+	}
+	rest := 0
+	for i := range v {
+		switch c := v[(i+4)%len(v)]; {
+		case numeral(c):
+			rest = (rest*10 + int(c-'0')) % 97
+		case isUpper(c):
+			rest = (rest*100 + int(c-'A') + 10) % 97
+		default:
+			return false
+		}
+	}
+	return rest == 1
 }
 
 // alphabet returns how many characters one would try at each place of v.
@@ -269,11 +325,12 @@ func word(v []byte, i int) (length int, spelling float64) {
 	return 0, 0
 }
 
-// isWord reports whether three in four pairs of letters in v are those of words.
+// isWord reports whether three in four pairs of letters in v are those of words; in short
+// ones a letter may be doubled.
 func isWord(v []byte) bool {
 	pairs, good := wordPairs(), 0
 	for i := 1; i < len(v); i++ {
-		if pairs[int(letterFor(v[i-1])-'a')*26+int(letterFor(v[i])-'a')] {
+		if a, b := letterFor(v[i-1]), letterFor(v[i]); a == b && len(v) <= 8 || pairs[int(a-'a')*26+int(b-'a')] {
 			good++
 		}
 	}

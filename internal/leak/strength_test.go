@@ -60,7 +60,10 @@ func TestStrength(t *testing.T) {
 		"P@ssw0rd2024!", "correct-horse-battery", "correct horse battery staple", "CorrectHorseBatteryStaple", "hunter2hunter2hunter2hunter2",
 		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm", "1qaz2wsx3edc4rfv", "00000000000000000000000000000000",
 		"abcabcabcabcabcabcabcabcabcabc", "4111111111111111", "+1-202-555-0175", "anna@example.com", "summer2024winter2025", "Administrator123!",
-		"deadbeefdeadbeefdeadbeefdeadbeef", random(digit, 16), random(letters+digit, 8), random(lower, 12)} {
+		"deadbeefdeadbeefdeadbeefdeadbeef",
+		"company-prod-db-password-4821", "DE89370400440532013000", "DE89 3704 0044 0532 0130 00", "FR1420041010050500013M02606", "+4915112345678900000",
+		"anna.mueller@example.com-1990", "deploy-bot@my-project-123456.iam.gserviceaccount.com", "deploy-bot@my-project-846231.iam.gserviceaccount.com",
+		random(digit, 16), random(letters+digit, 8), random(lower, 12)} {
 		if bits := Bits([]byte(v)); bits >= MinBits {
 			t.Errorf("%q has %.1f bits", v, bits)
 		} else {

@@ -36,7 +36,7 @@ func newWatch(actor keyturn.Actor, values []keyturn.Delivered) (*watch, error) {
 	for _, d := range values {
 		if !d.Public && !d.Open && !d.Chosen {
 			w.of = append(w.of, d)
-			needles = append(needles, leak.Needle{Value: d.Value.Reveal(), Strong: true, Whole: true})
+			needles = append(needles, leak.Needle{Value: d.Value.Reveal(), Strong: true, Open: leak.Open(d.Ref.Field(), d.Value.Reveal())})
 		}
 	}
 	if len(needles) == 0 {
@@ -96,8 +96,11 @@ func (w *watch) held() (refs []keyturn.Ref) {
 
 // refusal is the error of a caller who gave a command a value in some place.
 func (w *watch) refusal(actor keyturn.Actor, where, name, done string) *keyturn.Error {
-	e := keyturn.E(keyturn.Denied, where+" of "+actor.Principal()+" holds the value of "+keyturn.Clean(name)+", which it may not see: "+done,
-		"leave it out; a person should look at how it came there, and replace the value").With(keyturn.Held)
+	hint := "leave it out; a person should look at how it came there, and replace the value"
+	if d := w.found[0]; leak.Declarable(d.Ref.Field(), d.Value.Reveal()) {
+		hint += "; or say that it is no secret: " + publish(name)
+	}
+	e := keyturn.E(keyturn.Denied, where+" of "+actor.Principal()+" holds the value of "+keyturn.Clean(name)+", which it may not see: "+done, hint).With(keyturn.Held)
 	e.By = "rule"
 	return e
 }

@@ -186,3 +186,46 @@ func TestGivenBack(t *testing.T) {
 		t.Errorf("%+v (%v)", c.service.ended, err)
 	}
 }
+
+// TestOpenFields: what nobody takes for a secret by the name of its field is no alarm, and
+// how a field is declared public is told where its name does not say that it is a secret.
+func TestOpenFields(t *testing.T) {
+	const host = "my-prod-db-cluster.c9x2kq7mzw4r.eu-central-1.rds.amazonaws.com"
+	field := func(name, value string) []keyturn.Delivered {
+		d := delivered("rds", value, false)
+		d.Ref = keyturn.MustRef("local/rds#" + name)
+		d.Label = d.Ref.String()
+		return []keyturn.Delivered{d}
+	}
+	for _, c := range []struct {
+		field, value string
+		held, public bool
+	}{
+		{"host", host, false, false},
+		{"url", "https://" + host + "/x", false, false},
+		{"url", "https://app:" + long + "@" + host + "/x", true, false},
+		{"note", host, true, true},
+		{"password", host, true, false},
+	} {
+		w, err := newWatch(coder, field(c.field, c.value))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.texts("-h " + c.value)
+		if held := len(w.found) > 0; held != c.held {
+			t.Errorf("%s %s: held is %t", c.field, c.value, held)
+		} else if held {
+			e := w.refusal(coder, "the environment", "local/rds#"+c.field, "not started")
+			if public := strings.Contains(e.Hint, "--public"); public != c.public {
+				t.Errorf("%s %s: %s", c.field, c.value, e.Hint)
+			}
+		}
+		w.wipe()
+		if got := play(t, coder, keyturn.OutputEnd, field(c.field, c.value), c.value); strings.Contains(got.end, c.value) {
+			t.Errorf("%s is shown: %q", c.field, got.end)
+		}
+	}
+	if got := play(t, coder, keyturn.OutputEnd, field("host", "db.example.net"), "db.example.net"); got.became != "withheld" || got.end != "" {
+		t.Errorf("%+v", got)
+	}
+}

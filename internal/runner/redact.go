@@ -101,6 +101,7 @@ func (p *Plan) withhold(f *filtering, why string) {
 func (f *filtering) compile(p *Plan, hidden []keyturn.Delivered) error {
 	told := map[string]bool{}
 	var fixes []string
+	withheld := false
 	for _, later := range []bool{false, true} {
 		var needles []leak.Needle
 		var of []keyturn.Delivered
@@ -131,8 +132,14 @@ func (f *filtering) compile(p *Plan, hidden []keyturn.Delivered) error {
 				continue
 			}
 			p.withhold(f, "the value of "+name+" is too short, too common or too easy to guess to be redacted") // which of them would tell of the value
-			fixes = append(fixes, publish(name))
+			withheld = true
+			if leak.Declarable(d.Ref.Field(), d.Value.Reveal()) {
+				fixes = append(fixes, publish(name))
+			}
 		}
+	}
+	if withheld && len(fixes) == 0 {
+		p.say("  a person can store a longer value, or have one generated")
 	}
 	if len(fixes) > 0 {
 		p.say("  a person can store a longer value, or have one generated, or say that it is no secret:")
@@ -295,8 +302,7 @@ func publish(name string) string {
 		name = keyturn.Quote(name)
 		return "keyturn put " + name + " FIELD --public FIELD --merge   (the names of the fields: keyturn get " + name + ")"
 	}
-	field := keyturn.Quote(ref.Field())
-	return "keyturn put " + keyturn.Quote(ref.Secret().Short()) + " " + field + " --public " + field + " --merge"
+	return ref.Publish()
 }
 
 // tooLarge is the error of values that are too large to be redacted. It tells no length,
