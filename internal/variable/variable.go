@@ -180,6 +180,8 @@ func Check(entry string) error {
 		return bad("a star stands behind a name of at least three characters that ends in _", `for instance "AWS_*"`)
 	case !many && !valid(name):
 		return bad("it is no name of a variable", `write NAME, "PREFIX_*", "NAME=VALUE" or "*"`)
+	case many && Steers(prefix):
+		return bad("all of these change how programs run, so that whoever sets one decides what becomes of the value", "name the one that you mean, with a value: \""+prefix+"NAME=VALUE\"")
 	case Ours(name):
 		return bad("keyturn's own variables do not pass", "leave it out")
 	case !fixed && !many && SteersMachines(name) && Key(name) != "PATH" && Key(name) != "HOME":
@@ -242,6 +244,8 @@ func Risk(entry string) string {
 		return ""
 	case entry == "*":
 		return "whoever calls decides about the whole environment, but for what is known to change how programs run"
+	case strings.HasSuffix(name, "*") && family(strings.TrimSuffix(up, "*")):
+		return "some variables of that name change how programs run or where they lead, and not all such are known: whoever calls, or may write a secret that the command gets, decides about them"
 	case up == "PATH":
 		return "whoever calls decides which programs the command starts"
 	case up == "HOME":
@@ -252,4 +256,19 @@ func Risk(entry string) string {
 		return "whoever calls decides whom the command takes for its server"
 	}
 	return ""
+}
+
+// family reports whether names that are known to steer or to lead begin with prefix.
+func family(prefix string) bool {
+	if Leads(prefix) {
+		return true
+	}
+	for _, set := range []map[string]bool{names().all, names().machines, names().leads} {
+		for n := range set {
+			if strings.HasPrefix(n, prefix) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -58,17 +58,17 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: %v", e, err)
 		}
 	}
-	for _, e := range []string{"", "=", "A_*", "ABC*", "_*", "A*B", "A B", "1A", "LD_PRELOAD", "EDITOR", "npm_config_script_shell", "KEYTURN_HOME", "keyturn_x=1", "TF_*=1", "A=x\ny"} {
+	for _, e := range []string{"", "=", "A_*", "ABC*", "_*", "A*B", "A B", "1A", "LD_PRELOAD", "EDITOR", "npm_config_script_shell", "KEYTURN_HOME", "keyturn_x=1", "TF_*=1", "LD_*", "DYLD_*", "GIT_CONFIG_*", "KEYTURN_*", "A=x\ny"} {
 		if Check(e) == nil {
 			t.Errorf("%q is taken", e)
 		}
 	}
-	for _, e := range []string{"*", "PATH", "HOME", "HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"} {
+	for _, e := range []string{"*", "PATH", "HOME", "HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "GIT_*", "NODE_*", "AWS_*"} {
 		if Risk(e) == "" {
 			t.Errorf("nothing is said of %s", e)
 		}
 	}
-	if Risk("NODE_ENV") != "" || Risk("HTTPS_PROXY=http://proxy.example.com") != "" {
+	if Risk("NODE_ENV") != "" || Risk("TF_VAR_*") != "" || Risk("GITHUB_*") != "" || Risk("HTTPS_PROXY=http://proxy.example.com") != "" {
 		t.Error("something is said of what is harmless")
 	}
 }
