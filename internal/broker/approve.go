@@ -201,7 +201,7 @@ func (b *Broker) listRequests(ctx context.Context, c *call) (keyturn.Result, err
 // offered adds to a request the rule that --remember would write, with what Lint says of
 // it, or why there is none.
 func (b *Broker) offered(r journal.Request, req *keyturn.Request) {
-	rule, err := narrowestRule(r, *req)
+	rule, err := b.narrowestRule(r, *req)
 	if err == nil {
 		req.Rule, err = b.RuleLine(rule)
 	}
@@ -244,7 +244,7 @@ func (b *Broker) approveRequest(ctx context.Context, c *call, op keyturn.Approve
 	out := &keyturn.Approved{Receipt: c.receipt(nil)}
 	if op.Remember {
 		// First the rule: where it cannot be written, nothing was approved.
-		rule, err := narrowestRule(r, req)
+		rule, err := b.narrowestRule(r, req)
 		if err != nil {
 			return nil, err
 		}
@@ -330,7 +330,7 @@ func requestOf(r journal.Request) (keyturn.Request, keyturn.OpHash, error) {
 
 // narrowestRule returns the narrowest rule that allows a request from now on. It is
 // Invalid where no narrow rule could say that.
-func narrowestRule(r journal.Request, req keyturn.Request) (rules.Rule, error) {
+func (b *Broker) narrowestRule(r journal.Request, req keyturn.Request) (rules.Rule, error) {
 	cannot := func(why string) (rules.Rule, error) {
 		return rules.Rule{}, keyturn.E(keyturn.Invalid, "this cannot be remembered: "+why, "approve it once, without --remember")
 	}
@@ -363,6 +363,8 @@ func narrowestRule(r journal.Request, req keyturn.Request) (rules.Rule, error) {
 			return cannot("whoever asks can read the file")
 		case op.Program == "" || op.Dir == "":
 			return cannot("it is not said which program it is, and in which folder")
+		case b.mixedNames(&call{op: op, actor: r.Actor}) != nil:
+			return cannot("it gives the command a value that the caller may write beside one that it may not see")
 		}
 	default:
 		if slices.ContainsFunc(op.Refs(), func(ref keyturn.Ref) bool { return ref != ref.Secret() }) {

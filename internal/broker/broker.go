@@ -143,6 +143,7 @@ type call struct {
 	children     []*call // of a composite operation
 	recorded     bool    // of a child: its outcome is recorded
 	unrecorded   bool    // it has no record: another one counts it
+	mixed        bool    // the rules allow it but for mixedNames
 	bare         bool    // it is refused and recorded without its texts: see bareForm
 }
 

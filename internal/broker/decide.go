@@ -40,6 +40,12 @@ func (b *Broker) ruled(c *call) error {
 		return err
 	}
 	c.verdict = b.judge(c)
+	if c.verdict.Effect == rules.Allow {
+		if v := b.mixedNames(c); v != nil {
+			v.Output, c.mixed = c.verdict.Output, true
+			c.verdict = *v
+		}
+	}
 	if c.verdict.Never {
 		return c.verdict.Refusal(c.actor, c.op)
 	}

@@ -175,3 +175,96 @@ func TestFilesAreTrusted(t *testing.T) {
 	w.as(anna).must(keyturn.TrustProject{Path: "/p/.env", Pinned: pins})
 	w.as(coder).no(keyturn.Denied, agents("/p/.env", "PORT"))
 }
+
+// TestChosenBesideForeign: a value that an agent or a service may have chosen stands beside
+// one that it may not see only in a variable that the rules of the other name under env, or
+// under a person's approval. Where names tell, nothing is looked up.
+func TestChosenBesideForeign(t *testing.T) {
+	own, theirs := keyturn.MustRef("local/dev/t#o"), keyturn.MustRef("local/app/web#value")
+	w := newWorld(t)
+	use := func(on string, env ...string) rules.Source {
+		return rules.Source{Who: []string{"agents", "services"}, May: []string{"use"}, On: []string{on}, Run: []string{"npm test"}, Env: env}
+	}
+	w.Rules = ruleSet(t, use("local/app/*", "APP_MODE", "BOTH"), use("prod/*", "BOTH", "PROD"), use("local/dev/*"), use("local/mine/*"),
+		may("agents", "write", "local/dev/*"), may("services", "write", "local/dev/*"), may("agents", "write", "local/mine/*"))
+	w.store(own.Secret(), map[string]string{"o": "--checkpoint=1", "p": "made up"})
+	op := func(name string, refs ...keyturn.Ref) keyturn.RunCommand {
+		o := runs(refs...)
+		o.Env = append(o.Env, keyturn.Binding{Name: name, Ref: own})
+		slices.SortFunc(o.Env, func(a, b keyturn.Binding) int { return strings.Compare(a.Name, b.Name) })
+		return o
+	}
+	for _, who := range []keyturn.Actor{coder, ci} {
+		n := w.mark()
+		e := w.as(who).no(keyturn.Denied, op("SOME_OPTIONS", dbPass))
+		if !strings.Contains(e.Message, "SOME_OPTIONS") || !strings.Contains(e.Hint, "env: [SOME_OPTIONS]") || e.Approval == nil || len(w.since(n)) > 0 {
+			t.Errorf("%s: %s, asked %v", who.Kind, full(e), w.since(n))
+		}
+		w.must(op("APP_MODE", dbPass))
+		w.must(op("BOTH", dbPass, api))
+		w.no(keyturn.Denied, op("APP_MODE", dbPass, api))
+		w.no(keyturn.Denied, op("PROD", dbPass, api))
+		w.must(op("SOME_OPTIONS")) // nothing else
+		w.must(runs(dbPass, theirs))
+	}
+	w.as(anna).must(op("SOME_OPTIONS", dbPass))
+	id := w.as(coder).no(keyturn.Denied, op("SOME_OPTIONS", dbPass)).Approval.ID
+	if _, _, err := w.as(bob).do(keyturn.ApproveRequest{ID: id, Remember: true}); err == nil {
+		t.Error("it is remembered, and would be refused again")
+	}
+	w.yes(bob, id)
+	if d := w.as(coder).must(op("SOME_OPTIONS", dbPass)).(*keyturn.Delivery); d.Output != keyturn.OutputStatus {
+		t.Errorf("approved, its output is %s", d.Output)
+	}
+	w.no(keyturn.Denied, op("SOME_OPTIONS", dbPass)) // once
+
+	// The names that fields give are known when they are read.
+	from := runs(dbPass)
+	from.From = []keyturn.Source{{Ref: own.Secret()}}
+	e := w.no(keyturn.Denied, from)
+	if e.Approval == nil || strings.Contains(full(e), " o,") {
+		t.Errorf("by a field's name: %s", full(e))
+	}
+	w.yes(bob, e.Approval.ID)
+	w.as(coder).must(from)
+
+	// Where the caller may write both, it is who gave them that counts.
+	mine, hers := keyturn.MustRef("local/mine/a"), keyturn.MustRef("local/mine/b")
+	for _, ref := range []keyturn.Ref{mine, hers} {
+		w.as(anna).must(keyturn.PutSecret{Ref: ref, Generate: []keyturn.Generate{{Field: "value"}}})
+	}
+	w.as(coder).must(runs(hers, mine))
+	sealed, err := w.Seal(t.Context(), mine, values("value", "--checkpoint=1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.must(keyturn.PutSecret{Ref: mine, Candidate: sealed, Mode: keyturn.Replace})
+	if e = w.no(keyturn.Denied, runs(hers, mine)); e.Approval == nil || !strings.Contains(e.Message, "V1") {
+		t.Errorf("given by the agent: %s", full(e))
+	}
+	w.yes(bob, e.Approval.ID)
+	w.as(coder).must(runs(hers, mine))
+	w.must(runs(mine))
+}
+
+// TestGivenFieldsLeadNobody: a field that an agent gave becomes no variable, by its name,
+// that leads a person's command elsewhere; a person's own may.
+func TestGivenFieldsLeadNobody(t *testing.T) {
+	w := newWorld(t)
+	w.Rules = ruleSet(t, may("agents", "write", "local/dev/*"))
+	from := func(ref keyturn.Ref) keyturn.RunCommand {
+		return keyturn.RunCommand{Command: []string{"psql"}, From: []keyturn.Source{{Ref: ref}}}
+	}
+	for _, who := range []keyturn.Actor{anna, coder} {
+		ref := keyturn.MustRef("local/dev/" + who.Name)
+		id, err := w.as(who).Seal(t.Context(), ref, values("PGHOST", "db.example.com"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.must(keyturn.PutSecret{Ref: ref, Candidate: id})
+	}
+	w.as(anna).must(from(keyturn.MustRef("local/dev/anna")))
+	if e := w.no(keyturn.Denied, from(keyturn.MustRef("local/dev/coder"))); !strings.Contains(e.Message, "PGHOST") {
+		t.Errorf("%s", full(e))
+	}
+}

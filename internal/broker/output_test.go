@@ -17,6 +17,7 @@ func TestOutputIsDecidedHere(t *testing.T) {
 	guess := keyturn.MustRef("local/scratch/g")
 	use := may("agents", "use", "local/**")
 	use.Run = []string{"show **", "show"}
+	use.Env = []string{"V1"} // the guess may stand there
 	w := newWorld(t, withRules(t, use, may("agents", "write", "local/scratch/**")))
 	w.store(db, map[string]string{"password": "fAkE-7kR2pQ9mZ4xLw8tBv"})
 	run := func(args []string, refs ...keyturn.Ref) keyturn.RunCommand {

@@ -90,6 +90,9 @@ func (b *Broker) runCommand(ctx context.Context, c *call, op keyturn.RunCommand)
 	}
 	err = b.refuseHeld(ctx, c, slices.Concat(out.Env, out.Files))
 	if err == nil {
+		err = b.approveMixed(ctx, c, slices.Concat(out.Env, out.Files))
+	}
+	if err == nil {
 		err = b.settleOutput(ctx, c, out)
 	}
 	if err != nil {
@@ -164,7 +167,7 @@ func (b *Broker) deliver(c *call, op keyturn.RunCommand, answers map[keyturn.Ref
 			continue
 		}
 		for _, field := range fieldNames(a.Secret) {
-			if err := b.steersFrom(c, src, field); err != nil {
+			if err := b.steersFrom(c, src, field, a.Secret.Given[field]); err != nil {
 				fail(src.Ref, err)
 				continue
 			}
@@ -177,16 +180,17 @@ func (b *Broker) deliver(c *call, op keyturn.RunCommand, answers map[keyturn.Ref
 }
 
 // steersFrom refuses a field that would become a variable that changes how programs run:
-// whoever writes the secret would decide that.
-func (b *Broker) steersFrom(c *call, src keyturn.Source, field string) error {
+// whoever writes the secret would decide that. A person's own field may lead where the
+// person wants; one that is given by an agent or a service may not.
+func (b *Broker) steersFrom(c *call, src keyturn.Source, field string, given bool) error {
 	name := src.Prefix + field
-	if !variable.Steers(name) && (c.actor.Kind == keyturn.Person || !variable.Leads(name)) {
+	if !variable.Steers(name) && (c.actor.Kind == keyturn.Person && !given || !variable.Leads(name)) {
 		return nil
 	}
 	if !b.may(c.actor, keyturn.Describe, src.Ref) {
-		return keyturn.E(keyturn.Denied, "a field of it would become a variable that changes how programs run", "name the fields that you need: --env NAME=REF#FIELD")
+		return keyturn.E(keyturn.Denied, "a field of it would become a variable that changes how programs run or where they lead", "name the fields that you need: --env NAME=REF#FIELD")
 	}
-	return keyturn.E(keyturn.Denied, "its field '"+keyturn.Clean(field)+"' would become the variable "+keyturn.Clean(name)+", which changes how programs run",
+	return keyturn.E(keyturn.Denied, "its field '"+keyturn.Clean(field)+"' would become the variable "+keyturn.Clean(name)+", which changes how programs run or where they lead",
 		"name the fields that you need: --env NAME=REF#FIELD, or give --env-from another prefix")
 }
 

@@ -107,11 +107,11 @@ func (b *Broker) linesKept(ctx context.Context, f keyturn.AskedFile) error {
 }
 
 // passes refuses variables that nothing lets pass to the command of an agent or a service:
-// neither their names alone, nor the rules of all its secrets. Under an approval it is the
-// names alone.
+// neither their names alone, nor the rules of all its secrets. Under an approval
+// that the rules ask for it is the names alone.
 func (b *Broker) passes(c *call, op keyturn.RunCommand) error {
 	var env rules.Environment
-	if c.verdict.Effect == rules.Allow {
+	if c.verdict.Effect == rules.Allow || c.mixed {
 		env = b.Rules.Environment(b.uses(c))
 	}
 	var none []string

@@ -35,10 +35,14 @@ func Steers(name string) bool {
 	if Ours(name) {
 		return true
 	}
-	for _, p := range []string{"LD_", "DYLD_", "BASH_FUNC_", "GIT_CONFIG", "CORECLR_", "COR_", "RUSTC", "CARGO_BUILD_RUSTC", "R_PROFILE", "R_ENVIRON"} {
+	for _, p := range []string{"LD_", "DYLD_", "BASH_FUNC_", "GIT_CONFIG", "CORECLR_", "COR_", "RUSTC", "CARGO_BUILD_RUSTC", "R_PROFILE", "R_ENVIRON", "TF_CLI_"} {
 		if strings.HasPrefix(strings.ToUpper(name), p) {
 			return true
 		}
+	}
+	if up := strings.ToUpper(name); strings.HasPrefix(up, "CARGO_TARGET_") && (strings.HasSuffix(up, "_RUNNER") || strings.HasSuffix(up, "_LINKER")) ||
+		strings.HasPrefix(up, "ANSIBLE_") && strings.HasSuffix(up, "_PLUGINS") {
+		return true
 	}
 	// npm reads its settings in any case, and with either mark between words.
 	if lower := strings.ReplaceAll(strings.ToLower(name), "-", "_"); strings.HasPrefix(lower, "npm_config_") {
@@ -59,8 +63,14 @@ func Leads(name string) bool {
 		return true
 	}
 	up := strings.ToUpper(name)
-	for _, p := range []string{"XDG_", "GIT_SSL_", "AWS_ENDPOINT_URL", "NODE_TLS_"} {
+	for _, p := range []string{"XDG_", "GIT_SSL_", "AWS_ENDPOINT_URL", "NODE_TLS_", "KRB5_"} {
 		if strings.HasPrefix(up, p) {
+			return true
+		}
+	}
+	// Every setting of these programs is a variable; those that are secrets themselves lead nowhere.
+	for _, p := range []string{"ANSIBLE_", "NPM_CONFIG_", "PIP_", "UV_", "HELM_", "COMPOSE_", "TERRAFORM_"} {
+		if strings.HasPrefix(up, p) && !strings.HasSuffix(up, "TOKEN") && !strings.HasSuffix(up, "PASSWORD") && !strings.HasSuffix(up, "USERNAME") {
 			return true
 		}
 	}
@@ -91,10 +101,17 @@ GIT_SSH GIT_SSH_COMMAND GIT_EXTERNAL_DIFF GIT_PROXY_COMMAND GIT_EXEC_PATH GIT_AS
 SSH_ASKPASS SUDO_ASKPASS SUDO_EDITOR RSYNC_RSH CVS_RSH
 OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES SSLKEYLOGFILE
 GCONV_PATH GLIBC_TUNABLES LOCPATH NLSPATH HOSTALIASES TERMINFO TERMINFO_DIRS TERMCAP MALLOC_CHECK_ LESSOPEN LESSCLOSE
-VIMINIT EXINIT GVIMINIT VIM VIMRUNTIME EMACSLOADPATH PSQLRC PGSERVICEFILE PGSYSCONFDIR PSQL_EDITOR PSQL_PAGER MYSQL_HOME`),
+VIMINIT EXINIT GVIMINIT VIM VIMRUNTIME EMACSLOADPATH PSQLRC PGSERVICEFILE PGSYSCONFDIR PSQL_EDITOR PSQL_PAGER MYSQL_HOME
+TAR_OPTIONS SVN_SSH SVN_EDITOR BAT_PAGER RIPGREP_CONFIG_PATH FZF_DEFAULT_COMMAND FZF_DEFAULT_OPTS SYSTEMD_EDITOR SYSTEMD_PAGER KUBE_EDITOR CDPATH GLOBIGNORE GETCONF_DIR
+GTK_MODULES GTK_PATH GIO_EXTRA_MODULES QT_PLUGIN_PATH QML2_IMPORT_PATH LIBGL_DRIVERS_PATH VK_ICD_FILENAMES VK_LAYER_PATH SASL_PATH ELECTRON_RUN_AS_NODE
+TERRAFORM_CONFIG TF_PLUGIN_CACHE_DIR HELM_PLUGINS ANSIBLE_CONFIG ANSIBLE_LIBRARY ANSIBLE_ROLES_PATH ANSIBLE_COLLECTIONS_PATH ANSIBLE_VAULT_PASSWORD_FILE`),
 		machines: set(`ENV HOME SHELL EDITOR VISUAL PAGER MANPAGER BROWSER`),
 		leads: set(`SSL_CERT_FILE SSL_CERT_DIR NODE_EXTRA_CA_CERTS REQUESTS_CA_BUNDLE CURL_CA_BUNDLE CURL_HOME AWS_CA_BUNDLE AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE
-KUBECONFIG DOCKER_HOST DOCKER_CONFIG DOCKER_CONTEXT DOCKER_CERT_PATH TMPDIR TMP TEMP NETRC NPM_CONFIG_USERCONFIG PIP_CONFIG_FILE WGETRC PGSSLROOTCERT SSH_AUTH_SOCK`),
+KUBECONFIG DOCKER_HOST DOCKER_CONFIG DOCKER_CONTEXT DOCKER_CERT_PATH TMPDIR TMP TEMP NETRC NPM_CONFIG_USERCONFIG PIP_CONFIG_FILE WGETRC PGSSLROOTCERT SSH_AUTH_SOCK
+PGHOST PGHOSTADDR PGPORT PGSSLMODE PGSSLCRL PGPASSFILE PGOPTIONS PGSERVICE PGREQUIRESSL MYSQL_HOST MYSQL_TCP_PORT MYSQL_UNIX_PORT REDISCLI_HOST
+GOPROXY GONOPROXY GONOSUMDB GONOSUMCHECK GOSUMDB GOINSECURE GOPRIVATE VAULT_ADDR VAULT_AGENT_ADDR VAULT_CACERT VAULT_CAPATH VAULT_SKIP_VERIFY VAULT_TLS_SERVER_NAME
+CLOUDSDK_CONFIG AZURE_CONFIG_DIR BOTO_CONFIG AWS_EC2_METADATA_SERVICE_ENDPOINT AWS_CONTAINER_CREDENTIALS_FULL_URI AWS_WEB_IDENTITY_TOKEN_FILE
+GOOGLE_APPLICATION_CREDENTIALS ODBCINI ODBCSYSINI ODBCINSTINI TNS_ADMIN RES_OPTIONS LOCALDOMAIN TZDIR VIRTUAL_ENV DOCKER_TLS_VERIFY`),
 		npm: set(`script_shell node_options globalconfig userconfig prefix git shell editor viewer node_gyp nodedir python init_module
 onload_script scripts_prepend_node_path local_prefix cafile ca cache call package workspace`),
 	}
@@ -163,6 +180,8 @@ func Check(entry string) error {
 		return bad("a star stands behind a name of at least three characters that ends in _", `for instance "AWS_*"`)
 	case !many && !valid(name):
 		return bad("it is no name of a variable", `write NAME, "PREFIX_*", "NAME=VALUE" or "*"`)
+	case many && Steers(prefix):
+		return bad("all of these change how programs run, so that whoever sets one decides what becomes of the value", "name the one that you mean, with a value: \""+prefix+"NAME=VALUE\"")
 	case Ours(name):
 		return bad("keyturn's own variables do not pass", "leave it out")
 	case !fixed && !many && SteersMachines(name) && Key(name) != "PATH" && Key(name) != "HOME":
@@ -225,6 +244,8 @@ func Risk(entry string) string {
 		return ""
 	case entry == "*":
 		return "whoever calls decides about the whole environment, but for what is known to change how programs run"
+	case strings.HasSuffix(name, "*") && family(strings.TrimSuffix(up, "*")):
+		return "some variables of that name change how programs run or where they lead, and not all such are known: whoever calls, or may write a secret that the command gets, decides about them"
 	case up == "PATH":
 		return "whoever calls decides which programs the command starts"
 	case up == "HOME":
@@ -235,4 +256,19 @@ func Risk(entry string) string {
 		return "whoever calls decides whom the command takes for its server"
 	}
 	return ""
+}
+
+// family reports whether names that are known to steer or to lead begin with prefix.
+func family(prefix string) bool {
+	if Leads(prefix) {
+		return true
+	}
+	for _, set := range []map[string]bool{names().all, names().machines, names().leads} {
+		for n := range set {
+			if strings.HasPrefix(n, prefix) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -12,7 +12,8 @@ func TestNames(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("names have no case there")
 	}
-	for _, n := range strings.Fields("PATH LD_PRELOAD LD_X DYLD_INSERT_LIBRARIES BASH_ENV NODE_OPTIONS GIT_CONFIG_COUNT npm_config_script_shell NPM_CONFIG_SCRIPT_SHELL npm_config_script-shell KEYTURN_HOME SHELLOPTS PS4 OPENSSL_CONF PYTHONUSERBASE PERLLIB MAKEFILES") {
+	for _, n := range strings.Fields("PATH LD_PRELOAD LD_X DYLD_INSERT_LIBRARIES BASH_ENV NODE_OPTIONS GIT_CONFIG_COUNT npm_config_script_shell NPM_CONFIG_SCRIPT_SHELL npm_config_script-shell KEYTURN_HOME SHELLOPTS PS4 OPENSSL_CONF PYTHONUSERBASE PERLLIB MAKEFILES " +
+		"TAR_OPTIONS SVN_SSH TF_CLI_ARGS TF_CLI_ARGS_plan TF_CLI_CONFIG_FILE KUBE_EDITOR BAT_PAGER GTK_MODULES CDPATH CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER ANSIBLE_CALLBACK_PLUGINS ELECTRON_RUN_AS_NODE") {
 		if !Steers(n) || !SteersMachines(n) || !Leads(n) {
 			t.Errorf("%s does not count", n)
 		}
@@ -22,12 +23,13 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s counts for people, or not for agents", n)
 		}
 	}
-	for _, n := range strings.Fields("path home DB_PASSWORD npm_config_registry NODE_ENV PYTHONUNBUFFERED GITHUB_TOKEN PORT") {
+	for _, n := range strings.Fields("path home DB_PASSWORD npm_config__authToken UV_PUBLISH_TOKEN PGPASSWORD PGUSER AWS_SECRET_ACCESS_KEY VAULT_TOKEN TF_VAR_x NODE_ENV PYTHONUNBUFFERED GITHUB_TOKEN PORT") {
 		if Leads(n) {
 			t.Errorf("%s counts", n)
 		}
 	}
-	for _, n := range strings.Fields("HTTPS_PROXY https_proxy ALL_PROXY SSL_CERT_FILE XDG_CONFIG_HOME AWS_CONFIG_FILE KUBECONFIG") {
+	for _, n := range strings.Fields("HTTPS_PROXY https_proxy ALL_PROXY SSL_CERT_FILE XDG_CONFIG_HOME AWS_CONFIG_FILE KUBECONFIG " +
+		"npm_config_registry PGHOST PGOPTIONS MYSQL_HOST PIP_INDEX_URL UV_INDEX_URL GOPROXY VAULT_ADDR COMPOSE_FILE HELM_KUBEAPISERVER KRB5_CONFIG TNS_ADMIN RES_OPTIONS VIRTUAL_ENV ANSIBLE_REMOTE_USER AWS_ENDPOINT_URL_S3") {
 		if SteersMachines(n) || !Leads(n) {
 			t.Errorf("%s is not what leads elsewhere", n)
 		}
@@ -56,17 +58,17 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: %v", e, err)
 		}
 	}
-	for _, e := range []string{"", "=", "A_*", "ABC*", "_*", "A*B", "A B", "1A", "LD_PRELOAD", "EDITOR", "npm_config_script_shell", "KEYTURN_HOME", "keyturn_x=1", "TF_*=1", "A=x\ny"} {
+	for _, e := range []string{"", "=", "A_*", "ABC*", "_*", "A*B", "A B", "1A", "LD_PRELOAD", "EDITOR", "npm_config_script_shell", "KEYTURN_HOME", "keyturn_x=1", "TF_*=1", "LD_*", "DYLD_*", "GIT_CONFIG_*", "KEYTURN_*", "A=x\ny"} {
 		if Check(e) == nil {
 			t.Errorf("%q is taken", e)
 		}
 	}
-	for _, e := range []string{"*", "PATH", "HOME", "HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"} {
+	for _, e := range []string{"*", "PATH", "HOME", "HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "GIT_*", "NODE_*", "AWS_*"} {
 		if Risk(e) == "" {
 			t.Errorf("nothing is said of %s", e)
 		}
 	}
-	if Risk("NODE_ENV") != "" || Risk("HTTPS_PROXY=http://proxy.example.com") != "" {
+	if Risk("NODE_ENV") != "" || Risk("TF_VAR_*") != "" || Risk("GITHUB_*") != "" || Risk("HTTPS_PROXY=http://proxy.example.com") != "" {
 		t.Error("something is said of what is harmless")
 	}
 }
