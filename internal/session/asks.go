@@ -52,7 +52,7 @@ func AsksOf(name string, data []byte, lookup func(name string) (string, bool)) (
 		case variable.Key(v.Name) == variable.PassphraseFile:
 		default:
 			asks.Lines[v.Name] = v.Value
-			if variable.Steers(v.Name) {
+			if variable.Redirects(v.Name) {
 				asks.Steers = append(asks.Steers, keyturn.Setting{Name: v.Name, Text: string(v.Value.Reveal())})
 			}
 		}

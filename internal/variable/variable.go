@@ -67,7 +67,32 @@ func Leads(name string) bool {
 	return strings.HasSuffix(up, "_PROXY") || names().leads[up]
 }
 
-type sets struct{ all, machines, leads, npm map[string]bool }
+// Redirects reports whether a plain line of a file decides which code runs or where a
+// secret goes: what Leads reports, but for settings that people have in such files for
+// other ends, and what well-known clients take for their server, their settings or their
+// source of code. No name of a secret is one, since such a line is recorded. The list is of
+// those that are known, and not of all.
+func Redirects(name string) bool {
+	if Steers(name) {
+		return true
+	}
+	up := strings.ToUpper(name)
+	switch up {
+	case "ENV", "EDITOR", "VISUAL", "PAGER", "MANPAGER", "TMPDIR", "TMP", "TEMP":
+		return false
+	}
+	for _, word := range []string{"PASSW", "TOKEN", "SECRET", "CREDENTIALS_JSON"} {
+		if strings.Contains(up, word) && up != "AWS_WEB_IDENTITY_TOKEN_FILE" {
+			return false
+		}
+	}
+	if lower := strings.ReplaceAll(strings.ToLower(name), "-", "_"); strings.HasPrefix(lower, "npm_config_") {
+		return names().npmLeads[strings.TrimPrefix(lower, "npm_config_")]
+	}
+	return Leads(name) || strings.HasPrefix(up, "PGSSL") || strings.HasPrefix(up, "TF_CLI_ARGS") || names().redirects[up]
+}
+
+type sets struct{ all, machines, leads, redirects, npm, npmLeads map[string]bool }
 
 var names = sync.OnceValue(func() sets {
 	set := func(list string) map[string]bool {
@@ -95,6 +120,18 @@ VIMINIT EXINIT GVIMINIT VIM VIMRUNTIME EMACSLOADPATH PSQLRC PGSERVICEFILE PGSYSC
 		machines: set(`ENV HOME SHELL EDITOR VISUAL PAGER MANPAGER BROWSER`),
 		leads: set(`SSL_CERT_FILE SSL_CERT_DIR NODE_EXTRA_CA_CERTS REQUESTS_CA_BUNDLE CURL_CA_BUNDLE CURL_HOME AWS_CA_BUNDLE AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE
 KUBECONFIG DOCKER_HOST DOCKER_CONFIG DOCKER_CONTEXT DOCKER_CERT_PATH TMPDIR TMP TEMP NETRC NPM_CONFIG_USERCONFIG PIP_CONFIG_FILE WGETRC PGSSLROOTCERT SSH_AUTH_SOCK`),
+		redirects: set(`PGHOST PGHOSTADDR PGPORT PGSERVICE PGPASSFILE PGGSSENCMODE PGREQUIREAUTH PGCHANNELBINDING MYSQL_HOST MYSQL_TCP_PORT MYSQL_UNIX_PORT
+DOCKER_TLS_VERIFY DOCKER_BUILDKIT COMPOSE_FILE COMPOSE_PROJECT_DIRECTORY COMPOSE_ENV_FILES HELM_PLUGINS HELM_REPOSITORY_CONFIG HELM_KUBEAPISERVER HELM_KUBECAFILE
+HELM_KUBEINSECURE_SKIP_TLS_VERIFY KUBERNETES_MASTER VAULT_ADDR VAULT_AGENT_ADDR VAULT_CACERT VAULT_CAPATH VAULT_CACERT_BYTES VAULT_SKIP_VERIFY VAULT_TLS_SERVER_NAME VAULT_PROXY_ADDR
+VAULT_CONFIG_PATH BAO_ADDR BAO_CACERT BAO_SKIP_VERIFY CONSUL_HTTP_ADDR NOMAD_ADDR AWS_PROFILE AWS_WEB_IDENTITY_TOKEN_FILE AWS_CONTAINER_CREDENTIALS_FULL_URI AWS_EC2_METADATA_SERVICE_ENDPOINT
+CLOUDSDK_CONFIG AZURE_CONFIG_DIR AZURE_AUTHORITY_HOST GOPROXY GOSUMDB GONOSUMDB GONOSUMCHECK GOINSECURE GOPRIVATE GONOPROXY GOVCS GOWORK GOAUTH CGO_CFLAGS CGO_LDFLAGS
+PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_TRUSTED_HOST PIP_CERT PIP_REQUIREMENT PIP_CONSTRAINT PIP_PREFIX PIP_TARGET PYENV_ROOT PYENV_VERSION VIRTUAL_ENV POETRY_CONFIG_DIR
+UV_INDEX UV_INDEX_URL UV_DEFAULT_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_INSECURE_HOST UV_CONFIG_FILE UV_PYTHON UV_PYTHON_INSTALL_MIRROR YARN_RC_FILENAME YARN_REGISTRY NVM_DIR RBENV_ROOT
+CARGO_HTTP_CAINFO CARGO_REGISTRY_DEFAULT CARGO_REGISTRIES_CRATES_IO_INDEX RUSTUP_DIST_SERVER TF_CLI_CONFIG_FILE TF_PLUGIN_CACHE_DIR TF_DATA_DIR
+ANSIBLE_CONFIG ANSIBLE_LIBRARY ANSIBLE_ROLES_PATH ANSIBLE_COLLECTIONS_PATH ANSIBLE_INVENTORY ANSIBLE_HOST_KEY_CHECKING ANSIBLE_SSH_ARGS ANSIBLE_ACTION_PLUGINS ANSIBLE_CALLBACK_PLUGINS
+ANSIBLE_FILTER_PLUGINS ANSIBLE_LOOKUP_PLUGINS ANSIBLE_CONNECTION_PLUGINS ANSIBLE_INVENTORY_PLUGINS ANSIBLE_VARS_PLUGINS GH_HOST GITLAB_HOST SENTRY_URL PYTHONHTTPSVERIFY CURL_INSECURE
+OPENAI_BASE_URL ANTHROPIC_BASE_URL HF_ENDPOINT S3_ENDPOINT_URL REDISCLI_HOST MONGOSH_HOST RES_OPTIONS LOCALDOMAIN`),
+		npmLeads: set(`registry proxy https_proxy strict_ssl noproxy git_tag_version ignore_scripts replace_registry_host`),
 		npm: set(`script_shell node_options globalconfig userconfig prefix git shell editor viewer node_gyp nodedir python init_module
 onload_script scripts_prepend_node_path local_prefix cafile ca cache call package workspace`),
 	}
