@@ -137,7 +137,7 @@ func (a *Asked) Lines() []string {
 		lines = append(lines, "- "+b.Name+" = "+b.Ref.Short())
 	}
 	for _, s := range a.SteersAdded {
-		lines = append(lines, "+ "+s.Name+" = "+s.Text+"   (changes how programs run)")
+		lines = append(lines, "+ "+s.Name+" = "+s.Text+"   (decides how programs run, or where secrets go)")
 	}
 	for _, s := range a.SteersRemoved {
 		lines = append(lines, "- "+s.Name+" = "+s.Text)

@@ -162,7 +162,7 @@ type AskedFile struct {
 	// itself not.
 	Path   string    `json:"path"`
 	Asks   []Binding `json:"asks,omitempty"`   // sorted by name
-	Steers []Setting `json:"steers,omitempty"` // variables that change how programs run, sorted by name
+	Steers []Setting `json:"steers,omitempty"` // variables that decide how programs run or where secrets go, sorted by name
 	// Kept names, sorted, the plain variables of the file that an agent's or a service's
 	// command gets because they are as they were when a person trusted the file.
 	Kept []string `json:"kept,omitempty"`

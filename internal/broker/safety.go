@@ -85,7 +85,7 @@ func (b *Broker) holdsSecret(op keyturn.Op) error {
 func plainSteering(list []keyturn.Setting) error {
 	for _, s := range list {
 		if !keyturn.PlainText(s.Text) {
-			return keyturn.E(keyturn.Invalid, "the variable "+keyturn.Clean(s.Name)+" of a file changes how programs run, and holds a password", "take the password out of it")
+			return keyturn.E(keyturn.Invalid, "the variable "+keyturn.Clean(s.Name)+" of a file decides how programs run or where secrets go, and holds a password", "take the password out of it, or set the variable yourself: "+keyturn.Clean(s.Name)+"=… keyturn run …")
 		}
 	}
 	return nil

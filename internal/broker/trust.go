@@ -57,7 +57,7 @@ func (b *Broker) fileTrusted(ctx context.Context, actor keyturn.Actor, f keyturn
 	}
 	what := "secrets"
 	if len(f.Asks) == 0 {
-		what = "variables that change how programs run"
+		what = "variables that decide how programs run, or where secrets go"
 	}
 	message := keyturn.Clean(f.Path) + " asks for " + what + " and is not trusted yet"
 	if known {

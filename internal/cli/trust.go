@@ -26,10 +26,10 @@ where it comes to ask for something else it has to be trusted anew. Comments, an
 what only narrows, do not count. Trust is by where the file is found: a copy or a
 link elsewhere is another file.
 
-Of a .env file variables that change how programs run (PATH, LD_PRELOAD) are shown
-and trusted with their texts. Its other variables pass to the commands of agents
-too, for as long as they stay as they are now; not those that decide where programs
-lead (HTTPS_PROXY, HOME), which take a rule.
+Of a .env file variables that decide how programs run (PATH, LD_PRELOAD), or where
+secrets go (HTTPS_PROXY, PGHOST), are shown and trusted with their texts. Its other
+variables pass to the commands of agents too, for as long as they stay as they are
+now; not those that lead programs elsewhere (HTTPS_PROXY, HOME), which take a rule.
 
 Of a DIR it is the keyturn.yaml there or in the nearest folder above it; so it is of
 this folder where nothing is named. Agents cannot trust.`,
@@ -137,7 +137,7 @@ func confirmTrust(ctx context.Context, c *command, t session.Trust, now *keyturn
 		lines = append(lines, "  no secrets")
 	}
 	for _, v := range t.Steers {
-		lines = append(lines, "  "+keyturn.Visible(v.Name)+" = "+keyturn.Visible(v.Text)+"   (changes how programs run)")
+		lines = append(lines, "  "+keyturn.Visible(v.Name)+" = "+keyturn.Visible(v.Text)+"   (decides how programs run, or where secrets go)")
 	}
 	if now.Known {
 		lines = append(lines, "since you trusted it, this changed:")

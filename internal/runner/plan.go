@@ -103,6 +103,15 @@ func (r *Runner) Plan(o Options) (*Plan, error) {
 		}
 	}
 	plan.files = p.files
+	for _, f := range p.files { // an agent's have none
+		for _, s := range f.Steers {
+			if !f.pinnable && (variable.Steers(s.Name) || len(plan.Op.Refs()) > 0) {
+				p.fail(keyturn.E(keyturn.Denied, "what is piped in gives the variable "+keyturn.Clean(s.Name)+", which decides how programs run or where secrets go, and is no file that can be trusted",
+					"put it into a file, or set it yourself: "+keyturn.Clean(s.Name)+"=… keyturn run …"))
+				break
+			}
+		}
+	}
 	for _, f := range p.files {
 		if f.pinnable && len(f.Asks)+len(f.Steers) > 0 {
 			plan.Op.EnvFiles = append(plan.Op.EnvFiles, f.AskedFile)
@@ -262,9 +271,6 @@ func (p *planner) envFile(name string) error {
 	person := p.Facts.Actor.Kind == keyturn.Person
 	if !person {
 		f.Steers = nil // these are left out
-	} else if len(f.Steers) > 0 && !f.pinnable {
-		p.fail(keyturn.E(keyturn.Denied, keyturn.Clean(name)+" gives the variable "+keyturn.Clean(f.Steers[0].Name)+", which changes how programs run, and is no file that can be trusted",
-			"put it into a file, or set it yourself: "+f.Steers[0].Name+"=… keyturn run …"))
 	}
 	for _, v := range vars {
 		w := wanted{level: fileLevel, name: v.Name, value: v.Value, file: len(p.files)}

@@ -30,6 +30,7 @@ import (
 	"github.com/keyturn/keyturn/internal/health"
 	"github.com/keyturn/keyturn/internal/launch"
 	"github.com/keyturn/keyturn/internal/session"
+	"github.com/keyturn/keyturn/internal/variable"
 )
 
 // Runner plans the commands of one caller.
@@ -126,9 +127,12 @@ func (p *Plan) Fetch(ctx context.Context, s *session.Session) error {
 }
 
 // Asks reports whether there is something to ask the Service for: a secret, or the trust
-// in a file that changes how programs run.
+// in a file that changes how programs run. What only leads a secret elsewhere needs no trust
+// where there is none.
 func (p *Plan) Asks() bool {
-	return len(p.Op.Refs()) > 0 || slices.ContainsFunc(p.Op.EnvFiles, func(f keyturn.AskedFile) bool { return len(f.Steers) > 0 })
+	return len(p.Op.Refs()) > 0 || slices.ContainsFunc(p.Op.EnvFiles, func(f keyturn.AskedFile) bool {
+		return slices.ContainsFunc(f.Steers, func(s keyturn.Setting) bool { return variable.Steers(s.Name) })
+	})
 }
 
 // machine reports whether the caller is an agent or a service.

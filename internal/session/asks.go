@@ -51,11 +51,10 @@ func AsksOf(name string, data []byte, lookup func(name string) (string, bool)) (
 			asks.Pinned = append(asks.Pinned, keyturn.Binding{Name: v.Name, Ref: *v.Ref})
 		case variable.Key(v.Name) == variable.PassphraseFile:
 		default:
-			steers := variable.Steers(v.Name)
-			if steers || !variable.Leads(v.Name) { // what leads elsewhere is not shown, so not kept
+			if variable.Steers(v.Name) || !variable.Leads(v.Name) { // where a command of an agent leads is for a rule
 				asks.Lines[v.Name] = v.Value
 			}
-			if steers {
+			if variable.Redirects(v.Name) {
 				asks.Steers = append(asks.Steers, keyturn.Setting{Name: v.Name, Text: string(v.Value.Reveal())})
 			}
 		}

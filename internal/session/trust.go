@@ -33,7 +33,7 @@ func TrustLines(a *keyturn.Asked) []string {
 			lines = append(lines, sign+keyturn.Clean(b.Name)+" = "+describe.Marked(b.Ref))
 		}
 		for _, s := range steers {
-			lines = append(lines, sign+keyturn.Clean(s.Name)+" = "+keyturn.Clean(s.Text)+"   (changes how programs run)")
+			lines = append(lines, sign+keyturn.Clean(s.Name)+" = "+keyturn.Clean(s.Text)+"   (decides how programs run, or where secrets go)")
 		}
 	}
 	add("+ ", a.Added, a.SteersAdded)

@@ -36,6 +36,23 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestRedirects: of a file's plain lines those are trusted with their texts that decide which
+// code runs or where a secret goes, and none that could be a secret itself.
+func TestRedirects(t *testing.T) {
+	for _, n := range strings.Fields(`PATH LD_PRELOAD HTTPS_PROXY https_proxy SSL_CERT_FILE SSL_CERT_DIR CURL_CA_BUNDLE NODE_EXTRA_CA_CERTS NODE_TLS_REJECT_UNAUTHORIZED PGSSLMODE PGHOST
+DOCKER_HOST KUBECONFIG VAULT_ADDR AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S3 AWS_CONFIG_FILE GOPROXY GONOSUMDB GOINSECURE PIP_INDEX_URL PIP_CONFIG_FILE UV_INDEX_URL TF_CLI_CONFIG_FILE
+COMPOSE_FILE ANSIBLE_CONFIG HELM_PLUGINS PYENV_ROOT XDG_CONFIG_HOME HOME npm_config_registry`) {
+		if !Redirects(n) {
+			t.Errorf("%s needs no trust", n)
+		}
+	}
+	for _, n := range strings.Fields("PORT ENV NODE_ENV DATABASE_URL DB_PASSWORD VAULT_TOKEN PGPASSWORD AWS_SECRET_ACCESS_KEY GITHUB_TOKEN npm_config_loglevel TMPDIR EDITOR PGUSER PGDATABASE") {
+		if Redirects(n) {
+			t.Errorf("%s needs trust", n)
+		}
+	}
+}
+
 // TestPasses: of an agent's own variables those pass that are settings of language, terminal
 // and system, where their text can be no path.
 func TestPasses(t *testing.T) {
