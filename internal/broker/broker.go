@@ -201,6 +201,9 @@ func (b *Broker) receive(ctx context.Context, op keyturn.Op) (*call, error) {
 	if err := wellFormed(c.op); err != nil {
 		return c, err
 	}
+	if err := b.sealedFields(ctx, c); err != nil {
+		return c, err
+	}
 	if err := newNames(c.actor, c.op); err != nil {
 		return c, err
 	}

@@ -246,7 +246,7 @@ func newNames(actor keyturn.Actor, op keyturn.Op) error {
 	var fields []string
 	switch op := op.(type) {
 	case keyturn.PutSecret:
-		refs = append(refs, op.Ref)
+		refs, fields = append(refs, op.Ref), append(fields, op.Fields...)
 		for _, g := range op.Generate {
 			fields = append(fields, g.Field)
 		}
