@@ -142,6 +142,7 @@ type call struct {
 	children     []*call // of a composite operation
 	recorded     bool    // of a child: its outcome is recorded
 	unrecorded   bool    // it has no record: another one counts it
+	requests     bool    // it made a request for an approval
 	bare         bool    // it is refused and recorded without its texts: see bareForm
 }
 
@@ -321,6 +322,9 @@ func (b *Broker) recordRefusal(ctx context.Context, c *call, r keyturn.Record) e
 	stands, err := b.journal.Refusals.Add(ctx, c.actor.Kind)
 	if err != nil {
 		stands = 1 // what cannot be counted is recorded
+	}
+	if c.requests { // a change, however much was refused before
+		stands = max(1, stands)
 	}
 	if c.unrecorded = stands == 0; c.unrecorded {
 		return nil
