@@ -18,6 +18,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"reflect"
@@ -319,7 +320,7 @@ func (b *Broker) refuse(ctx context.Context, c *call, why error) error {
 
 // recordRefusal writes the record of a refusal, or counts it for a later record.
 func (b *Broker) recordRefusal(ctx context.Context, c *call, r keyturn.Record) error {
-	stands, err := b.journal.Refusals.Add(ctx, c.actor.Kind)
+	stands, err := b.journal.Refusals.Add(ctx, c.actor)
 	if err != nil {
 		stands = 1 // what cannot be counted is recorded
 	}
@@ -343,7 +344,7 @@ func (b *Broker) tellRefusals(ctx context.Context) {
 	}
 	for _, u := range due {
 		b.Log.Later(ctx, keyturn.Record{ID: keyturn.NewID(b.Now()), Phase: keyturn.Refusal, Status: "denied", Code: keyturn.Denied, Count: u.Count,
-			Actor: &keyturn.Actor{Kind: u.Kind, Name: "unknown", Proof: "counted"}})
+			Actor: &keyturn.Actor{Kind: u.Kind, Name: cmp.Or(u.Name, "unknown"), Proof: "counted"}})
 	}
 }
 

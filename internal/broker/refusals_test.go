@@ -20,7 +20,7 @@ func TestRefusalsDoNotFillTheLog(t *testing.T) {
 		if i == journal.MaxRefusals+300 {
 			w.add(time.Minute)
 		}
-		e := w.as(keyturn.Actor{Kind: keyturn.Agent, Name: "a" + string(rune('a'+i%26)), Proof: "environment"}).no(keyturn.Denied, keyturn.RevealSecret{Ref: dbPass})
+		e := w.as(keyturn.Actor{Kind: keyturn.Agent, Name: "coder", Proof: "environment"}).no(keyturn.Denied, keyturn.RevealSecret{Ref: dbPass})
 		if refused++; e.AuditID == "" {
 			unrecorded++
 		}
