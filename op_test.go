@@ -34,6 +34,7 @@ func examples() map[string]keyturn.Op {
 			Generate: []keyturn.Generate{{Field: "id", Charset: "uuid"}, {Field: "key", Length: 24, Charset: "hex"}},
 			Labels:   map[string]string{"team": "web", "<env>": "a&b"}, Expires: day, Public: []string{"user"}},
 		"put-secret-labels": keyturn.PutSecret{Ref: ref.Secret(), Mode: keyturn.Merge, Labels: map[string]string{"team": "web"}, Unlabel: []string{"env", "tier"}},
+		"put-secret-fields": keyturn.PutSecret{Ref: ref.Secret(), Candidate: "0c1x2y", Fields: []string{"LD_PRELOAD", "password"}},
 		"put-secret-small":  keyturn.PutSecret{Ref: ref.Secret(), Candidate: "0c1x2y"},
 		"rollback-secret":   keyturn.RollbackSecret{Ref: ref.Secret(), To: "2"},
 		"delete-secret":     keyturn.DeleteSecret{Ref: ref.Secret()},

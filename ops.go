@@ -70,8 +70,11 @@ type ListVersions struct {
 // Reader it is composite: a PlatformAction behind it has the platform let that
 // principal read the secret, with the least policy that does.
 type PutSecret struct {
-	Ref       Ref        `json:"ref"`
-	Candidate string     `json:"candidate,omitempty"`
+	Ref       Ref    `json:"ref"`
+	Candidate string `json:"candidate,omitempty"`
+	// Fields names the fields that the candidate has values of, sorted. The Service fills
+	// it in where it is empty, so that it is in the form that is approved and recorded.
+	Fields    []string   `json:"fields,omitempty"`
 	Generate  []Generate `json:"generate,omitempty"` // sorted by field
 	IfVersion string     `json:"if_version,omitempty"`
 	Mode      string     `json:"mode,omitempty"` // Merge, Replace; "" refuses if fields would vanish

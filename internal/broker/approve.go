@@ -35,11 +35,13 @@ func (b *Broker) approve(ctx context.Context, c *call) error {
 func (b *Broker) approved(ctx context.Context, c *call, e *keyturn.Error) error {
 	needs := c.verdict.Needs
 	needs.Approvals = max(1, needs.Approvals)
+	asked := b.Now()
 	req, err := b.journal.Approvals.Ask(ctx, c.actor, c.form, c.hash, limit(keyturn.Clean(c.from.Reason), 500),
 		needs, c.verdict.Ruled)
 	if err != nil {
 		return err
 	}
+	c.requests = !req.Created.Before(asked.Round(0))
 	// Counted by the rules of now: who has left a group since no longer counts.
 	given := 0
 	for _, yes := range req.Given {

@@ -18,6 +18,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"reflect"
@@ -144,6 +145,7 @@ type call struct {
 	recorded     bool    // of a child: its outcome is recorded
 	unrecorded   bool    // it has no record: another one counts it
 	mixed        bool    // the rules allow it but for mixedNames
+	requests     bool    // it made a request for an approval
 	bare         bool    // it is refused and recorded without its texts: see bareForm
 }
 
@@ -201,6 +203,9 @@ func (b *Broker) receive(ctx context.Context, op keyturn.Op) (*call, error) {
 		}
 	}
 	if err := wellFormed(c.op); err != nil {
+		return c, err
+	}
+	if err := b.sealedFields(ctx, c); err != nil {
 		return c, err
 	}
 	if err := newNames(c.actor, c.op); err != nil {
@@ -317,9 +322,12 @@ func (b *Broker) refuse(ctx context.Context, c *call, why error) error {
 
 // recordRefusal writes the record of a refusal, or counts it for a later record.
 func (b *Broker) recordRefusal(ctx context.Context, c *call, r keyturn.Record) error {
-	stands, err := b.journal.Refusals.Add(ctx, c.actor.Kind)
+	stands, err := b.journal.Refusals.Add(ctx, c.actor)
 	if err != nil {
 		stands = 1 // what cannot be counted is recorded
+	}
+	if c.requests { // a change, however much was refused before
+		stands = max(1, stands)
 	}
 	if c.unrecorded = stands == 0; c.unrecorded {
 		return nil
@@ -338,7 +346,7 @@ func (b *Broker) tellRefusals(ctx context.Context) {
 	}
 	for _, u := range due {
 		b.Log.Later(ctx, keyturn.Record{ID: keyturn.NewID(b.Now()), Phase: keyturn.Refusal, Status: "denied", Code: keyturn.Denied, Count: u.Count,
-			Actor: &keyturn.Actor{Kind: u.Kind, Name: "unknown", Proof: "counted"}})
+			Actor: &keyturn.Actor{Kind: u.Kind, Name: cmp.Or(u.Name, "unknown"), Proof: "counted"}})
 	}
 }
 

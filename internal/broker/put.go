@@ -26,6 +26,26 @@ func (b *Broker) Seal(ctx context.Context, ref keyturn.Ref, values map[string]ke
 	return id, tell(c, err)
 }
 
+// sealedFields names, in the form of a put, the fields of the values that were sealed for
+// it: whoever approves it sees them, and its record has them.
+func (b *Broker) sealedFields(ctx context.Context, c *call) error {
+	op, ok := c.op.(keyturn.PutSecret)
+	if !ok || op.Candidate == "" {
+		return nil
+	}
+	fields, err := b.journal.Candidates.Fields(ctx, c.actor, op.Ref, op.Candidate)
+	switch {
+	case err != nil:
+		return err
+	case fields == nil: // it is gone, or another's: that is told once it would be taken
+		return nil
+	case len(op.Fields) > 0 && !slices.Equal(op.Fields, fields):
+		return keyturn.E(keyturn.Invalid, "the fields that the put names are not those of the values that were sealed for it", "seal the values again")
+	}
+	op.Fields = fields
+	return c.take(op)
+}
+
 // putSecret writes a new version of the values that were sealed for it and of those
 // that are generated.
 func (b *Broker) putSecret(ctx context.Context, c *call, op keyturn.PutSecret) (keyturn.Result, error) {
@@ -36,6 +56,9 @@ func (b *Broker) putSecret(ctx context.Context, c *call, op keyturn.PutSecret) (
 		var err error
 		if values, err = b.journal.Candidates.Take(ctx, c.actor, op.Ref, op.Candidate); err != nil {
 			return nil, err
+		}
+		if !slices.Equal(op.Fields, slices.Sorted(maps.Keys(values))) {
+			return nil, keyturn.E(keyturn.Conflict, "the sealed values are not those that were decided about", "give the values again")
 		}
 	}
 	for _, g := range op.Generate {

@@ -230,3 +230,25 @@ func TestApprovedPutOverDeleted(t *testing.T) {
 	w.yes(anna, w.as(coder).ask(op, keyturn.Denied))
 	w.as(coder).must(op)
 }
+
+// TestPutNamesItsFields: a put says in its form, for who approves it and in its record,
+// which fields its sealed values are of; a form that says others is refused.
+func TestPutNamesItsFields(t *testing.T) {
+	w := newWorld(t)
+	ref := keyturn.MustRef("local/named")
+	id, err := w.as(anna).Seal(t.Context(), ref, values("password", "x", "LD_PRELOAD", "y"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.as(anna).no(keyturn.Invalid, keyturn.PutSecret{Ref: ref, Candidate: id, Fields: []string{"password"}})
+	w.as(anna).must(keyturn.PutSecret{Ref: ref, Candidate: id})
+	said := 0
+	for _, r := range w.records() {
+		if strings.Contains(string(r.Op), `"fields":["LD_PRELOAD","password"]`) {
+			said++
+		}
+	}
+	if said == 0 {
+		t.Errorf("no record names the fields: %+v", w.records())
+	}
+}

@@ -20,7 +20,7 @@ func TestRefusalsDoNotFillTheLog(t *testing.T) {
 		if i == journal.MaxRefusals+300 {
 			w.add(time.Minute)
 		}
-		e := w.as(keyturn.Actor{Kind: keyturn.Agent, Name: "a" + string(rune('a'+i%26)), Proof: "environment"}).no(keyturn.Denied, keyturn.RevealSecret{Ref: dbPass})
+		e := w.as(keyturn.Actor{Kind: keyturn.Agent, Name: "coder", Proof: "environment"}).no(keyturn.Denied, keyturn.RevealSecret{Ref: dbPass})
 		if refused++; e.AuditID == "" {
 			unrecorded++
 		}
@@ -97,4 +97,16 @@ func TestNamesOfOneScript(t *testing.T) {
 	}
 	w.as(anna).must(keyturn.PutSecret{Ref: mixed, Generate: []keyturn.Generate{{Field: "key"}}})
 	w.as(coder).must(keyturn.GetSecret{Ref: mixed})
+}
+
+// TestUnseenNames: nobody makes a field or a label whose name holds what is not seen.
+func TestUnseenNames(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"\u202ex", "a\u200bb", "a\nb"} {
+		w.as(anna).no(keyturn.Invalid, keyturn.PutSecret{Ref: keyturn.MustRef("local/new"), Generate: []keyturn.Generate{{Field: name}}})
+		w.as(anna).no(keyturn.Invalid, keyturn.PutSecret{Ref: web, Mode: keyturn.Merge, Labels: map[string]string{name: "x"}})
+		if _, err := w.as(anna).Seal(t.Context(), web, values(name, "x")); keyturn.AsError(err) == nil || keyturn.AsError(err).Code != keyturn.Invalid {
+			t.Errorf("%q was sealed: %v", name, err)
+		}
+	}
 }

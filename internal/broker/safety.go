@@ -240,37 +240,39 @@ func (b *Broker) checkFiles(op keyturn.Op) error {
 // letters of several scripts, which a person could take for another name. People may. It
 // looks nothing up, so it holds for names that are there, too.
 func newNames(actor keyturn.Actor, op keyturn.Op) error {
-	if actor.Kind == keyturn.Person {
-		return nil
-	}
 	var refs []keyturn.Ref
 	var fields []string
 	switch op := op.(type) {
 	case keyturn.PutSecret:
-		refs = append(refs, op.Ref)
+		refs, fields = append(refs, op.Ref), append(fields, op.Fields...)
+		fields = slices.AppendSeq(fields, maps.Keys(op.Labels))
 		for _, g := range op.Generate {
 			fields = append(fields, g.Field)
 		}
 	case keyturn.SealValues:
 		refs = append(refs, op.Ref)
 	case keyturn.CopySecret:
-		refs = append(refs, op.To)
+		refs, fields = append(refs, op.To), append(fields, op.To.Field())
 	case keyturn.MigrateSecrets:
 		refs, fields = append(refs, op.Ref), op.Fields
 	case keyturn.PlatformAction:
 		refs = append(refs, op.To)
 	}
 	for _, ref := range refs {
-		if marked, mixed := ref.MixedScripts(); mixed {
+		if marked, mixed := ref.MixedScripts(); mixed && actor.Kind != keyturn.Person {
 			return mixedName(marked)
 		}
 	}
 	return newFields(actor, fields)
 }
 
-// newFields is newNames for names of fields.
+// newFields is newNames for names of fields and labels. What is not seen in them is refused
+// to everybody.
 func newFields(actor keyturn.Actor, fields []string) error {
 	for _, f := range fields {
+		if keyturn.Clean(f) != f {
+			return keyturn.E(keyturn.Invalid, "the name '"+keyturn.Visible(f)+"' has control or invisible characters", "name it with characters that are seen")
+		}
 		if marked, mixed := keyturn.MixedScripts(f); mixed && actor.Kind != keyturn.Person {
 			return mixedName(marked)
 		}

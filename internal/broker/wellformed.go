@@ -160,6 +160,8 @@ func checkPut(op keyturn.PutSecret) error {
 		return keyturn.E(keyturn.Invalid, "a label is taken away from those that are there", "say --merge; without it --label names all of them")
 	case !slices.IsSorted(op.Unlabel):
 		return keyturn.E(keyturn.Invalid, "labels that are taken away must be sorted", "")
+	case op.Candidate == "" && len(op.Fields) > 0:
+		return keyturn.E(keyturn.Invalid, "fields are named, but no values are sealed for them", "")
 	case !slices.IsSorted(op.Public):
 		return keyturn.E(keyturn.Invalid, "public fields must be sorted", "")
 	}

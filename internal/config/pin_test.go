@@ -96,7 +96,7 @@ func TestRooted(t *testing.T) {
 func TestDiffText(t *testing.T) {
 	for _, c := range []struct{ old, now, want string }{
 		{"", "", ""}, {"a\nb\n", "a\nb", ""}, {"a\r\nb", "a\nb\n", ""}, {"", "x\ny\n", "+ x|+ y"}, {"x\n", "", "- x"},
-		{"a\nb\nc\nd\n", "a\nx\nc\ny\nd\n", "- b|+ x|+ y"}, {"a\n", "a\x1b[2J\n", "- a|+ a\ufffd[2J"},
+		{"a\nb\nc\nd\n", "a\nx\nc\ny\nd\n", "- b|+ x|+ y"}, {"a\n", "a\x1b[2J\n", "- a|+ a\\u{1b}[2J"},
 	} {
 		if got := strings.Join(DiffText(c.old, c.now), "|"); got != c.want {
 			t.Errorf("%q to %q: %q, want %q", c.old, c.now, got, c.want)

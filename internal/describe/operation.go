@@ -269,6 +269,9 @@ func putDetails(op keyturn.PutSecret) []string {
 	if op.Candidate != "" {
 		add("with values that are sealed already")
 	}
+	for _, f := range op.Fields {
+		add("field %s is given: its value is sealed already", f)
+	}
 	if op.Reader != "" {
 		add("and its platform lets %s read it", op.Reader)
 	}

@@ -147,6 +147,9 @@ func lookalikes(op keyturn.Op) []string {
 	}
 	switch op := op.(type) {
 	case keyturn.PutSecret:
+		for _, f := range op.Fields {
+			add(keyturn.MixedScripts(f))
+		}
 		for _, g := range op.Generate {
 			add(keyturn.MixedScripts(g.Field))
 		}

@@ -82,9 +82,9 @@ func TestScreenTellsWhatDecides(t *testing.T) {
 		op   keyturn.Op
 		want []string
 	}{
-		{keyturn.PutSecret{Ref: ref.Secret(), Candidate: "c", Generate: []keyturn.Generate{{Field: "key", Length: 24, Charset: "hex"}}, IfVersion: "3",
+		{keyturn.PutSecret{Ref: ref.Secret(), Candidate: "c", Fields: []string{"LD_PRELOAD"}, Generate: []keyturn.Generate{{Field: "key", Length: 24, Charset: "hex"}}, IfVersion: "3",
 			Mode: keyturn.Replace, Labels: map[string]string{"team": "web"}, Expires: day, Public: []string{"user"}},
-			[]string{"field key is generated, 24 characters, hex", "only if version 3", "does not name go", "label team = web", "2026-01-24T10:00:00Z", "no secret: user", "sealed already"}},
+			[]string{"field key is generated, 24 characters, hex", "only if version 3", "does not name go", "label team = web", "2026-01-24T10:00:00Z", "no secret: user", "sealed already", "field LD_PRELOAD is given"}},
 		{keyturn.PutSecret{Ref: ref.Secret(), IfVersion: keyturn.None, Mode: keyturn.Merge}, []string{"no such secret", "does not name stay"}},
 		{keyturn.DestroySecret{Ref: ref.Secret(), Versions: []string{"1", "2"}}, []string{"version 1 is destroyed", "version 2 is destroyed"}},
 		{keyturn.RollbackSecret{Ref: ref.Secret(), To: "7"}, []string{"back to version 7", "make version 7 of local/a current"}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/keyturn/keyturn"
@@ -93,6 +94,19 @@ func (c Candidates) Take(ctx context.Context, actor keyturn.Actor, ref keyturn.R
 		return nil, err
 	}
 	return values, nil
+}
+
+// Fields returns the sorted names of the fields that a candidate has; none where Take
+// would find none.
+func (c Candidates) Fields(ctx context.Context, actor keyturn.Actor, ref keyturn.Ref, id string) ([]string, error) {
+	if is, err := c.rows.has(ctx, id); err != nil || !is {
+		return nil, err
+	}
+	have, err := c.rows.get(ctx, id)
+	if err != nil || have.Owner != actor.Principal() || have.Ref != ref.Secret().String() {
+		return nil, err
+	}
+	return slices.Sorted(maps.Keys(have.Data)), nil
 }
 
 // checkValues bounds what is kept, whoever asks. Its errors do not tell the size of

@@ -11,7 +11,10 @@ import (
 const (
 	refusalKind = "refusals"
 	refusalID   = "all"
-	// MaxRefusals is how many refusals of one kind of caller are recorded one by one
+	// MaxRefusers is how many callers of one kind have a count of their own; all others of
+	// that kind share one, since an agent chooses its name.
+	MaxRefusers = 10
+	// MaxRefusals is how many refusals of one caller are recorded one by one
 	// within RefusalsPer. Of those beyond it one record a minute says how many there were.
 	MaxRefusals = 1000
 	// RefusalsPer is how long a refusal counts.
@@ -21,16 +24,17 @@ const (
 )
 
 // Refusals counts what callers are refused, durably and for all processes together, so
-// that nobody fills the log with refusals. Callers are counted by their kind, since an
-// agent chooses its name.
+// that nobody fills the log with refusals. One caller's
+// refusals do not hide another's.
 type Refusals struct {
 	rows table[[]refused]
 	now  func() time.Time
 }
 
-// refused counts the refusals of one kind of caller.
+// refused counts the refusals of one caller, or of all of a kind without a count of their own.
 type refused struct {
 	Kind  keyturn.ActorKind `json:"kind"`
+	Name  string            `json:"name,omitempty"` // "" for all callers without a count of their own
 	Since time.Time         `json:"since"`          // of the hour
 	Count int               `json:"count"`          // in the hour
 	Told  time.Time         `json:"told,omitzero"`  // when a record last stood for several
@@ -40,21 +44,36 @@ type refused struct {
 // Untold is how many refusals of a kind of caller no record stands for.
 type Untold struct {
 	Kind  keyturn.ActorKind
+	Name  string // "" for several callers
 	Count int
 }
 
 // Add counts one refusal. It returns for how many refusals a record of this one stands; 0
 // where none is to be written: then a later record stands for it.
-func (r Refusals) Add(ctx context.Context, kind keyturn.ActorKind) (stands int, err error) {
+func (r Refusals) Add(ctx context.Context, actor keyturn.Actor) (stands int, err error) {
 	now := r.now().UTC()
 	err = r.rows.update(ctx, refusalID, func(have *[]refused) (*[]refused, time.Time, error) {
 		var all []refused
 		if have != nil {
 			all = *have
 		}
-		i := slices.IndexFunc(all, func(x refused) bool { return x.Kind == kind })
+		all = slices.DeleteFunc(all, func(x refused) bool { return x.Name != "" && x.Left == 0 && now.Sub(x.Since) >= RefusalsPer })
+		name, own := actor.Name, 0
+		for _, x := range all {
+			if x.Kind == actor.Kind && x.Name != "" {
+				own++
+			}
+		}
+		find := func() int {
+			return slices.IndexFunc(all, func(x refused) bool { return x.Kind == actor.Kind && x.Name == name })
+		}
+		i := find()
+		if i < 0 && own >= MaxRefusers {
+			name = ""
+			i = find()
+		}
 		if i < 0 {
-			all, i = append(all, refused{Kind: kind, Since: now}), len(all)
+			all, i = append(all, refused{Kind: actor.Kind, Name: name, Since: now}), len(all)
 		}
 		x := &all[i]
 		if now.Sub(x.Since) >= RefusalsPer {
@@ -99,7 +118,7 @@ func (r Refusals) Due(ctx context.Context) ([]Untold, error) {
 		}
 		for i, x := range *have {
 			if due(x) {
-				out = append(out, Untold{x.Kind, x.Left})
+				out = append(out, Untold{x.Kind, x.Name, x.Left})
 				(*have)[i].Left, (*have)[i].Told = 0, now
 			}
 		}

@@ -22,7 +22,7 @@ func TestRefusals(t *testing.T) {
 		var wg sync.WaitGroup
 		for range n {
 			wg.Go(func() {
-				stands, err := of().Add(t.Context(), keyturn.Agent)
+				stands, err := of().Add(t.Context(), keyturn.Actor{Kind: keyturn.Agent, Name: "a"})
 				mu.Lock()
 				defer mu.Unlock()
 				if made++; err != nil || stands < 0 {
@@ -46,8 +46,8 @@ func TestRefusals(t *testing.T) {
 	if more := records - journal.MaxRefusals; more < 15 || more > 16 {
 		t.Errorf("%d records in 15 minutes", more)
 	}
-	if stands, err := of().Add(t.Context(), keyturn.Person); stands != 1 || err != nil {
-		t.Errorf("a person: %d, %v", stands, err)
+	if stands, err := of().Add(t.Context(), keyturn.Actor{Kind: keyturn.Agent, Name: "b"}); stands != 1 || err != nil {
+		t.Errorf("another agent: %d, %v", stands, err)
 	}
 	s.Add(-10 * time.Minute)
 	add(10)

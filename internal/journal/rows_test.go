@@ -56,7 +56,7 @@ func TestRows(t *testing.T) {
 	is(t, "compare", j.Compares.Take(ctx, "agent:coder", []keyturn.Ref{a}, 2), "")
 	is(t, "reserve", j.Compares.Reserve(ctx, "r1", "agent:coder", []keyturn.Ref{a, keyturn.MustRef("local/b#f")}), "")
 	is(t, "charge", j.Compares.Charge(ctx, "service:ci", []keyturn.Ref{keyturn.MustRef("local/c#f"), a}, journal.MaxCompares), "")
-	_, err = j.Refusals.Add(ctx, keyturn.Agent)
+	_, err = j.Refusals.Add(ctx, coder)
 	is(t, "refusal", err, "")
 	is(t, "lease", j.Leases.Ask(ctx, keyturn.LeaseInfo{ID: "l1", Ref: a, By: "user:anna", Target: "there", Run: true}, "p1"), "")
 	_, err = j.Leases.Give(ctx, "l1", "native", time.Hour, true, []string{"f"})
@@ -91,7 +91,7 @@ func TestRows(t *testing.T) {
 		`migration-texts m1 [{"before":"Rj14","after":"Rj0="}] 0001-01-01T00:00:00Z`,
 		`project /p/.env {"path":"/p/.env","pinned":[{"name":"A","ref":"kt://local/a"}],"steers":[{"name":"CC","text":"gcc"}],"salt":"SALT","lines":{"PORT":"DIGEST"}} 0001-01-01T00:00:00Z`,
 		`project /p/keyturn.yaml {"path":"/p/keyturn.yaml","pinned":[{"name":"A","ref":"kt://local/a"}]} 0001-01-01T00:00:00Z`,
-		`refusals all [{"kind":"agent","since":"2026-01-24T10:00:00Z","count":1}] 0001-01-01T00:00:00Z`,
+		`refusals all [{"kind":"agent","name":"coder","since":"2026-01-24T10:00:00Z","count":1}] 0001-01-01T00:00:00Z`,
 		`request ID of request {"id":"ID of request","actor":{"kind":"agent","name":"coder","for":"anna","proof":""},"op":{"op":"get-secret","ref":"kt://local/a"},"hash":"897713d1840bf7ab4b9e3552c80e127363addc64003c8e73a3f49ee5d1d9bfd0","reason":"why","created":"2026-01-24T10:00:00Z","expires":"2026-01-24T11:00:00Z","needs":{"approvals":2,"from":"sre","proof":"passkey"},"ruled":true,"given":[{"actor":{"kind":"person","name":"bob","proof":""},"proof":"passphrase","time":"2026-01-24T10:00:00Z"}],"held":{"kt://local/a":"1"}} 2026-01-25T11:00:00Z`,
 	}
 	if d := cmp.Diff(want, got); d != "" {
