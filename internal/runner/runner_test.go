@@ -285,7 +285,7 @@ func TestWithheldFromAgents(t *testing.T) {
 			if c.out != "" || c.err != "" {
 				t.Errorf("%s sees %q and %q", who.Kind, c.out, c.err)
 			}
-			if !c.told("is withheld") || !c.told("keyturn put local/shop PIN --public PIN --merge") {
+			if !c.told("is withheld") || !c.told("a person can store a longer value") || c.told("--public") {
 				t.Errorf("told was %q", c.desk.told)
 			}
 		} else if !strings.Contains(c.out, "\nPIN="+short+"\n") || !strings.Contains(c.out, "A=[redacted:local/shop#A]") || c.out != c.err {
@@ -513,7 +513,8 @@ func TestProgramOfMachines(t *testing.T) {
 
 // TestFilesOfVariables: an operation names each file of variables with what it asks for.
 // For an agent or a service it keeps those plain variables that are as a person trusted
-// them, but none that decides where a program leads, which was not shown; from a person's pipe it takes no variable that changes how programs run.
+// them, but none that decides where a program leads; from a person's pipe it takes no
+// variable that changes how programs run.
 func TestFilesOfVariables(t *testing.T) {
 	for _, who := range callers {
 		c := newCaller(t, who)
@@ -528,7 +529,7 @@ func TestFilesOfVariables(t *testing.T) {
 		}
 		f := p.Op.EnvFiles[0]
 		if who.Kind == keyturn.Person {
-			want := []keyturn.Setting{{Name: "KEYTURN_HOME", Text: "/x"}, {Name: "NODE_OPTIONS", Text: "--x"}, {Name: "PATH", Text: "/tmp/x"}}
+			want := []keyturn.Setting{{Name: "HTTPS_PROXY", Text: "http://192.0.2.1:1"}, {Name: "KEYTURN_HOME", Text: "/x"}, {Name: "NODE_OPTIONS", Text: "--x"}, {Name: "PATH", Text: "/tmp/x"}}
 			if !slices.Equal(f.Steers, want) || len(f.Kept) > 0 || !c.gets("MODE") || !c.gets("HTTPS_PROXY") {
 				t.Errorf("%+v", f)
 			}
