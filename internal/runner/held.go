@@ -129,8 +129,13 @@ func (p *Plan) given() (input func([]byte) error, err error) {
 		if !p.watch.stream(piece) {
 			return nil
 		}
-		return p.watch.refusal(actor, "the standard input", p.nameOf(p.watch.found[0]), "the command was ended, and its output is withheld")
+		return p.inputRefused()
 	}, nil
+}
+
+// inputRefused is the error of a standard input that holds a value.
+func (p *Plan) inputRefused() error {
+	return p.watch.refusal(p.runner.Facts.Actor, "the standard input", p.nameOf(p.watch.found[0]), "the command was ended, and its output is withheld")
 }
 
 // account tells the Service how the command ended for its secrets, where that counts.

@@ -267,6 +267,9 @@ func (p *Plan) finish(f *filtering, begun time.Time, failed error) error {
 	case len(p.watch.held()) > 0:
 		p.Output, p.Status.Code, p.Status.Signal = "withheld", exitFailed, 0 // keyturn has ended it
 		f.drop()
+		if failed == nil { // the command ended before its input was refused
+			failed = p.inputRefused()
+		}
 		return failed
 	case f.met():
 		f.withheld, p.Output = true, "withheld"
