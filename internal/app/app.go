@@ -75,7 +75,10 @@ func (m machine) program() session.Program {
 }
 
 // machine is Options with everything filled in.
-type machine struct{ Options }
+type machine struct {
+	Options
+	making bool // the store is being made, and the configuration made known to it
+}
 
 func (o Options) machine() machine {
 	if o.Args == nil {
@@ -100,7 +103,7 @@ func (o Options) machine() machine {
 		o.Now = time.Now
 	}
 	o.Who.Environ = o.Environ
-	return machine{o}
+	return machine{Options: o}
 }
 
 func version() string {

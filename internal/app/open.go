@@ -150,6 +150,7 @@ func (m machine) create(ctx context.Context, how session.How, kind string) (sess
 	if facts.Operator == nil {
 		return made, nil
 	}
+	m.making = true
 	s, err := m.session(ctx, how, store)
 	if err != nil {
 		return made, err

@@ -15,7 +15,9 @@ import (
 // Which operator's file judges depends on who calls. A person's is the one that their own
 // environment or --config names. An agent's or a service's is the one that the store has
 // pinned, by path and content, and no other, whatever variables they set. A person's first
-// use pins; after a change 'keyturn config trust' does.
+// use pins, but only while nobody has a passphrase, nobody has settled which file counts,
+// and the file is the one in its usual place, or the one named as the store was made; else 'keyturn config trust' does, as it does
+// after a change.
 
 // standing is what an open store says of the operator's file and of its own folder.
 type standing struct {
@@ -48,13 +50,30 @@ func (m machine) stand(ctx context.Context, how session.How, f session.Facts, st
 		return nil, err
 	}
 	if f.Actor.Kind == keyturn.Person {
-		st.person()
+		fresh, err := m.fresh(ctx, how, store, st.machine)
+		if err != nil {
+			return nil, err
+		}
+		st.person(fresh, how.Config != "")
+		if how.Trusting {
+			st.first = false
+		}
 		return st, nil
 	}
 	if err := m.judged(how, st, former); err != nil {
 		return nil, err
 	}
 	return st, expected(st.facts)
+}
+
+// fresh reports whether the first use by a person may pin the operator's file without a
+// question.
+func (m machine) fresh(ctx context.Context, how session.How, store *home.Store, have journal.Machine) (bool, error) {
+	if have.Config != nil || have.Settled || how.Config != "" && !m.making {
+		return false, nil
+	}
+	known, err := journal.New(store.DB(), m.Now).Passphrases.Any(ctx)
+	return !known, err
 }
 
 // former returns the paths of operator's files that an earlier keyturn knew by their paths
@@ -122,7 +141,8 @@ func same(pin *journal.ConfigPin, o *config.Operator) bool {
 }
 
 // person compares the file that judges a person with the one that agents are judged by.
-func (st *standing) person() {
+// fresh says that a first file is pinned, named that --config or KEYTURN_CONFIG names it.
+func (st *standing) person(fresh, named bool) {
 	now, pin := st.facts.Operator, st.machine.Config
 	held := home.Held(st.machine)
 	st.pin = session.Pin{Env: st.machine.Env}
@@ -139,7 +159,14 @@ func (st *standing) person() {
 	case st.pin.Path == "" && now == nil:
 		return
 	case st.pin.Path == "":
-		st.first, st.pin.Changed = true, true
+		st.first, st.pin.Changed = fresh, true
+		if !fresh {
+			trust := "keyturn config trust"
+			if named {
+				trust += " --config " + keyturn.Quote(now.File)
+			}
+			st.note("agents and services are not judged by " + keyturn.Clean(now.File) + ", and may do nothing, until you say: " + trust)
+		}
 		return
 	case now == nil:
 		st.note("no configuration of yours is found: agents and services are judged by " + keyturn.Clean(st.pin.Path))
@@ -180,7 +207,7 @@ func (st *standing) closed() bool { return st.config != nil || st.moved != nil &
 // pinOf returns what UseConfig pins: the file that this session has read, as it read it.
 func (st *standing) pinOf(op keyturn.UseConfig) (pin *journal.ConfigPin, standing bool, err error) {
 	o := st.facts.Operator
-	standing = st.pin.Path != ""
+	standing = !st.first
 	switch {
 	case op.Path == "" && op.Digest == "":
 		return nil, standing, nil
@@ -205,7 +232,7 @@ func (st *standing) pinned() {
 func (st *standing) remembered(path string, before *config.Operator) (op keyturn.UseConfig, yes bool, err error) {
 	pin := st.machine.Config
 	was := pin != nil && before != nil && path == pin.Path && same(pin, before)
-	if first := st.pin.Path == ""; !was && !first {
+	if first := st.pin.Path == "" && before == nil; !was && !first {
 		return op, false, nil
 	}
 	now, err := config.LoadOperator(config.Locations{Explicit: path})

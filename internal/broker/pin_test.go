@@ -74,6 +74,9 @@ func TestPinnedConfig(t *testing.T) {
 	if pinned().Config != nil {
 		t.Error(pinned())
 	}
+	// That there is none is settled as a file is.
+	w.pass[anna.Principal()] = "another one"
+	w.no(keyturn.Denied, first)
 	// A file that counts without a pin is not left without a proof either.
 	standing = true
 	w.pass[anna.Principal()] = "another one"

@@ -192,7 +192,7 @@ func (b *Broker) useConfig(ctx context.Context, c *call, op keyturn.UseConfig) (
 	}
 	out := &keyturn.Trusted{Receipt: c.receipt(nil), Known: have.Config != nil}
 	same := samePin(have.Config, pin)
-	if !same && (standing || have.Config != nil) || op.Env != nil && have.Env != nil && !slices.Equal(op.Env, have.Env) {
+	if !same && (standing || have.Config != nil || have.Settled) || op.Env != nil && have.Env != nil && !slices.Equal(op.Env, have.Env) {
 		if err := b.sure(ctx, c.actor, op); err != nil {
 			return nil, err
 		}
@@ -201,7 +201,7 @@ func (b *Broker) useConfig(ctx context.Context, c *call, op keyturn.UseConfig) (
 		if !samePin(now.Config, have.Config) && !samePin(now.Config, pin) {
 			return keyturn.E(keyturn.Conflict, "another command has changed which configuration is trusted", "look again: keyturn config trust")
 		}
-		now.Config = pin
+		now.Config, now.Settled = pin, true
 		if op.Env != nil {
 			now.Env = op.Env
 		}

@@ -512,6 +512,10 @@ func (r *restoring) settle(ctx context.Context, root [rootkey.Size]byte, at spot
 	if err := (&Store{Folder: r.Folder, db: db}).learn(ctx, &journal.Machine{}, now); err != nil {
 		return err
 	}
+	err = journal.New(db, r.Now).Machines.Change(ctx, func(m *journal.Machine) error { m.Settled = true; return nil })
+	if err != nil {
+		return err
+	}
 	op := keyturn.RestoreStore{Store: r.manifest.Store, RootKey: at.Kind, Backup: r.out.Log, Made: r.manifest.Time.UTC(), Forgotten: r.out.Forgotten}
 	if r.found != nil {
 		op.Replaced, op.Unread, op.Forked = r.found.mark, r.found.mark == nil, r.found.forked

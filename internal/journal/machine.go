@@ -20,6 +20,9 @@ type Machine struct {
 	// Config is the operator's file that agents and services are judged by; nil where
 	// none is pinned.
 	Config *ConfigPin `json:"config,omitempty"`
+	// Settled is set once a person has said which file that is, or that there is none, and
+	// in a restored store: then a first use no longer pins one.
+	Settled bool `json:"settled,omitempty"`
 	// Env is the environment of the person who made the store or last accepted a
 	// configuration, "NAME=value" of a few names; nil where that is not known yet.
 	Env []string `json:"env,omitempty"`

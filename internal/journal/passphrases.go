@@ -50,6 +50,14 @@ func (p Passphrases) Known(ctx context.Context, actor keyturn.Actor) (bool, erro
 	return p.rows.has(ctx, actor.Principal())
 }
 
+// Any reports whether anybody has a passphrase, which need not be readable.
+func (p Passphrases) Any(ctx context.Context) (bool, error) {
+	for _, err := range p.rows.items.Items(ctx, p.rows.kind) {
+		return err == nil, err
+	}
+	return false, nil
+}
+
 // Set keeps a person's first passphrase; Conflict where there is one already.
 func (p Passphrases) Set(ctx context.Context, actor keyturn.Actor, pass keyturn.Value) error {
 	if utf8.RuneCount(pass.Reveal()) < MinPassphrase {

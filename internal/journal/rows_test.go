@@ -48,6 +48,7 @@ func TestRows(t *testing.T) {
 	is(t, "pin a file", err, "")
 	is(t, "keep lines", j.Trust.KeepLines(ctx, "/p/.env", map[string]keyturn.Value{"PORT": v("80")}), "")
 	is(t, "machine", j.Machines.Change(ctx, func(m *journal.Machine) error {
+		m.Settled = true
 		m.Config, m.Env = &journal.ConfigPin{Path: "/k.yaml", Digest: "d", Text: "rules: []\n"}, []string{"HOME=/home/anna"}
 		m.Folder = &journal.Folder{Path: "/home/anna/s", Inode: 7}
 		return nil
@@ -86,7 +87,7 @@ func TestRows(t *testing.T) {
 			`{"time":"2026-01-24T10:00:00Z","caller":"service:ci","secrets":["local/c"],"fields":10},` +
 			`{"time":"2026-01-24T10:00:00Z","caller":"service:ci","secrets":["local/a"],"fields":10}] 2026-01-25T10:00:00Z`,
 		`lease l1 {"id":"l1","ref":"kt://local/a","native":"native","by":"user:anna","target":"there","state":"revoking","began":"2026-01-24T10:00:00Z","seconds":3600,"expires":"2026-01-24T11:00:00Z","renewable":true,"fields":["f"],"run":true,"tries":1,"next":"2026-01-24T10:01:00Z"} 0001-01-01T00:00:00Z`,
-		`machine this {"config":{"path":"/k.yaml","digest":"d","text":"rules: []\n"},"env":["HOME=/home/anna"],"folder":{"path":"/home/anna/s","inode":7}} 0001-01-01T00:00:00Z`,
+		`machine this {"config":{"path":"/k.yaml","digest":"d","text":"rules: []\n"},"settled":true,"env":["HOME=/home/anna"],"folder":{"path":"/home/anna/s","inode":7}} 0001-01-01T00:00:00Z`,
 		`migration list [{"id":"m1","by":"user:anna","ref":"kt://local/a","fields":["f"],"files":[{"path":"/p/.env","mode":"0600"}],"phase":"stored","began":"2026-01-24T10:00:00Z"}] 0001-01-01T00:00:00Z`,
 		`migration-texts m1 [{"before":"Rj14","after":"Rj0="}] 0001-01-01T00:00:00Z`,
 		`project /p/.env {"path":"/p/.env","pinned":[{"name":"A","ref":"kt://local/a"}],"steers":[{"name":"CC","text":"gcc"}],"salt":"SALT","lines":{"PORT":"DIGEST"}} 0001-01-01T00:00:00Z`,
