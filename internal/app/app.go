@@ -281,6 +281,9 @@ func (m machine) remember(how session.How, st *standing) (remember func(rules.Ru
 		if err != nil && !errors.Is(err, keyturn.Invalid) { // which there may be none of yet
 			return "", err
 		}
+		if err := st.remembers(path, before); err != nil {
+			return "", err
+		}
 		line, err := config.Remember(path, config.Rule(r.Source()))
 		if err != nil {
 			return "", err

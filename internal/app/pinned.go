@@ -2,7 +2,13 @@ package app
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/keyturn/keyturn"
@@ -112,7 +118,7 @@ func (m machine) judged(how session.How, st *standing, former []string) error {
 		o, err := config.LoadOperator(config.Locations{Explicit: path})
 		switch {
 		case err != nil:
-			st.config = changed(keyturn.Clean(path)+" cannot be read as the configuration that was trusted", err)
+			st.config = changed(keyturn.Clean(path)+" cannot be read as the configuration that was trusted ("+why(path)+")", err)
 		case pin != nil && !config.Rooted(path) && !same(pin, o):
 			st.config = changed(keyturn.Clean(path)+" has changed since a person trusted it", nil)
 		default:
@@ -120,6 +126,20 @@ func (m machine) judged(how session.How, st *standing, former []string) error {
 		}
 	}
 	return m.finish(how, &st.facts)
+}
+
+// why says in general why an operator's file cannot be read, and nothing of what it says.
+func why(path string) string {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "it does not exist"
+	case err != nil:
+		return "it is out of reach"
+	case !info.Mode().IsRegular():
+		return "it is no file"
+	}
+	return "its permissions or its text are not right"
 }
 
 // changed refuses an agent or a service, since the operator's file is not what it was.
@@ -169,6 +189,10 @@ func (st *standing) person(fresh, named bool) {
 		}
 		return
 	case now == nil:
+		if _, err := os.Stat(st.pin.Path); err != nil {
+			st.note(keyturn.Clean(st.pin.Path) + " cannot be read any more: agents and services may do nothing until it is back or you say 'keyturn config trust'")
+			break
+		}
 		st.note("no configuration of yours is found: agents and services are judged by " + keyturn.Clean(st.pin.Path))
 	case pin != nil && same(pin, now) && config.SameFile(now.File, pin.Path), pin == nil && config.SameFile(now.File, held.File), pin != nil && config.Rooted(pin.Path) && now.File == pin.Path:
 		return
@@ -224,7 +248,35 @@ func (st *standing) pinned() {
 	st.first, st.pin.Changed = false, false
 	st.pin.Path, st.pin.Text = st.pin.Now.Path, st.pin.Says
 	st.machine.Config = &journal.ConfigPin{Path: st.pin.Path, Digest: st.pin.Now.Digest, Text: st.pin.Text}
-	st.note("agents and services are judged by " + keyturn.Clean(st.pin.Path) + " from now on")
+	st.note("agents and services are judged by " + keyturn.Clean(st.pin.Path) + " from now on (" + rulesFor(st.facts.Operator) + ")")
+}
+
+// rulesFor counts the rules of a file that are for others than people.
+func rulesFor(o *config.Operator) string {
+	n := 0
+	for _, r := range o.Rules {
+		if slices.ContainsFunc(r.Who, func(who string) bool { return who != "people" && !strings.HasPrefix(who, "user:") }) {
+			n++
+		}
+	}
+	if n == 1 {
+		return "1 rule for them"
+	}
+	return fmt.Sprintf("%d rules for them", n)
+}
+
+// remembers refuses to write a rule to a file that agents and services are not judged by:
+// it would not hold from now on.
+func (st *standing) remembers(path string, before *config.Operator) error {
+	switch pinned := st.pin.Path; {
+	case pinned == "" && before != nil:
+		return keyturn.E(keyturn.Conflict, "agents and services are not judged by "+keyturn.Clean(path)+": a rule there would not hold for them",
+			"approve without --remember, or first say: keyturn config trust")
+	case pinned != "" && path != pinned && !config.SameFile(path, pinned):
+		return keyturn.E(keyturn.Conflict, "agents and services are judged by "+keyturn.Clean(pinned)+": a rule in "+keyturn.Clean(path)+" would not hold for them",
+			"approve without --remember, or with: --config "+keyturn.Quote(pinned))
+	}
+	return nil
 }
 
 // remembered returns what pins the operator's file again after a rule was written to it:

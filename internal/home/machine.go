@@ -30,7 +30,11 @@ func (s *Store) Machine(ctx context.Context) (m journal.Machine, moved *keyturn.
 		return m, nil, err
 	}
 	if m.Folder != nil && !stands(*m.Folder, now) {
-		moved := keyturn.E(keyturn.Denied, "this store belongs to '"+keyturn.Clean(m.Folder.Path)+"', and was moved or copied to '"+keyturn.Clean(now.Path)+"'",
+		message := "this store belongs to '" + keyturn.Clean(m.Folder.Path) + "', and was moved or copied to '" + keyturn.Clean(now.Path) + "'"
+		if m.Folder.Path == now.Path {
+			message = "another folder is in the place of '" + keyturn.Clean(now.Path) + "', to which this store belongs: it may be a copy"
+		}
+		moved := keyturn.E(keyturn.Denied, message,
 			"a copy has budgets and approvals of its own, which the other one's log does not tell; if there is only this one: keyturn store adopt").With(keyturn.StoreMoved)
 		moved.By = "person"
 		return m, moved, nil
@@ -85,12 +89,12 @@ func placeOf(home string) (journal.Folder, error) {
 	return journal.Folder{Path: real, Inode: durable.Inode(info)}, nil
 }
 
-// stands reports whether the folder now is the one that a store knows: by its path, or,
-// moved or seen under another name, by its inode. Another file system can have that inode
+// stands reports whether the folder now is the one that a store knows: by its path and
+// inode, or, moved or seen under another name, by its inode. Another file system can have that inode
 // too, so that it does not count while there is another store in the folder that is known.
 func stands(known, now journal.Folder) bool {
 	if known.Path == now.Path {
-		return true
+		return known.Inode == now.Inode || known.Inode == 0 || now.Inode == 0
 	}
 	if known.Inode == 0 || known.Inode != now.Inode {
 		return false

@@ -30,7 +30,7 @@ func TestTrustedEnv(t *testing.T) {
 	}
 }
 
-// A folder is the store's by its path, or by its inode where the store has gone from the
+// A folder is the store's by its path and inode, or by its inode where the store has gone from the
 // place that it knows: another file system can have a folder of that number.
 func TestStands(t *testing.T) {
 	dir := t.TempDir()
@@ -51,7 +51,7 @@ func TestStands(t *testing.T) {
 		known, now journal.Folder
 		want       bool
 	}{
-		{at("a", 1), at("a", 1), true}, {at("a", 1), at("a", 2), true}, {at("a", 1), at("b", 2), false}, {at("gone", 1), at("b", 1), true},
+		{at("a", 1), at("a", 1), true}, {at("a", 1), at("a", 2), false}, {at("a", 0), at("a", 2), true}, {at("a", 1), at("b", 2), false}, {at("gone", 1), at("b", 1), true},
 		{at("empty", 1), at("b", 1), true}, {at("a", 1), at("b", 1), false}, {at("a", 0), at("b", 0), false}, {at("gone", 0), at("b", 0), false},
 	} {
 		if got := stands(c.known, c.now); got != c.want {
