@@ -297,7 +297,7 @@ func (c *tour) use(t *testing.T) {
 	c.ok("", "run", "--file", "secret.txt=local/c/json#password", "--", "sh", "-c", `cat secret.txt`)
 	c.any(c.m, "", "run", "--env", "PASSWORD=local/c/nothing#password", "--env", "A=local/c/json#password", "--", "true")
 	c.any(c.agent, "", run(`echo "$PASSWORD"`)...) // refused
-	c.ok("", "status")                             // a person, which makes the rules below known
+	c.ok("", "config", "trust", "--yes")           // a person, who makes the rules below count
 	c.steps = append(c.steps, step{c.agent, "", run(`echo "it is $PASSWORD"; echo "$PASSWORD" | base64`), false, 0})
 	c.any(c.agent, "", run(`echo`, "--no-redact")...)
 	c.any(c.agent, "", "get", "local/c/json#password", "--reveal", "--allow-pipe", "-v", "-o", "json")
