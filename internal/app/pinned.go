@@ -83,9 +83,9 @@ func (m machine) fresh(ctx context.Context, how session.How, store *home.Store, 
 }
 
 // former returns the paths of operator's files that an earlier keyturn knew by their paths
-// alone, where nothing is pinned yet.
+// alone, where nobody has said yet which file counts, nor that none does.
 func (m machine) former(ctx context.Context, store *home.Store, have journal.Machine) ([]string, error) {
-	if have.Config != nil || store.Facts.Actor.Kind == keyturn.Person {
+	if have.Config != nil || have.Settled || store.Facts.Actor.Kind == keyturn.Person {
 		return nil, nil
 	}
 	return journal.New(store.DB(), m.Now).Trust.FormerConfigs(ctx)
