@@ -224,31 +224,32 @@ func (p *Plan) ruled(s *session.Session) rules.Environment {
 }
 
 // tellLeft names what the command of an agent or a service does not get of its caller's
-// variables, and what would let it pass.
+// variables, and what would let it pass. It offers no variable that steers programs or
+// leads them elsewhere.
 func (p *Plan) tellLeft(s *session.Session) {
 	if len(p.left) == 0 {
 		return
 	}
-	const most = 20
+	const most, mostOffered = 20, 8
 	var names, entries []string
 	for i, n := range p.left {
-		if i == most {
-			names, entries = append(names, fmt.Sprintf("and %d more", len(p.left)-most)), append(entries, "…")
-			break
+		if i < most {
+			names = append(names, keyturn.Clean(n))
 		}
-		names = append(names, keyturn.Clean(n))
-		if variable.Ours(n) || whois.IsMark(n) {
-			continue
+		if len(entries) < mostOffered && variable.Check(n) == nil && variable.Risk(n) == "" && !variable.Leads(n) && !whois.IsMark(n) {
+			entries = append(entries, n)
 		}
-		if variable.Check(n) != nil {
-			n = `"` + n + `=VALUE"`
-		}
-		entries = append(entries, keyturn.Clean(n))
+	}
+	if more := len(p.left) - most; more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
 	}
 	how := "say them in the command: env NAME=VALUE … " + keyturn.Clean(p.Op.Command[0])
 	if ref := p.Op.Refs()[0]; p.ruled(s) != nil {
 		d := s.Rules.Decide(rules.Request{Actor: s.Actor, Verb: keyturn.Use, Path: ref.Path(), Sink: rules.Sink{Run: p.Op.Command, Program: p.Op.Program, Dir: p.Op.Dir}})
-		how = "the rule at " + d.Where() + " lets them pass with env: [" + strings.Join(entries, ", ") + "]"
+		how = "the rule at " + d.Where() + " can name what the command needs"
+		if len(entries) > 0 {
+			how += ", for instance env: [" + strings.Join(entries, ", ") + "]"
+		}
 	}
 	p.say("note: left out of the environment: %s; %s", strings.Join(names, ", "), how)
 }
