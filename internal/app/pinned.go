@@ -125,6 +125,9 @@ func (m machine) judged(how session.How, st *standing, former []string) error {
 			st.facts.Operator = o
 		}
 	}
+	if named := m.operatorPath(how); path == "" && st.config == nil && named != "" {
+		st.note("no rule of " + keyturn.Clean(named) + " counts for agents and services until a person has said: keyturn config trust")
+	}
 	return m.finish(how, &st.facts)
 }
 
@@ -318,7 +321,7 @@ func confirm(how session.How) func(context.Context, string) error {
 // "" for none.
 func (m machine) operatorPath(how session.How) string {
 	path, err := m.locations(how).Find()
-	if err != nil {
+	if err != nil || path == "" {
 		return ""
 	}
 	return filepath.Clean(path)
