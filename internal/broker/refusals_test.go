@@ -99,14 +99,24 @@ func TestNamesOfOneScript(t *testing.T) {
 	w.as(coder).must(keyturn.GetSecret{Ref: mixed})
 }
 
-// TestUnseenNames: nobody makes a field or a label whose name holds what is not seen.
+// TestUnseenNames: nobody makes a field or a label whose name holds what is not seen, and no
+// agent brings one; a person may, with the values of a document that has such names.
 func TestUnseenNames(t *testing.T) {
 	w := newWorld(t)
 	for _, name := range []string{"\u202ex", "a\u200bb", "a\nb"} {
 		w.as(anna).no(keyturn.Invalid, keyturn.PutSecret{Ref: keyturn.MustRef("local/new"), Generate: []keyturn.Generate{{Field: name}}})
 		w.as(anna).no(keyturn.Invalid, keyturn.PutSecret{Ref: web, Mode: keyturn.Merge, Labels: map[string]string{name: "x"}})
-		if _, err := w.as(anna).Seal(t.Context(), web, values(name, "x")); keyturn.AsError(err) == nil || keyturn.AsError(err).Code != keyturn.Invalid {
+		if _, err := w.as(coder).Seal(t.Context(), web, values(name, "x")); keyturn.AsError(err) == nil || keyturn.AsError(err).Code != keyturn.Invalid {
 			t.Errorf("%q was sealed: %v", name, err)
 		}
+		id, err := w.as(anna).Seal(t.Context(), web, values(name, "x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		put := keyturn.PutSecret{Ref: web, Candidate: id, Mode: keyturn.Merge}
+		if e := w.as(coder).no(keyturn.Denied, put); strings.Contains(e.Message+e.Hint, name) {
+			t.Errorf("told %q", e.Message)
+		}
+		w.as(anna).must(put)
 	}
 }

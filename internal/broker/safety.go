@@ -244,8 +244,10 @@ func newNames(actor keyturn.Actor, op keyturn.Op) error {
 	var fields []string
 	switch op := op.(type) {
 	case keyturn.PutSecret:
-		refs, fields = append(refs, op.Ref), append(fields, op.Fields...)
-		fields = slices.AppendSeq(fields, maps.Keys(op.Labels))
+		refs, fields = append(refs, op.Ref), slices.AppendSeq(fields, maps.Keys(op.Labels))
+		if actor.Kind != keyturn.Person {
+			fields = append(fields, op.Fields...)
+		}
 		for _, g := range op.Generate {
 			fields = append(fields, g.Field)
 		}
@@ -266,8 +268,9 @@ func newNames(actor keyturn.Actor, op keyturn.Op) error {
 	return newFields(actor, fields)
 }
 
-// newFields is newNames for names of fields and labels. What is not seen in them is refused
-// to everybody.
+// newFields is newNames for names of fields and labels that are made. What is not seen in
+// them is refused to everybody; but a person may bring values whose fields have such names
+// already, as a document from elsewhere can: see Seal.
 func newFields(actor keyturn.Actor, fields []string) error {
 	for _, f := range fields {
 		if keyturn.Clean(f) != f {
