@@ -237,6 +237,9 @@ type TrustProject struct {
 	Path   string    `json:"path"` // absolute: see AskedFile
 	Pinned []Binding `json:"pinned"`
 	Steers []Setting `json:"steers,omitempty"` // sorted by name
+	// Kept names the plain variables that pass to the commands of agents and services, too,
+	// for as long as their texts stay; sorted. The texts are in no record.
+	Kept []string `json:"kept,omitempty"`
 }
 
 // UseConfig pins an operator's configuration file: agents and services are judged by it

@@ -196,6 +196,7 @@ type Trusted struct {
 	Known  bool      // a set was pinned before
 	Before []Binding // that set
 	Steers []Setting // of that set
+	Kept   []string  // of that set
 }
 
 // Request is an operation that waits for a person's yes.

@@ -185,7 +185,7 @@ func projectOf(op keyturn.Op, res *keyturn.Trusted) *Project {
 	switch op := op.(type) {
 	case keyturn.TrustProject:
 		p := &Project{File: op.Path, Asks: bindingsOf(op.Pinned)}
-		p.Asked = !res.Known && len(op.Pinned) > 0 || len(config.Diff(res.Before, op.Pinned)) > 0 || !slices.Equal(res.Steers, op.Steers)
+		p.Asked = !res.Known && len(op.Pinned) > 0 || len(config.Diff(res.Before, op.Pinned)) > 0 || !slices.Equal(res.Steers, op.Steers) || !slices.Equal(res.Kept, op.Kept)
 		if res.Known && p.Asked {
 			p.Before = bindingsOf(res.Before)
 		}

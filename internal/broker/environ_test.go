@@ -150,7 +150,13 @@ func TestFilesAreTrusted(t *testing.T) {
 
 	// Agents: the rules decide, and of plain lines those that a person has seen.
 	lines := map[string]keyturn.Value{"PORT": keyturn.NewValue([]byte("3000")), "MODE": keyturn.NewValue([]byte("on"))}
-	if err := w.as(anna).KeepLines(t.Context(), "/p/.env", lines); err != nil {
+	// Which those are is part of the yes, and on record: no others are kept.
+	if err := w.as(anna).KeepLines(t.Context(), "/p/.env", lines); keyturn.AsError(err) == nil || keyturn.AsError(err).Code != keyturn.Conflict {
+		t.Errorf("lines are kept that no yes has named: %v", err)
+	}
+	w.no(keyturn.Invalid, keyturn.TrustProject{Path: "/p/.env", Pinned: pins, Kept: []string{"PORT", "MODE"}})
+	w.must(keyturn.TrustProject{Path: "/p/.env", Pinned: pins, Steers: steers, Kept: []string{"MODE", "PORT"}})
+	if err := w.KeepLines(t.Context(), "/p/.env", lines); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.as(coder).KeepLines(t.Context(), "/p/.env", map[string]keyturn.Value{"EVIL": lines["PORT"]}); err == nil {

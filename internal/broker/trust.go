@@ -143,19 +143,19 @@ func (b *Broker) uses(c *call) []rules.Request {
 
 // trustProject accepts what a project's file asks for.
 func (b *Broker) trustProject(ctx context.Context, c *call, op keyturn.TrustProject) (keyturn.Result, error) {
-	before, known, err := b.journal.Trust.PinFile(ctx, keyturn.AskedFile{Path: op.Path, Asks: op.Pinned, Steers: op.Steers})
-	return &keyturn.Trusted{Receipt: c.receipt(nil), Known: known, Before: before.Asks, Steers: before.Steers}, err
+	before, known, err := b.journal.Trust.PinFile(ctx, keyturn.AskedFile{Path: op.Path, Asks: op.Pinned, Steers: op.Steers, Kept: op.Kept})
+	return &keyturn.Trusted{Receipt: c.receipt(nil), Known: known, Before: before.Asks, Steers: before.Steers, Kept: before.Kept}, err
 }
 
 // showTrust tells what was accepted in a project's file.
 func (b *Broker) showTrust(ctx context.Context, c *call, op keyturn.ShowTrust) (keyturn.Result, error) {
 	have, known, err := b.journal.Trust.File(ctx, op.Path)
-	return &keyturn.Trusted{Receipt: c.receipt(nil), Known: known, Before: have.Asks, Steers: have.Steers}, err
+	return &keyturn.Trusted{Receipt: c.receipt(nil), Known: known, Before: have.Asks, Steers: have.Steers, Kept: have.Kept}, err
 }
 
-// KeepLines remembers the plain variables of a file that a person has just trusted: those
-// that stay as they are pass to the commands of agents and services too. Only digests are
-// kept. It is Denied for whoever is no person.
+// KeepLines remembers the texts of the plain variables that TrustProject has named as kept.
+// Only digests are kept. It is Denied for whoever is no person, and Conflict for a variable
+// that the yes to the file did not name: that yes is what the record has.
 func (b *Broker) KeepLines(ctx context.Context, path string, lines map[string]keyturn.Value) error {
 	actor, err := b.WhoIs(ctx)
 	if err == nil {

@@ -53,6 +53,11 @@ func wellFormed(op keyturn.Op) error {
 		}
 		return checkFound(op.Found, op.Found != "")
 	case keyturn.TrustProject:
+		for i, name := range op.Kept {
+			if i > 0 && op.Kept[i-1] >= name || variable.Key(name) == variable.PassphraseFile {
+				return keyturn.E(keyturn.Invalid, "the variables that are kept are named once each, sorted, without "+variable.PassphraseFile, "")
+			}
+		}
 		return checkSettings(op.Steers)
 	case keyturn.PutSecret:
 		return checkPut(op)

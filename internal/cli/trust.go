@@ -11,7 +11,6 @@ import (
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/config"
-	"github.com/keyturn/keyturn/internal/describe"
 	"github.com/keyturn/keyturn/internal/session"
 )
 
@@ -96,64 +95,34 @@ func trust(ctx context.Context, c *command, s *session.Session, name string) err
 	if err != nil {
 		return err
 	}
-	now, err := session.Ask[*keyturn.Trusted](ctx, s, keyturn.ShowTrust{Path: t.Path})
+	r, err := s.Review(ctx, t)
 	if err != nil {
 		return err
 	}
-	nothing := len(t.Pinned)+len(t.Steers)+len(t.Lines) == 0
-	change := !now.Known && !nothing || len(config.Diff(now.Before, t.Pinned)) > 0 || !slices.Equal(now.Steers, t.Steers)
-	if change {
-		if err := confirmTrust(ctx, c, t, now); err != nil {
+	if r.Changed {
+		if err := confirmTrust(ctx, c, r.Lines); err != nil {
 			return err
 		}
-	}
-	if change || now.Known && len(t.Lines) > 0 {
 		res, err := s.TrustFile(ctx, t)
 		if err != nil {
 			return err
 		}
-		now.Receipt = res.Receipt
+		r.Receipt = res.Receipt
 	}
 	if c.JSON() {
-		return c.Answer(t.TrustProject, now)
+		return c.Answer(t.TrustProject, &r.Trusted)
 	}
-	if !now.Known && !change {
+	if !r.Known && !r.Changed {
 		return c.Line("%s asks for no secrets: there is nothing to trust", keyturn.Clean(t.Path))
 	}
-	if !change {
+	if !r.Changed {
 		return c.Line("%s is trusted already", keyturn.Clean(t.Path))
 	}
 	return c.Line("trusted: %s in %s", counted(len(t.Pinned), "secret"), keyturn.Clean(filepath.Base(filepath.Dir(t.Path))+"/"+filepath.Base(t.Path)))
 }
 
-// confirmTrust shows what is asked for, and asks. What is shown comes from a file
-// that may be anybody's.
-func confirmTrust(ctx context.Context, c *command, t session.Trust, now *keyturn.Trusted) error {
-	lines := []string{keyturn.Visible(t.Path) + " asks for"}
-	for _, b := range t.Pinned {
-		lines = append(lines, "  "+keyturn.Visible(b.Name)+" = "+describe.Marked(b.Ref))
-	}
-	if len(t.Pinned) == 0 {
-		lines = append(lines, "  no secrets")
-	}
-	for _, v := range t.Steers {
-		lines = append(lines, "  "+keyturn.Visible(v.Name)+" = "+keyturn.Visible(v.Text)+"   (decides how programs run, or where secrets go)")
-	}
-	if now.Known {
-		lines = append(lines, "since you trusted it, this changed:")
-		for _, l := range config.Diff(now.Before, t.Pinned) {
-			lines = append(lines, "  "+l)
-		}
-		steers := func(sign string, of, but []keyturn.Setting) {
-			for _, v := range of {
-				if !slices.Contains(but, v) {
-					lines = append(lines, "  "+sign+keyturn.Visible(v.Name)+"  "+keyturn.Visible(v.Text))
-				}
-			}
-		}
-		steers("+ ", t.Steers, now.Steers)
-		steers("- ", now.Steers, t.Steers)
-	}
+// confirmTrust shows what is asked for, and asks.
+func confirmTrust(ctx context.Context, c *command, lines []string) error {
 	if c.Yes {
 		for _, l := range lines {
 			c.Say("%s", l)

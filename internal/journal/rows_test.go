@@ -44,7 +44,7 @@ func TestRows(t *testing.T) {
 	draw(id, "candidate", err)
 	_, _, err = j.Trust.PinFile(ctx, keyturn.AskedFile{Path: "/p/keyturn.yaml", Asks: []keyturn.Binding{{Name: "A", Ref: a}}})
 	is(t, "pin", err, "")
-	_, _, err = j.Trust.PinFile(ctx, keyturn.AskedFile{Path: "/p/.env", Asks: []keyturn.Binding{{Name: "A", Ref: a}}, Steers: []keyturn.Setting{{Name: "CC", Text: "gcc"}}})
+	_, _, err = j.Trust.PinFile(ctx, keyturn.AskedFile{Path: "/p/.env", Asks: []keyturn.Binding{{Name: "A", Ref: a}}, Steers: []keyturn.Setting{{Name: "CC", Text: "gcc"}}, Kept: []string{"PORT"}})
 	is(t, "pin a file", err, "")
 	is(t, "keep lines", j.Trust.KeepLines(ctx, "/p/.env", map[string]keyturn.Value{"PORT": v("80")}), "")
 	is(t, "machine", j.Machines.Change(ctx, func(m *journal.Machine) error {
@@ -90,7 +90,7 @@ func TestRows(t *testing.T) {
 		`machine this {"config":{"path":"/k.yaml","digest":"d","text":"rules: []\n"},"settled":true,"env":["HOME=/home/anna"],"folder":{"path":"/home/anna/s","inode":7}} 0001-01-01T00:00:00Z`,
 		`migration list [{"id":"m1","by":"user:anna","ref":"kt://local/a","fields":["f"],"files":[{"path":"/p/.env","mode":"0600"}],"phase":"stored","began":"2026-01-24T10:00:00Z"}] 0001-01-01T00:00:00Z`,
 		`migration-texts m1 [{"before":"Rj14","after":"Rj0="}] 0001-01-01T00:00:00Z`,
-		`project /p/.env {"path":"/p/.env","pinned":[{"name":"A","ref":"kt://local/a"}],"steers":[{"name":"CC","text":"gcc"}],"salt":"SALT","lines":{"PORT":"DIGEST"}} 0001-01-01T00:00:00Z`,
+		`project /p/.env {"path":"/p/.env","pinned":[{"name":"A","ref":"kt://local/a"}],"steers":[{"name":"CC","text":"gcc"}],"kept":["PORT"],"salt":"SALT","lines":{"PORT":"DIGEST"}} 0001-01-01T00:00:00Z`,
 		`project /p/keyturn.yaml {"path":"/p/keyturn.yaml","pinned":[{"name":"A","ref":"kt://local/a"}]} 0001-01-01T00:00:00Z`,
 		`refusals all [{"kind":"agent","name":"coder","since":"2026-01-24T10:00:00Z","count":1}] 0001-01-01T00:00:00Z`,
 		`request ID of request {"id":"ID of request","actor":{"kind":"agent","name":"coder","for":"anna","proof":""},"op":{"op":"get-secret","ref":"kt://local/a"},"hash":"897713d1840bf7ab4b9e3552c80e127363addc64003c8e73a3f49ee5d1d9bfd0","reason":"why","created":"2026-01-24T10:00:00Z","expires":"2026-01-24T11:00:00Z","needs":{"approvals":2,"from":"sre","proof":"passkey"},"ruled":true,"given":[{"actor":{"kind":"person","name":"bob","proof":""},"proof":"passphrase","time":"2026-01-24T10:00:00Z"}],"held":{"kt://local/a":"1"}} 2026-01-25T11:00:00Z`,

@@ -20,8 +20,8 @@ type pin struct {
 	Path   string            `json:"path"`
 	Pinned []keyturn.Binding `json:"pinned"`
 	Steers []keyturn.Setting `json:"steers,omitempty"`
-	// Salt and Lines are of the plain variables of the file at that time: of each name the
-	// keyed digest of its text.
+	Kept   []string          `json:"kept,omitempty"` // plain variables that the person was shown
+	// Salt and Lines are of the texts of Kept at that time: of each name the keyed digest.
 	Salt  []byte            `json:"salt,omitempty"`
 	Lines map[string]string `json:"lines,omitempty"`
 }
@@ -53,17 +53,22 @@ func (t Trust) PinFile(ctx context.Context, f keyturn.AskedFile) (before keyturn
 	if before, known, err = t.File(ctx, f.Path); err != nil && !errors.Is(err, keyturn.Corrupt) {
 		return keyturn.AskedFile{}, false, err
 	}
-	return before, known, t.projects.put(ctx, f.Path, pin{Path: f.Path, Pinned: f.Asks, Steers: f.Steers})
+	return before, known, t.projects.put(ctx, f.Path, pin{Path: f.Path, Pinned: f.Asks, Steers: f.Steers, Kept: f.Kept})
 }
 
-// KeepLines remembers the plain variables of a file that is trusted, as salted digests,
-// durably. It is Conflict where the file is not trusted.
+// KeepLines remembers the texts of plain variables of a file that is trusted, as salted
+// digests, durably. It is Conflict where the file is not trusted with those variables.
 func (t Trust) KeepLines(ctx context.Context, path string, lines map[string]keyturn.Value) error {
 	salt := make([]byte, 32)
 	_, _ = rand.Read(salt) // never fails: crypto/rand ends the program instead
 	return t.projects.update(ctx, path, func(have *pin) (*pin, time.Time, error) {
 		if have == nil {
 			return nil, time.Time{}, keyturn.E(keyturn.Conflict, keyturn.Clean(path)+" is not trusted any more", "try again")
+		}
+		for name := range lines {
+			if !slices.Contains(have.Kept, name) {
+				return nil, time.Time{}, keyturn.E(keyturn.Conflict, keyturn.Clean(path)+" was trusted without "+keyturn.Clean(name), "try again")
+			}
 		}
 		have.Salt, have.Lines = salt, map[string]string{}
 		for name, text := range lines {

@@ -21,6 +21,7 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -146,7 +147,7 @@ func (p *Plan) trusts() []session.Trust {
 	}
 	for _, f := range p.files {
 		if f.pinnable && len(f.Asks)+len(f.Steers) > 0 {
-			out = append(out, session.Trust{TrustProject: keyturn.TrustProject{Path: f.Path, Pinned: f.Asks, Steers: f.Steers}, Lines: f.lines})
+			out = append(out, session.Trust{TrustProject: keyturn.TrustProject{Path: f.Path, Pinned: f.Asks, Steers: f.Steers, Kept: slices.Sorted(maps.Keys(f.lines))}, Lines: f.lines})
 		}
 	}
 	return out

@@ -2,6 +2,7 @@ package session
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/keyturn/keyturn"
@@ -59,6 +60,7 @@ func AsksOf(name string, data []byte, lookup func(name string) (string, bool)) (
 			}
 		}
 	}
+	asks.Kept = slices.Sorted(maps.Keys(asks.Lines))
 	slices.SortFunc(asks.Pinned, func(a, b keyturn.Binding) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(asks.Steers, func(a, b keyturn.Setting) int { return cmp.Compare(a.Name, b.Name) })
 	return asks, vars, notices, nil

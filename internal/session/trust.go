@@ -2,9 +2,11 @@ package session
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/keyturn/keyturn"
 	"github.com/keyturn/keyturn/internal/config"
@@ -65,9 +67,81 @@ func TrustOf(p *config.Project) keyturn.TrustProject {
 // Trust is a file of a project with what it asks for now.
 type Trust struct {
 	keyturn.TrustProject
-	// Lines are the plain variables of a file of variables: those that stay as they are
-	// pass to the commands of agents and services, too.
-	Lines map[string]keyturn.Value
+	Lines map[string]keyturn.Value // the texts of Kept
+}
+
+// Review is what a yes to a file would trust, beside what is trusted already.
+type Review struct {
+	keyturn.Trusted          // what is trusted already
+	Changed         bool     // the yes would trust something else
+	Lines           []string // what a person is shown before the yes
+}
+
+// Review looks at a file before it is trusted.
+func (s *Session) Review(ctx context.Context, t Trust) (r Review, err error) {
+	now, err := Ask[*keyturn.Trusted](ctx, s, keyturn.ShowTrust{Path: t.Path})
+	if err != nil {
+		return r, err
+	}
+	same, err := s.SameLines(ctx, t.Path, t.Lines)
+	if err != nil {
+		return r, err
+	}
+	r.Trusted = *now
+	show := func(format string, args ...any) { r.Lines = append(r.Lines, fmt.Sprintf(format, args...)) }
+	show("%s asks for", keyturn.Visible(t.Path))
+	for _, b := range t.Pinned {
+		show("  %s = %s", keyturn.Visible(b.Name), describe.Marked(b.Ref))
+	}
+	if len(t.Pinned) == 0 {
+		show("  no secrets")
+	}
+	for _, v := range t.Steers {
+		show("  %s = %s   (decides how programs run, or where secrets go)", keyturn.Visible(v.Name), keyturn.Visible(v.Text))
+	}
+	if len(t.Kept) > 0 {
+		show("  %s", kept(t.Kept))
+	}
+	var changes []string
+	change := func(sign, name, rest string) { changes = append(changes, "  "+sign+keyturn.Visible(name)+rest) }
+	for _, l := range config.Diff(now.Before, t.Pinned) {
+		changes = append(changes, "  "+l)
+	}
+	settings := func(sign string, of, but []keyturn.Setting) {
+		for _, v := range of {
+			if !slices.Contains(but, v) {
+				change(sign, v.Name, "  "+keyturn.Visible(v.Text))
+			}
+		}
+	}
+	settings("+ ", t.Steers, now.Steers)
+	settings("- ", now.Steers, t.Steers)
+	for _, name := range t.Kept {
+		switch {
+		case !slices.Contains(now.Kept, name):
+			change("+ ", name, "")
+		case !slices.Contains(same, name):
+			change("+ ", name, "   (another text than then)")
+		}
+	}
+	for _, name := range now.Kept {
+		if !slices.Contains(t.Kept, name) {
+			change("- ", name, "")
+		}
+	}
+	if r.Changed = len(changes) > 0; now.Known {
+		r.Lines = append(append(r.Lines, "since you trusted it, this changed:"), changes...)
+	}
+	return r, nil
+}
+
+// kept says what happens to the plain variables of a file that is trusted.
+func kept(names []string) string {
+	var shown []string
+	for _, n := range names {
+		shown = append(shown, keyturn.Visible(n))
+	}
+	return strings.Join(shown, ", ") + "   (pass to the commands of agents, too, as they are now)"
 }
 
 // AskedFile returns t as an operation names it.
@@ -102,6 +176,9 @@ func AskTrusting[R keyturn.Result](ctx context.Context, s *Session, op keyturn.O
 		lines := []string{keyturn.Clean(e.Message)}
 		for _, l := range TrustLines(e.Asks) {
 			lines = append(lines, "  "+l)
+		}
+		if len(files[i].Kept) > 0 {
+			lines = append(lines, "  "+kept(files[i].Kept))
 		}
 		if showErr := Show(ctx, desk, lines); showErr != nil {
 			return res, showErr
